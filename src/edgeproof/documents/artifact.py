@@ -1,0 +1,54 @@
+"""``artifact.json``: what one artifact is, how it was made and how it is to be called."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from edgeproof.documents.base import Document, Value
+from edgeproof.documents.signature import Form, LoopPlan, TensorSpec
+
+__all__ = ["ArtifactDocument", "Binding", "Rewrite"]
+
+
+class Rewrite(Value):
+    """A change made to the graph so that a converter can take it, checked against the graph before."""
+
+    name: str
+    why: str
+    max_abs: float | None
+    """Largest absolute difference it caused on real samples, in output units; None if it touches only the call."""
+
+
+class Binding(Value):
+    """How one graph tensor is fed or read: ``tensor`` as the caller sees it, ``graph_*`` as the runtime wants it."""
+
+    tensor: TensorSpec
+    graph_name: str
+    graph_dtype: str
+    graph_shape: tuple[int, ...]
+
+
+class ArtifactDocument(Document):
+    """Stands beside the artifact's files; paths are relative to its folder."""
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.artifact", 1)
+
+    candidate: str
+    format: str
+    precision: str
+    form: Form
+    file: str
+    """The file or folder that a runtime opens."""
+    sha256: str
+    """Of the file, or of the sorted (path, sha256) list for a folder."""
+    bytes: int
+    """Size of everything that ships."""
+    inputs: tuple[Binding, ...]
+    outputs: tuple[Binding, ...]
+    loop: LoopPlan | None = None
+    rewrites: tuple[Rewrite, ...] = ()
+    notes: tuple[str, ...] = ()
+    versions: dict[str, str] = {}
+    """Package versions of the tools that made it."""
+    options: dict[str, str] = {}
+    """Runtime options it must be opened with, such as OpenVINO's precision hint."""

@@ -1,0 +1,69 @@
+"""How a document is written and read: JSON, typed, versioned. Knows no particular document.
+
+A document's first field is ``schema``, ``"<name>/<version>"``. Fields are added, never renamed; a reader ignores
+fields it does not know and refuses a version newer than its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from edgeproof.errors import DocumentError
+
+__all__ = ["Document", "Value", "decode", "encode", "to_builtins"]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """A value inside a document."""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A document of the run folder; subclasses set ``SCHEMA`` to ``(name, version)``."""
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("document", 1)
+
+    schema: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.schema:
+            name, version = self.SCHEMA
+            msgspec.structs.force_setattr(self, "schema", f"{name}/{version}")
+
+
+D = TypeVar("D", bound=Document)
+
+
+def to_builtins(value: Value | Document) -> dict[str, Any]:
+    """A document as plain dicts and lists, for ``--json`` and templates."""
+    return msgspec.to_builtins(value)  # type: ignore[no-any-return]
+
+
+def encode(value: Value | Document) -> bytes:
+    """A document as indented UTF-8 JSON with a final newline. NaN and Inf become ``null``."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def decode(raw: bytes | str, kind: type[D]) -> D:
+    """Parse ``raw`` as a ``kind``.
+
+    Raises:
+        DocumentError: not JSON, not this document, or of a newer version.
+    """
+    name, version = kind.SCHEMA
+    try:
+        head = msgspec.json.decode(raw)
+        schema = head.get("schema") if isinstance(head, dict) else None
+        if not isinstance(schema, str) or "/" not in schema:
+            raise DocumentError(f"expected a {name} document, found JSON without a schema field")
+        found_name, _, found_version = schema.partition("/")
+        if found_name != name:
+            raise DocumentError(f"expected a {name} document, found {schema}")
+        if not found_version.isdigit() or int(found_version) > version:
+            raise DocumentError(
+                f"{schema} is newer than this version reads ({name}/{version})", hint="update edgeproof"
+            )
+        return msgspec.convert(head, kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DocumentError(f"not a valid {name} document: {error}") from error

@@ -1,0 +1,44 @@
+"""``phase3_conversion.json``: what each conversion gave."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from edgeproof.documents.artifact import Rewrite
+from edgeproof.documents.base import Document, Value
+from edgeproof.documents.signature import Form
+
+__all__ = ["ConversionDocument", "ConversionResult"]
+
+
+class ConversionResult(Value):
+    """One candidate's conversion."""
+
+    candidate: str
+    format: str
+    precision: str
+    form: Form
+    status: Literal["ok", "failed", "skipped"]
+    artifact: str | None = None
+    """Path of the artifact: relative to the run folder in a run, as given by ``--out`` otherwise."""
+    bytes: int | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    sha256: str | None = None
+    reason: str | None = None
+    remedy: str | None = None
+    rewrites: tuple[Rewrite, ...] = ()
+    notes: tuple[str, ...] = ()
+    versions: dict[str, str] = {}
+    log: str | None = None
+
+
+class ConversionDocument(Document):
+    """Phase 3, first half."""
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.conversion", 1)
+
+    model: str
+    limit_seconds: float
+    limit_memory_bytes: int
+    candidates: tuple[ConversionResult, ...]

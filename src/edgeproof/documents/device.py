@@ -1,0 +1,48 @@
+"""``phase4_devices/<device>.json``: what a device measured, candidate by candidate."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from edgeproof.documents.base import Document, Value
+from edgeproof.documents.environment import Machine
+from edgeproof.documents.latency import ColdStart, ProcessUse, Steady
+
+__all__ = ["DeviceClass", "DeviceDocument", "DeviceMeasurement"]
+
+DeviceClass = Literal["host", "raspberry-pi", "android", "iphone"]
+
+
+class DeviceMeasurement(Value):
+    """One candidate on one device. ``skipped`` and ``failed`` carry a reason and no figures."""
+
+    candidate: str
+    status: Literal["ok", "failed", "skipped"]
+    reason: str | None = None
+    cold_start: ColdStart | None = None
+    steady: Steady | None = None
+    process: ProcessUse | None = None
+    ratio_to_baseline: float | None = None
+    """Median latency over the baseline candidate's, measured interleaved in the same run."""
+    threads: int | None = None
+    cpus: tuple[int, ...] = ()
+    energy_mj: float | None = None
+    """Gross millijoules per inference."""
+    temperature_c: tuple[float, ...] = ()
+    throttled: bool | None = None
+
+
+class DeviceDocument(Document):
+    """Phase 4: one device."""
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.device", 1)
+
+    device: str
+    """``host``, ``ssh:…``, ``adb:…``, ``emulated:…``."""
+    device_class: DeviceClass
+    emulated: bool
+    machine: Machine
+    baseline: str | None
+    """The candidate that ratios refer to."""
+    measurements: tuple[DeviceMeasurement, ...]
+    not_measured: dict[str, str]

@@ -1,0 +1,89 @@
+"""Latency as it is written down, and ``phase2_latency_summary.json``. Raw samples stand in files beside."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from edgeproof.documents.base import Document, Value
+from edgeproof.documents.environment import Machine
+
+__all__ = ["ColdStart", "LatencySummary", "Percentile", "ProcessUse", "Served", "Steady"]
+
+
+class Percentile(Value):
+    """A percentile in µs, or None with how many more samples it needs (early-stopping rule of MLPerf LoadGen, 99 %)."""
+
+    value_us: float | None
+    needs_more: int = 0
+
+
+class Steady(Value):
+    """Steady state after warm-up, µs."""
+
+    count: int
+    warmup: int
+    min_us: float
+    mean_us: float
+    max_us: float
+    median_us: float
+    """Sample median, for ratios and plots; ``p50`` is the one that is supported at 99 % confidence."""
+    p50: Percentile
+    p90: Percentile
+    p95: Percentile
+    p99: Percentile
+    raw: str
+    """JSON file of all values in µs, in order."""
+
+
+class ColdStart(Value):
+    """Process exec to first result, each in a fresh process."""
+
+    processes: int
+    exec_to_first_ms: tuple[float, ...]
+    load_ms: tuple[float, ...]
+    """Time to open the artifact alone."""
+    first_inference_us: tuple[float, ...]
+    median_ms: float
+
+
+class ProcessUse(Value):
+    """What the process used while it was measured."""
+
+    cpu_percent: float | None
+    """Of one core, over the steady state."""
+    peak_memory_bytes: int | None
+    """High-water mark of resident memory."""
+
+
+class Served(Value):
+    """One candidate behind the edge server, seen by the client."""
+
+    candidate: str
+    artifact: str
+    requests: int
+    errors: int
+    cold_start: ColdStart
+    steady: Steady
+    """Client side: request sent to response parsed."""
+    server_inference: Steady | None
+    """Server side: the session's run alone, where the server tells it."""
+    server: ProcessUse
+    body_bytes: int
+    threads: int
+    client_cpus: tuple[int, ...]
+    server_cpus: tuple[int, ...]
+
+
+class LatencySummary(Document):
+    """Phase 2. ``served`` holds the eager SDK first, then the best converted artifact."""
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.latency", 1)
+
+    model: str
+    url: str | None
+    machine: Machine
+    protocol: str
+    transport: str
+    served: tuple[Served, ...]
+    not_measured: dict[str, str]
+    """What was not measured, and why."""

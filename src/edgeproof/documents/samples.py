@@ -1,0 +1,50 @@
+"""``phase1_samples.json``: which samples the run stands on."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from edgeproof.documents.base import Document, Value
+from edgeproof.documents.signature import Signature
+
+__all__ = ["Check", "HeldOut", "SamplesDocument"]
+
+
+class Check(Value):
+    """One check on the samples."""
+
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    detail: str
+
+
+class HeldOut(Value):
+    """The samples that validation and the task score use."""
+
+    count: int
+    labelled: bool
+    source: Literal["model", "user", "representative"]
+    """``representative``: no held-out split was given, the representative samples serve for both."""
+    file: str
+    """npz in the run folder: one key per input, sample axis first, and ``labels``."""
+
+
+class SamplesDocument(Document):
+    """Phase 1: representative samples for quantisation, and the held-out ones."""
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.samples", 1)
+
+    signature: Signature
+    source: Literal["model", "user", "synthetic"]
+    origin: str
+    """Where they come from, in words or as a path."""
+    folder: str
+    count: int
+    labelled: bool
+    seed: int | None
+    per_class: dict[str, int]
+    synthetic: bool
+    under_sampled: bool
+    """Fewer than 200: int8 results cannot pass."""
+    checks: tuple[Check, ...]
+    held_out: HeldOut

@@ -1,0 +1,61 @@
+"""What goes into a model and what comes out: the shapes, dtypes and meanings every room agrees on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgeproof.documents.base import Value
+
+__all__ = ["Form", "LoopPlan", "OutputKind", "Readout", "Signature", "StateSpec", "TensorSpec"]
+
+OutputKind = Literal["real", "spikes"]
+Form = Literal["whole", "unrolled", "step"]
+"""``whole``: a model without time steps of ours; ``unrolled``: all time steps in one graph; ``step``: one time step
+with explicit state, driven by a loop."""
+Encoding = Literal["repeat", "sequence"]
+Readout = Literal["sum", "mean", "last", "stack"]
+
+
+class TensorSpec(Value):
+    """One tensor: numpy dtype name, static shape (batch axis included)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    kind: OutputKind = "real"
+
+
+class Signature(Value):
+    """The model's call: one sample in, its outputs out.
+
+    ``timesteps`` is None for a model without time steps, or one that loops by itself.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    timesteps: int | None = None
+    spiking: bool = False
+    stateful: bool = False
+    score_output: str | None = None
+    """The output whose argmax is the predicted class, or None when there is no task score."""
+
+
+class StateSpec(Value):
+    """One state tensor of the step form: graph input and output names; it starts as zeros unless ``initial`` is set."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    initial: str | None = None
+    """Key in the artifact's ``initial_state.npz``, or None for zeros."""
+
+
+class LoopPlan(Value):
+    """How a step artifact is driven: inputs per step, states carried, outputs read out."""
+
+    timesteps: int
+    encoding: Encoding
+    """``repeat``: every step gets the same input; ``sequence``: step t gets ``input[t]``."""
+    states: tuple[StateSpec, ...]
+    readouts: tuple[Readout, ...]
+    """One per output, in order."""

@@ -1,0 +1,75 @@
+"""``phase3_validation.json``: every artifact's outputs held against the eager reference."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from edgeproof.documents.base import Document, Value
+from edgeproof.documents.signature import Form, OutputKind
+
+__all__ = ["Differences", "SpikeDifference", "ValidationDocument", "ValidationResult"]
+
+
+class SpikeDifference(Value):
+    """How spike counts differ, over all neurons and samples of an output."""
+
+    count_mean_abs: float
+    count_max_abs: float
+    agreement: float
+    """Share of (sample, neuron) pairs with equal counts, 0..1."""
+
+
+class Differences(Value):
+    """Differences of one output, or the worst over all outputs. Formulas: ``edgeproof.compare.difference``."""
+
+    name: str | None = None
+    kind: OutputKind = "real"
+    max_abs: float | None
+    l2_mean: float | None
+    """Mean over samples of the L2 norm of the difference."""
+    l2_max: float | None
+    relative_l2: float | None
+    """L2 norm of all differences over L2 norm of all reference values."""
+    cosine_min: float | None
+    snr_db: float | None
+    """10 log10(sum ref² / sum diff²); None when the difference is exactly zero."""
+    argmax_agreement: float | None
+    smallest_passing_tolerance: float | None
+    """The smallest relative-L2 (spikes: count error) threshold that would have passed."""
+    spikes: SpikeDifference | None = None
+
+
+class ValidationResult(Value):
+    """One candidate's verdict on its numbers. ``skipped``: it cannot run here, and ``reason`` says why."""
+
+    candidate: str
+    artifact: str | None
+    status: Literal["passed", "failed", "error", "skipped"]
+    reason: str | None = None
+    format: str | None = None
+    precision: str | None = None
+    form: Form | None = None
+    tolerance: float | None = None
+    """The threshold that was applied to ``smallest_passing_tolerance``."""
+    differences: Differences | None = None
+    task_score: float | None = None
+    task_drop: float | None = None
+    """Reference score minus this score, in percentage points."""
+    outputs: tuple[Differences, ...] = ()
+    structure: tuple[str, ...] = ()
+    """Structural checks that were made on an artifact that cannot run here."""
+
+
+class ValidationDocument(Document):
+    """Phase 3, second half."""
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.validation", 1)
+
+    model: str
+    samples: int
+    """How many samples were compared."""
+    sample_source: str
+    task: str | None
+    """Name of the task score (``accuracy``), or None without labels."""
+    reference_score: float | None
+    results: tuple[ValidationResult, ...]

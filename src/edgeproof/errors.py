@@ -1,0 +1,134 @@
+"""Every error a user can meet, one tree.
+
+    EdgeProofError                 exit 1
+    ├── UsageError                 exit 2   wrong words on the command line or in the API
+    │   ├── ModelReferenceError             MODEL cannot be found or does not give a module
+    │   ├── SignatureError                  inputs unknown, or samples and signature disagree
+    │   ├── SamplesError                    samples cannot be used
+    │   ├── PolicyError                     the policy file is not valid
+    │   └── RunFolderError                  the run folder is missing, damaged or of another version
+    ├── DocumentError                       a document cannot be read as what it says it is
+    ├── ConversionError                     a converter could not make the artifact
+    │   └── DataDependentError              control flow depends on data: refused in every format
+    ├── MissingDependency                   a package or program is needed and not here
+    ├── ArtifactError                       an artifact cannot be opened or run
+    ├── ServingError                        the server or its client failed
+    ├── DeviceError                         a device cannot be reached or lost its work
+    └── PolicyNotMet               exit 3   a gate asked for more than the evidence gives
+
+A message says what happened and what was expected; ``hint`` says what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArtifactError",
+    "ConversionError",
+    "DataDependentError",
+    "DeviceError",
+    "DocumentError",
+    "EdgeProofError",
+    "MissingDependency",
+    "ModelReferenceError",
+    "PolicyError",
+    "PolicyNotMet",
+    "RunFolderError",
+    "SamplesError",
+    "ServingError",
+    "SignatureError",
+    "UsageError",
+]
+
+
+class EdgeProofError(Exception):
+    """Base of all errors that are shown without a traceback.
+
+    Args:
+        message: what happened and what was expected, one sentence or two.
+        hint: what to do about it, or None.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageError(EdgeProofError):
+    """The request itself is wrong."""
+
+    exit_code = 2
+
+
+class ModelReferenceError(UsageError):
+    """MODEL cannot be found, loaded, or does not give a module."""
+
+
+class SignatureError(UsageError):
+    """The model's inputs are unknown, or samples and signature disagree."""
+
+
+class SamplesError(UsageError):
+    """The samples cannot be used."""
+
+
+class PolicyError(UsageError):
+    """The policy file is not valid."""
+
+
+class RunFolderError(UsageError):
+    """The run folder is missing, damaged, or was written by another version."""
+
+
+class DocumentError(EdgeProofError):
+    """A JSON document cannot be read as the type it claims to be."""
+
+
+class ConversionError(EdgeProofError):
+    """A converter could not make the artifact."""
+
+
+class DataDependentError(ConversionError):
+    """The model's Python control flow depends on the data.
+
+    Args:
+        location: ``file:line`` of the line that decides.
+        source: that line's text.
+    """
+
+    def __init__(self, location: str, source: str) -> None:
+        super().__init__(
+            f"control flow depends on the data at {location}: `{source}`; "
+            "a trace would freeze one branch without a word",
+            hint="compute both branches and select with torch.where, or use torch.cond; "
+            "or ship this model with its own engine in Python",
+        )
+        self.location = location
+        self.source = source
+
+
+class MissingDependency(EdgeProofError):
+    """A package or program is needed and not installed."""
+
+
+class ArtifactError(EdgeProofError):
+    """An artifact cannot be opened or run."""
+
+
+class ServingError(EdgeProofError):
+    """The edge server, or the client that drives it, failed."""
+
+
+class DeviceError(EdgeProofError):
+    """A device cannot be reached, or lost its work."""
+
+
+class PolicyNotMet(EdgeProofError):
+    """A gate asked for more than the evidence gives."""
+
+    exit_code = 3

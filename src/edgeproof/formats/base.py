@@ -1,0 +1,153 @@
+"""What a format is: how it makes an artifact out of an exported program, and opens it again.
+
+Nothing here, and nothing above, knows a format's name: they come from the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeproof.documents.artifact import ArtifactDocument, Binding, Rewrite
+from edgeproof.documents.signature import Form, TensorSpec
+
+if TYPE_CHECKING:
+    from edgeproof.model.spine import Spine
+
+__all__ = ["Array", "Conversion", "Format", "GraphRunner", "Produced", "Session"]
+
+Array = npt.NDArray[Any]
+
+
+class GraphRunner(Protocol):
+    """A graph opened in its runtime: arrays in graph order in, arrays in graph order out."""
+
+    def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]: ...
+
+    def close(self) -> None: ...
+
+
+class Session(Protocol):
+    """An artifact, or the eager model, opened: named arrays in, named arrays out. Not thread-safe."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """One call. ``inputs``: one array per input, of the spec's shape and dtype.
+
+        Raises:
+            SignatureError: a name, shape or dtype is not the spec's.
+            ArtifactError: the runtime failed.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Session: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a format is given to convert.
+
+    Attributes:
+        spine: the exported program with its signature, and sample inputs in graph order.
+        precision: one of the format's.
+        folder: empty folder to write the artifact's files to.
+        name: stem for file names.
+    """
+
+    spine: Spine
+    precision: str
+    folder: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What a format made: the file to open, and how graph tensors map to the model's."""
+
+    file: str
+    inputs: tuple[Binding, ...]
+    outputs: tuple[Binding, ...]
+    rewrites: tuple[Rewrite, ...] = ()
+    notes: tuple[str, ...] = ()
+    options: dict[str, str] = field(default_factory=dict)
+
+
+class Format(Protocol):
+    """One way to ship a model. One file a format; registered as an entry point ``edgeproof.formats``."""
+
+    name: str
+    title: str
+    """For people: ``ONNX Runtime``."""
+    precisions: tuple[str, ...]
+    requires: tuple[str, ...]
+    """Requirements to convert, as in ``pyproject.toml``."""
+    runtime_requires: tuple[str, ...]
+    """Requirements to open and run."""
+    extra: str | None
+    """The extra of this package that installs them; None when the core has them."""
+    suffix: str
+    preload: tuple[str, ...]
+    """Modules the conversion process imports before it forks a child per candidate."""
+    runs_here: str | None
+    """None when sessions run on this machine; else why not."""
+    platforms: tuple[str, ...]
+    """Device classes it ships to: ``raspberry-pi``, ``android``, ``iphone``, ``host``."""
+
+    def forms(self, precision: str) -> tuple[Form, ...]:
+        """Forms it makes of a model with time steps, best first."""
+        ...
+
+    def candidate(self, precision: str) -> str:
+        """``litert-int8``; ``sdk-eager`` for the engine itself."""
+        ...
+
+    def convert(self, conversion: Conversion) -> Produced:
+        """Make the artifact.
+
+        Raises:
+            ConversionError: with the reason and what a user can do.
+        """
+        ...
+
+    def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
+        """Open it in its runtime.
+
+        Raises:
+            ArtifactError: damaged, or refused by the runtime.
+        """
+        ...
+
+    def describe(self, path: Path) -> ArtifactDocument:
+        """The call of a file that comes without ``artifact.json``, read from the file itself.
+
+        Raises:
+            ArtifactError: not this format's file, or it does not tell.
+        """
+        ...
+
+    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
+        """Structural checks for an artifact that cannot run here; one line per check that held.
+
+        Raises:
+            ArtifactError: a check failed.
+        """
+        ...
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """The numpy dtype of a spec's name."""
+    return np.dtype(name)
