@@ -1,0 +1,117 @@
+"""The command line: which command lives in which file, and how errors leave. Commands load when they are called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from edgeproof import __version__
+from edgeproof.errors import EdgeProofError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "run": "edgeproof.cli.run:run",
+    "env": "edgeproof.cli.prepare:env",
+    "samples": "edgeproof.cli.prepare:samples",
+    "convert": "edgeproof.cli.convert:convert",
+    "validate": "edgeproof.cli.convert:validate",
+    "serve": "edgeproof.cli.serve:serve",
+    "bench": "edgeproof.cli.serve:bench",
+    "devices": "edgeproof.cli.devices:devices",
+    "soak": "edgeproof.cli.devices:soak",
+    "runbook": "edgeproof.cli.report:runbook",
+    "report": "edgeproof.cli.report:report",
+    "compare": "edgeproof.cli.report:compare",
+    "gate": "edgeproof.cli.report:gate",
+}
+
+SUMMARIES = {
+    "run": "All five phases on a model, ending in a verdict.",
+    "env": "What this machine has, and what each format lacks.",
+    "samples": "Draw representative samples of a model.",
+    "convert": "Convert a model into formats and precisions.",
+    "validate": "Run artifacts and hold their outputs against the model.",
+    "serve": "Serve a model or an artifact over the Open Inference Protocol.",
+    "bench": "Drive a server and report its latency.",
+    "devices": "List the devices that can be measured.",
+    "soak": "Run an artifact for long and watch it drift.",
+    "runbook": "Write the device runbook of a run.",
+    "report": "Write a run's report again, from its documents.",
+    "compare": "Hold two runs against each other.",
+    "gate": "Exit 3 when a run does not meet its policy.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for, so that ``--help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        import importlib
+
+        module, _, attribute = target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES[name]) for name in COMMANDS])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Example:  edgeproof run examples/digits_snn.py:model",
+)
+@click.version_option(__version__, prog_name="edgeproof")
+@click.option("--debug", is_flag=True, help="Show a traceback with every error.")
+def cli(debug: bool) -> None:
+    """Prove a PyTorch model, spiking or dense, on the edge before it ships."""
+    if debug:
+        os.environ["EDGEPROOF_DEBUG"] = "1"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 the work failed, 2 wrong use, 3 a policy was not met."""
+    sys.exit(_run(args))
+
+
+def _run(args: list[str] | None) -> int:
+    debugging = False
+    try:
+        result: Any = cli.main(args=args, prog_name="edgeproof", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("stopped; what was finished is kept", err=True)
+        return 130
+    except EdgeProofError as error:
+        debugging = bool(os.environ.get("EDGEPROOF_DEBUG"))
+        click.secho(f"error: {error.message}", fg="red", err=True)
+        if error.hint:
+            click.secho(f"hint: {error.hint}", err=True)
+        if debugging:
+            raise
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("EDGEPROOF_DEBUG"):
+            raise
+        click.secho(f"error: {type(error).__name__}: {error}", fg="red", err=True)
+        click.secho("hint: this is a fault of edgeproof; run again with `edgeproof --debug …` for the traceback", err=True)
+        return 1
