@@ -62,7 +62,8 @@ class Served(Value):
     artifact: str
     requests: int
     errors: int
-    cold_start: ColdStart
+    cold_start: ColdStart | None
+    """None when the client did not start the server itself."""
     steady: Steady
     """Client side: request sent to response parsed."""
     server_inference: Steady | None
