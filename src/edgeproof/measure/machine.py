@@ -1,0 +1,180 @@
+"""The machine as a measurement needs it: processor, governor, temperature, throttling, virtual or not.
+
+Every reader takes the ``root`` of the file system, so that a tree of another machine can be read. A figure the system does
+not give is None, never a guess.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.environment import Machine
+
+__all__ = [
+    "ROOT",
+    "Throttling",
+    "device_class",
+    "governor",
+    "read_machine",
+    "read_throttling",
+    "temperature_c",
+    "throttled_between",
+    "usable_cpus",
+]
+
+ROOT = Path("/")
+RASPBERRY_NOW = 0x0000F
+"""``get_throttled`` bits 0-3: under-voltage, frequency capped, throttled, soft temperature limit, at this moment."""
+RASPBERRY_SINCE_BOOT = 0xF0000
+HYPERVISOR_NAMES = re.compile(
+    r"kvm|qemu|vmware|virtualbox|innotek|bochs|xen|hyper-v|virtual machine|parallels|amazon ec2|google compute|firecracker"
+)
+
+
+class Throttling(NamedTuple):
+    """What the system says of throttling at one moment; None where it says nothing.
+
+    ``raspberry_bits`` is the word of ``vcgencmd get_throttled``; ``events`` counts x86 thermal throttle events of all cores.
+    """
+
+    raspberry_bits: int | None
+    events: int | None
+
+
+def read_machine(root: Path = ROOT) -> Machine:
+    """The machine of ``root``, as the documents record it."""
+    cpuinfo = _text(root / "proc/cpuinfo") or ""
+    cores = len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or os.cpu_count() or 1
+    return Machine(
+        system=platform.system(),
+        release=_text(root / "proc/sys/kernel/osrelease") or platform.release(),
+        architecture=platform.machine(),
+        cpu_model=_cpu_model(root, cpuinfo),
+        logical_cores=cores,
+        usable_cores=len(usable_cpus()) or cores,
+        memory_bytes=_memory_bytes(root),
+        python=platform.python_version(),
+        governor=governor(root),
+        max_mhz=_max_mhz(root),
+        virtual=_virtual(root, cpuinfo),
+        temperature_c=temperature_c(root),
+    )
+
+
+def device_class(root: Path = ROOT) -> DeviceClass:
+    """``raspberry-pi`` on one, else ``host``."""
+    return "raspberry-pi" if "Raspberry Pi" in (_board(root) or "") else "host"
+
+
+def usable_cpus() -> tuple[int, ...]:
+    """The cores this process may run on; empty where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return ()
+
+
+def governor(root: Path = ROOT) -> str | None:
+    """The frequency governor of the first core, or all of them joined when they differ."""
+    policies = sorted(root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"))
+    names = list(dict.fromkeys(name for name in map(_text, policies) if name))
+    return "+".join(names) or None
+
+
+def temperature_c(root: Path = ROOT) -> float | None:
+    """The hottest thermal zone in degrees Celsius, else the hottest hwmon sensor of a processor; None without any."""
+    zones = root.glob("sys/class/thermal/thermal_zone*/temp")
+    degrees = [value / 1000 for value in map(_integer, zones) if value is not None and 0 < value < 150_000]
+    if not degrees:
+        for sensor in root.glob("sys/class/hwmon/hwmon*"):
+            if _text(sensor / "name") in {"coretemp", "k10temp", "zenpower", "cpu_thermal"}:
+                values = map(_integer, sensor.glob("temp*_input"))
+                degrees += [value / 1000 for value in values if value is not None and 0 < value < 150_000]
+    return round(max(degrees), 1) if degrees else None
+
+
+def read_throttling(root: Path = ROOT) -> Throttling:
+    """Raspberry Pi's throttle word and the x86 throttle counters."""
+    bits: int | None = None
+    for word in sorted(root.glob("sys/devices/platform/soc*/*firmware*/get_throttled")):
+        with contextlib.suppress(ValueError):
+            bits = int(_text(word) or "", 16)
+    counters = root.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")
+    counts = [count for count in map(_integer, counters) if count is not None]
+    return Throttling(raspberry_bits=bits, events=sum(counts) if counts else None)
+
+
+def throttled_between(before: Throttling, after: Throttling) -> bool | None:
+    """Whether the machine throttled between two readings: a bit that is set now, a sticky bit or counter that is new.
+
+    None when the system says nothing of throttling.
+    """
+    answers: list[bool] = []
+    if before.raspberry_bits is not None and after.raspberry_bits is not None:
+        now = (before.raspberry_bits | after.raspberry_bits) & RASPBERRY_NOW
+        new = after.raspberry_bits & ~before.raspberry_bits & RASPBERRY_SINCE_BOOT
+        answers.append(bool(now or new))
+    if before.events is not None and after.events is not None:
+        answers.append(after.events > before.events)
+    return any(answers) if answers else None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip("\x00\n ") or None
+    except OSError:
+        return None
+
+
+def _integer(path: Path) -> int | None:
+    try:
+        return int(_text(path) or "")
+    except ValueError:
+        return None
+
+
+def _board(root: Path) -> str | None:
+    return _text(root / "proc/device-tree/model") or _text(root / "sys/firmware/devicetree/base/model")
+
+
+def _cpu_model(root: Path, cpuinfo: str) -> str | None:
+    board = _board(root)
+    named = re.search(r"^(?:model name|Hardware|cpu model)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    model = named.group(1).strip() if named else None
+    if board:
+        return f"{board} ({model})" if model else board
+    return model or platform.processor() or None
+
+
+def _memory_bytes(root: Path) -> int:
+    total = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
+    if total:
+        return int(total.group(1)) * 1024
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def _max_mhz(root: Path) -> float | None:
+    limits = map(_integer, root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq"))
+    known = [limit for limit in limits if limit]
+    return max(known) / 1000 if known else None
+
+
+def _virtual(root: Path, cpuinfo: str) -> bool | None:
+    """True with proof of a hypervisor, False with a board or vendor that is none, None without a sign."""
+    flags = re.search(r"^flags\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
+    if flags and "hypervisor" in flags.group(1).split():
+        return True
+    if (root / "sys/hypervisor/type").exists() or (root / "proc/device-tree/hypervisor").exists():
+        return True
+    names = [_text(root / f"sys/class/dmi/id/{field}") for field in ("sys_vendor", "product_name", "board_vendor")]
+    told = " ".join(name for name in [*names, _board(root)] if name).lower()
+    if HYPERVISOR_NAMES.search(told) or "dummy-virt" in told:
+        return True
+    return False if told or flags else None

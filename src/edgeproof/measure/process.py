@@ -1,0 +1,100 @@
+"""What a process uses: resident memory with its high-water mark, and processor time.
+
+Memory comes from ``/proc/PID/status`` where there is one: ``VmHWM`` belongs to the program alone, while ``ru_maxrss`` of a
+fresh process starts at the size of the one that forked it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from edgeproof.documents.latency import ProcessUse
+
+__all__ = ["ProcessSampler", "own_memory", "peak_memory_bytes"]
+
+
+class Memory(NamedTuple):
+    """Resident memory in bytes, now and at its highest; None where the system does not tell."""
+
+    resident_bytes: int | None
+    peak_bytes: int | None
+
+
+def _status_memory(pid: int | str) -> Memory:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return Memory(None, None)
+    fields = {name: int(kilobytes) * 1024 for name, kilobytes in re.findall(r"^(Vm\w+):\s*(\d+) kB", status, re.MULTILINE)}
+    return Memory(fields.get("VmRSS"), fields.get("VmHWM"))
+
+
+def own_memory() -> Memory:
+    """This process's memory; without ``/proc`` the peak comes from ``getrusage``."""
+    memory = _status_memory("self")
+    if memory.peak_bytes is not None:
+        return memory
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Memory(memory.resident_bytes, peak)
+
+
+def peak_memory_bytes(pid: int) -> int | None:
+    """The high-water mark of another process's resident memory, or None where the system does not tell."""
+    return _status_memory(pid).peak_bytes
+
+
+class ProcessSampler:
+    """Processor time and peak memory of a running process, from ``start`` to ``stop``.
+
+    Args:
+        pid: the process; its children are not counted.
+    """
+
+    def __init__(self, pid: int) -> None:
+        import psutil
+
+        self._gone = psutil.Error
+        self._pid = pid
+        self._started: tuple[float, float] | None = None
+        self._seconds = 0.0
+        self._busy_seconds = 0.0
+        try:
+            self._process: psutil.Process | None = psutil.Process(pid)
+        except psutil.Error:
+            self._process = None
+
+    def start(self) -> None:
+        """Begin a stretch that counts."""
+        busy = self._busy()
+        self._started = None if busy is None else (time.perf_counter(), busy)
+
+    def stop(self) -> None:
+        """End the stretch; stretches add up. A process that is gone ends it without a figure."""
+        busy = self._busy()
+        if self._started is None or busy is None:
+            return
+        self._seconds += time.perf_counter() - self._started[0]
+        self._busy_seconds += busy - self._started[1]
+        self._started = None
+
+    def use(self) -> ProcessUse:
+        """Processor use in percent of one core over the stretches, and the peak memory until now."""
+        return ProcessUse(
+            cpu_percent=round(100 * self._busy_seconds / self._seconds, 1) if self._seconds > 0 else None,
+            peak_memory_bytes=peak_memory_bytes(self._pid),
+        )
+
+    def _busy(self) -> float | None:
+        if self._process is None:
+            return None
+        try:
+            times = self._process.cpu_times()
+        except self._gone:
+            return None
+        return float(times.user + times.system)
