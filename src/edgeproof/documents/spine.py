@@ -1,0 +1,28 @@
+"""``spine.json``: the exported program a format starts from, and what its graph's tensors mean."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from edgeproof.documents.base import Document
+from edgeproof.documents.signature import Form, LoopPlan, Signature, TensorSpec
+
+__all__ = ["SpineDocument"]
+
+
+class SpineDocument(Document):
+    """Stands beside ``program.pt2``."""
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.spine", 1)
+
+    model: str
+    name: str
+    form: Form
+    signature: Signature
+    loop: LoopPlan | None
+    graph_inputs: tuple[TensorSpec, ...]
+    """In graph order: the inputs (of one step in the step form), then the states."""
+    graph_outputs: tuple[TensorSpec, ...]
+    export_max_abs: float
+    """Largest difference between the exported program and the module on the samples it was tried on."""
+    seconds: float

@@ -1,0 +1,136 @@
+"""Which formats there are, and how an artifact is opened: through entry points, so a new one is one file and one line."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.base import decode
+from edgeproof.errors import ArtifactError, MissingDependency, UsageError
+from edgeproof.formats.base import Format, Session
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+__all__ = [
+    "artifact_document",
+    "candidate_names",
+    "find_candidate",
+    "formats",
+    "missing_requirements",
+    "open_artifact",
+]
+
+GROUP = "edgeproof.formats"
+DOCUMENT_NAME = "artifact.json"
+
+
+@functools.cache
+def formats() -> Mapping[str, Format]:
+    """Every registered format by name, in the order of registration."""
+    found: dict[str, Format] = {}
+    for entry in metadata.entry_points(group=GROUP):
+        try:
+            found[entry.name] = entry.load()
+        except Exception as error:
+            raise MissingDependency(
+                f"the format {entry.name} cannot be loaded from {entry.value}: {error}",
+                hint="reinstall the package that registers it",
+            ) from error
+    return found
+
+
+def candidate_names() -> dict[str, tuple[str, str]]:
+    """Candidate → (format, precision), all of them."""
+    return {one.candidate(precision): (name, precision) for name, one in formats().items() for precision in one.precisions}
+
+
+def find_candidate(name: str) -> tuple[Format, str]:
+    """The format and precision of a candidate.
+
+    Raises:
+        UsageError: unknown.
+    """
+    import difflib
+
+    known = candidate_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise UsageError(
+            f"there is no candidate {name}", hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        )
+    format_name, precision = known[name]
+    return formats()[format_name], precision
+
+
+def missing_requirements(requirements: tuple[str, ...]) -> tuple[str, ...]:
+    """The requirements that this environment does not meet, each with what is there instead."""
+    from packaging.requirements import Requirement
+
+    return tuple(text for text in (_unmet(Requirement(one)) for one in requirements) if text)
+
+
+def _unmet(requirement: Requirement) -> str | None:
+    try:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return str(requirement)
+    if requirement.specifier.contains(version.partition("+")[0], prereleases=True):
+        return None
+    return f"{requirement} (found {version})"
+
+
+def artifact_document(path: Path) -> tuple[ArtifactDocument, Path, Format]:
+    """What the artifact at ``path`` is, its folder, and its format.
+
+    ``path`` is the artifact's file or folder, or a folder with an ``artifact.json``. A file that comes without one is
+    recognised by its suffix and describes itself.
+
+    Raises:
+        ArtifactError: not there, damaged, or of no known format.
+    """
+    if not path.exists():
+        raise ArtifactError(f"there is no artifact {path}")
+    for folder in (path, path.parent):
+        document_path = folder / DOCUMENT_NAME
+        if folder.is_dir() and document_path.is_file():
+            document = decode(document_path.read_bytes(), ArtifactDocument)
+            if folder == path or document.file == path.name:
+                return document, folder, _format_named(document.format)
+    for one in formats().values():
+        if path.suffix == one.suffix:
+            return one.describe(path), path.parent, one
+    known = ", ".join(sorted({one.suffix for one in formats().values()}))
+    raise ArtifactError(f"{path} is no artifact of a known format", hint=f"known suffixes: {known}")
+
+
+def _format_named(name: str) -> Format:
+    found = formats().get(name)
+    if found is None:
+        raise ArtifactError(f"the artifact is of the format {name}, which is not registered here")
+    return found
+
+
+def open_artifact(path: Path, *, threads: int = 1) -> Session:
+    """Open an artifact in its runtime.
+
+    Raises:
+        ArtifactError: not there, damaged, or it cannot run on this machine.
+        MissingDependency: its runtime is not installed.
+    """
+    from edgeproof.formats.session import ArtifactSession
+
+    document, folder, one = artifact_document(path)
+    if one.runs_here is not None:
+        raise ArtifactError(f"{document.candidate} cannot run here: {one.runs_here}")
+    missing = missing_requirements(one.runtime_requires)
+    if missing:
+        hint = f"pip install 'edgeproof[{one.extra}]'" if one.extra else f"pip install {' '.join(missing)}"
+        raise MissingDependency(f"{document.candidate} needs {', '.join(missing)}", hint=hint)
+    if not (folder / document.file).exists():
+        raise ArtifactError(f"{folder} says its file is {document.file}, and there is none")
+    return ArtifactSession(document, folder, one.open(document, folder, threads=threads))

@@ -1,0 +1,154 @@
+"""An artifact as its callers see it: named arrays of the model's shapes, whatever the graph wants; the time loop of the
+step form. Knows no runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.signature import LoopPlan, Readout, TensorSpec
+from edgeproof.errors import ArtifactError, EdgeProofError, SignatureError
+from edgeproof.formats.base import Array, GraphRunner
+
+__all__ = ["ArtifactSession"]
+
+
+class ArtifactSession:
+    """A session over a graph runner.
+
+    Attributes:
+        inputs: the model's inputs, of a whole call.
+        outputs: the model's outputs, of a whole call.
+    """
+
+    def __init__(self, document: ArtifactDocument, folder: Path, runner: GraphRunner) -> None:
+        self.document = document
+        self._runner = runner
+        self._loop = document.loop
+        plan = document.loop
+        count = len(document.inputs) - (len(plan.states) if plan else 0)
+        outputs = len(plan.readouts) if plan else len(document.outputs)
+        self.inputs = tuple(_call_input(one.tensor, plan) for one in document.inputs[:count])
+        self.outputs = tuple(
+            _call_output(one.tensor, plan, plan.readouts[i] if plan else None)
+            for i, one in enumerate(document.outputs[:outputs])
+        )
+        self._dtypes = [np.dtype(spec.dtype) for spec in self.inputs]
+        self._initial: list[Array] = _initial_state(plan, folder) if plan else []
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """One call; see ``Session.run``."""
+        arrays = self._checked(inputs)
+        try:
+            results = self._graph(arrays) if self._loop is None else self._run_loop(self._loop, arrays)
+        except EdgeProofError:
+            raise
+        except Exception as error:
+            raise ArtifactError(f"{self.document.candidate} failed to run: {type(error).__name__}: {error}") from error
+        return {spec.name: result for spec, result in zip(self.outputs, results, strict=True)}
+
+    def _checked(self, inputs: Mapping[str, Array]) -> list[Array]:
+        arrays = []
+        for spec, dtype in zip(self.inputs, self._dtypes, strict=True):
+            array = inputs.get(spec.name)
+            if array is None:
+                raise SignatureError(f"the input {spec.name} is missing")
+            if array.shape != spec.shape or array.dtype != dtype:
+                raise SignatureError(
+                    f"the input {spec.name} is {array.dtype}{list(array.shape)}; expected {spec.dtype}{list(spec.shape)}"
+                )
+            arrays.append(array)
+        if len(inputs) != len(arrays):
+            unknown = set(inputs) - {spec.name for spec in self.inputs}
+            raise SignatureError(f"unknown input {', '.join(sorted(unknown))}")
+        return arrays
+
+    def _graph(self, arrays: Sequence[Array]) -> list[Array]:
+        fed = [_fit(array, one.graph_dtype, one.graph_shape) for array, one in zip(arrays, self.document.inputs, strict=True)]
+        results = self._runner(fed)
+        return [_unfit(result, one) for result, one in zip(results, self.document.outputs, strict=True)]
+
+    def _run_loop(self, plan: LoopPlan, arrays: Sequence[Array]) -> list[Array]:
+        states: list[Array] = self._initial
+        count = len(plan.readouts)
+        held: list[list[Array]] = [[] for _ in range(count)]
+        for step in range(plan.timesteps):
+            now = [array[step] for array in arrays] if plan.encoding == "sequence" else list(arrays)
+            results = self._graph([*now, *states])
+            states = results[count:]
+            for store, result, how in zip(held, results, plan.readouts, strict=False):
+                _accumulate(store, result, how)
+        return [_read_out(store, how, plan.timesteps) for store, how in zip(held, plan.readouts, strict=True)]
+
+    def close(self) -> None:
+        """Release the runtime."""
+        self._runner.close()
+
+    def __enter__(self) -> ArtifactSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _call_input(spec: TensorSpec, plan: LoopPlan | None) -> TensorSpec:
+    if plan is None or plan.encoding == "repeat":
+        return spec
+    return TensorSpec(name=spec.name, dtype=spec.dtype, shape=(plan.timesteps, *spec.shape), kind=spec.kind)
+
+
+def _call_output(spec: TensorSpec, plan: LoopPlan | None, how: Readout | None) -> TensorSpec:
+    if plan is None or how != "stack":
+        return spec
+    return TensorSpec(name=spec.name, dtype=spec.dtype, shape=(plan.timesteps, *spec.shape), kind=spec.kind)
+
+
+def _initial_state(plan: LoopPlan, folder: Path) -> list[Array]:
+    given: dict[str, Array] = {}
+    if any(state.initial for state in plan.states):
+        try:
+            with np.load(folder / "initial_state.npz", allow_pickle=False) as archive:
+                given = {name: archive[name] for name in archive.files}
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"cannot read the initial state in {folder}: {error}") from error
+    return [
+        np.zeros(state.shape, state.dtype) if state.initial is None else given[state.initial] for state in plan.states
+    ]
+
+
+def _fit(array: Array, dtype: str, shape: tuple[int, ...]) -> Array:
+    if array.dtype.name != dtype:
+        array = array.astype(dtype)
+    return array if array.shape == shape else array.reshape(shape)
+
+
+def _unfit(result: Array, binding: Binding) -> Array:
+    spec = binding.tensor
+    if result.dtype.name != spec.dtype:
+        result = result.astype(spec.dtype)
+    if result.shape != spec.shape:
+        if result.size != int(np.prod(spec.shape, dtype=np.int64)):
+            raise ArtifactError(f"the output {spec.name} has the shape {list(result.shape)}; expected {list(spec.shape)}")
+        result = result.reshape(spec.shape)
+    return result
+
+
+def _accumulate(store: list[Array], result: Array, how: Readout) -> None:
+    if how == "stack" or not store:
+        store.append(result if how in ("stack", "last") else result.copy())
+    elif how == "last":
+        store[0] = result
+    else:
+        store[0] += result
+
+
+def _read_out(store: list[Array], how: Readout, timesteps: int) -> Array:
+    if how == "stack":
+        return np.stack(store)
+    return store[0] / np.asarray(timesteps, store[0].dtype) if how == "mean" else store[0]

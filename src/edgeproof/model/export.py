@@ -1,0 +1,130 @@
+"""``torch.export``, once per form: the one graph every format starts from. Refuses control flow that depends on data."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import site
+import sysconfig
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from edgeproof.errors import ConversionError, DataDependentError
+from edgeproof.model.programs import ScriptedModule
+
+__all__ = ["export_program"]
+
+
+def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
+    """Export a call on flat tensors, static shapes, under ``no_grad`` and with the fused attention path off.
+
+    Where the only values that Python branches on are the module's own one-element buffers (constants once it is
+    trained), they are read as numbers and the export is tried again; the result is the same graph.
+
+    Args:
+        call: one of the forms; in evaluation mode.
+        inputs: example inputs of the shapes to export.
+
+    Raises:
+        DataDependentError: Python control flow depends on the inputs' values.
+        ConversionError: the model cannot be exported for another reason.
+    """
+    torch.backends.mha.set_fastpath_enabled(False)
+    _unscript(call, inputs)
+    failure: Exception | None = None
+    for as_numbers in ((), (torch.bool, torch.int64, torch.int32), (torch.bool, torch.int64, torch.int32, torch.float32)):
+        try:
+            with _buffers_as_numbers(call, as_numbers), torch.no_grad():
+                return torch.export.export(call, inputs)
+        except Exception as error:
+            if failure is None:
+                failure = error
+            if not _is_data_dependent(error):
+                break
+    assert failure is not None
+    if _is_data_dependent(failure):
+        location, source = _deciding_line(failure)
+        raise DataDependentError(location, source) from failure
+    line = next((one for one in str(failure).splitlines() if one.strip()), type(failure).__name__)
+    location, source = _deciding_line(failure)
+    raise ConversionError(
+        f"torch.export cannot take the model: {type(failure).__name__}: {line.strip()[:400]} (at {location}: `{source}`)",
+        hint="rewrite that line with tensor operations of fixed shape",
+    ) from failure
+
+
+def _unscript(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    for parent in list(call.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, ScriptedModule):
+                try:
+                    setattr(parent, name, child.to_export(inputs))
+                except Exception as error:
+                    raise ConversionError(
+                        f"the TorchScript graph cannot be exported: {error}",
+                        hint="give the Python module it was made from",
+                    ) from error
+
+
+@contextlib.contextmanager
+def _buffers_as_numbers(module: torch.nn.Module, dtypes: Sequence[torch.dtype]) -> Iterator[None]:
+    taken: list[tuple[torch.nn.Module, dict[str, torch.Tensor | None], str, torch.Tensor]] = []
+    for part in module.modules():
+        stores: tuple[dict[str, torch.Tensor | None], ...] = (part._buffers, part._parameters)  # type: ignore[assignment]
+        for store in stores:
+            for name, value in list(store.items()):
+                if value is not None and value.numel() == 1 and value.ndim == 0 and value.dtype in dtypes:
+                    taken.append((part, store, name, value))
+                    del store[name]
+                    object.__setattr__(part, name, value.item())
+    try:
+        yield
+    finally:
+        for part, store, name, value in taken:
+            part.__dict__.pop(name, None)
+            store[name] = value
+
+
+def _is_data_dependent(error: BaseException) -> bool:
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
+    seen: BaseException | None = error
+    while seen is not None:
+        text = str(seen).lower()
+        if isinstance(seen, GuardOnDataDependentSymNode) or "data-dependent" in text or "dynamic control flow" in text:
+            return True
+        if "datadependentoutputexception" in type(seen).__name__.lower():
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _library_roots() -> tuple[str, ...]:
+    roots = {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    roots.update(site.getsitepackages())
+    roots.add(str(Path(__file__).resolve().parents[1]))
+    return tuple(root for root in roots if root)
+
+
+def _deciding_line(error: BaseException) -> tuple[str, str]:
+    """The innermost line of the model's own code in the traceback; failing that, of a library outside torch."""
+    frames: list[traceback.FrameSummary] = []
+    seen: BaseException | None = error
+    while seen is not None and not frames:
+        frames = [one for one in traceback.extract_tb(seen.__traceback__) if "<eval_with_key>" not in one.filename]
+        seen = seen.__cause__ or seen.__context__
+    roots = _library_roots()
+    own = [one for one in frames if not one.filename.startswith(roots) and not one.filename.startswith("<")]
+    torch_root = str(Path(torch.__file__).parent)
+    foreign = [
+        one for one in frames if not one.filename.startswith((torch_root, str(Path(__file__).parents[1]), "<"))
+    ]
+    chosen = (own or foreign or frames or [traceback.FrameSummary("unknown", 0, "forward")])[-1]
+    source = (chosen.line or linecache.getline(chosen.filename, chosen.lineno or 0)).strip()
+    path = Path(chosen.filename)
+    with contextlib.suppress(ValueError):
+        path = path.relative_to(Path.cwd())
+    return f"{path}:{chosen.lineno}", source

@@ -1,0 +1,112 @@
+"""``edgeproof.Model``: a module with its signature, state and samples, as a user's factory gives it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeproof.documents.signature import Encoding, Readout, TensorSpec
+from edgeproof.errors import SignatureError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DTYPES", "Model", "Samples", "parse_spec"]
+
+DTYPES = ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+
+_SPEC = re.compile(r"^(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[\d,\s]*)\]$")
+
+
+def parse_spec(text: str) -> TensorSpec:
+    """Parse ``NAME:dtype[shape]``, such as ``x:float32[1,64]`` (batch axis included).
+
+    Raises:
+        SignatureError: not of that form.
+    """
+    match = _SPEC.match(text.strip())
+    if match is None or match["dtype"] not in DTYPES:
+        raise SignatureError(
+            f"cannot read the input `{text}`; expected NAME:dtype[shape]",
+            hint=f"for example x:float32[1,64]; dtypes: {', '.join(DTYPES)}",
+        )
+    shape = tuple(int(part) for part in match["shape"].split(",") if part.strip())
+    if 0 in shape:
+        raise SignatureError(f"the input `{text}` has an axis of length 0")
+    return TensorSpec(name=match["name"], dtype=match["dtype"], shape=shape)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs with the sample axis first, and labels where there are any.
+
+    Attributes:
+        inputs: one array per input, ``[count, *shape]``, with or without the model's batch axis.
+        labels: ``int[count]`` classes, or None.
+        origin: where they come from, in words.
+    """
+
+    inputs: Mapping[str, npt.NDArray[Any]]
+    labels: npt.NDArray[Any] | None = None
+    origin: str = "given by the model"
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.inputs.values())))
+
+    def take(self, index: npt.NDArray[np.intp]) -> Samples:
+        """The samples at ``index``, in that order."""
+        return Samples(
+            {name: array[index] for name, array in self.inputs.items()},
+            None if self.labels is None else self.labels[index],
+            self.origin,
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is to be shipped: the module, how it is called, and real samples of its input.
+
+    A module with hidden state (snnTorch ``init_hidden``, SpikingJelly nodes, attributes that change) starts every call
+    from the state it has when the factory returns.
+
+    Attributes:
+        module: the network. It is put into evaluation mode.
+        inputs: specs as ``"x:float32[1,64]"`` or ``TensorSpec``; empty: taken from the samples.
+        timesteps: if set, ``module`` computes *one* time step and a call runs this many.
+        encoding: ``repeat`` feeds the same input at every step; ``sequence`` feeds ``input[t]``, time axis first.
+        readout: how the steps' outputs become the call's: ``sum``, ``mean``, ``last``, ``stack`` (time axis first);
+            one for all, or one per output.
+        explicit_state: ``module(x, state) -> (output, state)``; ``initial_state`` is the first ``state``, None if the
+            module makes its own from None.
+        output_names: names in output order, instead of the ones found in the module's output.
+        spike_outputs: outputs that are spikes or spike counts.
+        score_output: the output whose argmax is the predicted class; default: the first of shape ``[batch, classes]``.
+        samples: pool that representative samples are drawn from, or a function that gives it; never the held-out split.
+        held_out: samples with labels for validation and the task score, or a function that gives them.
+        name: stem for file names; default: the factory's file name.
+    """
+
+    module: torch.nn.Module
+    inputs: Sequence[str | TensorSpec] = ()
+    timesteps: int | None = None
+    encoding: Encoding = "repeat"
+    readout: Readout | Sequence[Readout] = "sum"
+    explicit_state: bool = False
+    initial_state: Any = None
+    output_names: Sequence[str] = ()
+    spike_outputs: Sequence[str] = ()
+    score_output: str | None = None
+    samples: Samples | Callable[[], Samples] | None = None
+    held_out: Samples | Callable[[], Samples] | None = None
+    name: str | None = None
+
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """The declared inputs, parsed."""
+        return tuple(parse_spec(one) if isinstance(one, str) else one for one in self.inputs)

@@ -1,0 +1,196 @@
+"""MODEL, as users write it: ``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``, ``graph.nir``.
+
+A factory is the user's own Python code and runs with the user's rights. Files are loaded without pickle, or asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeproof.errors import ModelReferenceError
+from edgeproof.model.model import Model
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = ["Reference", "load_model", "parse_reference"]
+
+FORMS = "file.py:factory, package.module:factory, model.pt2, model.pt"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A parsed MODEL.
+
+    Attributes:
+        text: as it was given.
+        file: the Python, ``.pt2`` or ``.pt`` file, or None for a package module.
+        module: dotted module name, or None for a file.
+        factory: name of the factory, or None for a file that holds the model itself.
+    """
+
+    text: str
+    file: Path | None
+    module: str | None
+    factory: str | None
+
+    @property
+    def name(self) -> str:
+        """Stem for file names."""
+        if self.file is not None:
+            return self.file.stem
+        assert self.module is not None
+        return self.module.rpartition(".")[2]
+
+
+def parse_reference(text: str) -> Reference:
+    """Parse MODEL and check that its file exists.
+
+    Raises:
+        ModelReferenceError: not one of the known forms, or the file is not there.
+    """
+    target, colon, factory = text.rpartition(":")
+    if colon and target.endswith(".py"):
+        return Reference(text, _existing(Path(target), text), None, _identifier(factory, text))
+    if colon and target and all(part.isidentifier() for part in target.split(".")):
+        return Reference(text, None, target, _identifier(factory, text))
+    path = Path(text)
+    if path.suffix in (".pt2", ".pt", ".pth", ".ts"):
+        return Reference(text, _existing(path, text), None, None)
+    if path.suffix == ".nir":
+        raise ModelReferenceError(f"{text}: NIR graphs are not read by this version", hint=f"give one of {FORMS}")
+    if path.suffix == ".py":
+        raise ModelReferenceError(
+            f"{text} does not say which function makes the model", hint=f"for example {text}:model"
+        )
+    raise ModelReferenceError(f"cannot read MODEL `{text}`; expected one of {FORMS}")
+
+
+def _existing(path: Path, text: str) -> Path:
+    if not path.is_file():
+        raise ModelReferenceError(f"{text}: there is no file {path}", hint="paths are relative to the current folder")
+    return path
+
+
+def _identifier(name: str, text: str) -> str:
+    if not name.isidentifier():
+        raise ModelReferenceError(f"{text}: `{name}` is no function name", hint="write file.py:factory")
+    return name
+
+
+def load_model(text: str, *, trust: bool = False) -> Model:
+    """Load MODEL. A factory's module becomes a ``Model``; the module is in evaluation mode.
+
+    Raises:
+        ModelReferenceError: not found, the factory failed, or what it gave is not a module.
+    """
+    reference = parse_reference(text)
+    if reference.factory is None:
+        model = _load_file(reference, trust=trust)
+    else:
+        model = _call_factory(reference)
+    model.module.eval()
+    return model if model.name else replace(model, name=reference.name)
+
+
+def _call_factory(reference: Reference) -> Model:
+    import torch
+
+    source = _import(reference)
+    factory = getattr(source, reference.factory or "", None)
+    if factory is None:
+        names = [name for name in vars(source) if callable(getattr(source, name)) and not name.startswith("_")]
+        own = [name for name in names if getattr(getattr(source, name), "__module__", None) == source.__name__]
+        raise ModelReferenceError(
+            f"{reference.text}: there is no `{reference.factory}`", hint=f"it defines: {', '.join(own) or 'no function'}"
+        )
+    made: Any = factory
+    if callable(factory) and not isinstance(factory, torch.nn.Module):
+        try:
+            made = factory()
+        except Exception as error:
+            raise ModelReferenceError(
+                f"{reference.text}: the factory raised {type(error).__name__}: {error}",
+                hint="a factory takes no argument and returns an nn.Module or an edgeproof.Model",
+            ) from error
+    if isinstance(made, torch.nn.Module):
+        return Model(made)
+    if isinstance(made, Model):
+        return made
+    raise ModelReferenceError(
+        f"{reference.text}: the factory returned {type(made).__name__}",
+        hint="return an nn.Module or an edgeproof.Model",
+    )
+
+
+def _import(reference: Reference) -> ModuleType:
+    try:
+        if reference.file is None:
+            assert reference.module is not None
+            if str(Path.cwd()) not in sys.path:
+                sys.path.insert(0, str(Path.cwd()))
+            return importlib.import_module(reference.module)
+        path = reference.file.resolve()
+        name = f"edgeproof_user_{path.stem}"
+        loaded = sys.modules.get(name)
+        if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+            return loaded
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        if str(path.parent) not in sys.path:
+            sys.path.insert(0, str(path.parent))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+    except Exception as error:
+        raise ModelReferenceError(
+            f"{reference.text}: importing it raised {type(error).__name__}: {error}",
+            hint="it must import in this environment; run it alone to see the whole error",
+        ) from error
+
+
+def _load_file(reference: Reference, *, trust: bool) -> Model:
+    import torch
+
+    from edgeproof.model.programs import ScriptedModule, exported_specs
+
+    path = reference.file
+    assert path is not None
+    if not zipfile.is_zipfile(path):
+        raise ModelReferenceError(
+            f"{path} is neither an exported program nor TorchScript: it is no zip archive",
+            hint="save with torch.export.save(program, path) or torch.jit.save(module, path)",
+        )
+    try:
+        if path.suffix == ".pt2":
+            program = torch.export.load(path)
+            return Model(program.module(), inputs=exported_specs(program))
+    except Exception as error:
+        raise ModelReferenceError(f"{path} cannot be loaded as an exported program: {error}") from error
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if not any("/code/" in name for name in names):
+        raise ModelReferenceError(
+            f"{path} holds weights or a pickled module, not TorchScript",
+            hint="give file.py:factory that builds the module and loads these weights",
+        )
+    if not trust:
+        raise ModelReferenceError(
+            f"{path} is TorchScript: opening it runs the code inside", hint="repeat with --trust if you trust its origin"
+        )
+    try:
+        return Model(ScriptedModule(torch.jit.load(path, map_location="cpu")))
+    except Exception as error:
+        raise ModelReferenceError(f"{path} cannot be loaded as TorchScript: {error}") from error

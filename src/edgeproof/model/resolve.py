@@ -1,0 +1,133 @@
+"""From MODEL, ``--input`` and ``--samples`` to a subject: whose word counts for the signature, and how it is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edgeproof.documents.signature import TensorSpec
+from edgeproof.errors import SignatureError
+from edgeproof.model.model import Model, Samples, parse_spec
+from edgeproof.model.reference import load_model
+from edgeproof.model.samples import read_samples, resolve_pool
+from edgeproof.model.subject import Subject, make_subject
+
+__all__ = ["Resolved", "resolve", "resolve_model"]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A subject with the samples that came with the request.
+
+    Attributes:
+        subject: the model with its settled call.
+        user_samples: what ``--samples`` gave, as read, or None.
+    """
+
+    subject: Subject
+    user_samples: Samples | None
+
+
+def resolve(
+    reference: str, *, inputs: Sequence[str] = (), samples: str | None = None, trust: bool = False
+) -> Resolved:
+    """Load MODEL and settle its call.
+
+    Raises:
+        ModelReferenceError: MODEL cannot be loaded.
+        SignatureError: no source tells the inputs, or the model does not run on them.
+        SamplesError: ``--samples`` cannot be read.
+    """
+    given = tuple(parse_spec(text) for text in inputs)
+    user = read_samples(Path(samples)) if samples is not None else None
+    return resolve_model(load_model(reference, trust=trust), given, user)
+
+
+def resolve_model(model: Model, given: Sequence[TensorSpec] = (), user: Samples | None = None) -> Resolved:
+    """The same for a model that is loaded. Specs given win over the model's own, and those over the samples."""
+    specs = tuple(given) or model.specs()
+    source = user or resolve_pool(model.samples) or resolve_pool(model.held_out)
+    if specs:
+        subject = make_subject(model, specs)
+    elif source is not None:
+        subject = _guess(model, source)
+    else:
+        raise SignatureError(
+            "the model's inputs are unknown",
+            hint="say them with --input NAME:dtype[shape] (batch axis included), give --samples, "
+            "or return edgeproof.Model(module, inputs=[…]) from the factory",
+        )
+    return Resolved(_with_kinds(subject, source), user)
+
+
+def _guess(model: Model, samples: Samples) -> Subject:
+    """Try a sample with and without a batch axis of 1: a leading axis of 1 is first taken for the batch axis."""
+    attempts = []
+    lone = all(array.ndim > 1 and array.shape[1] == 1 for array in samples.inputs.values())
+    for added in (False, True) if lone else (True, False):
+        specs = tuple(
+            TensorSpec(
+                name=_parameter_name(model, name, len(samples.inputs)),
+                dtype=_natural_dtype(model, array),
+                shape=((1, *array.shape[1:]) if added else array.shape[1:]),
+            )
+            for name, array in samples.inputs.items()
+        )
+        try:
+            return make_subject(model, specs)
+        except SignatureError as error:
+            attempts.append(error.message)
+    raise SignatureError(
+        "the model runs on a sample neither with nor without a batch axis: " + " · ".join(attempts),
+        hint="say the inputs with --input NAME:dtype[shape]",
+    )
+
+
+def _parameter_name(model: Model, name: str, count: int) -> str:
+    import inspect
+
+    if name != "input0" or count != 1:
+        return name
+    try:
+        parameters = list(inspect.signature(model.module.forward).parameters.values())
+    except (TypeError, ValueError):
+        return name
+    ordinary = [one for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    return ordinary[0].name if ordinary else name
+
+
+def _natural_dtype(model: Model, array: npt.NDArray[Any]) -> str:
+    if np.issubdtype(array.dtype, np.floating):
+        for parameter in model.module.parameters():
+            if parameter.is_floating_point():
+                return str(parameter.dtype).removeprefix("torch.")
+        return "float32"
+    return str(array.dtype)
+
+
+def _with_kinds(subject: Subject, samples: Samples | None) -> Subject:
+    """In a spiking model, outputs that hold small whole numbers on real samples are spikes or spike counts."""
+    signature = subject.signature
+    if not signature.spiking or subject.model.spike_outputs or samples is None:
+        return subject
+    from edgeproof.model.eager import EagerSession, run_all
+    from edgeproof.model.samples import conform
+
+    few, _ = conform(samples.take(np.arange(min(16, samples.count))), signature.inputs)
+    results = run_all(EagerSession(subject), few.inputs)
+    outputs = tuple(
+        msgspec.structs.replace(spec, kind="spikes") if _are_spikes(results[spec.name]) else spec
+        for spec in signature.outputs
+    )
+    changed = msgspec.structs.replace(signature, outputs=outputs)
+    return Subject(subject.model, changed, subject.call, subject.state)
+
+
+def _are_spikes(values: npt.NDArray[Any]) -> bool:
+    return bool(np.issubdtype(values.dtype, np.floating) and (values >= 0).all() and (values == values.round()).all())

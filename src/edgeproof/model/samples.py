@@ -1,0 +1,293 @@
+"""Samples: reading a user's folder or npz, drawing from the model's pool, bringing both to the signature's shapes."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeproof.documents.samples import Check
+from edgeproof.documents.signature import TensorSpec
+from edgeproof.errors import SamplesError
+from edgeproof.model.model import Samples
+
+__all__ = [
+    "MINIMUM_COUNT",
+    "MINIMUM_INT8_COUNT",
+    "check_samples",
+    "class_balanced",
+    "conform",
+    "read_samples",
+    "resolve_pool",
+    "synthetic_samples",
+    "write_samples",
+]
+
+MINIMUM_COUNT = 8
+MINIMUM_INT8_COUNT = 200
+Array = npt.NDArray[Any]
+
+
+def resolve_pool(pool: Samples | Callable[[], Samples] | None) -> Samples | None:
+    """The samples a model declares, or None."""
+    found = pool() if callable(pool) else pool
+    if found is not None and not found.inputs:
+        raise SamplesError("the model's samples hold no input")
+    return found
+
+
+def read_samples(path: Path) -> Samples:
+    """Read a folder of ``.npy`` (one a sample) or ``.npz`` (one a sample, several inputs), or one ``.npz``.
+
+    In a folder, ``labels.npy`` holds the labels in the order of the sorted file names.
+
+    Raises:
+        SamplesError: nothing there, unreadable, ragged, or fewer than 8.
+    """
+    if path.is_dir():
+        samples = _read_folder(path)
+    elif path.suffix == ".npz" and path.is_file():
+        samples = _from_arrays(_load_npz(path), path)
+    else:
+        what = "is not there" if not path.exists() else "is neither a folder nor a .npz file"
+        raise SamplesError(f"{path} {what}", hint="give a folder of .npy files, or one .npz keyed by input name")
+    if samples.count < MINIMUM_COUNT:
+        raise SamplesError(
+            f"{path} holds {samples.count} samples; at least {MINIMUM_COUNT} are needed",
+            hint=f"give {MINIMUM_INT8_COUNT} or more for int8",
+        )
+    return samples
+
+
+def _load_npz(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SamplesError(f"cannot read {path}: {error}", hint="write it with numpy.savez, without object arrays") from error
+
+
+def _load_npy(path: Path) -> Array:
+    try:
+        array: Array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SamplesError(f"cannot read {path}: {error}", hint="write it with numpy.save, without object arrays") from error
+    return array
+
+
+def _from_arrays(arrays: dict[str, Array], path: Path) -> Samples:
+    labels = arrays.pop("labels", None)
+    if not arrays:
+        raise SamplesError(f"{path} holds no input", hint="its keys are the input names, sample axis first")
+    for name, array in arrays.items():
+        if array.ndim == 0:
+            raise SamplesError(f"{path}: {name} is a single number; expected the sample axis first")
+    counts = {name: len(array) for name, array in arrays.items()}
+    if labels is not None:
+        counts["labels"] = len(np.atleast_1d(labels))
+    if len(set(counts.values())) != 1:
+        listing = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise SamplesError(f"{path}: sample counts differ: {listing}")
+    return Samples(arrays, None if labels is None else _labels(labels, path), origin=str(path))
+
+
+def _labels(labels: Array, path: Path) -> Array:
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or not (np.issubdtype(labels.dtype, np.integer) or np.array_equal(labels, labels.round())):
+        raise SamplesError(f"{path}: labels are {labels.dtype}{list(labels.shape)}; expected one whole number a sample")
+    return labels.astype(np.int64)
+
+
+def _read_folder(path: Path) -> Samples:
+    files = sorted(one for one in path.iterdir() if one.suffix in (".npy", ".npz") and one.stem != "labels")
+    if not files:
+        raise SamplesError(f"{path} holds no .npy or .npz file")
+    kinds = {one.suffix for one in files}
+    if len(kinds) > 1:
+        raise SamplesError(f"{path} mixes .npy and .npz files", hint="one .npy a sample, or one .npz a sample")
+    rows: list[dict[str, Array]]
+    rows = [{"input0": _load_npy(one)} for one in files] if kinds == {".npy"} else [_load_npz(one) for one in files]
+    labels: list[Any] | None = [row.pop("labels", None) for row in rows]
+    if labels is not None and any(label is None for label in labels):
+        labels = None
+    for file, row in zip(files, rows, strict=True):
+        if row.keys() != rows[0].keys():
+            raise SamplesError(f"{file} has the keys {sorted(row)}, {files[0].name} has {sorted(rows[0])}")
+        for name, array in row.items():
+            first = rows[0][name]
+            if array.shape != first.shape or array.dtype != first.dtype:
+                raise SamplesError(
+                    f"{file}: {name} is {array.dtype}{list(array.shape)}; {files[0].name} has {first.dtype}{list(first.shape)}"
+                )
+    stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    found: Array | None = None if labels is None else np.asarray(labels).reshape(len(files))
+    if (path / "labels.npy").is_file():
+        found = _load_npy(path / "labels.npy")
+        if len(found) != len(files):
+            raise SamplesError(f"{path}/labels.npy has {len(found)} labels for {len(files)} samples")
+    return Samples(stacked, None if found is None else _labels(found, path), origin=str(path))
+
+
+def conform(samples: Samples, specs: Sequence[TensorSpec]) -> tuple[Samples, list[Check]]:
+    """Samples as the signature wants them: its names, ``[count, *spec.shape]``, its dtypes.
+
+    Keys are the input names, or ``input0, input1…`` in order. A missing batch axis is added where the spec has length 1.
+
+    Raises:
+        SamplesError: names, shapes or dtypes that cannot be the model's.
+    """
+    checks: list[Check] = []
+    names = list(samples.inputs)
+    wanted = [spec.name for spec in specs]
+    if set(names) != set(wanted):
+        if len(names) != len(wanted) or names != [f"input{i}" for i in range(len(names))]:
+            raise SamplesError(
+                f"the samples hold {', '.join(names)}; the model's inputs are {', '.join(wanted)}",
+                hint="name the npz keys after the inputs, or input0, input1… in order",
+            )
+        names = [f"input{i}" for i in range(len(names))]
+    else:
+        names = wanted
+    inputs: dict[str, Array] = {}
+    for key, spec in zip(names, specs, strict=True):
+        array = _with_batch_axis(samples.inputs[key], spec)
+        inputs[spec.name] = _with_dtype(array, spec, checks)
+    return replace(samples, inputs=inputs), checks
+
+
+def _with_batch_axis(array: Array, spec: TensorSpec) -> Array:
+    shape = array.shape[1:]
+    if shape == spec.shape:
+        return array
+    for axis, size in enumerate(spec.shape):
+        if size == 1 and shape == spec.shape[:axis] + spec.shape[axis + 1 :]:
+            return np.expand_dims(array, axis + 1)
+    raise SamplesError(
+        f"a sample of {spec.name} has the shape {list(shape)}; the model takes {list(spec.shape)}",
+        hint="with or without the batch axis; the batch must be 1 in a sample's file",
+    )
+
+
+def _with_dtype(array: Array, spec: TensorSpec, checks: list[Check]) -> Array:
+    wanted = np.dtype(spec.dtype)
+    if array.dtype == wanted:
+        return array
+    is_float, wants_float = np.issubdtype(array.dtype, np.floating), np.issubdtype(wanted, np.floating)
+    if is_float and not wants_float:
+        raise SamplesError(
+            f"samples of {spec.name} are {array.dtype}; the model takes {spec.dtype}", hint="give whole numbers"
+        )
+    if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
+        raise SamplesError(f"samples of {spec.name} are {array.dtype}; the model takes {spec.dtype}")
+    cast = array.astype(wanted)
+    if not wants_float and not np.array_equal(cast.astype(array.dtype), array):
+        raise SamplesError(f"samples of {spec.name} hold values that {spec.dtype} cannot: they are {array.dtype}")
+    checks.append(
+        Check(
+            name="dtype",
+            status="ok" if is_float == wants_float else "warning",
+            detail=f"{spec.name}: {array.dtype} in the files, used as {spec.dtype}",
+        )
+    )
+    return cast
+
+
+def check_samples(samples: Samples, *, synthetic: bool) -> tuple[Check, ...]:
+    """Count, finiteness, constant inputs, duplicates.
+
+    Raises:
+        SamplesError: NaN or Inf.
+    """
+    checks = []
+    if samples.count >= MINIMUM_INT8_COUNT:
+        checks.append(Check(name="count", status="ok", detail=f"{samples.count} samples"))
+    else:
+        detail = f"{samples.count} samples, fewer than {MINIMUM_INT8_COUNT}: int8 results are under-sampled and cannot pass"
+        checks.append(Check(name="count", status="warning", detail=detail))
+    for name, array in samples.inputs.items():
+        flat = array.reshape(samples.count, -1)
+        bad = np.flatnonzero(~np.isfinite(flat.astype(np.float64)).all(axis=1))
+        if bad.size:
+            raise SamplesError(
+                f"{bad.size} samples of {name} hold NaN or Inf; the first is number {bad[0]}", hint="remove or repair them"
+            )
+        checks.append(Check(name="finite", status="ok", detail=f"{name}: all values are finite"))
+        constant = int((flat == flat[:, :1]).all(axis=1).sum()) if flat.shape[1] > 1 else 0
+        if bool((flat == flat[:1]).all()):
+            raise SamplesError(f"all samples of {name} are the same: they represent nothing")
+        checks.append(
+            Check(
+                name="constant",
+                status="warning" if constant else "ok",
+                detail=f"{name}: {constant} samples hold one value only" if constant else f"{name}: no constant sample",
+            )
+        )
+    joined = np.concatenate([np.ascontiguousarray(a).reshape(samples.count, -1).view(np.uint8) for a in samples.inputs.values()], axis=1)
+    repeated = samples.count - len({row.tobytes() for row in joined})
+    checks.append(
+        Check(
+            name="duplicates",
+            status="warning" if repeated else "ok",
+            detail=f"{repeated} samples repeat another" if repeated else "no sample repeats another",
+        )
+    )
+    if synthetic:
+        checks.append(Check(name="synthetic", status="warning", detail="random input: no int8 result stands on it"))
+    return tuple(checks)
+
+
+def class_balanced(pool: Samples, count: int, seed: int) -> Samples:
+    """Draw ``count`` samples without repeats, as even over the classes as the pool allows; in a seeded order.
+
+    Raises:
+        SamplesError: the pool holds fewer.
+    """
+    if count > pool.count:
+        raise SamplesError(f"{count} samples asked for; the model's pool holds {pool.count}", hint="ask for fewer")
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(pool.count)
+    if pool.labels is None:
+        return pool.take(np.sort(order[:count]))
+    queues = {label: [i for i in order if pool.labels[i] == label] for label in np.unique(pool.labels)}
+    drawn: list[int] = []
+    while len(drawn) < count:
+        for label in sorted(queues):
+            if queues[label] and len(drawn) < count:
+                drawn.append(queues[label].pop(0))
+    return pool.take(generator.permutation(np.asarray(drawn)))
+
+
+def synthetic_samples(specs: Sequence[TensorSpec], count: int, seed: int) -> Samples:
+    """Standard normal floats, whole numbers 0..9, fair coins. Marked synthetic wherever they are used."""
+    generator = np.random.default_rng(seed)
+    inputs: dict[str, Array] = {}
+    for spec in specs:
+        shape, dtype = (count, *spec.shape), np.dtype(spec.dtype)
+        if np.issubdtype(dtype, np.floating):
+            inputs[spec.name] = generator.standard_normal(shape).astype(dtype)
+        else:
+            inputs[spec.name] = generator.integers(0, 2 if dtype == np.bool_ else 10, shape).astype(dtype)
+    return Samples(inputs, None, origin=f"random, seed {seed}")
+
+
+def write_samples(samples: Samples, folder: Path) -> None:
+    """One file a sample: ``.npy`` for one input, ``.npz`` for several; ``labels.npy`` where there are labels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("sample_*.np[yz]"), *folder.glob("labels.npy")):
+        old.unlink()
+    width = max(4, len(str(samples.count)))
+    for index in range(samples.count):
+        stem = folder / f"sample_{index:0{width}d}"
+        if len(samples.inputs) == 1:
+            np.save(stem.with_suffix(".npy"), next(iter(samples.inputs.values()))[index])
+        else:
+            np.savez(stem.with_suffix(".npz"), **{name: array[index] for name, array in samples.inputs.items()})
+    if samples.labels is not None:
+        np.save(folder / "labels.npy", samples.labels)

@@ -1,0 +1,205 @@
+"""The spine: a form's exported program on disk, with its signature and the samples that calibrate it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from edgeproof.documents.base import decode, encode
+from edgeproof.documents.signature import Form, LoopPlan, TensorSpec
+from edgeproof.documents.spine import SpineDocument
+from edgeproof.errors import ConversionError
+from edgeproof.model.export import export_program
+from edgeproof.model.subject import Subject
+
+__all__ = ["Spine", "export_spine", "load_spine"]
+
+Array = npt.NDArray[Any]
+EXPORT_TOLERANCE = 1e-4
+STEP_CALIBRATION_CALLS = 1024
+
+
+@dataclass(frozen=True)
+class Spine:
+    """What a format converts.
+
+    Attributes:
+        program: flat tensors in, flat tensors out, static shapes.
+        document: what they mean.
+        samples: representative samples, one array per model input, sample axis first.
+        initial: first values of the states that do not start as zeros, by the loop plan's keys.
+    """
+
+    program: torch.export.ExportedProgram
+    document: SpineDocument
+    samples: Mapping[str, Array]
+    initial: Mapping[str, Array]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Graph inputs in order."""
+        return self.document.graph_inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Graph outputs in order."""
+        return self.document.graph_outputs
+
+    @property
+    def form(self) -> Form:
+        """The form of the program."""
+        return self.document.form
+
+    def example(self) -> tuple[torch.Tensor, ...]:
+        """Graph inputs of the first real sample."""
+        return tuple(torch.from_numpy(array.copy()) for array in next(self.calls(1)))
+
+    def calls(self, limit: int | None = None) -> Iterator[tuple[Array, ...]]:
+        """Real graph inputs in graph order: the samples, or in the step form steps of their time courses.
+
+        Args:
+            limit: at most so many; default all samples, or 1,024 evenly chosen steps.
+        """
+        names = [spec.name for spec in self.document.signature.inputs]
+        count = len(self.samples[names[0]])
+        if self.document.loop is None:
+            for index in range(min(count, limit or count)):
+                yield tuple(np.ascontiguousarray(self.samples[name][index]) for name in names)
+            return
+        yield from self._steps(self.document.loop, names, count, limit or STEP_CALIBRATION_CALLS)
+
+    def _steps(self, loop: LoopPlan, names: list[str], count: int, limit: int) -> Iterator[tuple[Array, ...]]:
+        module = self.program.module()
+        stride = max(1, count * loop.timesteps // limit)
+        given, call = 0, 0
+        for index in range(count):
+            states = [
+                torch.zeros(state.shape, dtype=getattr(torch, state.dtype))
+                if state.initial is None
+                else torch.from_numpy(self.initial[state.initial].copy())
+                for state in loop.states
+            ]
+            sample = [torch.from_numpy(np.ascontiguousarray(self.samples[name][index])) for name in names]
+            for step in range(loop.timesteps):
+                now = [one[step].contiguous() for one in sample] if loop.encoding == "sequence" else sample
+                if call % stride == 0 and given < limit:
+                    yield tuple(tensor.numpy().copy() for tensor in (*now, *states))
+                    given += 1
+                call += 1
+                with torch.no_grad():
+                    results = module(*now, *states)
+                states = list(results[len(loop.readouts) :])
+            if given >= limit:
+                return
+
+
+def export_spine(
+    subject: Subject, form: Form, samples: Mapping[str, Array], folder: Path, *, reference: str
+) -> SpineDocument:
+    """Export one form of a subject into ``folder``: ``program.pt2``, ``spine.json``, ``initial_state.npz``.
+
+    The program is run on real samples beside the module, and refused when they differ.
+
+    Raises:
+        DataDependentError, ConversionError: see ``export_program``.
+        SignatureError: the model has no such form.
+    """
+    began = time.monotonic()
+    signature = subject.signature
+    names = [spec.name for spec in signature.inputs]
+    first = [torch.from_numpy(np.array(samples[name][0])) for name in names]
+    loop: LoopPlan | None = None
+    initial: dict[str, Array] = {}
+    if form == "step":
+        module, loop, states = subject.step()
+        now = [one[0].contiguous() for one in first] if loop.encoding == "sequence" else first
+        inputs = (*now, *(state.initial for state in states))
+        initial = {
+            spec.initial: state.initial.numpy() for spec, state in zip(loop.states, states, strict=True) if spec.initial
+        }
+        graph_inputs = (
+            *(
+                TensorSpec(name=spec.name, dtype=spec.dtype, shape=tuple(tensor.shape))
+                for spec, tensor in zip(signature.inputs, now, strict=True)
+            ),
+            *(TensorSpec(name=state.name, dtype=state.dtype, shape=state.shape) for state in loop.states),
+        )
+        call: torch.nn.Module = module.eval()
+    else:
+        call, inputs, graph_inputs = subject.call, tuple(first), signature.inputs
+    program = export_program(call, tuple(tensor.clone() for tensor in inputs))
+    with torch.no_grad():
+        results = call(*[tensor.clone() for tensor in inputs])
+    worst = _compare(program, call, signature.inputs, samples, form, inputs)
+    output_names = [spec.name for spec in signature.outputs]
+    if loop is not None:
+        output_names += [f"next_{state.name}" for state in loop.states]
+    graph_outputs = tuple(
+        TensorSpec(name=name, dtype=str(tensor.dtype).removeprefix("torch."), shape=tuple(tensor.shape))
+        for name, tensor in zip(output_names, results, strict=True)
+    )
+    document = SpineDocument(
+        model=reference,
+        name=subject.name,
+        form=form,
+        signature=signature,
+        loop=loop,
+        graph_inputs=graph_inputs,
+        graph_outputs=graph_outputs,
+        export_max_abs=worst,
+        seconds=time.monotonic() - began,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.export.save(program, folder / "program.pt2")
+    np.savez(folder / "initial_state.npz", **initial)
+    (folder / "spine.json").write_bytes(encode(document))
+    return document
+
+
+def _compare(
+    program: torch.export.ExportedProgram,
+    call: torch.nn.Module,
+    specs: tuple[TensorSpec, ...],
+    samples: Mapping[str, Array],
+    form: Form,
+    inputs: tuple[torch.Tensor, ...],
+) -> float:
+    """Largest difference between program and module; refuses a program that computes something else."""
+    module = program.module()
+    trials = [inputs]
+    if form != "step":
+        count = min(4, len(samples[specs[0].name]))
+        trials = [tuple(torch.from_numpy(np.array(samples[spec.name][i])) for spec in specs) for i in range(count)]
+    worst = 0.0
+    with torch.no_grad():
+        for trial in trials:
+            for mine, theirs in zip(
+                module(*[t.clone() for t in trial]), call(*[t.clone() for t in trial]), strict=True
+            ):
+                if mine.shape != theirs.shape:
+                    raise ConversionError(f"the exported program gives {list(mine.shape)}, the model {list(theirs.shape)}")
+                difference = float((mine.double() - theirs.double()).abs().max()) if mine.numel() else 0.0
+                scale = max(1.0, float(theirs.double().abs().max()) if theirs.numel() else 1.0)
+                if difference > EXPORT_TOLERANCE * scale:
+                    raise ConversionError(
+                        f"the exported program differs from the model by {difference:.3g} on real samples: "
+                        "the model computes something that a graph does not hold, such as random numbers",
+                        hint="make the model deterministic in evaluation mode",
+                    )
+                worst = max(worst, difference)
+    return worst
+
+
+def load_spine(folder: Path, samples: Mapping[str, Array]) -> Spine:
+    """Load what ``export_spine`` wrote."""
+    document = decode((folder / "spine.json").read_bytes(), SpineDocument)
+    with np.load(folder / "initial_state.npz") as archive:
+        initial = {name: archive[name] for name in archive.files}
+    return Spine(torch.export.load(folder / "program.pt2"), document, samples, initial)

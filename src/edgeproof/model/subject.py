@@ -1,0 +1,234 @@
+"""The model under test with everything about its call known: signature, hidden state, forms. Made from a ``Model``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils import _pytree as pytree
+
+from edgeproof.documents.signature import Form, LoopPlan, Readout, Signature, StateSpec, TensorSpec
+from edgeproof.errors import EdgeProofError, SignatureError
+from edgeproof.model.forms import StepCall, UnrolledCall, WholeCall, caller
+from edgeproof.model.model import Model
+from edgeproof.model.outputs import flatten_output
+from edgeproof.model.state import HiddenState, StateTensor, find_hidden_state
+
+__all__ = ["Subject", "make_subject"]
+
+SPIKING_PACKAGES = frozenset({"snntorch", "spikingjelly", "norse", "sinabs", "rockpool", "spyx"})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model whose call is settled.
+
+    Attributes:
+        model: as the user gave it.
+        signature: its inputs and outputs, batch axis included.
+        call: one call on flat tensors, state reset around it: the eager reference.
+        state: hidden state of the module.
+    """
+
+    model: Model
+    signature: Signature
+    call: torch.nn.Module
+    state: HiddenState
+
+    @property
+    def name(self) -> str:
+        """Stem for file names."""
+        return self.model.name or "model"
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """Forms this model has at all."""
+        return ("whole",) if self.model.timesteps is None else ("unrolled", "step")
+
+    def example(self) -> tuple[torch.Tensor, ...]:
+        """Inputs of the signature's shapes, for tracing only; small whole numbers so that tokens stay in range."""
+        return tuple(_example(spec) for spec in self.signature.inputs)
+
+    def step(self) -> tuple[StepCall, LoopPlan, tuple[StateTensor, ...]]:
+        """The one-step form.
+
+        Raises:
+            SignatureError: the model has no time steps, or state that cannot be put in the open.
+        """
+        model = self.model
+        if model.timesteps is None:
+            raise SignatureError("the model has no time steps of EdgeProof's: it has no one-step form")
+        names = [spec.name for spec in self.signature.inputs]
+        inputs = self.example()
+        now = tuple(one[0] for one in inputs) if model.encoding == "sequence" else inputs
+        structure: Any = None
+        with torch.no_grad():
+            if model.explicit_state:
+                states, structure = _explicit_states(model, now)
+            else:
+                call = caller(model.module, names)
+                try:
+                    states = self.state.tensors(lambda: [tensor for _, tensor in flatten_output(call(now))])
+                except ValueError as error:
+                    raise SignatureError(f"the state cannot be made explicit: {error}") from error
+        module = StepCall(
+            model.module, names, self.state, states, explicit=model.explicit_state, structure=structure
+        )
+        plan = LoopPlan(
+            timesteps=model.timesteps,
+            encoding=model.encoding,
+            states=tuple(
+                StateSpec(
+                    name=f"state_{state.name.replace('.', '_')}",
+                    dtype=str(state.initial.dtype).removeprefix("torch."),
+                    shape=tuple(state.initial.shape),
+                    initial=None if not bool(state.initial.any()) else f"state_{number}",
+                )
+                for number, state in enumerate(states)
+            ),
+            readouts=_readouts(model, len(self.signature.outputs)),
+        )
+        return module, plan, states
+
+
+def _explicit_states(model: Model, now: tuple[torch.Tensor, ...]) -> tuple[tuple[StateTensor, ...], Any]:
+    _, after = model.module(*now, model.initial_state)
+    leaves, structure = pytree.tree_flatten(after)
+    if not all(isinstance(leaf, torch.Tensor) for leaf in leaves):
+        raise SignatureError("the state that the module returns holds values that are not tensors")
+    given = pytree.tree_leaves(model.initial_state) if model.initial_state is not None else []
+    states = tuple(
+        StateTensor(str(index), None, index, given[index].clone() if index < len(given) else torch.zeros_like(leaf))  # type: ignore[arg-type]
+        for index, leaf in enumerate(leaves)
+    )
+    if model.initial_state is None:
+        zeros = pytree.tree_unflatten([state.initial for state in states], structure)
+        first = [tensor for _, tensor in flatten_output(model.module(*now, None)[0])]
+        again = [tensor for _, tensor in flatten_output(model.module(*now, zeros)[0])]
+        if not all(torch.equal(a, b) for a, b in zip(first, again, strict=True)):
+            raise SignatureError(
+                "the module's own first state is not zeros", hint="give it to edgeproof.Model as initial_state"
+            )
+    return states, structure
+
+
+def _example(spec: TensorSpec) -> torch.Tensor:
+    values = np.arange(int(np.prod(spec.shape, dtype=np.int64)), dtype=np.int64) % 2
+    return torch.from_numpy(values.reshape(spec.shape).astype(spec.dtype))
+
+
+def _readouts(model: Model, count: int) -> tuple[Readout, ...]:
+    if isinstance(model.readout, str):
+        return (model.readout,) * count
+    if len(model.readout) != count:
+        raise SignatureError(f"the model has {count} outputs and {len(model.readout)} readouts; expected one for each")
+    return tuple(model.readout)
+
+
+def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
+    """Settle the call: find hidden state, run once, read the outputs.
+
+    Args:
+        model: as loaded.
+        inputs: specs with batch axis.
+
+    Raises:
+        SignatureError: the module does not run on such inputs, or gives no tensor.
+    """
+    names = [spec.name for spec in inputs]
+    example = tuple(_example(spec) for spec in inputs)
+    now = tuple(one[0] for one in example) if model.encoding == "sequence" and model.timesteps else example
+    shapes = ", ".join(f"{spec.name}:{spec.dtype}{list(spec.shape)}" for spec in inputs)
+
+    def once() -> Any:
+        return model.module(*now, model.initial_state) if model.explicit_state else caller(model.module, names)(now)
+
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad():
+            state = find_hidden_state(model.module, once)
+            with state.fresh():
+                raw = once()
+    except EdgeProofError:
+        raise
+    except Exception as error:
+        raise SignatureError(
+            f"the model does not run on {shapes}: {type(error).__name__}: {_first_line(error)}",
+            hint="say the inputs with --input NAME:dtype[shape], batch axis included",
+        ) from error
+    found = flatten_output(raw[0] if model.explicit_state else raw)
+    if not found:
+        raise SignatureError(f"the model gives no tensor on {shapes}, but {type(raw).__name__}")
+    call: torch.nn.Module
+    if model.timesteps is None:
+        call = WholeCall(model.module, names, state)
+    else:
+        call = UnrolledCall(
+            model.module,
+            names,
+            state,
+            timesteps=model.timesteps,
+            encoding=model.encoding,
+            readouts=_readouts(model, len(found)),
+            explicit=model.explicit_state,
+            initial=model.initial_state,
+        )
+    call.eval()
+    with torch.no_grad():
+        results = call(*example)
+    outputs = _output_specs(model, [name for name, _ in found], results)
+    signature = Signature(
+        inputs=tuple(inputs),
+        outputs=outputs,
+        timesteps=model.timesteps,
+        spiking=_is_spiking(model),
+        stateful=bool(state) or model.explicit_state,
+        score_output=_score_output(model, outputs),
+    )
+    return Subject(model, signature, call, state)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
+
+
+def _is_spiking(model: Model) -> bool:
+    return bool(model.spike_outputs) or any(
+        type(part).__module__.partition(".")[0] in SPIKING_PACKAGES for part in model.module.modules()
+    )
+
+
+def _output_specs(model: Model, names: Sequence[str], results: Sequence[torch.Tensor]) -> tuple[TensorSpec, ...]:
+    if model.output_names:
+        if len(model.output_names) != len(names):
+            raise SignatureError(f"the model has {len(names)} outputs ({', '.join(names)}); output_names gives {len(model.output_names)}")
+        names = list(model.output_names)
+    unknown = set(model.spike_outputs) - set(names)
+    if unknown:
+        raise SignatureError(f"spike_outputs names {', '.join(sorted(unknown))}; the outputs are {', '.join(names)}")
+    return tuple(
+        TensorSpec(
+            name=name,
+            dtype=str(tensor.dtype).removeprefix("torch."),
+            shape=tuple(tensor.shape),
+            kind="spikes" if name in model.spike_outputs else "real",
+        )
+        for name, tensor in zip(names, results, strict=True)
+    )
+
+
+def _score_output(model: Model, outputs: Sequence[TensorSpec]) -> str | None:
+    if model.score_output is not None:
+        if model.score_output not in {spec.name for spec in outputs}:
+            raise SignatureError(
+                f"score_output is {model.score_output}; the outputs are {', '.join(spec.name for spec in outputs)}"
+            )
+        return model.score_output
+    for spec in outputs:
+        classes = len(spec.shape) == 2 or (len(spec.shape) == 3 and spec.shape[1] == 1)
+        if classes and spec.shape[-1] > 1 and spec.dtype.startswith(("float", "int")):
+            return spec.name
+    return None
