@@ -25,8 +25,8 @@ Feed = dict[str, Array]
 def load_feeds(path: Path, inputs: Sequence[TensorSpec], *, limit: int | None = None) -> list[Feed]:
     """The samples of an npz file: one key per input, sample axis first; the key ``labels`` is not an input.
 
-    Keys may also be ``input0, input1 …`` in the order of the inputs. A sample without its batch axis gets one when the input
-    has one. Floats are cast to the input's float type; integers become floats, never the other way round.
+    Keys may also be ``input0, input1 …`` in the order of the inputs. A sample without its batch axis gets one when the
+    input has one. Floats are cast to the input's float type; integers become floats, never the other way round.
 
     Args:
         path: the npz file.

@@ -1,7 +1,7 @@
 """The machine as a measurement needs it: processor, governor, temperature, throttling, virtual or not.
 
-Every reader takes the ``root`` of the file system, so that a tree of another machine can be read. A figure the system does
-not give is None, never a guess.
+Every reader takes the ``root`` of the file system, so that a tree of another machine can be read. A figure the system
+does not give is None, never a guess.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ RASPBERRY_NOW = 0x0000F
 """``get_throttled`` bits 0-3: under-voltage, frequency capped, throttled, soft temperature limit, at this moment."""
 RASPBERRY_SINCE_BOOT = 0xF0000
 HYPERVISOR_NAMES = re.compile(
-    r"kvm|qemu|vmware|virtualbox|innotek|bochs|xen|hyper-v|virtual machine|parallels|amazon ec2|google compute|firecracker"
+    r"kvm|qemu|vmware|virtualbox|innotek|bochs|xen|hyper-v|virtual machine|parallels|amazon ec2|google compute"
+    r"|firecracker|dummy-virt"
 )
 
 
 class Throttling(NamedTuple):
     """What the system says of throttling at one moment; None where it says nothing.
 
-    ``raspberry_bits`` is the word of ``vcgencmd get_throttled``; ``events`` counts x86 thermal throttle events of all cores.
+    ``raspberry_bits`` is the word of ``vcgencmd get_throttled``; ``events`` counts x86 thermal throttle events of all
+    cores.
     """
 
     raspberry_bits: int | None
@@ -175,6 +177,6 @@ def _virtual(root: Path, cpuinfo: str) -> bool | None:
         return True
     names = [_text(root / f"sys/class/dmi/id/{field}") for field in ("sys_vendor", "product_name", "board_vendor")]
     told = " ".join(name for name in [*names, _board(root)] if name).lower()
-    if HYPERVISOR_NAMES.search(told) or "dummy-virt" in told:
+    if HYPERVISOR_NAMES.search(told):
         return True
     return False if told or flags else None

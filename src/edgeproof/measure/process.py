@@ -1,7 +1,7 @@
 """What a process uses: resident memory with its high-water mark, and processor time.
 
-Memory comes from ``/proc/PID/status`` where there is one: ``VmHWM`` belongs to the program alone, while ``ru_maxrss`` of a
-fresh process starts at the size of the one that forked it.
+Memory comes from ``/proc/PID/status`` where there is one: ``VmHWM`` belongs to the program alone, while ``ru_maxrss``
+of a fresh process starts at the size of the one that forked it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def _status_memory(pid: int | str) -> Memory:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
         return Memory(None, None)
-    fields = {name: int(kilobytes) * 1024 for name, kilobytes in re.findall(r"^(Vm\w+):\s*(\d+) kB", status, re.MULTILINE)}
+    fields = {
+        name: int(kilobytes) * 1024 for name, kilobytes in re.findall(r"^(Vm\w+):\s*(\d+) kB", status, re.MULTILINE)
+    }
     return Memory(fields.get("VmRSS"), fields.get("VmHWM"))
 
 

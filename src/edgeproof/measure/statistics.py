@@ -30,8 +30,9 @@ CONFIDENCE = 0.99
 def chance_of_at_most(overlatency: int, queries: int, share: float) -> float:
     """P[X <= overlatency] of a binomial X with ``queries`` trials, each above the bound with chance ``1 - share``.
 
-    It equals the regularised incomplete beta function I_share(queries - overlatency, overlatency + 1), the form in which
-    LoadGen writes it (DLMF 8.17.5). Summed term by term from the mode's far tail, so that nothing underflows.
+    It equals the regularised incomplete beta function I_share(queries - overlatency, overlatency + 1), the form in
+    which LoadGen writes it (DLMF 8.17.5). Summed term by term from 30 standard deviations below the mean, where
+    neither a term underflows nor anything that counts is left out.
     """
     if overlatency >= queries:
         return 1.0
@@ -62,8 +63,8 @@ def chance_of_at_most(overlatency: int, queries: int, share: float) -> float:
 def minimum_queries(share: float, overlatency: int = 1) -> int:
     """The fewest queries of which ``overlatency`` may lie above the ``share`` percentile at 99 % confidence.
 
-    With ``overlatency`` 1 it is what a percentile needs before it is printed: 11 queries for p50, 64 for p90, 130 for p95,
-    662 for p99, 6,636 for p99.9.
+    With ``overlatency`` 1 it is what a percentile needs before it is printed: 11 queries for p50, 64 for p90, 130 for
+    p95, 662 for p99, 6,636 for p99.9.
     """
     low, high = overlatency, max(2 * overlatency, 2)
     while chance_of_at_most(overlatency, high, share) > 1.0 - CONFIDENCE:

@@ -1,0 +1,183 @@
+"""The runner that is pushed to a device: open one artifact in this fresh process, run it, measure it, report as JSON.
+
+    python -m edgeproof.devices.runner ARTIFACT --inputs samples.npz --measure 700 --warmup 50 --json report.json
+
+It needs numpy, msgspec and the artifact's own runtime. It imports nothing heavy itself, so that the time to the
+first result is the artifact's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeproof.devices.runner_report import OutputSummary, RunnerReport
+    from edgeproof.formats.base import Array, Session
+    from edgeproof.measure.feeds import Feed
+
+__all__ = ["main"]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m edgeproof.devices.runner", description="Run one artifact in this process and report as JSON."
+    )
+    parser.add_argument("artifact", type=Path, help="the artifact's file or folder")
+    parser.add_argument(
+        "--inputs", type=Path, required=True, metavar="NPZ", help="samples: a key per input, sample axis first"
+    )
+    parser.add_argument("--outputs", type=Path, metavar="NPZ", help="run every sample and write the outputs here")
+    parser.add_argument("--limit", type=int, metavar="N", help="use at most N samples")
+    parser.add_argument(
+        "--measure", type=int, default=0, metavar="N", help="time N calls after the warm-up (default 0)"
+    )
+    parser.add_argument("--warmup", type=int, default=10, metavar="W", help="calls before the timed ones (default 10)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop timing after S seconds")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
+    parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="fail instead of using more memory")
+    parser.add_argument(
+        "--exec-unix-ns", type=int, metavar="NS", help="when the process was started, for the cold start"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here instead of to stdout")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, write the report, and give the exit code: 0, or 1 with ``error`` in the report. Wrong use exits 2."""
+    started = (time.monotonic_ns(), time.time_ns())
+    options = _parser().parse_args(arguments)
+
+    from edgeproof.devices.runner_report import RunnerReport
+    from edgeproof.documents.base import encode
+    from edgeproof.errors import EdgeProofError
+
+    try:
+        report = _run(options, started)
+    except EdgeProofError as error:
+        report = RunnerReport(artifact=str(options.artifact), error=str(error))
+    except MemoryError:
+        limit = f" of {options.memory_limit} bytes" if options.memory_limit else ""
+        report = RunnerReport(artifact=str(options.artifact), error=f"out of memory: the limit{limit} was reached")
+    except Exception as error:
+        report = RunnerReport(artifact=str(options.artifact), error=f"{type(error).__name__}: {error}")
+    if options.json:
+        options.json.write_bytes(encode(report))
+    else:
+        sys.stdout.buffer.write(encode(report))
+        sys.stdout.buffer.flush()
+    return 1 if report.error else 0
+
+
+def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
+    if options.memory_limit:
+        _limit_memory(options.memory_limit)
+
+    from edgeproof.devices.runner_report import RunnerReport
+    from edgeproof.measure.latency import Timed, time_calls
+    from edgeproof.measure.machine import read_throttling, temperature_c, throttled_between, usable_cpus
+    from edgeproof.measure.process import own_memory
+
+    temperature_before, throttling_before = temperature_c(), read_throttling()
+    baseline = own_memory().resident_bytes
+    load_begin = time.perf_counter_ns()
+    with _open(options.artifact, options.threads) as session:
+        load_ms = (time.perf_counter_ns() - load_begin) / 1e6
+        feeds = _feeds(options, session)
+        first_begin = time.perf_counter_ns()
+        first = session.run(feeds[0])
+        first_us = (time.perf_counter_ns() - first_begin) / 1e3
+        first_result = (time.monotonic_ns(), time.time_ns())
+        results = [first]
+        if options.outputs:
+            results = [session.run(feed) for feed in feeds]
+        outputs = _summaries(results)
+        if options.outputs:
+            _write_outputs(options.outputs, results)
+        results.clear()
+        timed = Timed(values_us=[], warmup=0, seconds=0.0, cpu_percent=None)
+        if options.measure:
+            timed = time_calls(
+                session.run, feeds, warmup=options.warmup, count=options.measure, seconds=options.seconds
+            )
+    return RunnerReport(
+        artifact=str(options.artifact),
+        samples=len(feeds),
+        threads=options.threads,
+        cpus=usable_cpus(),
+        started_monotonic_ns=started[0],
+        started_unix_ns=started[1],
+        first_result_monotonic_ns=first_result[0],
+        first_result_unix_ns=first_result[1],
+        finished_unix_ns=time.time_ns(),
+        exec_to_first_ms=(first_result[1] - options.exec_unix_ns) / 1e6 if options.exec_unix_ns else None,
+        load_ms=round(load_ms, 3),
+        first_inference_us=round(first_us, 3),
+        warmup=timed.warmup,
+        steady_us=tuple(timed.values_us),
+        cpu_percent=timed.cpu_percent,
+        baseline_memory_bytes=baseline,
+        peak_memory_bytes=own_memory().peak_bytes,
+        temperature_before_c=temperature_before,
+        temperature_after_c=temperature_c(),
+        throttled=throttled_between(throttling_before, read_throttling()),
+        outputs=outputs,
+    )
+
+
+def _open(artifact: Path, threads: int) -> Session:
+    from edgeproof.formats.registry import open_artifact
+
+    return open_artifact(artifact, threads=threads)
+
+
+def _feeds(options: argparse.Namespace, session: Session) -> list[Feed]:
+    from edgeproof.measure.feeds import load_feeds
+
+    return load_feeds(options.inputs, session.inputs, limit=options.limit)
+
+
+def _limit_memory(limit_bytes: int) -> None:
+    """Cap private memory: past it an allocation fails, which costs this process and no other."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def _summaries(results: Sequence[dict[str, Array]]) -> tuple[OutputSummary, ...]:
+    import numpy as np
+
+    from edgeproof.devices.runner_report import OutputSummary
+
+    summaries = []
+    for name, first in results[0].items():
+        floats = np.issubdtype(first.dtype, np.inexact)
+        summaries.append(
+            OutputSummary(
+                name=name,
+                dtype=str(first.dtype),
+                shape=tuple(first.shape),
+                nan=sum(int(np.isnan(result[name]).sum()) for result in results) if floats else 0,
+                inf=sum(int(np.isinf(result[name]).sum()) for result in results) if floats else 0,
+            )
+        )
+    return tuple(summaries)
+
+
+def _write_outputs(path: Path, results: Sequence[dict[str, Array]]) -> None:
+    """One key per output, sample axis first."""
+    import numpy as np
+
+    from edgeproof.rundir import atomic_path
+
+    stacked = {name: np.stack([result[name] for result in results]) for name in results[0]}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **stacked)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

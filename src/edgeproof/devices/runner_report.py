@@ -1,0 +1,55 @@
+"""What the runner tells the process that started it: one JSON document, typed, refused when it is anything else."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from edgeproof.documents.base import Document, Value
+
+__all__ = ["OutputSummary", "RunnerReport"]
+
+
+class OutputSummary(Value, frozen=True):
+    """One output over the samples that were run: a NaN or Inf is counted, never averaged away."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    """Of one sample."""
+    nan: int
+    inf: int
+
+
+class RunnerReport(Document, frozen=True):
+    """One artifact in one fresh process. ``error`` is set when it failed; the figures before the failure stay None.
+
+    Times ending in ``_monotonic_ns`` are of the system's monotonic clock, which parent and child share on one machine.
+    """
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.runner", 1)
+
+    artifact: str
+    error: str | None = None
+    samples: int = 0
+    threads: int | None = None
+    cpus: tuple[int, ...] = ()
+    started_monotonic_ns: int | None = None
+    started_unix_ns: int | None = None
+    first_result_monotonic_ns: int | None = None
+    first_result_unix_ns: int | None = None
+    finished_unix_ns: int | None = None
+    exec_to_first_ms: float | None = None
+    """Process exec to first result; None when nobody recorded the exec."""
+    load_ms: float | None = None
+    """Opening the artifact, the runtime's import included."""
+    first_inference_us: float | None = None
+    warmup: int = 0
+    steady_us: tuple[float, ...] = ()
+    cpu_percent: float | None = None
+    baseline_memory_bytes: int | None = None
+    """Resident before the artifact and its runtime were loaded."""
+    peak_memory_bytes: int | None = None
+    temperature_before_c: float | None = None
+    temperature_after_c: float | None = None
+    throttled: bool | None = None
+    outputs: tuple[OutputSummary, ...] = ()
