@@ -5,16 +5,46 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from edgeproof.documents.base import Document, Value
-from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.device import DeviceClass, DeviceDocument
+from edgeproof.documents.environment import EnvironmentDocument
+from edgeproof.documents.latency import LatencySummary
+from edgeproof.documents.manifest import Manifest
+from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.validation import ValidationDocument
 
 __all__ = [
     "CandidateRow",
     "DifferenceLimits",
     "EvaluationDocument",
+    "Evidence",
+    "PointName",
+    "PointState",
+    "PolicyPoint",
     "PolicyValue",
+    "Standing",
     "Verdict",
     "WouldChange",
 ]
+
+PointName = Literal["runs", "difference", "task", "samples", "size", "latency", "power", "memory"]
+PointState = Literal["met", "not met", "unsupported", "not measured"]
+"""``unsupported``: there are figures, but too few or taken under throttling, so that they neither meet nor miss."""
+
+
+class Evidence(Value):
+    """The documents of a run that an evaluation stands on; None where a phase has not written."""
+
+    model: str
+    folder: str
+    """The run folder as commands name it."""
+    manifest: Manifest | None = None
+    environment: EnvironmentDocument | None = None
+    samples: SamplesDocument | None = None
+    latency: LatencySummary | None = None
+    conversion: ConversionDocument | None = None
+    validation: ValidationDocument | None = None
+    devices: tuple[DeviceDocument, ...] = ()
 
 
 class DifferenceLimits(Value):
@@ -51,6 +81,28 @@ class WouldChange(Value):
     command: str | None = None
 
 
+class PolicyPoint(Value):
+    """One point of the policy held against one candidate on one device class."""
+
+    name: PointName
+    state: PointState
+    text: str
+    """What was seen and what the policy asks, with units."""
+    needs_more: int = 0
+    """Measurements that the percentile lacks."""
+    value: float | None = None
+    """The figure in the policy's unit."""
+
+
+class Standing(Value):
+    """One candidate against the policy: ``fails`` on a point that is not met, ``open`` while one is not known."""
+
+    candidate: str
+    sdk: bool
+    status: Literal["meets", "open", "fails"]
+    points: tuple[PolicyPoint, ...]
+
+
 class Verdict(Value):
     """The recommendation for one device class."""
 
@@ -63,6 +115,8 @@ class Verdict(Value):
     reasons: tuple[str, ...]
     missing: tuple[str, ...]
     would_change: tuple[WouldChange, ...]
+    standings: tuple[Standing, ...] = ()
+    """Every candidate that ships to this device class, against the policy."""
 
 
 class CandidateRow(Value):
@@ -88,6 +142,12 @@ class CandidateRow(Value):
     cold_start_ms: float | None
     peak_memory_bytes: int | None
     estimate: bool = False
+    smallest_passing_tolerance: float | None = None
+    tolerance: float | None = None
+    """The tolerance that the validation applied."""
+    platforms: tuple[DeviceClass, ...] = ()
+    absent: dict[str, str] = {}
+    """Why a figure is None: field name to reason."""
 
 
 class EvaluationDocument(Document):

@@ -1,0 +1,86 @@
+"""The gate: which points of the policy an evaluation leaves unmet. For CI; decides nothing anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgeproof.documents.base import Value
+from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.evaluation import EvaluationDocument, Standing, Verdict
+from edgeproof.verdict.points import SEVERITY, point_of
+
+__all__ = ["Unmet", "gate", "measured_classes"]
+
+
+class Unmet(Value, frozen=True):
+    """One point that stands between a device class and its policy."""
+
+    device_class: DeviceClass | None
+    candidate: str | None
+    point: str
+    state: str
+    text: str
+
+
+def measured_classes(evaluation: EvaluationDocument) -> tuple[DeviceClass, ...]:
+    """The device classes that a real device of the run measured."""
+    return tuple(
+        verdict.device_class
+        for verdict in evaluation.verdicts
+        if any(
+            point_of(standing, "runs") is not None
+            or ((latency := point_of(standing, "latency")) is not None and latency.state != "not measured")
+            for standing in verdict.standings
+        )
+    )
+
+
+def gate(evaluation: EvaluationDocument, device_classes: Iterable[DeviceClass] = ()) -> list[Unmet]:
+    """What is unmet, empty when the gate opens.
+
+    A device class passes when its verdict recommends a candidate that meets every point the policy asks for. A point
+    that was not measured is unmet: a gate does not open on what nobody looked at.
+
+    Args:
+        evaluation: the evaluation.
+        device_classes: the classes to hold; empty for every class that was measured.
+    """
+    wanted = tuple(device_classes) or measured_classes(evaluation)
+    if not wanted:
+        return [
+            Unmet(
+                device_class=None, candidate=None, point="latency", state="not measured", text="no device was measured"
+            )
+        ]
+    unmet: list[Unmet] = []
+    for verdict in evaluation.verdicts:
+        if verdict.device_class in wanted:
+            unmet += unmet_of(verdict)
+    return unmet
+
+
+def unmet_of(verdict: Verdict) -> list[Unmet]:
+    """The unmet points of the recommended candidate; without one, those of the candidate that lacks least."""
+    standing = nearest(verdict)
+    if standing is None:
+        text = "no candidate of this run ships to this device class"
+        return [Unmet(device_class=verdict.device_class, candidate=None, point="runs", state="not measured", text=text)]
+    return [
+        Unmet(
+            device_class=verdict.device_class,
+            candidate=standing.candidate,
+            point=point.name,
+            state=point.state,
+            text=point.text,
+        )
+        for point in standing.points
+        if point.state != "met"
+    ]
+
+
+def nearest(verdict: Verdict) -> Standing | None:
+    if verdict.candidate is not None:
+        return next(standing for standing in verdict.standings if standing.candidate == verdict.candidate)
+    return min(
+        verdict.standings, key=lambda standing: sum(SEVERITY[point.state] for point in standing.points), default=None
+    )
