@@ -1,3 +1,37 @@
-"""EdgeProof proves a PyTorch model, spiking or dense, on the edge before it ships."""
+"""EdgeProof proves a PyTorch model, spiking or dense, on the edge before it ships.
+
+Everything the command line does, as functions; heavy imports happen when one is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeproof.api import compare, convert, load, open, run
+    from edgeproof.model.model import Model, Samples
 
 __version__ = "0.1.0"
+__all__ = ["Model", "Samples", "__version__", "compare", "convert", "load", "open", "run"]
+
+_HOMES = {
+    "Model": "edgeproof.model.model",
+    "Samples": "edgeproof.model.model",
+    "compare": "edgeproof.api",
+    "convert": "edgeproof.api",
+    "load": "edgeproof.api",
+    "open": "edgeproof.api",
+    "run": "edgeproof.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,235 @@
+"""ONNX: the exported program through PyTorch's dynamo exporter, run by ONNX Runtime.
+
+fp16 keeps fp32 at the door; int8 is static QDQ, calibrated with the representative samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.signature import Form, TensorSpec
+from edgeproof.errors import ArtifactError, ConversionError
+from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.bindings import bind, safe_names
+
+if TYPE_CHECKING:
+    from edgeproof.model.spine import Spine
+
+__all__ = ["FORMAT"]
+
+OPSET = 20
+
+
+class Onnx:
+    """One ``.onnx`` file, weights inside."""
+
+    name = "onnx"
+    title = "ONNX Runtime"
+    precisions = ("fp32", "fp16", "int8")
+    requires = ("onnx>=1.20,<1.24", "onnxscript>=0.6,<0.8", "onnxruntime>=1.24,<1.32", "torch==2.13.0")
+    runtime_requires = ("onnxruntime>=1.24,<1.32",)
+    extra = "onnx"
+    suffix = ".onnx"
+    preload = ("torch", "torch.onnx", "onnx", "onnxscript", "onnxruntime")
+    runs_here = None
+    platforms = ("host", "raspberry-pi", "android", "iphone")
+
+    def forms(self, precision: str) -> tuple[Form, ...]:
+        return ("unrolled", "step")
+
+    def candidate(self, precision: str) -> str:
+        return f"onnx-{precision}"
+
+    def convert(self, conversion: Conversion) -> Produced:
+        import onnx
+
+        spine = conversion.spine
+        inputs = safe_names(spine.inputs)
+        outputs = safe_names(spine.outputs, inputs)
+        model = _export(spine, inputs, outputs)
+        file = f"{conversion.name}.onnx"
+        path = conversion.folder / file
+        if conversion.precision == "fp16":
+            model = _to_fp16(model)
+        elif conversion.precision == "int8":
+            _quantise(model, spine, inputs, path)
+            model = onnx.load(path)
+        onnx.checker.check_model(model)
+        onnx.save(model, path)
+        return Produced(file, bind(spine.inputs, inputs), bind(spine.outputs, outputs))
+
+    def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
+        session = _session(folder / artifact.file, threads)
+        return _Runner(session, [one.graph_name for one in artifact.inputs], [one.graph_name for one in artifact.outputs])
+
+    def describe(self, path: Path) -> ArtifactDocument:
+        session = _session(path, 1)
+        return ArtifactDocument(
+            candidate=path.stem,
+            format=self.name,
+            precision="unknown",
+            form="whole",
+            file=path.name,
+            sha256="",
+            bytes=path.stat().st_size,
+            inputs=tuple(_described(one) for one in session.get_inputs()),
+            outputs=tuple(_described(one) for one in session.get_outputs()),
+        )
+
+    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
+        return ()
+
+
+def _export(spine: Spine, inputs: list[str], outputs: list[str]) -> Any:
+    """The ONNX model of the program, as a protobuf with its weights inside."""
+    import contextlib
+    import io
+    import logging
+    import warnings
+
+    import torch
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                spine.program,
+                spine.example(),
+                dynamo=True,
+                input_names=inputs,
+                output_names=outputs,
+                opset_version=OPSET,
+                verbose=False,
+            )
+    except Exception as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise ConversionError(f"torch.onnx.export failed: {type(cause).__name__}: {cause}") from error
+    assert program is not None
+    return program.model_proto
+
+
+def _to_fp16(model: Any) -> Any:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    try:
+        return convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+    except Exception as error:
+        raise ConversionError(f"the fp16 conversion failed: {error}") from error
+
+
+def _quantise(model: Any, spine: Spine, inputs: list[str], path: Path) -> None:
+    import logging
+
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    logging.getLogger().setLevel(logging.ERROR)
+    del model.graph.value_info[:]
+    plain = path.with_name("float.onnx")
+    prepared = path.with_name("prepared.onnx")
+    try:
+        onnx.save(model, plain)
+        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(path),
+            _Reader(spine, inputs),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+    except Exception as error:
+        raise ConversionError(f"ONNX Runtime's static quantisation failed: {type(error).__name__}: {error}") from error
+    finally:
+        plain.unlink(missing_ok=True)
+        prepared.unlink(missing_ok=True)
+
+
+class _Reader:
+    """Hands the calibration inputs to ONNX Runtime one by one."""
+
+    def __init__(self, spine: Spine, names: list[str]) -> None:
+        self._calls: Iterator[tuple[Array, ...]] = spine.calls()
+        self._names = names
+
+    def get_next(self) -> dict[str, Array] | None:
+        call = next(self._calls, None)
+        return None if call is None else dict(zip(self._names, call, strict=True))
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        """Part of ONNX Runtime's interface; the whole set is always read."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> _Reader:
+        return self
+
+    def __next__(self) -> dict[str, Array]:
+        call = self.get_next()
+        if call is None:
+            raise StopIteration
+        return call
+
+
+def _session(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ArtifactError(f"ONNX Runtime cannot open {path}: {error}") from error
+
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(int16)": "int16",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+}
+
+
+def _described(value: Any) -> Binding:
+    if value.type not in _DTYPES:
+        raise ArtifactError(f"{value.name} is of the type {value.type}, which is not known")
+    shape = tuple(size if isinstance(size, int) else 1 for size in value.shape)
+    spec = TensorSpec(name=value.name, dtype=_DTYPES[value.type], shape=shape)
+    return Binding(tensor=spec, graph_name=value.name, graph_dtype=spec.dtype, graph_shape=shape)
+
+
+class _Runner:
+    def __init__(self, session: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        known = {one.name for one in session.get_inputs()}
+        self._session = session
+        self._inputs = [(i, name) for i, name in enumerate(inputs) if name in known]
+        self._outputs = list(outputs)
+
+    def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        results: list[Array] = self._session.run(self._outputs, {name: arrays[i] for i, name in self._inputs})
+        return [np.asarray(result) for result in results]
+
+    def close(self) -> None:
+        self._session = None
+
+
+FORMAT = Onnx()
