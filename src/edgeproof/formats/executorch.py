@@ -1,0 +1,137 @@
+"""ExecuTorch (``.pte``) with the XNNPACK delegate; int8 through XNNPACK's quantiser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.signature import Form
+from edgeproof.errors import ArtifactError, ConversionError
+from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.bindings import plain_bindings
+
+if TYPE_CHECKING:
+    from edgeproof.model.spine import Spine
+
+__all__ = ["FORMAT"]
+
+CALIBRATION_CALLS = 256
+
+
+class ExecuTorch:
+    """One ``.pte`` file. Time steps ship as the one-step form: partitioning the unrolled graph takes minutes."""
+
+    name = "executorch"
+    title = "ExecuTorch (XNNPACK)"
+    precisions = ("fp32", "int8")
+    requires = ("executorch>=1.5,<1.6", "torchao>=0.18,<0.19", "torch==2.13.0")
+    runtime_requires = ("executorch>=1.5,<1.6", "torch==2.13.0")
+    extra = "executorch"
+    suffix = ".pte"
+    preload = (
+        "torch",
+        "executorch.exir",
+        "executorch.backends.xnnpack.partition.xnnpack_partitioner",
+        "executorch.backends.xnnpack.quantizer.xnnpack_quantizer",
+        "torchao.quantization.pt2e.quantize_pt2e",
+    )
+    runs_here = None
+    platforms = ("host", "raspberry-pi", "android", "iphone")
+
+    def forms(self, precision: str) -> tuple[Form, ...]:
+        return ("step", "unrolled")
+
+    def candidate(self, precision: str) -> str:
+        return f"executorch-{precision}"
+
+    def convert(self, conversion: Conversion) -> Produced:
+        from edgeproof.formats.rewrites.executorch import prepare
+
+        spine = conversion.spine
+        prepared = prepare(spine)
+        program = prepared.program
+        if conversion.precision == "int8":
+            program = _quantise(program, spine)
+        file = f"{conversion.name}.pte"
+        (conversion.folder / file).write_bytes(_lower(program))
+        inputs, outputs = plain_bindings(spine)
+        return Produced(file, inputs, outputs, rewrites=prepared.rewrites, notes=prepared.notes)
+
+    def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
+        return _Runner(folder / artifact.file, threads)
+
+    def describe(self, path: Path) -> ArtifactDocument:
+        raise ArtifactError(f"{path} comes without artifact.json", hint="keep the artifact.json that was made with it")
+
+    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
+        return ()
+
+
+def _quantise(program: Any, spine: Spine) -> Any:
+    import torch
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    try:
+        quantizer = XNNPACKQuantizer()
+        quantizer.set_global(get_symmetric_quantization_config(is_per_channel=True))
+        watched = prepare_pt2e(program.module(), quantizer)
+        with torch.no_grad():
+            for call in spine.calls(CALIBRATION_CALLS if spine.form != "step" else None):
+                watched(*[torch.from_numpy(array) for array in call])
+        quantised = convert_pt2e(watched)
+        return torch.export.export(quantised, spine.example())
+    except Exception as error:
+        raise ConversionError(
+            f"XNNPACK's quantiser failed: {type(error).__name__}: {' '.join(str(error).split())[:400]}",
+            hint="ship fp32, or int8 in another format",
+        ) from error
+
+
+def _lower(program: Any) -> bytes:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+
+    try:
+        edge = to_edge_transform_and_lower(
+            program,
+            partitioner=[XnnpackPartitioner()],
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),
+        )
+        return bytes(edge.to_executorch().buffer)
+    except Exception as error:
+        raise ConversionError(
+            f"ExecuTorch could not lower the program: {type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        ) from error
+
+
+class _Runner:
+    def __init__(self, path: Path, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        try:
+            from executorch.extension.pybindings import _C
+
+            self._module: Any = _C._load_for_executorch(str(path))
+        except Exception as error:
+            raise ArtifactError(f"ExecuTorch cannot open {path}: {error}") from error
+        self._torch = torch
+
+    def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        torch = self._torch
+        results = self._module.run_method("forward", tuple(torch.from_numpy(array) for array in arrays))
+        return [np.array(result.numpy() if hasattr(result, "numpy") else result) for result in results]
+
+    def close(self) -> None:
+        self._module = None
+
+
+FORMAT = ExecuTorch()

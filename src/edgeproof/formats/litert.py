@@ -1,0 +1,251 @@
+"""LiteRT (``.tflite``) through litert-torch; fp16 and full int8 through the AI Edge quantiser with min-max calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.signature import Form, TensorSpec
+from edgeproof.errors import ArtifactError, ConversionError
+from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.bindings import bind
+
+if TYPE_CHECKING:
+    from edgeproof.model.spine import Spine
+
+__all__ = ["FORMAT"]
+
+SIGNATURE = "serving_default"
+
+
+class LiteRT:
+    """One ``.tflite`` file with one signature; the graph's tensors are ``args_0…`` and ``output_0…``."""
+
+    name = "litert"
+    title = "LiteRT (TFLite)"
+    precisions = ("fp32", "fp16", "int8")
+    requires = ("litert-torch>=0.9,<0.11", "ai-edge-litert>=2.1,<2.4", "ai-edge-quantizer>=0.9,<0.11", "torch==2.13.0")
+    runtime_requires = ("ai-edge-litert>=2.1,<2.4",)
+    extra = "litert"
+    suffix = ".tflite"
+    preload = ("torch", "litert_torch", "ai_edge_quantizer.quantizer", "ai_edge_quantizer.calibrator")
+    runs_here = None
+    platforms = ("host", "raspberry-pi", "android", "iphone")
+
+    def forms(self, precision: str) -> tuple[Form, ...]:
+        return ("step", "unrolled") if precision == "int8" else ("unrolled", "step")
+
+    def candidate(self, precision: str) -> str:
+        return f"litert-{precision}"
+
+    def convert(self, conversion: Conversion) -> Produced:
+        from edgeproof.formats.rewrites.litert import prepare
+
+        spine = conversion.spine
+        prepared = prepare(spine)
+        flat = _convert(prepared.program, prepared.example)
+        if conversion.precision == "fp16":
+            flat = _weights_fp16(flat)
+        elif conversion.precision == "int8":
+            flat = _quantise(flat, spine, prepared.input_dtypes)
+        file = f"{conversion.name}.tflite"
+        (conversion.folder / file).write_bytes(flat)
+        inputs, outputs = _details(_interpreter(conversion.folder / file, 1))
+        return Produced(
+            file,
+            bind(
+                spine.inputs,
+                [name for name, _, _ in _ordered(inputs, len(spine.inputs))],
+                dtypes=[dtype for _, dtype, _ in _ordered(inputs, len(spine.inputs))],
+                shapes=[shape for _, _, shape in _ordered(inputs, len(spine.inputs))],
+            ),
+            bind(
+                spine.outputs,
+                [name for name, _, _ in _ordered(outputs, len(spine.outputs))],
+                dtypes=[dtype for _, dtype, _ in _ordered(outputs, len(spine.outputs))],
+                shapes=[shape for _, _, shape in _ordered(outputs, len(spine.outputs))],
+            ),
+            rewrites=prepared.rewrites,
+            notes=prepared.notes,
+        )
+
+    def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
+        interpreter = _interpreter(folder / artifact.file, threads)
+        return _Runner(
+            interpreter, [one.graph_name for one in artifact.inputs], [one.graph_name for one in artifact.outputs]
+        )
+
+    def describe(self, path: Path) -> ArtifactDocument:
+        inputs, outputs = _details(_interpreter(path, 1))
+        return ArtifactDocument(
+            candidate=path.stem,
+            format=self.name,
+            precision="unknown",
+            form="whole",
+            file=path.name,
+            sha256="",
+            bytes=path.stat().st_size,
+            inputs=tuple(_plain(one) for one in inputs),
+            outputs=tuple(_plain(one) for one in outputs),
+        )
+
+    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
+        return ()
+
+
+Detail = tuple[str, str, tuple[int, ...]]
+
+
+def _plain(detail: Detail) -> Binding:
+    name, dtype, shape = detail
+    spec = TensorSpec(name=name, dtype=dtype, shape=shape)
+    return Binding(tensor=spec, graph_name=name, graph_dtype=dtype, graph_shape=shape)
+
+
+def _convert(program: Any, example: tuple[Any, ...]) -> bytes:
+    import tempfile
+
+    import litert_torch
+
+    try:
+        model = litert_torch.convert(program.module(), example)
+    except Exception as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        lines = [line for line in str(cause).splitlines() if line.strip()]
+        raise ConversionError(
+            f"litert-torch failed: {type(cause).__name__}: {' '.join(lines[:3])[:500]}",
+            hint="ship another format, or replace the operation that it names",
+        ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        model.export(str(path))
+        return path.read_bytes()
+
+
+def _weights_fp16(flat: bytes) -> bytes:
+    from ai_edge_quantizer import qtyping, quantizer
+
+    tool = quantizer.Quantizer(flat)
+    tool.update_quantization_recipe(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        op_config=qtyping.OpQuantizationConfig(
+            weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        ),
+        algorithm_key="float_casting",
+    )
+    try:
+        return bytes(tool.quantize().quantized_model)
+    except Exception as error:
+        raise ConversionError(f"the fp16 cast failed: {type(error).__name__}: {error}") from error
+
+
+def _quantise(flat: bytes, spine: Spine, dtypes: Sequence[str]) -> bytes:
+    """Static int8 with the true minimum and maximum: the quantiser's own moving average clips them."""
+    from ai_edge_quantizer import calibrator, quantizer, recipe
+    from ai_edge_quantizer.utils import qsv_utils
+
+    tool = quantizer.Quantizer(flat)
+    tool.load_quantization_recipe(recipe.static_wi8_ai8())
+    names = _signature_inputs(flat)
+
+    def calls() -> Iterator[dict[str, Array]]:
+        for call in spine.calls():
+            fed = [array.astype(dtype) for array, dtype in zip(call, dtypes, strict=True)]
+            yield {name: fed[index] for index, name in names}
+
+    try:
+        calibration: dict[str, Any] = {}
+        if tool.need_calibration:
+            watch = calibrator.Calibrator(flat, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+            watch.calibrate({SIGNATURE: calls()}, tool._recipe_manager)
+            calibration = watch.get_model_qsvs()
+        return bytes(tool.quantize(calibration).quantized_model)
+    except Exception as error:
+        raise ConversionError(
+            f"the AI Edge quantiser failed: {type(error).__name__}: {' '.join(str(error).split())[:400]}",
+            hint="ship fp16, or int8 in another format",
+        ) from error
+
+
+def _signature_inputs(flat: bytes) -> list[tuple[int, str]]:
+    """(graph position, name) of the inputs that the signature kept."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=flat)
+    names = interpreter.get_signature_list()[SIGNATURE]["inputs"]
+    return [(int(name.rpartition("_")[2]), name) for name in names]
+
+
+def _interpreter(path: Path, threads: int) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    except Exception as error:
+        raise ArtifactError(f"LiteRT cannot open {path}: {error}") from error
+    return interpreter
+
+
+def _details(interpreter: Any) -> tuple[list[Detail], list[Detail]]:
+    """Name, dtype and shape of each signature tensor; of the graph's own tensors where there is no signature."""
+    signatures = interpreter.get_signature_list()
+    if SIGNATURE in signatures:
+        runner = interpreter.get_signature_runner(SIGNATURE)
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    else:
+        inputs = {one["name"]: one for one in interpreter.get_input_details()}
+        outputs = {one["name"]: one for one in interpreter.get_output_details()}
+    return _listed(inputs), _listed(outputs)
+
+
+def _listed(details: dict[str, Any]) -> list[Detail]:
+    return [
+        (name, np.dtype(one["dtype"]).name, tuple(int(size) for size in one["shape"])) for name, one in details.items()
+    ]
+
+
+def _ordered(details: Sequence[Detail], count: int) -> list[Detail]:
+    """By the number at the end of the name; an input the graph does not use is dropped by the converter."""
+    by_number = {int(name.rpartition("_")[2]): (name, dtype, shape) for name, dtype, shape in details}
+    return [by_number.get(index, ("", "float32", ())) for index in range(count)]
+
+
+class _Runner:
+    """Feeds by tensor index: a signature runner costs tens of microseconds a call more."""
+
+    def __init__(self, interpreter: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        self._interpreter = interpreter
+        signatures = interpreter.get_signature_list()
+        if SIGNATURE in signatures:
+            runner = interpreter.get_signature_runner(SIGNATURE)
+            ins = {name: one["index"] for name, one in runner.get_input_details().items()}
+            outs = {name: one["index"] for name, one in runner.get_output_details().items()}
+            interpreter.allocate_tensors()
+        else:
+            ins = {one["name"]: one["index"] for one in interpreter.get_input_details()}
+            outs = {one["name"]: one["index"] for one in interpreter.get_output_details()}
+        self._inputs = [(i, ins[name]) for i, name in enumerate(inputs) if name in ins]
+        self._outputs = [outs[name] for name in outputs]
+
+    def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        interpreter = self._interpreter
+        for position, index in self._inputs:
+            interpreter.set_tensor(index, arrays[position])
+        interpreter.invoke()
+        return [interpreter.get_tensor(index) for index in self._outputs]
+
+    def close(self) -> None:
+        self._interpreter = None
+
+
+FORMAT = LiteRT()

@@ -1,0 +1,160 @@
+"""OpenVINO IR; run in f32 unless the artifact's options say otherwise: the runtime's own choice can be bf16."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.signature import Form, TensorSpec
+from edgeproof.errors import ArtifactError, ConversionError
+from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.bindings import bind, safe_names
+
+if TYPE_CHECKING:
+    from edgeproof.model.spine import Spine
+
+__all__ = ["FORMAT"]
+
+PRECISION_HINT = "INFERENCE_PRECISION_HINT"
+
+
+class OpenVino:
+    """An ``.xml`` with its ``.bin``. fp16 stores the weights in half precision and computes in f32."""
+
+    name = "openvino"
+    title = "OpenVINO"
+    precisions = ("fp32", "fp16", "int8")
+    requires = ("openvino>=2026.1,<2026.5", "nncf>=3.0,<3.5", "torch==2.13.0")
+    runtime_requires = ("openvino>=2026.1,<2026.5",)
+    extra = "openvino"
+    suffix = ".xml"
+    preload = ("torch", "openvino", "openvino.frontend.pytorch.fx_decoder", "nncf")
+    runs_here = None
+    platforms = ("host", "raspberry-pi")
+
+    def forms(self, precision: str) -> tuple[Form, ...]:
+        return ("unrolled", "step")
+
+    def candidate(self, precision: str) -> str:
+        return f"openvino-{precision}"
+
+    def convert(self, conversion: Conversion) -> Produced:
+        import openvino
+
+        from edgeproof.formats.rewrites.openvino import prepare
+
+        spine = conversion.spine
+        prepared = prepare(spine)
+        try:
+            model = openvino.convert_model(prepared.program)
+        except Exception as error:
+            raise ConversionError(
+                f"OpenVINO could not convert the program: {' '.join(str(error).split())[:500]}"
+            ) from error
+        inputs = safe_names(spine.inputs)
+        outputs = safe_names(spine.outputs, inputs)
+        for port, name in zip(model.inputs, inputs, strict=True):
+            port.get_tensor().set_names({name})
+        for port, name in zip(model.outputs, outputs, strict=True):
+            port.get_tensor().set_names({name})
+        if conversion.precision == "int8":
+            model = _quantise(model, spine)
+        file = f"{conversion.name}.xml"
+        openvino.save_model(model, conversion.folder / file, compress_to_fp16=conversion.precision == "fp16")
+        return Produced(
+            file,
+            bind(spine.inputs, inputs),
+            bind(spine.outputs, outputs),
+            rewrites=prepared.rewrites,
+            notes=prepared.notes,
+            options={PRECISION_HINT: "f32"},
+        )
+
+    def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
+        return _Runner(_compiled(folder / artifact.file, threads, artifact.options.get(PRECISION_HINT, "f32")))
+
+    def describe(self, path: Path) -> ArtifactDocument:
+        model = _compiled(path, 1, "f32")
+        return ArtifactDocument(
+            candidate=path.stem,
+            format=self.name,
+            precision="unknown",
+            form="whole",
+            file=path.name,
+            sha256="",
+            bytes=path.stat().st_size + path.with_suffix(".bin").stat().st_size,
+            inputs=tuple(_described(port, i, "input") for i, port in enumerate(model.inputs)),
+            outputs=tuple(_described(port, i, "output") for i, port in enumerate(model.outputs)),
+        )
+
+    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
+        return ()
+
+
+def _quantise(model: Any, spine: Spine) -> Any:
+    import logging
+
+    import nncf
+
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+
+    def calls() -> Iterator[list[Array]]:
+        for call in spine.calls():
+            yield list(call)
+
+    try:
+        return nncf.quantize(
+            model,
+            nncf.Dataset(list(calls())),
+            subset_size=1024,
+            preset=nncf.QuantizationPreset.MIXED,
+            fast_bias_correction=True,
+        )
+    except Exception as error:
+        raise ConversionError(
+            f"NNCF's quantisation failed: {type(error).__name__}: {' '.join(str(error).split())[:400]}",
+            hint="ship fp16, or int8 in another format",
+        ) from error
+
+
+def _compiled(path: Path, threads: int, hint: str) -> Any:
+    import openvino
+
+    try:
+        core = openvino.Core()
+        return core.compile_model(
+            path,
+            "CPU",
+            {PRECISION_HINT: hint, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"},
+        )
+    except Exception as error:
+        raise ArtifactError(f"OpenVINO cannot open {path}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _described(port: Any, number: int, kind: str) -> Binding:
+    name = next(iter(sorted(port.get_names())), f"{kind}{number}")
+    shape = tuple(dim.get_length() if dim.is_static else 1 for dim in port.get_partial_shape())
+    spec = TensorSpec(name=name, dtype=np.dtype(port.get_element_type().to_dtype()).name, shape=shape)
+    return Binding(tensor=spec, graph_name=name, graph_dtype=spec.dtype, graph_shape=shape)
+
+
+class _Runner:
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._request = compiled.create_infer_request()
+        self._outputs = list(compiled.outputs)
+
+    def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        results = self._request.infer(dict(enumerate(arrays)), share_inputs=True)
+        return [np.array(results[port]) for port in self._outputs]
+
+    def close(self) -> None:
+        self._request = None
+        self._compiled = None
+
+
+FORMAT = OpenVino()
