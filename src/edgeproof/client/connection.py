@@ -1,0 +1,170 @@
+"""A keep-alive HTTP/1.1 connection that costs little, because what the client costs is measured as latency.
+
+It speaks what an inference server answers with: a length or chunks, one answer per request. No redirects, no TLS, no
+compression.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from types import TracebackType
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from edgeproof.errors import ServingError, UsageError
+
+__all__ = ["Connection", "Reply"]
+
+HEAD_LIMIT_BYTES = 64 << 10
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
+CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked", re.IGNORECASE)
+CLOSE = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
+
+
+class Reply(NamedTuple):
+    """An answer: HTTP status and the whole body."""
+
+    status: int
+    body: bytes
+
+
+class Connection:
+    """One TCP connection, opened at the first request and again after the server closed it.
+
+    Args:
+        url: ``http://host:port``; a path is not looked at.
+        timeout_s: for connecting, and for every wait for bytes.
+
+    Raises:
+        UsageError: not an http URL.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
+        try:
+            parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+            host, port = parts.hostname, parts.port or 80
+        except ValueError as error:
+            raise UsageError(f"{url} is not a URL: {error}", hint="give http://host:port") from error
+        if parts.scheme != "http" or not host:
+            raise UsageError(f"{url} is not an http URL", hint="give http://host:port; TLS is not spoken")
+        self.url = f"http://{parts.netloc}"
+        self._address = (host, port)
+        self._timeout_s = timeout_s
+        self._socket: socket.socket | None = None
+        self._rest = b""
+
+    def encode(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """A request as it goes over the wire, for ``send``."""
+        host = self.url.removeprefix("http://")
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n"
+        if body or method == "POST":
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        return head.encode("latin-1") + b"\r\n" + body
+
+    def request(self, method: str, path: str, body: bytes = b"") -> Reply:
+        """Encode and send one request."""
+        return self.send(self.encode(method, path, body))
+
+    def send(self, request: bytes) -> Reply:
+        """Send one encoded request and read its whole answer. After an error the next one connects anew.
+
+        Raises:
+            ServingError: the server cannot be reached, left in the middle, was silent too long, or spoke no HTTP.
+        """
+        try:
+            if self._socket is None:
+                self.connect()
+            assert self._socket is not None
+            self._socket.sendall(request)
+            return self._read()
+        except ServingError:
+            self.close()
+            raise
+        except OSError as error:
+            self.close()
+            reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
+            raise ServingError(f"lost the server at {self.url}: {reason}") from error
+
+    def connect(self) -> None:
+        """Open the connection.
+
+        Raises:
+            ServingError: nobody answers there.
+        """
+        try:
+            self._socket = socket.create_connection(self._address, self._timeout_s)
+        except OSError as error:
+            reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
+            raise ServingError(
+                f"cannot reach a server at {self.url}: {reason}", hint="start one: edgeproof serve MODEL|ARTIFACT"
+            ) from error
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._rest = b""
+
+    def close(self) -> None:
+        """Close the connection; a request opens it again."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _more(self) -> bytes:
+        assert self._socket is not None
+        data = self._socket.recv(1 << 16)
+        if not data:
+            raise ServingError(f"lost the server at {self.url}: it closed the connection before the answer was whole")
+        return data
+
+    def _read(self) -> Reply:
+        data = self._rest
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            if len(data) > HEAD_LIMIT_BYTES:
+                raise ServingError(f"the server at {self.url} sent a header that does not end")
+            data += self._more()
+        head = data[:end]
+        rest = data[end + 4 :]
+        if not head.startswith(b"HTTP/1.") or not head[9:12].isdigit():
+            raise ServingError(f"what answers at {self.url} does not speak HTTP/1.1: it sent {head[:40]!r}")
+        length = LENGTH.search(head)
+        if length:
+            body, rest = self._exactly(rest, int(length.group(1)))
+        elif CHUNKED.search(head):
+            body, rest = self._chunks(rest)
+        else:
+            raise ServingError(f"the server at {self.url} sent neither a length nor chunks")
+        self._rest = rest
+        if CLOSE.search(head):
+            self.close()
+        return Reply(int(head[9:12]), body)
+
+    def _exactly(self, data: bytes, length: int) -> tuple[bytes, bytes]:
+        if len(data) < length:
+            parts, have = [data], len(data)
+            while have < length:
+                part = self._more()
+                parts.append(part)
+                have += len(part)
+            data = b"".join(parts)
+        return data[:length], data[length:]
+
+    def _chunks(self, data: bytes) -> tuple[bytes, bytes]:
+        parts: list[bytes] = []
+        while True:
+            while (end := data.find(b"\r\n")) < 0:
+                data += self._more()
+            try:
+                size = int(data[:end].split(b";")[0], 16)
+            except ValueError as error:
+                raise ServingError(f"the server at {self.url} sent a chunk without a length") from error
+            chunk, data = self._exactly(data[end + 2 :], size + 2)
+            if size == 0:
+                return b"".join(parts), data
+            parts.append(chunk[:-2])

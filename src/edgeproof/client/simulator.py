@@ -1,0 +1,277 @@
+"""The mobile-client simulator: one client on one keep-alive connection, a process of its own.
+
+    python -m edgeproof.client.simulator http://127.0.0.1:8080 --requests 100 --out client.json
+
+Closed loop by default: the next request goes when the last was answered. With ``--rate`` requests have intended send
+times, and latency counts from those (no coordinated omission). Bodies are encoded before the clock runs; answers are
+parsed in full.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from edgeproof.client.connection import Connection, Reply
+from edgeproof.documents.base import Document, encode
+from edgeproof.documents.signature import TensorSpec
+from edgeproof.errors import EdgeProofError, ServingError, UsageError
+from edgeproof.measure.feeds import Feed, load_feeds, random_feeds
+from edgeproof.measure.latency import still_collector
+from edgeproof.measure.machine import usable_cpus
+from edgeproof.rundir import write_bytes
+from edgeproof.serve.messages import InferResponse, ModelMetadata, ServerMetadata
+from edgeproof.serve.protocol import encode_request, specs_of
+
+__all__ = ["ClientReport", "drive", "main", "model_of"]
+
+M = TypeVar("M")
+
+RANDOM_SAMPLES = 16
+SPIN_NS = 200_000
+"""A sleep wakes late by tens of µs: the last stretch before an intended send time is spent awake."""
+
+
+class ClientReport(Document, frozen=True):
+    """What one client saw. Raw values in order; requests that failed are in ``errors`` and not in the latencies."""
+
+    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.client", 1)
+
+    url: str
+    model: str
+    platform: str
+    requests: int
+    warmup: int
+    rate_per_s: float | None
+    latency_us: tuple[float, ...]
+    inference_us: tuple[float, ...]
+    """The session's run alone, as the server tells it; empty when it does not."""
+    errors: int
+    first_error: str | None
+    non_finite: int
+    """Values in outputs that were NaN or Inf."""
+    body_bytes: int
+    seconds: float
+    client_cpus: tuple[int, ...]
+    server_cpus: tuple[int, ...]
+    server_pid: int | None
+    threads: int | None
+
+
+def model_of(connection: Connection, name: str | None) -> tuple[ServerMetadata, ModelMetadata]:
+    """The server's and the model's metadata; without a name, of the only model it serves.
+
+    Raises:
+        ServingError: not reachable, or what it says is not the protocol.
+        UsageError: the model is unknown, or a name is needed.
+    """
+    server = _parsed(connection.request("GET", "/v2"), ServerMetadata, "/v2", connection.url)
+    if name is None:
+        if len(server.models) != 1:
+            known = ", ".join(server.models) or "none that it tells"
+            raise UsageError(f"the server at {connection.url} serves {known}", hint="name one with --name")
+        name = server.models[0]
+    path = f"/v2/models/{quote(name, safe='')}"
+    reply = connection.request("GET", path)
+    if reply.status == 404:
+        known = f"; it serves {', '.join(server.models)}" if server.models else ""
+        raise UsageError(f"the server at {connection.url} has no model {name!r}{known}")
+    return server, _parsed(reply, ModelMetadata, path, connection.url)
+
+
+def drive(
+    url: str,
+    *,
+    name: str | None = None,
+    requests: int = 100,
+    warmup: int = 10,
+    rate_per_s: float | None = None,
+    samples: Path | None = None,
+    timeout_s: float = 30.0,
+) -> ClientReport:
+    """Send requests and keep the latency of each.
+
+    Args:
+        url: ``http://host:port``.
+        name: the model, or None for the only one.
+        requests: measured requests.
+        warmup: requests before them, closed loop.
+        rate_per_s: intended requests a second, or None for a closed loop.
+        samples: npz of inputs; None draws seeded random ones from the model's metadata.
+        timeout_s: for one answer.
+
+    Raises:
+        ServingError: not reachable, gone in the middle, or every request failed.
+        UsageError: the model is unknown, a number is out of range, or the samples do not fit.
+    """
+    if requests < 1 or warmup < 0 or (rate_per_s is not None and rate_per_s <= 0):
+        raise UsageError("expected at least 1 request, 0 or more warm-up requests, and a rate above 0")
+    with Connection(url, timeout_s=timeout_s) as connection:
+        server, model = model_of(connection, name)
+        wire = _encoded(connection, model.name, _feeds(samples, specs_of(model.inputs)))
+        body_bytes = len(wire[0].partition(b"\r\n\r\n")[2])
+        tally = _Tally()
+        for index in range(warmup):
+            _exchange(connection, wire[index % len(wire)], _Tally())
+        interval_ns = None if rate_per_s is None else 1e9 / rate_per_s
+        with still_collector():
+            begin = time.perf_counter_ns()
+            for index in range(requests):
+                intended = None if interval_ns is None else begin + int(index * interval_ns)
+                _timed(connection, wire[index % len(wire)], intended, tally)
+            seconds = (time.perf_counter_ns() - begin) / 1e9
+    if not tally.latency_us:
+        raise ServingError(f"all {requests} requests failed; the first: {tally.first_error}")
+    return ClientReport(
+        url=connection.url,
+        model=model.name,
+        platform=model.platform,
+        requests=requests,
+        warmup=warmup,
+        rate_per_s=rate_per_s,
+        latency_us=tuple(tally.latency_us),
+        inference_us=tuple(tally.inference_us),
+        errors=tally.errors,
+        first_error=tally.first_error,
+        non_finite=tally.non_finite,
+        body_bytes=body_bytes,
+        seconds=seconds,
+        client_cpus=usable_cpus(),
+        server_cpus=tuple(server.cpus),
+        server_pid=server.pid,
+        threads=server.threads,
+    )
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.latency_us: list[float] = []
+        self.inference_us: list[float] = []
+        self.errors = 0
+        self.first_error: str | None = None
+        self.non_finite = 0
+
+    def fail(self, reason: str) -> None:
+        self.errors += 1
+        self.first_error = self.first_error or reason
+
+
+_responses = msgspec.json.Decoder(InferResponse)
+
+
+def _timed(connection: Connection, request: bytes, intended_ns: int | None, tally: _Tally) -> None:
+    if intended_ns is None:
+        begin = time.perf_counter_ns()
+    else:
+        _wait_until(intended_ns)
+        begin = intended_ns
+    answered = _exchange(connection, request, tally)
+    end = time.perf_counter_ns()
+    if answered:
+        tally.latency_us.append((end - begin) / 1000)
+
+
+def _exchange(connection: Connection, request: bytes, tally: _Tally) -> bool:
+    """One request and its parsed answer. A lost connection is an error, and the next request opens another.
+
+    Raises:
+        ServingError: nobody listens there any more.
+    """
+    try:
+        reply = connection.send(request)
+    except ServingError as error:
+        tally.fail(error.message)
+        connection.connect()
+        return False
+    if reply.status != 200:
+        tally.fail(f"HTTP {reply.status}: {_message(reply)}")
+        return False
+    try:
+        response = _responses.decode(reply.body)
+    except msgspec.MsgspecError as error:
+        tally.fail(f"the answer is not the protocol's: {error}")
+        return False
+    spent = (response.parameters or {}).get("inference_us")
+    if isinstance(spent, int | float):
+        tally.inference_us.append(float(spent))
+    for output in response.outputs:
+        tally.non_finite += int((output.parameters or {}).get("non_finite", 0))
+    return True
+
+
+def _wait_until(intended_ns: int) -> None:
+    while (left := intended_ns - time.perf_counter_ns()) > 0:
+        if left > SPIN_NS:
+            time.sleep((left - SPIN_NS) / 1e9)
+
+
+def _feeds(samples: Path | None, specs: Sequence[TensorSpec]) -> list[Feed]:
+    return load_feeds(samples, specs) if samples else random_feeds(specs, count=RANDOM_SAMPLES)
+
+
+def _encoded(connection: Connection, model: str, feeds: Sequence[Feed]) -> list[bytes]:
+    path = f"/v2/models/{quote(model, safe='')}/infer"
+    return [connection.encode("POST", path, encode_request(feed)) for feed in feeds]
+
+
+def _parsed(reply: Reply, kind: type[M], path: str, url: str) -> M:
+    if reply.status != 200:
+        raise ServingError(f"{url}{path} answered HTTP {reply.status}: {_message(reply)}")
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ServingError(
+            f"{url}{path} does not speak the Open Inference Protocol: {error}", hint="is it another service's port?"
+        ) from error
+
+
+def _message(reply: Reply) -> str:
+    try:
+        return str(msgspec.json.decode(reply.body)["error"])
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return reply.body[:200].decode(errors="replace")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Drive a server and write the report: 0, or the error's code with its message on stderr. Wrong use exits 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edgeproof.client.simulator", description="Drive a server as one client and keep every latency."
+    )
+    parser.add_argument("url", help="http://host:port")
+    parser.add_argument("--name", help="the model (default: the only one)")
+    parser.add_argument("--requests", type=int, default=100, help="measured requests (default 100)")
+    parser.add_argument("--warmup", type=int, default=10, help="requests before them (default 10)")
+    parser.add_argument("--rate", type=float, help="intended requests a second (default: closed loop)")
+    parser.add_argument("--samples", type=Path, metavar="NPZ", help="inputs (default: seeded random ones)")
+    parser.add_argument("--timeout", type=float, default=30.0, help="seconds for one answer (default 30)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the report here instead of to stdout")
+    options = parser.parse_args(arguments)
+    try:
+        report = drive(
+            options.url,
+            name=options.name,
+            requests=options.requests,
+            warmup=options.warmup,
+            rate_per_s=options.rate,
+            samples=options.samples,
+            timeout_s=options.timeout,
+        )
+    except EdgeProofError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    if options.out:
+        write_bytes(options.out, encode(report))
+    else:
+        sys.stdout.buffer.write(encode(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
