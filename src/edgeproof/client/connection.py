@@ -54,6 +54,11 @@ class Connection:
         self._socket: socket.socket | None = None
         self._rest = b""
 
+    @property
+    def local(self) -> bool:
+        """Whether the server is on this machine, by its loopback address."""
+        return self._address[0] in {"localhost", "::1"} or self._address[0].startswith("127.")
+
     def encode(self, method: str, path: str, body: bytes = b"") -> bytes:
         """A request as it goes over the wire, for ``send``."""
         host = self.url.removeprefix("http://")

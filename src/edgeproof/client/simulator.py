@@ -21,11 +21,13 @@ import msgspec
 
 from edgeproof.client.connection import Connection, Reply
 from edgeproof.documents.base import Document, encode
+from edgeproof.documents.latency import ProcessUse
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import EdgeProofError, ServingError, UsageError
 from edgeproof.measure.feeds import Feed, load_feeds, random_feeds
 from edgeproof.measure.latency import still_collector
 from edgeproof.measure.machine import usable_cpus
+from edgeproof.measure.process import ProcessSampler
 from edgeproof.rundir import write_bytes
 from edgeproof.serve.messages import InferResponse, ModelMetadata, ServerMetadata
 from edgeproof.serve.protocol import encode_request, specs_of
@@ -61,7 +63,8 @@ class ClientReport(Document, frozen=True):
     seconds: float
     client_cpus: tuple[int, ...]
     server_cpus: tuple[int, ...]
-    server_pid: int | None
+    server: ProcessUse | None
+    """What its process used over the measured requests; None when it is not on this machine or tells no pid."""
     threads: int | None
 
 
@@ -120,13 +123,18 @@ def drive(
         tally = _Tally()
         for index in range(warmup):
             _exchange(connection, wire[index % len(wire)], _Tally())
+        sampler = ProcessSampler(server.pid) if server.pid and connection.local else None
         interval_ns = None if rate_per_s is None else 1e9 / rate_per_s
         with still_collector():
+            if sampler:
+                sampler.start()
             begin = time.perf_counter_ns()
             for index in range(requests):
                 intended = None if interval_ns is None else begin + int(index * interval_ns)
                 _timed(connection, wire[index % len(wire)], intended, tally)
             seconds = (time.perf_counter_ns() - begin) / 1e9
+            if sampler:
+                sampler.stop()
     if not tally.latency_us:
         raise ServingError(f"all {requests} requests failed; the first: {tally.first_error}")
     return ClientReport(
@@ -145,7 +153,7 @@ def drive(
         seconds=seconds,
         client_cpus=usable_cpus(),
         server_cpus=tuple(server.cpus),
-        server_pid=server.pid,
+        server=sampler.use() if sampler else None,
         threads=server.threads,
     )
 

@@ -23,14 +23,9 @@ from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.environment import Machine
 from edgeproof.errors import DeviceError, DocumentError
 from edgeproof.measure.machine import device_class, read_machine
+from edgeproof.measure.process import environment_for
 
-__all__ = ["DEVICE", "HostDevice", "run_outputs", "run_runner", "runner_environment"]
-
-
-def runner_environment(threads: int) -> dict[str, str]:
-    """This process's environment with every known thread pool held to ``threads``."""
-    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(pools, str(threads)), "PYTHONUNBUFFERED": "1"}
+__all__ = ["DEVICE", "HostDevice", "run_outputs", "run_runner"]
 
 
 def run_runner(
@@ -73,7 +68,7 @@ def run_runner(
         command += ["--memory-limit", str(memory_limit)] if memory_limit else []
         spawned = time.monotonic_ns()
         try:
-            code, noise = _wait(command, runner_environment(threads), timeout_s)
+            code, noise = _wait(command, environment_for(threads), timeout_s)
         except subprocess.TimeoutExpired:
             return RunnerReport(
                 artifact=str(artifact), error=f"no result after {timeout_s:g} s: the process was killed"

@@ -1,11 +1,13 @@
 """What a process uses: resident memory with its high-water mark, and processor time.
 
 Memory comes from ``/proc/PID/status`` where there is one: ``VmHWM`` belongs to the program alone, while ``ru_maxrss``
-of a fresh process starts at the size of the one that forked it.
+of a fresh process starts at the size of the one that forked it. Processor time comes from ``schedstat`` where there is
+one, in nanoseconds; the ticks of ``/proc/PID/stat`` are 10 ms, as long as a hundred requests.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -13,7 +15,13 @@ from typing import NamedTuple
 
 from edgeproof.documents.latency import ProcessUse
 
-__all__ = ["ProcessSampler", "own_memory", "peak_memory_bytes"]
+__all__ = ["ProcessSampler", "environment_for", "own_memory", "peak_memory_bytes"]
+
+
+def environment_for(threads: int) -> dict[str, str]:
+    """This process's environment with every known thread pool held to ``threads``, for a process that is measured."""
+    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return {**os.environ, **dict.fromkeys(pools, str(threads))}
 
 
 class Memory(NamedTuple):
@@ -49,6 +57,15 @@ def own_memory() -> Memory:
 def peak_memory_bytes(pid: int) -> int | None:
     """The high-water mark of another process's resident memory, or None where the system does not tell."""
     return _status_memory(pid).peak_bytes
+
+
+def _scheduled_ns(pid: int) -> int | None:
+    """Time on a processor of all the process's threads, in ns; None where the kernel does not count it."""
+    try:
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks)
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 class ProcessSampler:
@@ -93,8 +110,12 @@ class ProcessSampler:
         )
 
     def _busy(self) -> float | None:
+        """Seconds of processor time that the process has used."""
         if self._process is None:
             return None
+        fine = _scheduled_ns(self._pid)
+        if fine is not None:
+            return fine / 1e9
         try:
             times = self._process.cpu_times()
         except self._gone:

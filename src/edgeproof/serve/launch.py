@@ -145,6 +145,7 @@ def serve(
             access_log=False,
             server_header=False,
             date_header=False,
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=10,
         )
 
