@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeproof.devices.runner_report import OutputSummary, RunnerReport
-    from edgeproof.formats.base import Array, Session
-    from edgeproof.measure.feeds import Feed
+    from edgeproof.formats.base import Array
 
 __all__ = ["main"]
 
@@ -78,6 +77,8 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
         _limit_memory(options.memory_limit)
 
     from edgeproof.devices.runner_report import RunnerReport
+    from edgeproof.formats.registry import open_artifact
+    from edgeproof.measure.feeds import load_feeds
     from edgeproof.measure.latency import Timed, time_calls
     from edgeproof.measure.machine import read_throttling, temperature_c, throttled_between, usable_cpus
     from edgeproof.measure.process import own_memory
@@ -85,9 +86,9 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
     temperature_before, throttling_before = temperature_c(), read_throttling()
     baseline = own_memory().resident_bytes
     load_begin = time.perf_counter_ns()
-    with _open(options.artifact, options.threads) as session:
+    with open_artifact(options.artifact, threads=options.threads) as session:
         load_ms = (time.perf_counter_ns() - load_begin) / 1e6
-        feeds = _feeds(options, session)
+        feeds = load_feeds(options.inputs, session.inputs, limit=options.limit)
         first_begin = time.perf_counter_ns()
         first = session.run(feeds[0])
         first_us = (time.perf_counter_ns() - first_begin) / 1e3
@@ -127,18 +128,6 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
         throttled=throttled_between(throttling_before, read_throttling()),
         outputs=outputs,
     )
-
-
-def _open(artifact: Path, threads: int) -> Session:
-    from edgeproof.formats.registry import open_artifact
-
-    return open_artifact(artifact, threads=threads)
-
-
-def _feeds(options: argparse.Namespace, session: Session) -> list[Feed]:
-    from edgeproof.measure.feeds import load_feeds
-
-    return load_feeds(options.inputs, session.inputs, limit=options.limit)
 
 
 def _limit_memory(limit_bytes: int) -> None:

@@ -47,7 +47,7 @@ class RunnerReport(Document, frozen=True):
     steady_us: tuple[float, ...] = ()
     cpu_percent: float | None = None
     baseline_memory_bytes: int | None = None
-    """Resident before the artifact and its runtime were loaded."""
+    """Resident before the artifact and its runtime were loaded; numpy is in it."""
     peak_memory_bytes: int | None = None
     temperature_before_c: float | None = None
     temperature_after_c: float | None = None
