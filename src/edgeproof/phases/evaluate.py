@@ -1,0 +1,199 @@
+"""Phase 5: the run's documents are held against its policy, and the report is written. Also writes the runbook.
+
+Reads and writes documents of the run, nothing else; the thinking is in ``verdict`` and ``report``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.device import DeviceDocument
+from edgeproof.documents.environment import EnvironmentDocument
+from edgeproof.documents.evaluation import EvaluationDocument, Evidence, PolicyValue
+from edgeproof.documents.latency import LatencySummary
+from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.validation import ValidationDocument
+from edgeproof.errors import DocumentError, RunFolderError
+from edgeproof.rundir import RunDir, write_bytes
+from edgeproof.verdict.decide import decide
+from edgeproof.verdict.policy import load_policy, policy_toml
+
+__all__ = ["evaluate", "judge", "latencies_of", "platforms_of", "read_evidence", "write_runbook"]
+
+EVALUATION = "phase5_evaluation.json"
+REPORT_MD = "edge_phase1_5_report.md"
+REPORT_HTML = "edge_phase1_5_report.html"
+RUNBOOK = "phase4_device_runbook.md"
+
+
+def evaluate(run: RunDir) -> EvaluationDocument:
+    """Evaluate the run and write ``phase5_evaluation.json``, the report as Markdown and HTML, and ``plots/*.svg``.
+
+    Raises:
+        PolicyError: the run's policy file cannot be used.
+        DocumentError: a document of the run is damaged.
+    """
+    from edgeproof.report.compose import build
+    from edgeproof.report.content import ReportInput
+    from edgeproof.report.html import render_html
+    from edgeproof.report.markdown import render_markdown
+    from edgeproof.report.plots import draw
+
+    evidence = read_evidence(run)
+    evaluation = judge(run, evidence)
+    given = ReportInput(
+        evidence=evidence,
+        evaluation=evaluation,
+        policy_toml=policy_toml(evaluation.policy),
+        latencies=latencies_of(run, evidence),
+    )
+    report = build(given, draw(given))
+    run.write(EVALUATION, evaluation)
+    for stale in run.path("plots").glob("*.svg"):
+        stale.unlink()
+    for plot in report.plots:
+        write_bytes(run.path(f"plots/{plot.name}.svg"), plot.alone.encode())
+    write_bytes(run.path(REPORT_MD), render_markdown(report).encode())
+    write_bytes(run.path(REPORT_HTML), render_html(report).encode())
+    return evaluation
+
+
+def judge(run: RunDir, evidence: Evidence, policy_file: Path | None = None) -> EvaluationDocument:
+    """Hold the evidence against a policy; writes nothing.
+
+    Args:
+        run: the run.
+        evidence: its documents.
+        policy_file: a policy to use in place of the run's own.
+
+    Raises:
+        PolicyError: the policy cannot be used.
+    """
+    policy, source = policy_of(run, policy_file)
+    return decide(evidence, policy, platforms_of(evidence), policy_source=source)
+
+
+def policy_of(run: RunDir, policy_file: Path | None) -> tuple[PolicyValue, str]:
+    """The policy and where it comes from. A run's own may be relative to the folder that the run was started in."""
+    if policy_file is not None:
+        return load_policy(policy_file), str(policy_file)
+    manifest = run.manifest()
+    if manifest.options.policy is None:
+        return PolicyValue(), "the default policy"
+    path = Path(manifest.options.policy)
+    if not path.is_file() and not path.is_absolute():
+        path = Path(manifest.working_directory) / path
+    return load_policy(path), manifest.options.policy
+
+
+def read_evidence(run: RunDir) -> Evidence:
+    """Every document that the run has.
+
+    Raises:
+        DocumentError: one of them is damaged, or of a newer version.
+    """
+    manifest = run.manifest()
+    return Evidence(
+        model=manifest.options.model_name,
+        folder=str(run.root),
+        manifest=manifest,
+        environment=run.read_if_there("phase1_environment.json", EnvironmentDocument),
+        samples=run.read_if_there("phase1_samples.json", SamplesDocument),
+        latency=run.read_if_there("phase2_latency_summary.json", LatencySummary),
+        conversion=run.read_if_there("phase3_conversion.json", ConversionDocument),
+        validation=run.read_if_there("phase3_validation.json", ValidationDocument),
+        devices=tuple(
+            run.read(f"phase4_devices/{path.name}", DeviceDocument)
+            for path in sorted(run.path("phase4_devices").glob("*.json"))
+        ),
+    )
+
+
+def platforms_of(evidence: Evidence) -> dict[str, tuple[str, ...]]:
+    """Candidate to the device classes its format ships to; a format that is not installed ships nowhere."""
+    from edgeproof.formats.registry import formats
+
+    known: Mapping[str, tuple[str, ...]] = {
+        one.candidate(precision): one.platforms for one in formats().values() for precision in one.precisions
+    }
+    by_format = {name: one.platforms for name, one in formats().items()}
+    found = dict(known)
+    if evidence.conversion is not None:
+        for result in evidence.conversion.candidates:
+            found.setdefault(result.candidate, by_format.get(result.format, ()))
+    return found
+
+
+def latencies_of(run: RunDir, evidence: Evidence) -> dict[str, list[float]]:
+    """The host's raw steady-state latencies per candidate, µs.
+
+    A file that is missing or is not a list of numbers leaves its candidate out; one outside the run is not read.
+    """
+    found: dict[str, list[float]] = {}
+    for device in evidence.devices:
+        if device.device_class != "host" or device.emulated:
+            continue
+        for measurement in device.measurements:
+            if measurement.steady is not None:
+                values = raw_values(run, measurement.steady.raw)
+                if values:
+                    found[measurement.candidate] = values
+    return found
+
+
+def raw_values(run: RunDir, relative: str) -> list[float]:
+    path = run.path(relative).resolve()
+    if not path.is_relative_to(run.root.resolve()):
+        return []
+    try:
+        values = msgspec.json.decode(path.read_bytes(), type=list[float])
+    except (OSError, msgspec.MsgspecError):
+        return []
+    return [value for value in values if math.isfinite(value)]
+
+
+def write_runbook(run: RunDir) -> Path:
+    """Write ``phase4_device_runbook.md`` for the artifacts of this run, and give its path.
+
+    Raises:
+        RunFolderError: nothing was converted yet.
+    """
+    from edgeproof.report.runbook import RunbookInput, render_runbook
+
+    evidence = read_evidence(run)
+    if evidence.conversion is None:
+        raise RunFolderError(
+            f"{run.root} has no artifacts yet: phase3_conversion.json is missing",
+            hint=f"finish the run first: edgeproof run --resume {run.root}",
+        )
+    given = RunbookInput(
+        evidence=evidence,
+        artifacts=artifacts_of(run, evidence.conversion),
+        platforms=platforms_of(evidence),
+        policy=policy_of(run, None)[0],
+        held_out=held_out_file(evidence),
+    )
+    write_bytes(run.path(RUNBOOK), render_runbook(given).encode())
+    return run.path(RUNBOOK)
+
+
+def artifacts_of(run: RunDir, conversion: ConversionDocument) -> dict[str, ArtifactDocument]:
+    """``artifact.json`` of every candidate that was converted; one without is left out."""
+    found: dict[str, ArtifactDocument] = {}
+    for result in conversion.candidates:
+        if result.status == "ok" and result.artifact is not None:
+            try:
+                found[result.candidate] = run.read(f"{result.artifact}/artifact.json", ArtifactDocument)
+            except DocumentError:
+                continue
+    return found
+
+
+def held_out_file(evidence: Evidence) -> str:
+    return evidence.samples.held_out.file if evidence.samples is not None else "phase3_heldout.npz"

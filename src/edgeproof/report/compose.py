@@ -1,0 +1,60 @@
+"""Puts a report together out of a run's documents, in the order a reader needs them. Renders nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeproof.documents.evaluation import Verdict
+from edgeproof.report import details, provenance, tables
+from edgeproof.report.content import DEVICE_TITLES, Fact, Plot, Report, ReportInput, VerdictCard
+
+__all__ = ["build", "verdict_card"]
+
+DECISIONS = {
+    "sdk": "Own engine",
+    "convert": "Convert",
+    "none": "Nothing qualifies",
+    "undecided": "Undecided",
+}
+
+
+def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
+    """Put the report together.
+
+    Args:
+        given: the documents.
+        plots: drawings made by ``edgeproof.report.plots.draw``.
+    """
+    evaluation = given.evaluation
+    return Report(
+        model=evaluation.model,
+        summary=provenance.summary(given.evidence),
+        verdicts=tuple(verdict_card(verdict) for verdict in evaluation.verdicts),
+        candidates=tables.candidates(evaluation.candidates, given.evidence),
+        served=tables.served(given.evidence.latency),
+        served_notes=tables.served_notes(given.evidence.latency),
+        plots=tuple(plots),
+        details=tuple(details.detail(row, given.evidence, evaluation) for row in evaluation.candidates),
+        failures=tables.failures(evaluation.candidates),
+        policy_source=evaluation.policy_source,
+        policy_toml=given.policy_toml.rstrip("\n"),
+        reproduce=provenance.reproduce(given.evidence),
+        versions=provenance.versions(given.evidence),
+        not_measured=tuple(Fact(label, reason) for label, reason in evaluation.not_measured.items()),
+    )
+
+
+def verdict_card(verdict: Verdict) -> VerdictCard:
+    """A verdict as the report shows it."""
+    return VerdictCard(
+        device=DEVICE_TITLES[verdict.device_class],
+        decision=DECISIONS[verdict.decision],
+        kind=verdict.decision,
+        candidate=verdict.candidate,
+        confidence=verdict.confidence,
+        sentence=verdict.sentence,
+        claim=verdict.sentence.replace(f" (confidence: {verdict.confidence})", ""),
+        reasons=verdict.reasons,
+        missing=verdict.missing,
+        would_change=verdict.would_change,
+    )

@@ -1,0 +1,154 @@
+"""What a report says, before it is Markdown or HTML: sections as plain values, every figure already text.
+
+``ReportInput`` is the door; ``edgeproof.report.compose`` puts the parts together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.evaluation import EvaluationDocument, Evidence, WouldChange
+
+__all__ = [
+    "Cell",
+    "Column",
+    "Detail",
+    "Fact",
+    "Plot",
+    "Report",
+    "ReportInput",
+    "Table",
+    "VerdictCard",
+]
+
+DEVICE_TITLES: dict[DeviceClass, str] = {
+    "host": "Host",
+    "raspberry-pi": "Raspberry Pi",
+    "android": "Android",
+    "iphone": "iPhone",
+}
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """Everything a report is made of.
+
+    Attributes:
+        evidence: the run's documents.
+        evaluation: the policy held against them.
+        policy_toml: the policy as TOML.
+        latencies: per candidate, the host's raw steady-state latencies in µs.
+    """
+
+    evidence: Evidence
+    evaluation: EvaluationDocument
+    policy_toml: str
+    latencies: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell. ``note`` is the number of the footnote that says why a figure is missing."""
+
+    text: str
+    note: int | None = None
+    tone: str = ""
+    """``name``, ``good``, ``bad``, ``open``, ``absent``, or nothing."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's head. Only words have no unit."""
+
+    title: str
+    unit: str | None = None
+
+    @property
+    def numeric(self) -> bool:
+        return self.unit is not None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with footnotes, numbered from 1."""
+
+    id: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A labelled line."""
+
+    label: str
+    value: str
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class VerdictCard:
+    """One device class's verdict."""
+
+    device: str
+    decision: str
+    kind: str
+    candidate: str | None
+    confidence: str
+    sentence: str
+    """With its confidence, as one sentence."""
+    claim: str
+    """The sentence for a place that shows the confidence beside it."""
+    reasons: tuple[str, ...]
+    missing: tuple[str, ...]
+    would_change: tuple[WouldChange, ...]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """All that the run knows of one candidate."""
+
+    id: str
+    candidate: str
+    status: str
+    tone: str
+    reason: str | None
+    facts: tuple[Fact, ...]
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing: ``inline`` stands in a page and takes its colours, ``alone`` is a file of its own."""
+
+    name: str
+    title: str
+    caption: str
+    description: str
+    inline: str
+    alone: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The parts in reading order."""
+
+    model: str
+    summary: tuple[Fact, ...]
+    verdicts: tuple[VerdictCard, ...]
+    candidates: Table
+    served: Table | None
+    served_notes: tuple[str, ...]
+    plots: tuple[Plot, ...]
+    details: tuple[Detail, ...]
+    failures: Table | None
+    policy_source: str
+    policy_toml: str
+    reproduce: tuple[Fact, ...]
+    versions: tuple[Fact, ...]
+    not_measured: tuple[Fact, ...]

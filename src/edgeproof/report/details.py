@@ -1,0 +1,223 @@
+"""One candidate in full: outputs one by one, rewrites with their measured effect, where it stands, what made it."""
+
+from __future__ import annotations
+
+import re
+
+from edgeproof.documents.conversion import ConversionResult
+from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, Evidence
+from edgeproof.documents.validation import Differences, ValidationResult
+from edgeproof.report.content import DEVICE_TITLES, Cell, Column, Detail, Fact, Table
+from edgeproof.report.quantities import byte_size, difference, percent, significant
+from edgeproof.report.tables import STATUS_TONES, Notes
+
+__all__ = ["detail", "slug"]
+
+POINT_TONES = {"met": "good", "not met": "bad", "unsupported": "open", "not measured": "absent"}
+FORMS = {
+    "whole": "whole (no time steps of its own)",
+    "unrolled": "unrolled (all time steps in one graph)",
+    "step": "step (one time step with explicit state, driven by a loop)",
+}
+
+
+def detail(row: CandidateRow, evidence: Evidence, evaluation: EvaluationDocument) -> Detail:
+    """All that the run knows of the row's candidate."""
+    conversions = evidence.conversion.candidates if evidence.conversion is not None else ()
+    results = evidence.validation.results if evidence.validation is not None else ()
+    conversion = next((one for one in conversions if one.candidate == row.candidate), None)
+    validation = next((one for one in results if one.candidate == row.candidate), None)
+    name = slug(row.candidate)
+    made = (
+        outputs_table(name, validation),
+        standing_table(name, row.candidate, evaluation),
+        device_table(name, row.candidate, evidence),
+        rewrites_table(name, conversion),
+    )
+    structure = validation.structure if validation is not None else ()
+    return Detail(
+        id=f"candidate-{name}",
+        candidate=row.candidate,
+        status=row.status,
+        tone=STATUS_TONES[row.status],
+        reason=row.reason,
+        facts=facts(row, conversion, validation),
+        tables=tuple(table for table in made if table is not None),
+        notes=(*(conversion.notes if conversion is not None else ()), *(f"Checked: {check}" for check in structure)),
+    )
+
+
+def slug(text: str) -> str:
+    """``text`` as an HTML id: ASCII letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"
+
+
+def facts(
+    row: CandidateRow, conversion: ConversionResult | None, validation: ValidationResult | None
+) -> tuple[Fact, ...]:
+    lines = [
+        Fact("Format, precision", f"{row.format}, {row.precision}"),
+        Fact("Form", FORMS.get(row.form, row.form)),
+    ]
+    if row.platforms:
+        lines.append(Fact("Ships to", ", ".join(DEVICE_TITLES[name] for name in row.platforms)))
+    if row.smallest_passing_tolerance is not None:
+        applied = f"; {difference(row.tolerance)} was applied" if row.tolerance is not None else ""
+        tolerance = difference(row.smallest_passing_tolerance)
+        lines.append(Fact("Smallest tolerance that passes", f"{tolerance}{applied}"))
+    if conversion is not None:
+        if conversion.artifact is not None:
+            lines.append(Fact("Artifact", conversion.artifact, code=True))
+        if conversion.sha256 is not None:
+            lines.append(Fact("sha256", conversion.sha256, code=True))
+        if conversion.bytes is not None:
+            lines.append(Fact("Size", f"{byte_size(conversion.bytes)} ({conversion.bytes:,} bytes)"))
+        if conversion.seconds is not None:
+            peak = conversion.peak_memory_bytes
+            memory = f", peak memory {byte_size(peak)}" if peak is not None else ""
+            lines.append(Fact("Conversion", f"{significant(conversion.seconds)} s{memory}"))
+        if conversion.versions:
+            made_with = ", ".join(f"{name} {version}" for name, version in sorted(conversion.versions.items()))
+            lines.append(Fact("Made with", made_with))
+        if conversion.log is not None:
+            lines.append(Fact("Log", conversion.log, code=True))
+    if validation is not None and validation.reason is not None and validation.reason != row.reason:
+        lines.append(Fact("Validation", validation.reason))
+    if row.remedy is not None:
+        lines.append(Fact("What can be done", row.remedy))
+    return tuple(lines)
+
+
+def outputs_table(name: str, validation: ValidationResult | None) -> Table | None:
+    """Every output's differences; the worst over all of them when the outputs are not told apart."""
+    if validation is None:
+        return None
+    outputs = validation.outputs or ((validation.differences,) if validation.differences is not None else ())
+    if not outputs:
+        return None
+    notes = Notes()
+    spiking = any(output.spikes is not None for output in outputs)
+    columns = (
+        Column("Output"),
+        Column("Largest", "max_abs"),
+        Column("L2", "mean over samples"),
+        Column("L2", "largest sample"),
+        Column("Relative", "relative L2"),
+        Column("Cosine", "smallest"),
+        Column("SNR", "dB"),
+        Column("Argmax agreement", "%"),
+        *((Column("Equal spike counts", "%"), Column("Spike count error", "mean, spikes")) if spiking else ()),
+    )
+    rows = tuple(output_row(output, notes, spiking=spiking) for output in outputs)
+    caption = "Outputs against the eager model."
+    return Table(id=f"{name}-outputs", caption=caption, columns=columns, rows=rows, notes=tuple(notes.reasons))
+
+
+def output_row(output: Differences, notes: Notes, *, spiking: bool) -> tuple[Cell, ...]:
+    undefined = "not finite, or not defined for this output"
+    exact = output.max_abs == 0
+    spikes = output.spikes
+    counts = (
+        (
+            notes.figure(spikes.agreement if spikes else None, percent, "this output is not spikes"),
+            notes.figure(spikes.count_mean_abs if spikes else None, difference, "this output is not spikes"),
+        )
+        if spiking
+        else ()
+    )
+    return (
+        Cell(output.name or "worst of all", tone="name"),
+        notes.figure(output.max_abs, difference, undefined),
+        notes.figure(output.l2_mean, difference, undefined),
+        notes.figure(output.l2_max, difference, undefined),
+        notes.figure(output.relative_l2, difference, undefined),
+        notes.figure(output.cosine_min, lambda value: f"{value:.6f}", undefined),
+        Cell("exact") if exact and output.snr_db is None else notes.figure(output.snr_db, significant, undefined),
+        notes.figure(output.argmax_agreement, percent, undefined),
+        *counts,
+    )
+
+
+def standing_table(name: str, candidate: str, evaluation: EvaluationDocument) -> Table | None:
+    """The candidate against every point of the policy, on each device class it ships to."""
+    rows = [
+        (Cell(DEVICE_TITLES[verdict.device_class]), Cell(point.state, tone=POINT_TONES[point.state]), Cell(point.text))
+        for verdict in evaluation.verdicts
+        for standing in verdict.standings
+        if standing.candidate == candidate
+        for point in standing.points
+    ]
+    if not rows:
+        return None
+    columns = (Column("Device"), Column("Policy"), Column("What was seen"))
+    return Table(id=f"{name}-policy", caption="Against the policy.", columns=columns, rows=tuple(rows))
+
+
+def device_table(name: str, candidate: str, evidence: Evidence) -> Table | None:
+    """What real devices measured. An emulated one has no figures to show."""
+    notes = Notes()
+    rows = []
+    for document in evidence.devices:
+        for found in document.measurements:
+            if found.candidate != candidate or found.steady is None or document.emulated:
+                continue
+            steady, cold = found.steady, found.cold_start
+            hottest = max(found.temperature_c, default=None)
+            first = (
+                sorted(cold.first_inference_us)[len(cold.first_inference_us) // 2]
+                if cold and cold.first_inference_us
+                else None
+            )
+            load = sorted(cold.load_ms)[len(cold.load_ms) // 2] if cold and cold.load_ms else None
+            no_cold = "no cold start was measured"
+            rows.append(
+                (
+                    Cell(document.device, tone="name"),
+                    Cell(f"{steady.count:,}"),
+                    Cell(significant(steady.median_us)),
+                    notes.figure(
+                        steady.p90.value_us, significant, f"{steady.p90.needs_more} more measurements needed for a p90"
+                    ),
+                    notes.figure(
+                        steady.p99.value_us, significant, f"{steady.p99.needs_more} more measurements needed for a p99"
+                    ),
+                    notes.figure(cold.median_ms if cold else None, significant, no_cold),
+                    notes.figure(load, significant, no_cold),
+                    notes.figure(first, significant, no_cold),
+                    notes.figure(found.ratio_to_baseline, significant, "it is not compared with a baseline"),
+                    notes.figure(found.energy_mj, significant, "no power meter"),
+                    notes.figure(hottest, significant, "the device does not tell its temperature"),
+                )
+            )
+    if not rows:
+        return None
+    columns = (
+        Column("Device"),
+        Column("Measured", "count"),
+        Column("Median", "µs"),
+        Column("p90", "µs"),
+        Column("p99", "µs"),
+        Column("Cold start", "ms, median"),
+        Column("Load", "ms, median"),
+        Column("First inference", "µs, median"),
+        Column("Ratio to baseline", "×"),
+        Column("Energy", "mJ per inference"),
+        Column("Hottest", "°C"),
+    )
+    caption = "Measured on devices; steady state and cold start are separate figures."
+    return Table(id=f"{name}-devices", caption=caption, columns=columns, rows=tuple(rows), notes=tuple(notes.reasons))
+
+
+def rewrites_table(name: str, conversion: ConversionResult | None) -> Table | None:
+    """Changes made to the graph so that the converter takes it."""
+    if conversion is None or not conversion.rewrites:
+        return None
+    notes = Notes()
+    only_call = "it changes only how the model is called"
+    rows = tuple(
+        (Cell(rewrite.name, tone="name"), Cell(rewrite.why), notes.figure(rewrite.max_abs, difference, only_call))
+        for rewrite in conversion.rewrites
+    )
+    columns = (Column("Rewrite"), Column("Why"), Column("Measured effect", "max_abs"))
+    caption = "Rewrites of the graph, each held against the graph before it on real samples."
+    return Table(id=f"{name}-rewrites", caption=caption, columns=columns, rows=rows, notes=tuple(notes.reasons))

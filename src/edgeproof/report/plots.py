@@ -1,0 +1,122 @@
+"""Which drawings a report has, and the words that go with them. The drawing itself is in ``figures``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from edgeproof.documents.evaluation import CandidateRow, PolicyValue
+from edgeproof.report import figures, svg
+from edgeproof.report.content import Plot, ReportInput
+from edgeproof.report.quantities import difference, significant
+
+__all__ = ["draw"]
+
+
+def draw(given: ReportInput) -> tuple[Plot, ...]:
+    """Every drawing that the evidence allows; one without data is left out."""
+    rows, policy = given.evaluation.candidates, given.evaluation.policy
+    styles = figures.styles_of(rows)
+    found = (
+        latency_plot(given.latencies, styles, policy),
+        against(rows, styles, name="size", x=lambda row: row.bytes, axis="size, kB", per_unit=1e3),
+        against(
+            rows, styles, name="speed", x=lambda row: row.median_us, axis="median latency on the host, ms", per_unit=1e3
+        ),
+        tolerance_plot(rows, styles),
+    )
+    return tuple(plot for plot in found if plot is not None)
+
+
+def latency_plot(latencies: Mapping[str, Sequence[float]], styles: figures.Styles, policy: PolicyValue) -> Plot | None:
+    """The spread of every candidate's steady-state latency."""
+    values = {name: [us / 1000 for us in raw if math.isfinite(us) and us > 0] for name, raw in latencies.items()}
+    values = {name: found for name, found in values.items() if found}
+    if not values:
+        return None
+    drawing, limit_drawn = figures.spread(values, styles, limit=policy.latency_ms)
+    counts = sorted({len(found) for found in values.values()})
+    count = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    limit = (
+        "The dashed line is the policy's limit."
+        if limit_drawn
+        else f"The policy's limit, {policy.latency_ms:g} ms, lies outside the drawing."
+    )
+    medians = {name: sorted(found)[len(found) // 2] for name, found in values.items()}
+    fastest, slowest = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
+    description = (
+        f"{len(values)} candidates. Fastest median: {fastest}, {significant(medians[fastest])} ms. "
+        f"Slowest: {slowest}, {significant(medians[slowest])} ms."
+    )
+    caption = (
+        f"Steady state after warm-up on the host, {count} measurements each, log scale. Box: middle half; "
+        f"thick line: 5 % to 95 %; thin line: smallest to largest; tick: median. {limit}"
+    )
+    return finished("latency", "Latency per candidate", caption, description, drawing)
+
+
+def against(
+    rows: Sequence[CandidateRow],
+    styles: figures.Styles,
+    *,
+    name: str,
+    x: Callable[[CandidateRow], float | None],
+    axis: str,
+    per_unit: float,
+) -> Plot | None:
+    """Task score, or difference where there is no score, against size or latency."""
+    scored = any(row.task_score is not None for row in rows)
+
+    def height(row: CandidateRow) -> float | None:
+        if scored:
+            return 100 * row.task_score if row.task_score is not None else None
+        return row.relative_l2
+
+    points = [
+        (row.candidate, across / per_unit, up)
+        for row in rows
+        if (across := x(row)) is not None and across > 0 and (up := height(row)) is not None
+    ]
+    if not points:
+        return None
+    score = "task score" if scored else "difference"
+    drawing = figures.scatter(
+        points, styles, x_label=axis, y_label="task score, %" if scored else "relative L2", log_y=not scored
+    )
+    best = max(points, key=lambda point: point[2] if scored else -point[2])
+    shown = f"{best[2]:.1f} %" if scored else difference(best[2])
+    unit = axis.rpartition(", ")[2]
+    description = f"{len(points)} candidates. Best {score}: {best[0]}, {shown} at {significant(best[1])} {unit}."
+    zero = "" if scored or all(point[2] > 0 for point in points) else " Exact results stand at the bottom edge."
+    caption = f"Shape and colour tell the format, the filling tells the precision.{zero}"
+    what = axis.partition(",")[0].removesuffix(" on the host")
+    return finished(name, f"{score.capitalize()} against {what}", caption, description, drawing)
+
+
+def tolerance_plot(rows: Sequence[CandidateRow], styles: figures.Styles) -> Plot | None:
+    """How far every candidate is from its tolerance."""
+    points = [
+        (row.candidate, row.smallest_passing_tolerance, row.tolerance, row.status == "passed")
+        for row in rows
+        if row.smallest_passing_tolerance is not None and row.tolerance is not None
+    ]
+    if not points:
+        return None
+    failed = [point[0] for point in points if not point[3]]
+    description = f"{len(points) - len(failed)} of {len(points)} candidates passed." + (
+        f" Not passed: {', '.join(failed)}." if failed else ""
+    )
+    caption = (
+        "The smallest tolerance that would have passed (mark) and the tolerance that was applied (bar), log scale. "
+        "A mark left of its bar is within it; a cross did not pass. Exact results stand at the left edge."
+    )
+    return finished(
+        "tolerance", "Difference against tolerance", caption, description, figures.tolerances(points, styles)
+    )
+
+
+def finished(name: str, title: str, caption: str, description: str, drawing: str) -> Plot:
+    inlined = svg.inline(drawing, name=f"plot-{name}", title=title, description=description)
+    return Plot(
+        name=name, title=title, caption=caption, description=description, inline=inlined, alone=svg.alone(inlined)
+    )

@@ -1,0 +1,56 @@
+"""Figures as text: a fixed number of digits, the unit beside them or in the column's head. Knows no document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+__all__ = ["byte_size", "byte_unit", "difference", "percent", "significant", "time_unit"]
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """``digits`` significant digits without an exponent between 0.001 and a million; ``0`` is exact."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1e6 or size < 1e-3:
+        return f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    if size >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    decimals = max(digits - 1 - math.floor(math.log10(size)), 0)
+    return f"{value:.{decimals}f}"
+
+
+def difference(value: float) -> str:
+    """A difference: two significant digits, scientific below 0.01; an exact zero is ``0``."""
+    if value == 0:
+        return "0"
+    return f"{value:.2g}" if 0.01 <= abs(value) < 1000 else f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def percent(share: float) -> str:
+    """A share 0..1 in percent, never rounded up to 100."""
+    text = f"{100 * share:.1f}"
+    return "> 99.9" if text == "100.0" and share < 1 else text
+
+
+def time_unit(microseconds: Iterable[float]) -> tuple[str, float]:
+    """The unit for a column of times and its length in µs: ``µs`` while the middle value is below 1 ms."""
+    values = sorted(microseconds)
+    small = bool(values) and values[len(values) // 2] < 1000
+    return ("µs", 1.0) if small else ("ms", 1000.0)
+
+
+def byte_unit(sizes: Iterable[int]) -> tuple[str, float]:
+    """The unit for a column of sizes and its bytes (decimal): ``kB`` while the middle size is below 1 MB."""
+    values = sorted(sizes)
+    small = bool(values) and values[len(values) // 2] < 1_000_000
+    return ("kB", 1e3) if small else ("MB", 1e6)
+
+
+def byte_size(size: int) -> str:
+    """One size with its decimal unit."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{significant(size / scale)} {unit}"
+    return f"{size} B"
