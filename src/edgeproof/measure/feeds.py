@@ -25,17 +25,21 @@ Feed = dict[str, Array]
 def load_feeds(path: Path, inputs: Sequence[TensorSpec], *, limit: int | None = None) -> list[Feed]:
     """The samples of an npz file: one key per input, sample axis first; the key ``labels`` is not an input.
 
+    A folder of samples is read too, as ``--samples`` takes it.
+
     Keys may also be ``input0, input1 …`` in the order of the inputs. A sample without its batch axis gets one when the
     input has one. Floats are cast to the input's float type; integers become floats, never the other way round.
 
     Args:
-        path: the npz file.
+        path: the npz file or the folder.
         inputs: what the session takes.
         limit: at most so many samples.
 
     Raises:
         SamplesError: the file cannot be read, an input is missing, or a shape or dtype does not fit.
     """
+    if path.is_dir():
+        return _folder_feeds(path, inputs)[:limit]
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -65,6 +69,13 @@ def random_feeds(inputs: Sequence[TensorSpec], *, count: int, seed: int = 0) -> 
                 feed[spec.name] = source.integers(0, 2, spec.shape).astype(dtype)
         feeds.append(feed)
     return feeds
+
+
+def _folder_feeds(path: Path, inputs: Sequence[TensorSpec]) -> list[Feed]:
+    from edgeproof.model.samples import conform, read_samples
+
+    samples, _ = conform(read_samples(path), inputs)
+    return [{spec.name: samples.inputs[spec.name][index] for spec in inputs} for index in range(samples.count)]
 
 
 def _stack(archive: Any, spec: TensorSpec, index: int, path: Path) -> Array:

@@ -21,6 +21,7 @@ import msgspec
 
 from edgeproof.client.connection import Connection
 from edgeproof.client.simulator import ClientReport
+from edgeproof.client.summary import PROTOCOL
 from edgeproof.documents.base import decode
 from edgeproof.documents.latency import LatencySummary, ProcessUse, Served
 from edgeproof.documents.samples import SamplesDocument
@@ -41,7 +42,6 @@ RAW_FOLDER = "phase2_raw"
 WARMUP = 20
 ROUNDS = 4
 """Turns that each candidate takes when there are several."""
-PROTOCOL = "Open Inference Protocol V2, JSON"
 TRANSPORT = "HTTP/1.1 over one keep-alive TCP connection, loopback"
 NOT_MEASURED = {
     "energy": "no power meter is read in this phase",

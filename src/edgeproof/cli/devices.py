@@ -1,0 +1,83 @@
+"""``edgeproof devices`` and ``edgeproof soak``: where sessions can run, and one session run for long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeproof.cli.console import emit_json, json_option, stderr_console
+
+__all__ = ["devices", "soak"]
+
+RANDOM_SAMPLES = 16
+
+
+@click.command(epilog="Example:  edgeproof devices ssh:pi@raspberrypi.local --json")
+@click.argument("named", nargs=-1, metavar="[ssh:USER@HOST]...")
+@json_option
+def devices(named: tuple[str, ...], as_json: bool) -> None:
+    """List the devices: this host, what adb sees, and SSH targets that are named.
+
+    An SSH target is asked for a login without a password and nothing else; no network is scanned.
+    """
+    from edgeproof.devices.discover import discover
+
+    found = discover(named)
+    if as_json:
+        emit_json({"devices": found})
+        return
+    for device in found:
+        click.echo(f"{device.address:<28} {device.device_class or 'unknown':<14} {device.state:<12} {device.detail}")
+        if device.remedy:
+            click.echo(f"{'':<28} → {device.remedy}")
+
+
+@click.command(epilog="Example:  edgeproof soak out/litert-int8/digits.tflite --seconds 600 --samples heldout.npz")
+@click.argument("artifact", type=click.Path(path_type=Path, exists=True))
+@click.option("--seconds", type=click.FloatRange(min=0.2), default=60.0, show_default=True, help="How long.")
+@click.option("--window", type=click.FloatRange(min=0.1), help="Seconds of one window; default: 1/20, at most 10.")
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="PATH",
+    help="npz or folder of inputs; default: seeded random ones.",
+)
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime.")
+@json_option
+def soak(
+    artifact: Path, seconds: float, window: float | None, samples: Path | None, threads: int, as_json: bool
+) -> None:
+    """Run ARTIFACT on this host for long, and hold the last window against the first.
+
+    Latency, temperature and memory are read per window: a device that heats up, throttles or leaks shows it here.
+    """
+    from edgeproof.formats.registry import open_artifact
+    from edgeproof.measure.feeds import load_feeds, random_feeds
+    from edgeproof.measure.soak import soak as run_soak
+
+    console = stderr_console()
+    with open_artifact(artifact, threads=threads) as session:
+        feeds = load_feeds(samples, session.inputs) if samples else random_feeds(session.inputs, count=RANDOM_SAMPLES)
+        report = run_soak(
+            session,
+            feeds,
+            artifact=str(artifact),
+            seconds=seconds,
+            window_seconds=window or max(0.1, min(10.0, seconds / 20)),
+            report=console.log,
+        )
+    if as_json:
+        emit_json(report)
+        return
+    first, last = report.windows[0], report.windows[-1]
+    click.echo(f"{artifact}: {report.count} calls in {report.seconds:.0f} s, {len(report.windows)} windows")
+    click.echo(f"  median   {first.median_us:.1f} µs first, {last.median_us:.1f} µs last: {100 * report.drift:+.1f} %")
+    if report.resident_growth_bytes is not None:
+        click.echo(f"  memory   {report.resident_growth_bytes / (1 << 20):+.1f} MiB from the first window to the last")
+    if first.temperature_c is not None and last.temperature_c is not None:
+        click.echo(f"  heat     {first.temperature_c:.1f} °C first, {last.temperature_c:.1f} °C last")
+    if report.throttled:
+        click.secho("  throttled: these figures are not the device's own", fg="red")
+    for what, why in report.not_measured.items():
+        click.echo(f"  not measured: {what}: {why}")

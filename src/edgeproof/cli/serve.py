@@ -1,0 +1,149 @@
+"""``edgeproof serve`` and ``edgeproof bench``: the edge server, and the client that drives one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeproof.cli.console import emit_json, json_option
+from edgeproof.cli.options import model_options
+
+if TYPE_CHECKING:
+    from edgeproof.documents.latency import LatencySummary, Percentile
+
+__all__ = ["bench", "serve"]
+
+
+@click.command(
+    epilog="Examples:  edgeproof serve out/onnx-fp32/digits.onnx --port 8080    "
+    "edgeproof serve examples/digits_snn.py:model --port 0"
+)
+@click.argument("model")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
+)
+@click.option("--name", help="The model's name in the URL; default: the file's or the factory's.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime.")
+@click.option(
+    "--body-limit",
+    type=click.FloatRange(min=0.001),
+    default=64.0,
+    show_default=True,
+    metavar="MIB",
+    help="Longest request body that is taken.",
+)
+@model_options
+def serve(
+    model: str,
+    host: str,
+    port: int,
+    name: str | None,
+    threads: int,
+    body_limit: float,
+    inputs: tuple[str, ...],
+    samples: str | None,
+    trust: bool,
+) -> None:
+    """Serve MODEL, or a converted artifact, over the Open Inference Protocol (KServe V2, JSON).
+
+    MODEL is an artifact's file or folder, or a model reference such as file.py:factory, which runs in PyTorch. One
+    line of JSON on stdout says the URL when it answers. SIGTERM or Ctrl-C ends it after the request that runs.
+    """
+    from edgeproof.serve.launch import open_served, print_ready
+    from edgeproof.serve.launch import serve as serve_opened
+
+    opened = open_served(model, threads=threads, name=name, inputs=inputs, samples=samples, trust=trust)
+    serve_opened(opened, host=host, port=port, body_limit_bytes=int(body_limit * (1 << 20)), ready=print_ready)
+
+
+@click.command(
+    epilog="Examples:  edgeproof bench http://127.0.0.1:8080    "
+    "edgeproof bench http://192.168.1.20:8080 --requests 1000 --rate 50 --samples heldout.npz --json"
+)
+@click.argument("url")
+@click.option("--name", metavar="MODEL", help="The model; default: the only one the server has.")
+@click.option(
+    "--requests", type=click.IntRange(min=1), default=100, show_default=True, help="Measured requests; p99 needs 662."
+)
+@click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Requests before them.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="PER_SECOND",
+    help="Send at this rate and count latency from the intended send time; default: a closed loop.",
+)
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="PATH",
+    help="npz or folder of inputs; default: seeded random ones of the model's shapes.",
+)
+@click.option(
+    "--raw", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Keep every value in this JSON file."
+)
+@click.option("--timeout", type=click.FloatRange(min=0.001), default=30.0, show_default=True, help="For one answer, s.")
+@json_option
+def bench(
+    url: str,
+    name: str | None,
+    requests: int,
+    warmup: int,
+    rate: float | None,
+    samples: Path | None,
+    raw: Path | None,
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Drive the server at URL as one client and report its latency.
+
+    It speaks the Open Inference Protocol in JSON with any server. Exit code 1 when a request failed or the server is
+    not reachable.
+    """
+    from edgeproof.client.simulator import drive
+    from edgeproof.client.summary import summarise
+    from edgeproof.documents.base import encode
+    from edgeproof.rundir import write_bytes
+
+    report = drive(
+        url, name=name, requests=requests, warmup=warmup, rate_per_s=rate, samples=samples, timeout_s=timeout
+    )
+    if raw:
+        write_bytes(raw, encode(report))
+    summary = summarise(report, raw=str(raw) if raw else "")
+    if as_json:
+        emit_json(summary)
+    else:
+        _print(summary, requests)
+    if report.errors:
+        click.secho(
+            f"{report.errors} of {requests} requests failed; the first: {report.first_error}", fg="red", err=True
+        )
+    return 1 if report.errors else 0
+
+
+def _print(summary: LatencySummary, requests: int) -> None:
+    served = summary.served[0]
+    steady = served.steady
+    click.echo(f"{served.artifact}  ({served.candidate})")
+    click.echo(f"{steady.count} of {requests} answers after {steady.warmup} warm-up requests, {summary.transport}")
+    click.echo(f"  median   {steady.median_us:>10.1f} µs   min {steady.min_us:.1f}   max {steady.max_us:.1f}")
+    for label, value in (("p50", steady.p50), ("p90", steady.p90), ("p95", steady.p95), ("p99", steady.p99)):
+        click.echo(f"  {label}      {_figure(value)}")
+    if served.server_inference:
+        click.echo(f"  the inference alone, on the server: median {served.server_inference.median_us:.1f} µs")
+    if served.server.peak_memory_bytes:
+        percent = (
+            "not measured" if served.server.cpu_percent is None else f"{served.server.cpu_percent:.0f} % of one core"
+        )
+        click.echo(f"  server   {percent}, {served.server.peak_memory_bytes / (1 << 20):.0f} MiB at its highest")
+    for what, why in summary.not_measured.items():
+        click.echo(f"  not measured: {what}: {why}")
+
+
+def _figure(value: Percentile) -> str:
+    if value.value_us is None:
+        return f"{'—':>10}      needs {value.needs_more} more requests"
+    return f"{value.value_us:>10.1f} µs"
