@@ -93,7 +93,7 @@ def changes_of_chosen(
                     measurement=f"temperature and throttling of {TITLES[device]} while it runs {chosen.candidate}",
                     effect="a throttled measurement does not count and would have to be made again; "
                     "without throttling the confidence rises",
-                    command=f"edgeproof runbook {quoted(evidence.folder)}",
+                    command=None if device == "host" else f"edgeproof runbook {quoted(evidence.folder)}",
                 )
             )
         elif gap.startswith("held-out"):

@@ -17,7 +17,7 @@ from edgeproof.documents.evaluation import (
 from edgeproof.documents.latency import Percentile
 from edgeproof.documents.validation import Differences
 from edgeproof.verdict.evidence import conversion_of, is_sdk, measurements_of, precision_of, validation_of
-from edgeproof.verdict.wording import TITLES, figure, milliseconds
+from edgeproof.verdict.wording import TITLES, figure, milliseconds, share
 
 __all__ = ["mean_power_mw", "point_of", "standing_of"]
 
@@ -83,12 +83,12 @@ def difference_point(evidence: Evidence, policy: PolicyValue, candidate: str) ->
 
 def judge_output(output: Differences, limits: DifferenceLimits, precision: str) -> PolicyPoint:
     key = limit_key(precision)
-    where = f" of `{output.name}`" if output.name else ""
+    where = f" of {output.name}" if output.name else ""
     if output.spikes is not None:
         floor: float = getattr(limits, f"spike_agreement_{key}")
         agreement = output.spikes.agreement
         met = math.isfinite(agreement) and agreement >= floor
-        text = f"spike counts{where} agree in {100 * agreement:.4g} %, policy asks {100 * floor:g} % at {key}"
+        text = f"spike counts{where} agree in {share(agreement)} %, policy asks {100 * floor:g} % at {key}"
         return PolicyPoint(name="difference", state="met" if met else "not met", text=text, value=agreement)
     limit: float = getattr(limits, key)
     value = output.relative_l2
@@ -115,9 +115,13 @@ def task_point(evidence: Evidence, policy: PolicyValue, candidate: str) -> Polic
         why = "the samples have no labels" if unlabelled else "the candidate has no task score"
         return PolicyPoint(name="task", state="not measured", text=f"task score not measured: {why}")
     task = (evidence.validation.task if evidence.validation else None) or "task score"
-    change = f"{drop:.2f} points of {task} lost" if drop >= 0 else f"{-drop:.2f} points of {task} gained"
+    change = (
+        f"no {task} lost"
+        if abs(drop) < 0.005
+        else f"{abs(drop):.2f} points of {task} {'lost' if drop > 0 else 'gained'}"
+    )
     met = math.isfinite(drop) and drop <= policy.task_drop_points
-    text = f"{change}, limit {policy.task_drop_points:g}"
+    text = f"{change} (limit {policy.task_drop_points:g} points)"
     return PolicyPoint(name="task", state="met" if met else "not met", text=text, value=drop)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import Standing
 
-__all__ = ["TITLES", "and_list", "figure", "milliseconds", "sentence_of"]
+__all__ = ["TITLES", "and_list", "figure", "milliseconds", "sentence_of", "share"]
 
 TITLES: dict[DeviceClass, str] = {
     "host": "this host",
@@ -27,6 +29,13 @@ def figure(value: float) -> str:
 def milliseconds(microseconds: float) -> str:
     """A time with its unit: µs below one millisecond, ms above."""
     return f"{figure(microseconds)} µs" if microseconds < 1000 else f"{figure(microseconds / 1000)} ms"
+
+
+def share(value: float) -> str:
+    """A share 0..1 in percent, rounded down so that only an exact one reads 100."""
+    if not math.isfinite(value):
+        return "an unknown share of"
+    return f"{math.floor(value * 1e4 + 1e-9) / 100:g}"
 
 
 def and_list(words: list[str]) -> str:
@@ -66,13 +75,16 @@ def sentence_of(
     action = (
         f"run it with its own engine, {chosen.candidate}" if chosen.sdk else f"convert, and ship {chosen.candidate}"
     )
-    grounds = "; ".join(grounds_of(chosen)) or "its outputs are within the policy"
+    grounds = grounds_of(chosen)
     if measured:
-        return f"On {where}, {action}: {grounds} {mark}."
-    return f"On {where}, provisionally {action}: {grounds}, but nothing was measured on {where} {mark}."
+        return f"On {where}, {action}: {', '.join(grounds) or 'it meets the policy'} {mark}."
+    basis = grounds[0] if grounds else "its outputs are within the policy"
+    return f"On {where}, provisionally {action}: {basis}, but nothing was measured there {mark}."
 
 
 def grounds_of(chosen: Standing) -> list[str]:
     """The two points that say most for a candidate: latency and task score, else the difference."""
     met = {point.name: point.text for point in chosen.points if point.state == "met"}
-    return [met[name] for name in ("latency", "task", "difference") if name in met][:2]
+    return [
+        met[name].replace(", limit", " against a limit of") for name in ("latency", "task", "difference") if name in met
+    ][:2]

@@ -1,0 +1,165 @@
+"""``report``, ``runbook``, ``compare``, ``gate``: what is done with a run's documents after they were written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeproof.cli.console import emit_json, json_option
+
+if TYPE_CHECKING:
+    from edgeproof.documents.evaluation import EvaluationDocument
+    from edgeproof.verdict.gate import Unmet
+
+__all__ = ["compare", "gate", "report", "runbook"]
+
+DEVICE_CLASSES = ("host", "raspberry-pi", "android", "iphone")
+
+run_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command(epilog="Example:  edgeproof report bench_output/edge_phase_runs/20261120-093000")
+@click.argument("folder", metavar="RUN", type=run_folder)
+@json_option
+def report(folder: Path, as_json: bool) -> None:
+    """Write a run's report again, from its documents.
+
+    Holds the documents of RUN against its policy and writes phase5_evaluation.json, edge_phase1_5_report.md and .html,
+    and plots/*.svg. Run it after device results were brought back.
+    """
+    from edgeproof.phases.evaluate import REPORT_HTML, REPORT_MD, evaluate
+    from edgeproof.rundir import RunDir
+
+    run = RunDir.open(folder)
+    evaluation = evaluate(run)
+    if as_json:
+        emit_json(
+            {
+                "run": str(folder),
+                "markdown": str(run.path(REPORT_MD)),
+                "html": str(run.path(REPORT_HTML)),
+                "evaluation": evaluation,
+            }
+        )
+        return
+    for verdict in evaluation.verdicts:
+        click.echo(verdict.sentence)
+    click.echo(f"\n{run.path(REPORT_HTML)}\n{run.path(REPORT_MD)}")
+
+
+@click.command(epilog="Example:  edgeproof runbook bench_output/edge_phase_runs/20261120-093000")
+@click.argument("folder", metavar="RUN", type=run_folder)
+@json_option
+def runbook(folder: Path, as_json: bool) -> None:
+    """Write the device runbook of a run.
+
+    Writes phase4_device_runbook.md into RUN: the commands that measure this run's artifacts on a Raspberry Pi, an
+    Android phone and an iPhone, what to expect, and how to bring the results back.
+    """
+    from edgeproof.phases.evaluate import write_runbook
+    from edgeproof.rundir import RunDir
+
+    path = write_runbook(RunDir.open(folder))
+    if as_json:
+        emit_json({"run": str(folder), "runbook": str(path)})
+    else:
+        click.echo(str(path))
+
+
+@click.command(epilog="Example:  edgeproof compare runs/before runs/after --json")
+@click.argument("before", metavar="RUN", type=run_folder)
+@click.argument("after", metavar="RUN", type=run_folder)
+@json_option
+def compare(before: Path, after: Path, as_json: bool) -> None:
+    """Hold two runs against each other, candidate by candidate.
+
+    Shows what changed from the first RUN to the second: status, difference, task score, size, and the ratio of host
+    latency medians. The two runs were not measured interleaved, so a latency ratio is an indication, not a proof.
+    """
+    from edgeproof.phases.evaluate import judge, read_evidence
+    from edgeproof.report.comparison import compare_runs, comparison_text
+    from edgeproof.rundir import RunDir
+
+    first, second = RunDir.open(before), RunDir.open(after)
+    comparison = compare_runs(
+        judge(first, read_evidence(first)), judge(second, read_evidence(second)), before=str(before), after=str(after)
+    )
+    if as_json:
+        emit_json(comparison)
+    else:
+        click.echo(comparison_text(comparison), nl=False)
+
+
+@click.command(
+    epilog="Example:  edgeproof gate bench_output/edge_phase_runs/20261120-093000 --device-class raspberry-pi"
+)
+@click.argument("folder", metavar="RUN", type=run_folder)
+@click.option(
+    "--policy",
+    "policy_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Hold this policy (TOML) in place of the run's own.",
+)
+@click.option(
+    "--device-class",
+    "device_classes",
+    type=click.Choice(DEVICE_CLASSES),
+    multiple=True,
+    help="Device class that must meet the policy; may be given again. Default: every class that was measured.",
+)
+@json_option
+def gate(folder: Path, policy_file: Path | None, device_classes: tuple[str, ...], as_json: bool) -> None:
+    """Exit 3 when a run does not meet its policy.
+
+    A device class meets it when its verdict recommends a candidate that meets every point the policy asks for. A point
+    that was not measured is not met.
+    """
+    from edgeproof.errors import PolicyNotMet
+    from edgeproof.phases.evaluate import judge, read_evidence
+    from edgeproof.rundir import RunDir
+    from edgeproof.verdict.gate import gate as hold
+    from edgeproof.verdict.gate import measured_classes
+
+    run = RunDir.open(folder)
+    evaluation = judge(run, read_evidence(run), policy_file)
+    unmet = hold(evaluation, device_classes)  # type: ignore[arg-type]
+    held = device_classes or measured_classes(evaluation)
+    if as_json:
+        emit_json(
+            {
+                "run": str(folder),
+                "policy": evaluation.policy_source,
+                "device_classes": held,
+                "met": not unmet,
+                "unmet": unmet,
+            }
+        )
+    elif not unmet:
+        click.echo("\n".join(passed_lines(evaluation, held)))
+    if unmet:
+        if not as_json:
+            click.echo("\n".join(unmet_lines(unmet)))
+        count = f"{len(unmet)} point{'s' if len(unmet) != 1 else ''} unmet"
+        raise PolicyNotMet(
+            f"{folder} does not meet {evaluation.policy_source}: {count}",
+            hint=f"what would change it stands in the report: edgeproof report {folder}",
+        )
+
+
+def passed_lines(evaluation: EvaluationDocument, held: tuple[str, ...]) -> list[str]:
+    return [
+        f"{verdict.device_class}: {verdict.candidate} meets the policy"
+        for verdict in evaluation.verdicts
+        if verdict.device_class in held
+    ]
+
+
+def unmet_lines(unmet: list[Unmet]) -> list[str]:
+    return [
+        f"{point.device_class or 'any device'}: {point.candidate or 'no candidate'}: "
+        f"{point.point} {point.state}: {point.text}"
+        for point in unmet
+    ]

@@ -1,0 +1,168 @@
+"""The device runbook: for this run's artifacts, the commands that measure them on a Raspberry Pi, a phone, an iPhone.
+
+Renders text; runs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.conversion import ConversionResult
+from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.evaluation import Evidence, PolicyValue
+from edgeproof.documents.signature import Signature, TensorSpec
+from edgeproof.report.markdown import code, plain
+from edgeproof.report.provenance import tensor_text
+from edgeproof.report.quantities import byte_size, difference, percent
+from edgeproof.report.template import templates
+
+__all__ = ["Item", "RunbookInput", "render_runbook"]
+
+MEASURE, WARMUP = 700, 50
+"""700 measurements support a p99 at 99 % confidence (662 are needed); 50 calls warm up."""
+
+
+@dataclass(frozen=True)
+class RunbookInput:
+    """What a runbook is made of.
+
+    Attributes:
+        evidence: the run's documents; the conversion must be there.
+        artifacts: ``artifact.json`` per candidate, where it could be read.
+        platforms: candidate to the device classes it ships to.
+        policy: what the measurements will be held against.
+        held_out: path of the samples in the run folder.
+    """
+
+    evidence: Evidence
+    artifacts: Mapping[str, ArtifactDocument]
+    platforms: Mapping[str, tuple[str, ...]]
+    policy: PolicyValue
+    held_out: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One artifact as the commands need it."""
+
+    candidate: str
+    folder: str
+    """From where the commands are run."""
+    name: str
+    """The folder's own name, which it keeps on the device."""
+    file: str
+    """The file a runtime opens, relative to ``folder``; empty when no document names it."""
+    suffix: str
+    size: str
+    bytes: int | None
+    sha256: str
+    expected: str
+    inputs: tuple[str, ...] = field(default=())
+
+    @property
+    def path(self) -> str:
+        """The file from where the commands are run."""
+        return f"{self.folder}/{self.file}" if self.file else self.folder
+
+
+def render_runbook(given: RunbookInput) -> str:
+    """The runbook as Markdown.
+
+    Args:
+        given: the documents; only candidates that were converted appear.
+    """
+    evidence = given.evidence
+    results = evidence.conversion.candidates if evidence.conversion is not None else ()
+    items = {result.candidate: item(result, given) for result in results if result.status == "ok" and result.artifact}
+
+    def shipping(device: DeviceClass) -> list[Item]:
+        return [found for name, found in items.items() if device in given.platforms.get(name, ())]
+
+    environment = templates()
+    environment.filters |= {"plain": plain, "code": code, "quote": shlex.quote}
+    signature = evidence.samples.signature if evidence.samples is not None else None
+    android = shipping("android")
+    text = environment.get_template("runbook.md.j2").render(
+        model=evidence.model,
+        folder=evidence.folder,
+        reference=evidence.manifest.options.model if evidence.manifest is not None else "MODEL",
+        held_out=f"{evidence.folder}/{given.held_out}",
+        held_out_name=PurePosixPath(given.held_out).name,
+        held_out_count=evidence.samples.held_out.count if evidence.samples is not None else None,
+        policy=given.policy,
+        inputs=tuple(tensor_text(tensor) for tensor in signature.inputs) if signature else (),
+        outputs=tuple(output_text(tensor, signature) for tensor in signature.outputs) if signature else (),
+        spiking=signature is not None and signature.spiking,
+        pi=shipping("raspberry-pi"),
+        android=android,
+        android_by_suffix=by_suffix(android),
+        iphone=shipping("iphone"),
+        measure=MEASURE,
+        warmup=WARMUP,
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+
+
+def item(result: ConversionResult, given: RunbookInput) -> Item:
+    artifact = given.artifacts.get(result.candidate)
+    folder = f"{given.evidence.folder}/{result.artifact}"
+    size = artifact.bytes if artifact is not None else result.bytes
+    file = artifact.file if artifact is not None else ""
+    return Item(
+        candidate=result.candidate,
+        folder=folder,
+        name=PurePosixPath(folder).name,
+        file=file,
+        suffix=PurePosixPath(file).suffix,
+        size=byte_size(size) if size is not None else "not recorded",
+        bytes=size,
+        sha256=(artifact.sha256 if artifact is not None else result.sha256) or "not recorded",
+        expected=expected(result.candidate, given.evidence),
+        inputs=tuple(
+            f"{binding.graph_name} {binding.graph_dtype}[{', '.join(map(str, binding.graph_shape))}]"
+            for binding in (artifact.inputs if artifact is not None else ())
+        ),
+    )
+
+
+def output_text(tensor: TensorSpec, signature: Signature) -> str:
+    """An output and the range its values must lie in."""
+    text = tensor_text(tensor)
+    if tensor.kind == "spikes":
+        most = f"{signature.timesteps}" if signature.timesteps else "the number of time steps"
+        return f"{text}: whole numbers from 0 to {most}"
+    scored = "; the largest is the predicted class" if tensor.name == signature.score_output else ""
+    return f"{text}: finite numbers{scored}"
+
+
+def expected(candidate: str, evidence: Evidence) -> str:
+    """What the host saw of the candidate's outputs, for the device to be held against."""
+    results = evidence.validation.results if evidence.validation is not None else ()
+    found = next((result for result in results if result.candidate == candidate), None)
+    if found is None or found.differences is None:
+        reason = found.reason if found is not None and found.reason else "no comparison was made"
+        return f"not known: {reason}"
+    seen = found.differences
+    parts = []
+    if seen.relative_l2 is not None:
+        parts.append(f"relative L2 {difference(seen.relative_l2)}")
+    if seen.spikes is not None:
+        parts.append(f"equal spike counts {percent(seen.spikes.agreement)} %")
+    if seen.argmax_agreement is not None:
+        parts.append(f"argmax agreement {percent(seen.argmax_agreement)} %")
+    if found.task_score is not None:
+        parts.append(f"task score {percent(found.task_score)} %")
+    return ", ".join(parts) or "no finite differences"
+
+
+def by_suffix(items: list[Item]) -> dict[str, list[Item]]:
+    """The artifacts grouped by the suffix of the file a runtime opens, in order of appearance."""
+    groups: dict[str, list[Item]] = {}
+    for found in items:
+        groups.setdefault(found.suffix, []).append(found)
+    return groups
