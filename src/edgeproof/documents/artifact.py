@@ -10,7 +10,7 @@ from edgeproof.documents.signature import Form, LoopPlan, TensorSpec
 __all__ = ["ArtifactDocument", "Binding", "Rewrite"]
 
 
-class Rewrite(Value):
+class Rewrite(Value, kw_only=True):
     """A change made to the graph so that a converter can take it, checked against the graph before."""
 
     name: str
@@ -19,7 +19,7 @@ class Rewrite(Value):
     """Largest absolute difference it caused on real samples, in output units; None if it touches only the call."""
 
 
-class Binding(Value):
+class Binding(Value, kw_only=True):
     """How one graph tensor is fed or read: ``tensor`` as the caller sees it, ``graph_*`` as the runtime wants it."""
 
     tensor: TensorSpec
@@ -28,7 +28,7 @@ class Binding(Value):
     graph_shape: tuple[int, ...]
 
 
-class ArtifactDocument(Document):
+class ArtifactDocument(Document, kw_only=True):
     """Stands beside the artifact's files; paths are relative to its folder."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.artifact", 1)
@@ -48,6 +48,8 @@ class ArtifactDocument(Document):
     loop: LoopPlan | None = None
     rewrites: tuple[Rewrite, ...] = ()
     notes: tuple[str, ...] = ()
+    structure: tuple[str, ...] = ()
+    """Structural checks that held when it was made, for an artifact that cannot run where it was made."""
     versions: dict[str, str] = {}
     """Package versions of the tools that made it."""
     options: dict[str, str] = {}

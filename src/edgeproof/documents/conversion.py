@@ -11,7 +11,7 @@ from edgeproof.documents.signature import Form
 __all__ = ["ConversionDocument", "ConversionResult"]
 
 
-class ConversionResult(Value):
+class ConversionResult(Value, kw_only=True):
     """One candidate's conversion."""
 
     candidate: str
@@ -33,7 +33,7 @@ class ConversionResult(Value):
     log: str | None = None
 
 
-class ConversionDocument(Document):
+class ConversionDocument(Document, kw_only=True):
     """Phase 3, first half."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.conversion", 1)

@@ -9,7 +9,7 @@ from edgeproof.documents.base import Document, Value
 __all__ = ["EnvironmentDocument", "Feasibility", "Machine", "Tool"]
 
 
-class Machine(Value):
+class Machine(Value, kw_only=True):
     """The machine that measured; None where the system does not tell."""
 
     system: str
@@ -26,7 +26,7 @@ class Machine(Value):
     temperature_c: float | None
 
 
-class Tool(Value):
+class Tool(Value, kw_only=True):
     """A program looked for on PATH."""
 
     name: str
@@ -36,7 +36,7 @@ class Tool(Value):
     remedy: str
 
 
-class Feasibility(Value):
+class Feasibility(Value, kw_only=True):
     """Whether a candidate can be made and run here."""
 
     candidate: str
@@ -47,7 +47,7 @@ class Feasibility(Value):
     remedy: str | None = None
 
 
-class EnvironmentDocument(Document):
+class EnvironmentDocument(Document, kw_only=True):
     """Phase 1: what this machine is and has."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.environment", 1)

@@ -66,12 +66,16 @@ class Conversion:
         precision: one of the format's.
         folder: empty folder to write the artifact's files to.
         name: stem for file names.
+        base: the same format's first-precision artifact of the same form, where it is made already; None if not.
+        base_document: that artifact's document.
     """
 
     spine: Spine
     precision: str
     folder: Path
     name: str
+    base: Path | None = None
+    base_document: ArtifactDocument | None = None
 
 
 @dataclass(frozen=True)

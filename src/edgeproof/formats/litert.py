@@ -46,12 +46,17 @@ class LiteRT:
         from edgeproof.formats.rewrites.litert import prepare
 
         spine = conversion.spine
-        prepared = prepare(spine)
-        flat = _convert(prepared.program, prepared.example)
+        if conversion.base is not None and conversion.base_document is not None:
+            flat = conversion.base.read_bytes()
+            rewrites, notes = conversion.base_document.rewrites, conversion.base_document.notes
+        else:
+            prepared = prepare(spine)
+            flat = _convert(prepared.program, prepared.example)
+            rewrites, notes = prepared.rewrites, prepared.notes
         if conversion.precision == "fp16":
             flat = _weights_fp16(flat)
         elif conversion.precision == "int8":
-            flat = _quantise(flat, spine, prepared.input_dtypes)
+            flat = _quantise(flat, spine)
         file = f"{conversion.name}.tflite"
         (conversion.folder / file).write_bytes(flat)
         inputs, outputs = _details(_interpreter(conversion.folder / file, 1))
@@ -69,8 +74,8 @@ class LiteRT:
                 dtypes=[dtype for _, dtype, _ in _ordered(outputs, len(spine.outputs))],
                 shapes=[shape for _, _, shape in _ordered(outputs, len(spine.outputs))],
             ),
-            rewrites=prepared.rewrites,
-            notes=prepared.notes,
+            rewrites=rewrites,
+            notes=notes,
         )
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
@@ -148,25 +153,24 @@ def _weights_fp16(flat: bytes) -> bytes:
         raise ConversionError(f"the fp16 cast failed: {type(error).__name__}: {error}") from error
 
 
-def _quantise(flat: bytes, spine: Spine, dtypes: Sequence[str]) -> bytes:
+def _quantise(flat: bytes, spine: Spine) -> bytes:
     """Static int8 with the true minimum and maximum: the quantiser's own moving average clips them."""
     from ai_edge_quantizer import calibrator, quantizer, recipe
     from ai_edge_quantizer.utils import qsv_utils
 
     tool = quantizer.Quantizer(flat)
     tool.load_quantization_recipe(recipe.static_wi8_ai8())
-    names = _signature_inputs(flat)
+    wanted = _signature_inputs(flat)
 
     def calls() -> Iterator[dict[str, Array]]:
         for call in spine.calls():
-            fed = [array.astype(dtype) for array, dtype in zip(call, dtypes, strict=True)]
-            yield {name: fed[index] for index, name in names}
+            yield {name: call[position].astype(dtype) for position, name, dtype in wanted}
 
     try:
         calibration: dict[str, Any] = {}
         if tool.need_calibration:
             watch = calibrator.Calibrator(flat, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-            watch.calibrate({SIGNATURE: calls()}, tool._recipe_manager)
+            watch.calibrate({SIGNATURE: list(calls())}, tool._recipe_manager)
             calibration = watch.get_model_qsvs()
         return bytes(tool.quantize(calibration).quantized_model)
     except Exception as error:
@@ -176,13 +180,12 @@ def _quantise(flat: bytes, spine: Spine, dtypes: Sequence[str]) -> bytes:
         ) from error
 
 
-def _signature_inputs(flat: bytes) -> list[tuple[int, str]]:
-    """(graph position, name) of the inputs that the signature kept."""
+def _signature_inputs(flat: bytes) -> list[tuple[int, str, str]]:
+    """(graph position, name, dtype) of the inputs that the signature kept."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=flat)
-    names = interpreter.get_signature_list()[SIGNATURE]["inputs"]
-    return [(int(name.rpartition("_")[2]), name) for name in names]
+    inputs, _ = _details(Interpreter(model_content=flat))
+    return [(int(name.rpartition("_")[2]), name, dtype) for name, dtype, _ in inputs]
 
 
 def _interpreter(path: Path, threads: int) -> Any:

@@ -51,7 +51,7 @@ class Onnx:
         spine = conversion.spine
         inputs = safe_names(spine.inputs)
         outputs = safe_names(spine.outputs, inputs)
-        model = _export(spine, inputs, outputs)
+        model = _export(spine, inputs, outputs) if conversion.base is None else onnx.load(conversion.base)
         file = f"{conversion.name}.onnx"
         path = conversion.folder / file
         if conversion.precision == "fp16":
@@ -118,9 +118,12 @@ def _export(spine: Spine, inputs: list[str], outputs: list[str]) -> Any:
 
 def _to_fp16(model: Any) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
     try:
-        return convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+        half = OnnxModel(convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True))
+        half.topological_sort()
+        return half.model
     except Exception as error:
         raise ConversionError(f"the fp16 conversion failed: {error}") from error
 

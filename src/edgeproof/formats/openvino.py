@@ -15,6 +15,7 @@ from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
 from edgeproof.formats.bindings import bind, safe_names
 
 if TYPE_CHECKING:
+    from edgeproof.formats.rewrites.base import Prepared
     from edgeproof.model.spine import Spine
 
 __all__ = ["FORMAT"]
@@ -48,19 +49,15 @@ class OpenVino:
         from edgeproof.formats.rewrites.openvino import prepare
 
         spine = conversion.spine
-        prepared = prepare(spine)
-        try:
-            model = openvino.convert_model(prepared.program)
-        except Exception as error:
-            raise ConversionError(
-                f"OpenVINO could not convert the program: {' '.join(str(error).split())[:500]}"
-            ) from error
         inputs = safe_names(spine.inputs)
         outputs = safe_names(spine.outputs, inputs)
-        for port, name in zip(model.inputs, inputs, strict=True):
-            port.get_tensor().set_names({name})
-        for port, name in zip(model.outputs, outputs, strict=True):
-            port.get_tensor().set_names({name})
+        if conversion.base is not None and conversion.base_document is not None:
+            model = openvino.Core().read_model(conversion.base)
+            rewrites, notes = conversion.base_document.rewrites, conversion.base_document.notes
+        else:
+            prepared = prepare(spine)
+            model = _convert(prepared, inputs, outputs)
+            rewrites, notes = prepared.rewrites, prepared.notes
         if conversion.precision == "int8":
             model = _quantise(model, spine)
         file = f"{conversion.name}.xml"
@@ -69,8 +66,8 @@ class OpenVino:
             file,
             bind(spine.inputs, inputs),
             bind(spine.outputs, outputs),
-            rewrites=prepared.rewrites,
-            notes=prepared.notes,
+            rewrites=rewrites,
+            notes=notes,
             options={PRECISION_HINT: "f32"},
         )
 
@@ -93,6 +90,20 @@ class OpenVino:
 
     def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
         return ()
+
+
+def _convert(prepared: Prepared, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
+    import openvino
+
+    try:
+        model = openvino.convert_model(prepared.program)
+    except Exception as error:
+        raise ConversionError(
+            f"OpenVINO could not convert the program: {' '.join(str(error).split())[:500]}"
+        ) from error
+    for port, name in (*zip(model.inputs, inputs, strict=True), *zip(model.outputs, outputs, strict=True)):
+        port.get_tensor().set_names({name})
+    return model
 
 
 def _quantise(model: Any, spine: Spine) -> Any:

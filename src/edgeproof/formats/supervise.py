@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
@@ -70,7 +70,7 @@ def run_jobs(
     def one_format(group: list[Job]) -> None:
         waiting = list(group)
         while waiting:
-            for job, outcome in _one_worker(waiting, limits):
+            for job, outcome in _one_worker(list(waiting), limits):
                 waiting.remove(job)
                 outcomes[job.candidate] = outcome
                 report(outcome)
@@ -81,8 +81,8 @@ def run_jobs(
     return outcomes
 
 
-def _one_worker(jobs: list[Job], limits: Limits) -> list[tuple[Job, Outcome]]:
-    """Feed jobs to one worker until all are done or it has to be replaced; at least one job gets an outcome."""
+def _one_worker(jobs: Sequence[Job], limits: Limits) -> Iterator[tuple[Job, Outcome]]:
+    """Feed jobs to one worker until all are done or it has to be replaced; the first job always gets an outcome."""
     process = subprocess.Popen(
         [sys.executable, "-m", "edgeproof.formats.worker", jobs[0].format],
         stdin=subprocess.PIPE,
@@ -98,28 +98,24 @@ def _one_worker(jobs: list[Job], limits: Limits) -> list[tuple[Job, Outcome]]:
     threading.Thread(target=_pump, args=(process.stdout, messages), daemon=True).start()
     complaints: list[bytes] = []
     threading.Thread(target=_collect, args=(process.stderr, complaints), daemon=True).start()
-    done: list[tuple[Job, Outcome]] = []
     try:
-        for job in jobs:
+        for number, job in enumerate(jobs):
             try:
                 process.stdin.write(msgspec.json.encode(job) + b"\n")
                 process.stdin.flush()
             except OSError:
-                if not done:
-                    done.append((job, _died(process, job, complaints)))
-                return done
+                if number == 0:
+                    yield job, _died(process, job, complaints)
+                return
             outcome, healthy = _await(process, job, limits, messages, complaints)
-            if outcome is None:
-                return done
-            done.append((job, outcome))
+            yield job, outcome
             if not healthy:
-                return done
+                return
     finally:
         with contextlib.suppress(OSError):
             process.stdin.close()
         _kill_group(process.pid)
         process.wait()
-    return done
 
 
 def _await(
@@ -128,7 +124,7 @@ def _await(
     limits: Limits,
     messages: queue.Queue[bytes | None],
     complaints: list[bytes],
-) -> tuple[Outcome | None, bool]:
+) -> tuple[Outcome, bool]:
     """The outcome of a job, and whether the worker can take another."""
     import psutil
 

@@ -14,11 +14,12 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.base import encode
+from edgeproof.documents.base import decode, encode
 from edgeproof.errors import ConversionError, EdgeProofError
 
 __all__ = ["Job", "Outcome", "Started", "fingerprint", "main"]
@@ -38,6 +39,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Where the artifact goes; made by the worker."""
     name: str
     log: str
+    base: str | None = None
+    """Artifact of the format's first precision in the same form, if it is made by then."""
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
@@ -96,7 +99,8 @@ def _convert(job: Job) -> None:
         with np.load(job.samples, allow_pickle=False) as archive:
             samples = {name: archive[name] for name in archive.files if name != "labels"}
         spine = load_spine(Path(job.spine), samples)
-        produced = one.convert(Conversion(spine, job.precision, building, job.name))
+        base, base_document = _base(job)
+        produced = one.convert(Conversion(spine, job.precision, building, job.name, base, base_document))
         loop = spine.document.loop
         if loop is not None and spine.initial:
             np.savez(building / "initial_state.npz", **dict(spine.initial))
@@ -120,11 +124,21 @@ def _convert(job: Job) -> None:
             versions={Requirement(text).name: metadata.version(Requirement(text).name) for text in one.requires},
             options=produced.options,
         )
+        if one.runs_here is not None:
+            document = msgspec.structs.replace(document, structure=one.inspect(document, building))
         (building / DOCUMENT_NAME).write_bytes(encode(document))
         shutil.rmtree(folder, ignore_errors=True)
         building.replace(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _base(job: Job) -> tuple[Path | None, ArtifactDocument | None]:
+    """The first-precision artifact to start from, if it is there."""
+    if job.base is None or not Path(job.base).exists():
+        return None, None
+    document = decode(Path(job.base).with_name("artifact.json").read_bytes(), ArtifactDocument)
+    return Path(job.base), document
 
 
 def _child(job: Job, result: int) -> None:
@@ -147,7 +161,7 @@ def _child(job: Job, result: int) -> None:
     os._exit(0)
 
 
-def _run(job: Job) -> Outcome:
+def _run(job: Job, say: BinaryIO) -> Outcome:
     began = time.monotonic()
     read, write = os.pipe()
     Path(job.log).parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +171,7 @@ def _run(job: Job) -> Outcome:
         os.setpgid(0, 0)
         _child(job, write)
     os.close(write)
-    _say(Started(candidate=job.candidate, pid=pid))
+    _say(say, Started(candidate=job.candidate, pid=pid))
     with os.fdopen(read, "rb") as pipe:
         raw = pipe.read()
     _, status, usage = os.wait4(pid, 0)
@@ -168,24 +182,23 @@ def _run(job: Job) -> Outcome:
     return Outcome(candidate=job.candidate, status="crashed", reason=f"the converter crashed: {how}", **measured)
 
 
-def _say(message: Started | Outcome) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
-    sys.stdout.buffer.flush()
+def _say(say: BinaryIO, message: Started | Outcome) -> None:
+    say.write(msgspec.json.encode(message) + b"\n")
+    say.flush()
 
 
 def main() -> None:
-    """Serve jobs until stdin ends."""
+    """Serve jobs until stdin ends. What libraries print goes to stderr, not between the messages."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from edgeproof.formats.registry import formats
 
     one = formats()[sys.argv[1]]
-    say = os.dup(1)
+    say = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    sys.stdout = os.fdopen(say, "w")
     for name in one.preload:
         importlib.import_module(name)
     for line in sys.stdin.buffer:
-        _say(_run(msgspec.json.decode(line, type=Job)))
+        _say(say, _run(msgspec.json.decode(line, type=Job), say))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,16 +32,21 @@ class Spine:
     """What a format converts.
 
     Attributes:
-        program: flat tensors in, flat tensors out, static shapes.
-        document: what they mean.
+        folder: where it stands.
+        document: what the program's tensors mean.
         samples: representative samples, one array per model input, sample axis first.
         initial: first values of the states that do not start as zeros, by the loop plan's keys.
     """
 
-    program: torch.export.ExportedProgram
+    folder: Path
     document: SpineDocument
     samples: Mapping[str, Array]
     initial: Mapping[str, Array]
+
+    @functools.cached_property
+    def program(self) -> torch.export.ExportedProgram:
+        """Flat tensors in, flat tensors out, static shapes; loaded when it is first asked for."""
+        return torch.export.load(self.folder / "program.pt2")
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -202,4 +208,4 @@ def load_spine(folder: Path, samples: Mapping[str, Array]) -> Spine:
     document = decode((folder / "spine.json").read_bytes(), SpineDocument)
     with np.load(folder / "initial_state.npz") as archive:
         initial = {name: archive[name] for name in archive.files}
-    return Spine(torch.export.load(folder / "program.pt2"), document, samples, initial)
+    return Spine(folder, document, samples, initial)

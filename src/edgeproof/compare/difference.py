@@ -1,0 +1,149 @@
+"""Differences between a candidate's outputs and the eager reference, with exact names and their formulas.
+
+For samples i, d_i = candidate_i - reference_i as flat float64 vectors:
+
+- ``max_abs``      max over all elements of |d|
+- ``l2_mean``, ``l2_max``   mean and max over i of ||d_i||₂
+- ``relative_l2``  ||d||₂ / ||reference||₂ over all samples together
+- ``cosine_min``   min over i of cos(candidate_i, reference_i); 1 where both are zero
+- ``snr_db``       10 log10(Σ reference² / Σ d²)
+- ``argmax_agreement``      share of samples whose argmax over the last axis is equal
+
+NaN or Inf on the candidate's side where the reference is finite is a failure, never a large number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edgeproof.documents.signature import OutputKind, TensorSpec
+from edgeproof.documents.validation import Differences, SpikeDifference
+
+__all__ = ["NotFinite", "compare_output", "compare_outputs", "worst_of"]
+
+Array = npt.NDArray[Any]
+
+
+class NotFinite(Exception):
+    """The candidate gave NaN or Inf where the reference is finite."""
+
+
+def compare_output(name: str, kind: OutputKind, reference: Array, candidate: Array) -> Differences:
+    """Differences of one output over all samples.
+
+    Args:
+        reference: ``[samples, *shape]``.
+        candidate: the same shape.
+
+    Raises:
+        NotFinite: NaN or Inf in the candidate only.
+        ValueError: the shapes differ.
+    """
+    if reference.shape != candidate.shape:
+        raise ValueError(f"{name}: the candidate gave {list(candidate.shape[1:])}, the model {list(reference.shape[1:])}")
+    count = len(reference)
+    expected = reference.reshape(count, -1).astype(np.float64)
+    given = candidate.reshape(count, -1).astype(np.float64)
+    finite = np.isfinite(expected)
+    broken = finite & ~np.isfinite(given)
+    if broken.any():
+        first = int(np.flatnonzero(broken.any(axis=1))[0])
+        raise NotFinite(f"{name}: {int(broken.sum())} values are NaN or Inf, first in sample {first}")
+    same_special = ~finite & ((expected == given) | (np.isnan(expected) & np.isnan(given)))
+    if (~finite & ~same_special).any():
+        raise NotFinite(f"{name}: the model gives NaN or Inf and the candidate another value")
+    expected = np.where(finite, expected, 0.0)
+    given = np.where(finite, given, 0.0)
+    difference = given - expected
+    norms = np.sqrt((difference**2).sum(axis=1))
+    total, scale = float((difference**2).sum()), float((expected**2).sum())
+    relative = math.sqrt(total / scale) if scale > 0 else (0.0 if total == 0 else math.sqrt(total))
+    spikes = _spikes(difference) if kind == "spikes" else None
+    return Differences(
+        name=name,
+        kind=kind,
+        max_abs=float(np.abs(difference).max(initial=0.0)),
+        l2_mean=float(norms.mean()) if count else 0.0,
+        l2_max=float(norms.max(initial=0.0)),
+        relative_l2=relative,
+        cosine_min=_cosine_min(expected, given),
+        snr_db=10 * math.log10(scale / total) if total > 0 and scale > 0 else None,
+        argmax_agreement=_argmax_agreement(reference, candidate),
+        smallest_passing_tolerance=1.0 - spikes.agreement if spikes else relative,
+        spikes=spikes,
+    )
+
+
+def _cosine_min(expected: Array, given: Array) -> float:
+    a, b = np.linalg.norm(expected, axis=1), np.linalg.norm(given, axis=1)
+    product = a * b
+    cosine = np.divide((expected * given).sum(axis=1), product, out=np.zeros_like(product), where=product > 0)
+    cosine[(a == 0) & (b == 0)] = 1.0
+    return float(np.clip(cosine, -1.0, 1.0).min(initial=1.0))
+
+
+def _argmax_agreement(reference: Array, candidate: Array) -> float | None:
+    if reference.ndim < 2 or reference.shape[-1] < 2:
+        return None
+    return float((reference.argmax(axis=-1) == candidate.argmax(axis=-1)).mean())
+
+
+def _spikes(difference: Array) -> SpikeDifference:
+    counts = np.abs(difference)
+    return SpikeDifference(
+        count_mean_abs=float(counts.mean()) if counts.size else 0.0,
+        count_max_abs=float(counts.max(initial=0.0)),
+        agreement=float((counts < 0.5).mean()) if counts.size else 1.0,
+    )
+
+
+def compare_outputs(
+    specs: Sequence[TensorSpec], reference: Mapping[str, Array], candidate: Mapping[str, Array]
+) -> tuple[Differences, ...]:
+    """Differences of every output, in the signature's order.
+
+    Raises:
+        NotFinite, ValueError: see ``compare_output``; also a missing output.
+    """
+    missing = [spec.name for spec in specs if spec.name not in candidate]
+    if missing:
+        raise ValueError(f"the candidate gives no {', '.join(missing)}; it gives {', '.join(candidate)}")
+    return tuple(compare_output(spec.name, spec.kind, reference[spec.name], candidate[spec.name]) for spec in specs)
+
+
+def worst_of(outputs: Sequence[Differences]) -> Differences:
+    """The worst of each figure over all outputs, under no name."""
+
+    def most(values: list[float | None]) -> float | None:
+        return max((value for value in values if value is not None), default=None)
+
+    def least(values: list[float | None]) -> float | None:
+        return min((value for value in values if value is not None), default=None)
+
+    spikes = [one.spikes for one in outputs if one.spikes is not None]
+    return msgspec.structs.replace(
+        outputs[0],
+        name=None,
+        kind="spikes" if spikes else "real",
+        max_abs=most([one.max_abs for one in outputs]),
+        l2_mean=most([one.l2_mean for one in outputs]),
+        l2_max=most([one.l2_max for one in outputs]),
+        relative_l2=most([one.relative_l2 for one in outputs]),
+        cosine_min=least([one.cosine_min for one in outputs]),
+        snr_db=least([one.snr_db for one in outputs]),
+        argmax_agreement=least([one.argmax_agreement for one in outputs]),
+        smallest_passing_tolerance=most([one.smallest_passing_tolerance for one in outputs]),
+        spikes=SpikeDifference(
+            count_mean_abs=max(one.count_mean_abs for one in spikes),
+            count_max_abs=max(one.count_max_abs for one in spikes),
+            agreement=min(one.agreement for one in spikes),
+        )
+        if spikes
+        else None,
+    )

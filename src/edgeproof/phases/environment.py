@@ -1,0 +1,90 @@
+"""What this machine has, and what each candidate lacks here."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from importlib import metadata
+
+from packaging.requirements import Requirement
+
+from edgeproof import __version__
+from edgeproof.documents.environment import EnvironmentDocument, Feasibility, Tool
+from edgeproof.formats.registry import formats, missing_requirements
+from edgeproof.measure.machine import read_machine
+from edgeproof.rundir import utc_now
+
+__all__ = ["read_environment"]
+
+TOOLS = (
+    ("adb", ("adb", "version"), "Android devices", "apt-get install adb"),
+    ("ssh", ("ssh", "-V"), "Raspberry Pi and other Linux devices", "apt-get install openssh-client"),
+    ("scp", None, "copying to Linux devices", "apt-get install openssh-client"),
+    ("xcrun", ("xcrun", "--version"), "compiling Core ML packages, iPhones", "install Xcode on a Mac"),
+    ("cc", ("cc", "--version"), "native code for this machine", "apt-get install gcc"),
+    (
+        "aarch64-linux-gnu-gcc",
+        ("aarch64-linux-gnu-gcc", "--version"),
+        "native code for ARM",
+        "apt-get install gcc-aarch64-linux-gnu",
+    ),
+    ("taskset", ("taskset", "--version"), "core placement", "apt-get install util-linux"),
+)
+CORE = ("torch", "numpy", "msgspec", "starlette", "uvicorn", "snntorch", "spikingjelly", "norse")
+
+
+def read_environment() -> EnvironmentDocument:
+    """Look at the machine, its packages and its programs; nothing heavy is imported."""
+    needed = {Requirement(text).name for one in formats().values() for text in one.requires}
+    packages = {name: version for name in sorted({*CORE, *needed}) if (version := _version(name))}
+    return EnvironmentDocument(
+        created=utc_now(),
+        edgeproof=__version__,
+        machine=read_machine(),
+        packages=packages,
+        tools=tuple(
+            _tool(name, command, purpose, remedy) for name, command, purpose, remedy in TOOLS
+        ),
+        candidates=tuple(_feasibility()),
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _tool(name: str, command: tuple[str, ...] | None, purpose: str, remedy: str) -> Tool:
+    path = shutil.which(name)
+    version = None
+    if path is not None and command is not None:
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+            lines = (answer.stdout or answer.stderr).strip().splitlines()
+            version = lines[0][:120] if lines else None
+        except (OSError, subprocess.TimeoutExpired):
+            version = None
+    return Tool(name=name, path=path, version=version, purpose=purpose, remedy=remedy)
+
+
+def _feasibility() -> list[Feasibility]:
+    found = []
+    for name, one in formats().items():
+        missing = missing_requirements(one.requires)
+        remedy = None
+        if missing:
+            remedy = f"pip install 'edgeproof[{one.extra}]'" if one.extra else f"pip install {' '.join(missing)}"
+        found += [
+            Feasibility(
+                candidate=one.candidate(precision),
+                format=name,
+                precision=precision,
+                possible=not missing,
+                missing=missing,
+                remedy=remedy,
+            )
+            for precision in one.precisions
+        ]
+    return found

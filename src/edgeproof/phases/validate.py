@@ -1,0 +1,224 @@
+"""Phase 3, second half: every artifact run on the held-out samples and held against the eager reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edgeproof.compare.difference import NotFinite, compare_outputs, worst_of
+from edgeproof.compare.score import accuracy
+from edgeproof.compare.tolerance import failures, limit_for
+from edgeproof.devices.host import run_outputs
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.evaluation import DifferenceLimits, PolicyValue
+from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.signature import Signature
+from edgeproof.documents.validation import Differences, ValidationDocument, ValidationResult
+from edgeproof.errors import EdgeProofError
+from edgeproof.formats.base import Format
+from edgeproof.formats.registry import artifact_document
+from edgeproof.formats.worker import fingerprint
+from edgeproof.phases.convert import CONVERSION, REFERENCE
+from edgeproof.phases.prepare import HELD_OUT, SAMPLES
+from edgeproof.rundir import RunDir
+from edgeproof.verdict.policy import load_policy
+
+__all__ = ["Reference", "load_reference", "validate", "validate_artifacts"]
+
+VALIDATION = "phase3_validation.json"
+OUTPUTS = "work/outputs"
+PARALLEL = 2
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What artifacts are held against.
+
+    Attributes:
+        signature: the model's.
+        outputs: eager outputs, sample axis first.
+        labels: classes, or None.
+        held_out: npz of the inputs.
+        source: where the samples come from.
+    """
+
+    signature: Signature
+    outputs: dict[str, npt.NDArray[Any]]
+    labels: npt.NDArray[Any] | None
+    held_out: Path
+    source: str
+
+    @property
+    def score(self) -> float | None:
+        """The eager model's own task score, or None."""
+        return self.score_of(self.outputs)
+
+    def score_of(self, outputs: dict[str, npt.NDArray[Any]]) -> float | None:
+        """The task score of outputs, or None without labels or a score output."""
+        name = self.signature.score_output
+        if self.labels is None or name is None or name not in outputs:
+            return None
+        try:
+            return accuracy(outputs[name], self.labels)
+        except ValueError:
+            return None
+
+
+def load_reference(root: Path, document: SamplesDocument) -> Reference:
+    """The reference that the export process wrote under ``root``."""
+    with np.load(root / REFERENCE, allow_pickle=False) as archive:
+        outputs = {name: archive[name] for name in archive.files}
+    with np.load(root / HELD_OUT, allow_pickle=False) as archive:
+        labels = archive["labels"] if "labels" in archive.files else None
+    return Reference(document.signature, outputs, labels, root / HELD_OUT, document.held_out.source)
+
+
+def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> ValidationDocument:
+    """Validate every converted candidate and write ``phase3_validation.json``."""
+    options = run.manifest().options
+    samples = run.read(SAMPLES, SamplesDocument)
+    conversion = run.read(CONVERSION, ConversionDocument)
+    limits = (load_policy(Path(options.policy)) if options.policy else PolicyValue()).difference
+    made = [run.path(one.artifact) for one in conversion.candidates if one.artifact]
+    if run.has(REFERENCE):
+        document = validate_artifacts(
+            options.model, made, load_reference(run.root, samples), limits, run.path(OUTPUTS), report
+        )
+    else:
+        document = ValidationDocument(
+            model=options.model,
+            samples=0,
+            sample_source=samples.held_out.source,
+            task=None,
+            reference_score=None,
+            results=(),
+        )
+    results = tuple(
+        msgspec.structs.replace(one, artifact=run.relative(Path(one.artifact))) if one.artifact else one
+        for one in document.results
+    )
+    document = msgspec.structs.replace(document, results=results)
+    run.write(VALIDATION, document)
+    return document
+
+
+def validate_artifacts(
+    model: str,
+    artifacts: Sequence[Path],
+    reference: Reference,
+    limits: DifferenceLimits,
+    scratch: Path,
+    report: Callable[[str], None] = lambda _: None,
+) -> ValidationDocument:
+    """Run artifacts, each in a fresh process, and compare.
+
+    Args:
+        scratch: folder for the outputs of each.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+
+    def one(number: int, path: Path) -> ValidationResult:
+        result = _validate_one(path, reference, limits, scratch / f"{number:02d}.npz")
+        report(f"{result.candidate}: {result.status}")
+        return result
+
+    with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
+        results = tuple(pool.map(one, range(len(artifacts)), artifacts))
+    score = reference.score
+    return ValidationDocument(
+        model=model,
+        samples=len(next(iter(reference.outputs.values()))),
+        sample_source=reference.source,
+        task=None if score is None else "accuracy",
+        reference_score=score,
+        results=results,
+    )
+
+
+def _validate_one(path: Path, reference: Reference, limits: DifferenceLimits, scratch: Path) -> ValidationResult:
+    try:
+        document, folder, one = artifact_document(path)
+    except EdgeProofError as error:
+        return ValidationResult(candidate=path.stem, artifact=str(path), status="error", reason=str(error))
+    except Exception as error:
+        return ValidationResult(
+            candidate=path.stem, artifact=str(path), status="error", reason=f"it cannot be opened: {error}"
+        )
+    told = ValidationResult(
+        candidate=document.candidate,
+        artifact=str(path),
+        status="error",
+        format=document.format,
+        precision=document.precision,
+        form=document.form,
+    )
+    damage = _damage(document, folder)
+    if damage:
+        return msgspec.structs.replace(told, reason=damage)
+    if one.runs_here is not None:
+        return msgspec.structs.replace(told, status="skipped", reason=one.runs_here, structure=document.structure)
+    ran = run_outputs(path, reference.held_out, scratch)
+    if ran.error:
+        return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
+    with np.load(scratch, allow_pickle=False) as archive:
+        outputs = {name: archive[name] for name in archive.files}
+    scratch.unlink()
+    return _held_against(told, document, one, outputs, reference, limits)
+
+
+def _damage(document: ArtifactDocument, folder: Path) -> str | None:
+    file = folder / document.file
+    if not file.exists():
+        return f"{file} is not there"
+    if document.sha256 and fingerprint(file)[0] != document.sha256:
+        return f"{file} is not the file that artifact.json describes: its sha256 differs"
+    return None
+
+
+def _held_against(
+    told: ValidationResult,
+    document: ArtifactDocument,
+    one: Format,
+    outputs: dict[str, npt.NDArray[Any]],
+    reference: Reference,
+    limits: DifferenceLimits,
+) -> ValidationResult:
+    signature = reference.signature
+    named = _by_position(outputs, document, signature)
+    try:
+        differences = compare_outputs(signature.outputs, reference.outputs, named)
+    except NotFinite as error:
+        return msgspec.structs.replace(told, status="failed", reason=str(error))
+    except ValueError as error:
+        return msgspec.structs.replace(told, status="error", reason=str(error))
+    reasons = failures(differences, document.precision, limits, spiking=signature.spiking)
+    worst: Differences = worst_of(differences)
+    score, base = reference.score_of(named), reference.score
+    return msgspec.structs.replace(
+        told,
+        status="failed" if reasons else "passed",
+        reason="; ".join(reasons) or None,
+        tolerance=limit_for(document.precision, limits, spikes=worst.kind == "spikes"),
+        differences=worst,
+        outputs=differences,
+        task_score=score,
+        task_drop=None if score is None or base is None else (base - score) * 100,
+    )
+
+
+def _by_position(
+    outputs: dict[str, npt.NDArray[Any]], document: ArtifactDocument, signature: Signature
+) -> dict[str, npt.NDArray[Any]]:
+    """Outputs by the model's names; an artifact from elsewhere may have its own, in the same order."""
+    wanted = [spec.name for spec in signature.outputs]
+    if set(wanted) <= set(outputs) or len(outputs) != len(wanted):
+        return outputs
+    return {name: outputs[one.tensor.name] for name, one in zip(wanted, document.outputs, strict=True)}
