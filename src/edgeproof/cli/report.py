@@ -11,6 +11,7 @@ from edgeproof.cli.console import emit_json, json_option
 
 if TYPE_CHECKING:
     from edgeproof.documents.evaluation import EvaluationDocument
+    from edgeproof.rundir import RunDir
     from edgeproof.verdict.gate import Unmet
 
 __all__ = ["compare", "gate", "report", "runbook"]
@@ -20,19 +21,30 @@ DEVICE_CLASSES = ("host", "raspberry-pi", "android", "iphone")
 run_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command(epilog="Example:  edgeproof report bench_output/edge_phase_runs/20261120-093000")
+@click.command(
+    epilog="Example:  edgeproof report bench_output/edge_phase_runs/20261120-093000 "
+    "--measured iphone:coreml-fp16=latencies.json"
+)
 @click.argument("folder", metavar="RUN", type=run_folder)
+@click.option(
+    "--measured",
+    metavar="CLASS:CANDIDATE=FILE",
+    multiple=True,
+    help="Bring back a result that was measured by hand: device class (raspberry-pi, android, iphone), candidate, and "
+    "a JSON file: a list of latencies in µs, or the object that the runbook describes. May be given again.",
+)
 @json_option
-def report(folder: Path, as_json: bool) -> None:
+def report(folder: Path, measured: tuple[str, ...], as_json: bool) -> None:
     """Write a run's report again, from its documents.
 
     Holds the documents of RUN against its policy and writes phase5_evaluation.json, edge_phase1_5_report.md and .html,
-    and plots/*.svg. Run it after device results were brought back.
+    and plots/*.svg.
     """
     from edgeproof.phases.evaluate import REPORT_HTML, REPORT_MD, evaluate
     from edgeproof.rundir import RunDir
 
     run = RunDir.open(folder)
+    take_back(run, measured)
     evaluation = evaluate(run)
     if as_json:
         emit_json(
@@ -47,6 +59,34 @@ def report(folder: Path, as_json: bool) -> None:
     for verdict in evaluation.verdicts:
         click.echo(verdict.sentence)
     click.echo(f"\n{run.path(REPORT_HTML)}\n{run.path(REPORT_MD)}")
+
+
+def take_back(run: RunDir, measured: tuple[str, ...]) -> None:
+    """Parse ``CLASS:CANDIDATE=FILE`` words and bring their results into the run."""
+    if not measured:
+        return
+    from edgeproof.errors import UsageError
+    from edgeproof.phases.bring_back import bring_back
+    from edgeproof.phases.evaluate import read_evidence
+    from edgeproof.verdict.evidence import candidate_names
+
+    known = candidate_names(read_evidence(run))
+    files: dict[str, dict[str, Path]] = {}
+    for word in measured:
+        target, _, file = word.partition("=")
+        device_class, _, candidate = target.partition(":")
+        if device_class not in DEVICE_CLASSES or not candidate or not file:
+            raise UsageError(
+                f"--measured {word}: expected CLASS:CANDIDATE=FILE",
+                hint=f"CLASS is one of {', '.join(DEVICE_CLASSES)}; for example iphone:coreml-fp16=latencies.json",
+            )
+        if candidate not in known:
+            raise UsageError(
+                f"--measured {word}: this run has no candidate {candidate}", hint=f"it has {', '.join(known)}"
+            )
+        files.setdefault(device_class, {})[candidate] = Path(file)
+    for device_class, found in files.items():
+        bring_back(run, device_class, found)  # type: ignore[arg-type]
 
 
 @click.command(epilog="Example:  edgeproof runbook bench_output/edge_phase_runs/20261120-093000")

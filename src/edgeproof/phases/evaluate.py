@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -19,7 +19,7 @@ from edgeproof.documents.evaluation import EvaluationDocument, Evidence, PolicyV
 from edgeproof.documents.latency import LatencySummary
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
-from edgeproof.errors import DocumentError, RunFolderError
+from edgeproof.errors import RunFolderError
 from edgeproof.rundir import RunDir, write_bytes
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.policy import load_policy, policy_toml
@@ -184,14 +184,19 @@ def write_runbook(run: RunDir) -> Path:
 
 
 def artifacts_of(run: RunDir, conversion: ConversionDocument) -> dict[str, ArtifactDocument]:
-    """``artifact.json`` of every candidate that was converted; one without is left out."""
+    """``artifact.json`` of every candidate that was converted; one without is left out.
+
+    It lies in the artifact's folder: the path that the conversion names, or the one around it.
+    """
     found: dict[str, ArtifactDocument] = {}
     for result in conversion.candidates:
-        if result.status == "ok" and result.artifact is not None:
-            try:
-                found[result.candidate] = run.read(f"{result.artifact}/artifact.json", ArtifactDocument)
-            except DocumentError:
-                continue
+        if result.status != "ok" or result.artifact is None:
+            continue
+        path = PurePosixPath(result.artifact)
+        for folder in (path, *path.parents[:-1]):
+            if run.has(f"{folder}/artifact.json"):
+                found[result.candidate] = run.read(f"{folder}/artifact.json", ArtifactDocument)
+                break
     return found
 
 

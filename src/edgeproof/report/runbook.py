@@ -110,7 +110,10 @@ def render_runbook(given: RunbookInput) -> str:
 
 def item(result: ConversionResult, given: RunbookInput) -> Item:
     artifact = given.artifacts.get(result.candidate)
-    folder = f"{given.evidence.folder}/{result.artifact}"
+    path = result.artifact or ""
+    if artifact is not None:
+        path = path.removesuffix(artifact.file).rstrip("/")
+    folder = f"{given.evidence.folder}/{path}"
     size = artifact.bytes if artifact is not None else result.bytes
     file = artifact.file if artifact is not None else ""
     return Item(

@@ -73,7 +73,7 @@ def difference_point(evidence: Evidence, policy: PolicyValue, candidate: str) ->
     if not outputs:
         state: PointState = "met" if result.status == "passed" else "not met"
         return PolicyPoint(name=name, state=state, text=f"validation {result.status}, without figures")
-    judged = [judge_output(output, policy.difference, precision_of(evidence, candidate)) for output in outputs]
+    judged = judge_outputs(outputs, policy.difference, precision_of(evidence, candidate))
     worst = max(judged, key=lambda point: SEVERITY[point.state])
     by_tolerance = result.tolerance is not None and all(output.relative_l2 is not None for output in outputs)
     if result.status == "failed" and worst.state == "met" and not by_tolerance:
@@ -81,28 +81,41 @@ def difference_point(evidence: Evidence, policy: PolicyValue, candidate: str) ->
     return worst
 
 
-def judge_output(output: Differences, limits: DifferenceLimits, precision: str) -> PolicyPoint:
-    key = limit_key(precision)
-    where = f" of {output.name}" if output.name else ""
-    if output.spikes is not None:
-        floor: float = getattr(limits, f"spike_agreement_{key}")
-        agreement = output.spikes.agreement
-        met = math.isfinite(agreement) and agreement >= floor
-        text = f"spike counts{where} agree in {share(agreement)} %, policy asks {100 * floor:g} % at {key}"
-        return PolicyPoint(name="difference", state="met" if met else "not met", text=text, value=agreement)
-    limit: float = getattr(limits, key)
+def judge_outputs(outputs: tuple[Differences, ...], limits: DifferenceLimits, precision: str) -> list[PolicyPoint]:
+    """One point an output, by the rule that validation applies.
+
+    Spikes are held to the share of equal counts. Beside spikes that flip, a real output jumps by a threshold: at fp16
+    and int8 it is not held to anything, at fp32 the square root of the share of flips is allowed.
+    """
+    key = precision if precision in ("fp16", "int8") else "fp32"
+    flipped = [1.0 - output.spikes.agreement for output in outputs if output.spikes is not None]
+    allowed = max(flipped, default=0.0) ** 0.5 if all(math.isfinite(share) for share in flipped) else 0.0
+    floor: float = getattr(limits, f"spike_agreement_{key}")
+    limit: float = max(getattr(limits, key), allowed)
+    return [
+        judge_spikes(output, floor, key) if output.spikes is not None else judge_real(output, limit, key)
+        for output in outputs
+        if output.spikes is not None or not flipped or key == "fp32"
+    ]
+
+
+def judge_spikes(output: Differences, floor: float, key: str) -> PolicyPoint:
+    agreement = output.spikes.agreement if output.spikes is not None else math.nan
+    met = math.isfinite(agreement) and agreement >= floor - 1e-12
+    text = f"spike counts{of(output)} agree in {share(agreement)} %, policy asks {100 * floor:g} % at {key}"
+    return PolicyPoint(name="difference", state="met" if met else "not met", text=text, value=agreement)
+
+
+def judge_real(output: Differences, limit: float, key: str) -> PolicyPoint:
     value = output.relative_l2
     if value is None or not math.isfinite(value):
-        return PolicyPoint(name="difference", state="not met", text=f"relative L2 difference{where} is not finite")
-    text = f"relative L2 difference{where} {figure(value)}, limit {figure(limit)} at {key}"
+        return PolicyPoint(name="difference", state="not met", text=f"relative L2 difference{of(output)} is not finite")
+    text = f"relative L2 difference{of(output)} {figure(value)}, limit {figure(limit)} at {key}"
     return PolicyPoint(name="difference", state="met" if value <= limit else "not met", text=text, value=value)
 
 
-def limit_key(precision: str) -> str:
-    """Which of the policy's three difference limits a precision is held against; the strictest when unknown."""
-    if "int" in precision:
-        return "int8"
-    return "fp16" if "16" in precision else "fp32"
+def of(output: Differences) -> str:
+    return f" of {output.name}" if output.name else ""
 
 
 def task_point(evidence: Evidence, policy: PolicyValue, candidate: str) -> PolicyPoint:
@@ -121,7 +134,8 @@ def task_point(evidence: Evidence, policy: PolicyValue, candidate: str) -> Polic
         else f"{abs(drop):.2f} points of {task} {'lost' if drop > 0 else 'gained'}"
     )
     met = math.isfinite(drop) and drop <= policy.task_drop_points
-    text = f"{change} (limit {policy.task_drop_points:g} points)"
+    limit = policy.task_drop_points
+    text = f"{change} (limit {limit:g} {'point' if limit == 1 else 'points'})"
     return PolicyPoint(name="task", state="met" if met else "not met", text=text, value=drop)
 
 

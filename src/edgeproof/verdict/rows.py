@@ -65,7 +65,7 @@ def candidate_row(evidence: Evidence, candidate: str, platforms: tuple[str, ...]
         ),
         peak_memory_bytes=int(peak) if peak is not None else None,
         smallest_passing_tolerance=kept(
-            "smallest_passing_tolerance", differences.smallest_passing_tolerance if differences else None, not_compared
+            "smallest_passing_tolerance", passing_tolerance(differences, agreement), not_compared
         ),
         tolerance=kept("tolerance", validation.tolerance if validation else None, not_compared),
         platforms=tuple(name for name in get_args(DeviceClass) if name in platforms),
@@ -91,6 +91,13 @@ def worst_agreement(differences: Differences | None, outputs: tuple[Differences,
     if not found and differences is not None and differences.spikes is not None:
         found = [differences.spikes.agreement]
     return min(found) if found and all(math.isfinite(share) for share in found) else None
+
+
+def passing_tolerance(differences: Differences | None, agreement: float | None) -> float | None:
+    """In the kind of figure that the tolerance is for: 1 - agreement where there are spikes, else relative L2."""
+    if differences is None:
+        return None
+    return 1.0 - agreement if agreement is not None else differences.smallest_passing_tolerance
 
 
 def why_not_on_host(evidence: Evidence, host: DeviceMeasurement | None) -> str:
