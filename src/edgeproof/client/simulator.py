@@ -72,8 +72,8 @@ def model_of(connection: Connection, name: str | None) -> tuple[ServerMetadata, 
     """The server's and the model's metadata; without a name, of the only model it serves.
 
     Raises:
-        ServingError: not reachable, or what it says is not the protocol.
-        UsageError: the model is unknown, or a name is needed.
+        ServingError: not reachable, the model is unknown, or what it says is not the protocol.
+        UsageError: a name is needed.
     """
     server = _parsed(connection.request("GET", "/v2"), ServerMetadata, "/v2", connection.url)
     if name is None:
@@ -85,7 +85,7 @@ def model_of(connection: Connection, name: str | None) -> tuple[ServerMetadata, 
     reply = connection.request("GET", path)
     if reply.status == 404:
         known = f"; it serves {', '.join(server.models)}" if server.models else ""
-        raise UsageError(f"the server at {connection.url} has no model {name!r}{known}")
+        raise ServingError(f"the server at {connection.url} has no model {name!r}{known}")
     return server, _parsed(reply, ModelMetadata, path, connection.url)
 
 
@@ -111,8 +111,8 @@ def drive(
         timeout_s: for one answer.
 
     Raises:
-        ServingError: not reachable, gone in the middle, or every request failed.
-        UsageError: the model is unknown, a number is out of range, or the samples do not fit.
+        ServingError: not reachable, the model unknown, gone in the middle, or every request failed.
+        UsageError: a name is needed, a number is out of range, or the samples do not fit.
     """
     if requests < 1 or warmup < 0 or (rate_per_s is not None and rate_per_s <= 0):
         raise UsageError("expected at least 1 request, 0 or more warm-up requests, and a rate above 0")

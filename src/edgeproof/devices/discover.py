@@ -30,6 +30,15 @@ ADB_REMEDIES = {
 }
 
 
+SSH_REMEDIES = {
+    "Permission denied": "log in by key without a password: ssh-copy-id {target}",
+    "Host key verification failed": "log in once by hand and accept its host key: ssh {target}",
+    "Connection refused": "no SSH server listens there: start sshd on it",
+    "Could not resolve": "no host of that name is known here",
+    "timed out": "is it on, and in this network?",
+}
+
+
 class ListedDevice(Value, frozen=True):
     """A device that was found or named."""
 
@@ -155,8 +164,9 @@ def _ssh_target(name: str) -> ListedDevice:
         return _unreachable(name, f"no answer: {error}", "is it on, and in this network?")
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        remedy = f"log in by key without a password: ssh-copy-id {target}"
-        return _unreachable(name, said[-1] if said else f"ssh ended with {done.returncode}", remedy)
+        reason = said[-1] if said else f"ssh ended with {done.returncode}"
+        known = (remedy for part, remedy in SSH_REMEDIES.items() if part in reason)
+        return _unreachable(name, reason, next(known, "try it by hand: ssh {target}").format(target=target))
     told = done.stdout.decode(errors="replace").replace("\x00", "").split("\n")
     board = " ".join(part for part in told if part)
     return ListedDevice(

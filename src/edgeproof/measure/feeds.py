@@ -40,10 +40,12 @@ def load_feeds(path: Path, inputs: Sequence[TensorSpec], *, limit: int | None = 
     """
     if path.is_dir():
         return _folder_feeds(path, inputs)[:limit]
+    if not path.is_file():
+        raise SamplesError(f"there are no samples at {path}")
+    if not zipfile.is_zipfile(path):
+        raise SamplesError(f"{path} is not an npz file", hint="save it with numpy.savez, one key per input")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise SamplesError(f"{path} is not an npz file", hint="save it with numpy.savez, one key per input")
             stacks = [_stack(archive, spec, index, path)[:limit] for index, spec in enumerate(inputs)]
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise SamplesError(f"cannot read samples from {path}: {error}") from error

@@ -63,7 +63,7 @@ def soak(
     """Call the session with the feeds in turn until the time is over.
 
     Args:
-        session: what runs; it is warmed up by ten calls.
+        session: what runs; it is warmed up for a window, one second at most.
         feeds: its inputs.
         artifact: its name in the report.
         seconds: of the whole.
@@ -79,8 +79,7 @@ def soak(
             f"a soak of {seconds:g} s has no two windows of {window_seconds:g} s",
             hint="soak longer, or take --window smaller",
         )
-    for feed in feeds[:10]:
-        session.run(feed)
+    _warm_up(session, feeds, min(1.0, window_seconds))
     throttling = read_throttling(root)
     windows: list[SoakWindow] = []
     begin = time.perf_counter()
@@ -122,6 +121,15 @@ def soak(
         throttled=throttled,
         not_measured=missing,
     )
+
+
+def _warm_up(session: Session, feeds: Sequence[Feed], seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while True:
+        for feed in feeds[:10]:
+            session.run(feed)
+        if time.perf_counter() >= end:
+            return
 
 
 def _window(start_s: float, values_ns: Sequence[int], root: Path) -> SoakWindow:

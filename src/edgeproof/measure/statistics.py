@@ -31,8 +31,8 @@ def chance_of_at_most(overlatency: int, queries: int, share: float) -> float:
     """P[X <= overlatency] of a binomial X with ``queries`` trials, each above the bound with chance ``1 - share``.
 
     It equals the regularised incomplete beta function I_share(queries - overlatency, overlatency + 1), the form in
-    which LoadGen writes it (DLMF 8.17.5). Summed term by term from 30 standard deviations below the mean, where
-    neither a term underflows nor anything that counts is left out.
+    which LoadGen writes it (DLMF 8.17.5). Summed term by term from 12 standard deviations below the mean, where
+    the first term does not underflow and less than 1e-30 is left out.
     """
     if overlatency >= queries:
         return 1.0
@@ -40,7 +40,7 @@ def chance_of_at_most(overlatency: int, queries: int, share: float) -> float:
         return 0.0
     above = 1.0 - share
     spread = math.sqrt(queries * above * share)
-    first = max(0, int(queries * above - 30.0 * spread))
+    first = max(0, int(queries * above - 12.0 * spread))
     if overlatency < first:
         return 0.0
     log_term = (
