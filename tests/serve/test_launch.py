@@ -1,0 +1,152 @@
+"""Servers as processes of their own: started, asked over a socket, stopped by signals."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from edgeproof.errors import ServingError
+from edgeproof.serve.launch import is_artifact
+from edgeproof.serve.spawned import SpawnedServer
+
+DOUBLE = Path(__file__).parents[1] / "doubles" / "session.py"
+BODY = json.dumps({"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [0, 1, 0, 0]}]})
+
+
+def double(*arguments: str) -> SpawnedServer:
+    return SpawnedServer(Path("double"), command=[sys.executable, str(DOUBLE), *arguments], timeout_s=30)
+
+
+def connect(url: str) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+
+
+def test_an_artifact_is_served_on_a_free_port(artifact: Path) -> None:
+    with SpawnedServer(artifact, timeout_s=60) as server:
+        assert server.ready.model == "tiny"
+        assert server.ready.load_ms > 0
+        connection = connect(server.ready.url)
+        connection.request("POST", "/v2/models/tiny/infer", BODY)
+        answer = json.loads(connection.getresponse().read())
+        assert answer["outputs"][0]["data"] == [3.0, 4.0, 5.0]
+
+
+def test_the_server_of_an_artifact_never_imports_torch(artifact: Path) -> None:
+    code = """
+import sys, threading, os, signal
+from edgeproof.serve.launch import open_served, serve
+opened = open_served(sys.argv[1])
+serve(opened, port=0, ready=lambda line: os.kill(os.getpid(), signal.SIGTERM))
+print("torch" in sys.modules, [name for name in ("fastapi", "starlette", "matplotlib", "onnx") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(artifact)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "False []", done.stderr
+
+
+def test_sigterm_ends_it_cleanly_after_the_request_that_runs() -> None:
+    with double("0", "4", "0.5") as server:
+        child = server._child
+        assert child is not None
+        answers: list[int] = []
+
+        def ask() -> None:
+            connection = connect(server.ready.url)
+            connection.request("POST", "/v2/models/double/infer", BODY)
+            answers.append(connection.getresponse().status)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        time.sleep(0.25)
+        child.send_signal(signal.SIGTERM)
+        asking.join(10)
+        assert answers == [200]
+        assert child.wait(10) == 0
+
+
+def test_a_port_in_use_is_said_and_nothing_hangs(artifact: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "edgeproof.serve.launch", str(artifact), "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
+    assert "--port 0" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_huge_body_is_refused_and_the_server_lives() -> None:
+    with double("0", "4", "0") as server:
+        connection = connect(server.ready.url)
+        try:
+            connection.request("POST", "/v2/models/double/infer", b" " * (2 << 20))
+            answer = connection.getresponse()
+            assert answer.status == 413
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        again = connect(server.ready.url)
+        again.request("POST", "/v2/models/double/infer", BODY)
+        assert again.getresponse().status == 200
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST /v2 HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
+)
+def test_garbage_on_the_socket_does_not_end_it(garbage: bytes) -> None:
+    with double("0", "4", "0") as server:
+        host, port = server.ready.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 5) as raw:
+            raw.sendall(garbage)
+            raw.settimeout(2)
+            try:
+                raw.recv(1000)
+            except (TimeoutError, ConnectionResetError):
+                pass
+        connection = connect(server.ready.url)
+        connection.request("GET", "/v2/health/live")
+        assert connection.getresponse().status == 200
+
+
+def test_a_server_that_dies_while_it_starts_is_explained(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a model")
+    with pytest.raises(ServingError, match="ended with exit code 1; it said: error: "), SpawnedServer(broken):
+        pass
+
+
+def test_a_server_that_never_gets_ready_is_stopped() -> None:
+    command = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(60)"]
+    silent = SpawnedServer(Path("silent"), command=command, timeout_s=1)
+    begin = time.monotonic()
+    with pytest.raises(ServingError, match="was not ready after 1 s"), silent:
+        pass
+    assert time.monotonic() - begin < 8
+
+
+def test_chatter_before_the_ready_line_is_passed_over() -> None:
+    line = '{"url": "http://127.0.0.1:1", "model": "m", "pid": 1, "load_ms": 2.5, "threads": 1}'
+    command = [
+        sys.executable,
+        "-c",
+        f"import time; print('INFO: delegate'); print('{line}', flush=True); time.sleep(60)",
+    ]
+    with SpawnedServer(Path("x"), command=command, timeout_s=10) as server:
+        assert server.ready.load_ms == 2.5
+
+
+def test_a_module_reference_is_no_artifact(tmp_path: Path) -> None:
+    program = tmp_path / "model.pt2"
+    program.write_bytes(b"")
+    assert not is_artifact("file.py:model")
+    assert not is_artifact(str(program))
+    (tmp_path / "artifact.json").write_text("{}")
+    assert is_artifact(str(program))
+    assert is_artifact(str(tmp_path))
