@@ -151,14 +151,16 @@ def served_notes(latency: LatencySummary | None) -> tuple[str, ...]:
         return ()
     lines = [f"Protocol {latency.protocol} over {latency.transport}."]
     for one in latency.served:
-        cores = f"client on cores {spans(one.client_cpus)}, server on cores {spans(one.server_cpus)}"
+        cores = f"client on {spans(one.client_cpus)}, server on {spans(one.server_cpus)}"
         threads = f"{one.threads} inference thread{'s' if one.threads != 1 else ''}"
         lines.append(f"{one.candidate}: request body {one.body_bytes:,} bytes, {threads}, {cores}.")
     return tuple(lines)
 
 
 def spans(cpus: tuple[int, ...]) -> str:
-    return ", ".join(str(cpu) for cpu in cpus) if cpus else "that were not recorded"
+    if not cpus:
+        return "cores that were not recorded"
+    return f"core{'s' if len(cpus) > 1 else ''} {', '.join(str(cpu) for cpu in cpus)}"
 
 
 def failures(rows: Sequence[CandidateRow]) -> Table | None:

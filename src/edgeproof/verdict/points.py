@@ -220,7 +220,8 @@ def latency_point(policy: PolicyValue, device: DeviceDocument, measurement: Devi
         )
         return PolicyPoint(name="latency", state="unsupported", text=text, needs_more=max(percentile.needs_more, 1))
     value = percentile.value_us / 1000
-    text = f"{which} {milliseconds(percentile.value_us)} on {where}, limit {limit:g} ms"
+    at = "" if where == device.device_class else f" on {where}"
+    text = f"{which} {milliseconds(percentile.value_us)}{at}, limit {limit:g} ms"
     if measurement.throttled:
         text = f"{where} throttled while it was measured, so {which} {milliseconds(percentile.value_us)} does not count"
         return PolicyPoint(name="latency", state="unsupported", text=text, value=value)

@@ -31,13 +31,14 @@ def candidate_row(evidence: Evidence, candidate: str, platforms: tuple[str, ...]
             return None
         return value
 
-    not_compared = (
+    unconverted = f"not converted: {reason or 'no reason given'}" if status == "not converted" else None
+    not_compared = unconverted or (
         f"outputs not compared: {reason or status}" if differences is None else "not finite, or not defined here"
     )
     no_task = "the samples have no labels" if evidence.validation and evidence.validation.task is None else not_compared
-    not_on_host = why_not_on_host(evidence, host)
+    not_on_host = unconverted or why_not_on_host(evidence, host)
     agreement = worst_agreement(differences, validation.outputs if validation is not None else ())
-    size = kept("bytes", conversion.bytes if conversion else None, reason or "no phase recorded a size")
+    size = kept("bytes", conversion.bytes if conversion else None, unconverted or reason or "no phase recorded a size")
     memory = host.process.peak_memory_bytes if host is not None and host.process is not None else None
     peak = kept("peak_memory_bytes", memory, not_on_host)
     return CandidateRow(

@@ -1,0 +1,271 @@
+"""The rule, as a table, and what a verdict owes its reader: confidence, gaps, commands."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from edgeproof.documents.base import decode, encode
+from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
+from edgeproof.verdict.decide import decide
+from edgeproof.verdict.gate import gate, measured_classes
+
+SLOW, FAST = 20_000.0, 100.0
+
+
+def verdicts(build, evidence, policy=None, platforms=None):
+    found = decide(evidence, policy or PolicyValue(), platforms or build.PLATFORMS, policy_source="test")
+    return {verdict.device_class: verdict for verdict in found.verdicts}
+
+
+def measured(build, *, device_class, sdk_us, converted_us, spiking=True, **changes):
+    """Evidence with one SDK candidate and one conversion, both measured on a real device of the class."""
+    rows = []
+    if sdk_us is not None:
+        rows.append(build.measurement("sdk-native", sdk_us))
+    if converted_us is not None:
+        rows.append(build.measurement("litert-fp32", converted_us))
+    return build.evidence(
+        samples=build.samples(spiking=spiking),
+        validation=build.validation(spiking=spiking),
+        devices=(build.device(tuple(rows), name="real", device_class=device_class),),
+        **changes,
+    )
+
+
+TWO = {
+    "sdk-native": ("host", "raspberry-pi", "android", "iphone"),
+    "litert-fp32": ("host", "raspberry-pi", "android", "iphone"),
+}
+
+
+@pytest.mark.parametrize(
+    ("device_class", "spiking", "sdk_us", "converted_us", "decision", "candidate"),
+    [
+        # a spiking model runs in its own engine wherever that is fast enough, even when a conversion is faster
+        ("host", True, FAST, 10.0, "sdk", "sdk-native"),
+        ("raspberry-pi", True, FAST, 10.0, "sdk", "sdk-native"),
+        ("android", True, FAST, 10.0, "sdk", "sdk-native"),
+        ("iphone", True, FAST, 10.0, "sdk", "sdk-native"),
+        # a dense model does too, but for phones
+        ("host", False, FAST, 10.0, "sdk", "sdk-native"),
+        ("raspberry-pi", False, FAST, 10.0, "sdk", "sdk-native"),
+        ("android", False, 10.0, FAST, "convert", "litert-fp32"),
+        ("iphone", False, 10.0, FAST, "convert", "litert-fp32"),
+        # the preferred family misses the target: the other one
+        ("raspberry-pi", True, SLOW, FAST, "convert", "litert-fp32"),
+        ("android", True, SLOW, FAST, "convert", "litert-fp32"),
+        ("android", False, FAST, SLOW, "sdk", "sdk-native"),
+        # both miss it
+        ("raspberry-pi", True, SLOW, SLOW, "none", None),
+        ("android", False, SLOW, SLOW, "none", None),
+        # one misses it, the other was not measured
+        ("raspberry-pi", True, None, SLOW, "undecided", None),
+        ("android", False, SLOW, None, "undecided", None),
+        # only the less preferred one was measured, and meets it
+        ("android", True, None, FAST, "convert", "litert-fp32"),
+    ],
+)
+def test_the_rule(build, device_class, spiking, sdk_us, converted_us, decision, candidate):
+    evidence = measured(build, device_class=device_class, sdk_us=sdk_us, converted_us=converted_us, spiking=spiking)
+    verdict = verdicts(build, evidence, platforms=TWO)[device_class]
+    assert (verdict.decision, verdict.candidate) == (decision, candidate)
+    assert "provisional" not in verdict.sentence
+    assert f"(confidence: {verdict.confidence})" in verdict.sentence
+
+
+def test_a_policy_can_take_back_the_preference_for_spiking(build):
+    evidence = measured(build, device_class="android", sdk_us=FAST, converted_us=FAST)
+    policy = PolicyValue(prefer_sdk_for_spiking=False)
+    assert verdicts(build, evidence, policy, TWO)["android"].decision == "convert"
+
+
+def test_a_conversion_beyond_its_tolerance_or_task_score_is_not_shipped(build):
+    for changes in ({"task_drop": 1.5}, {"status": "failed", "differences": None, "outputs": (), "reason": "NaN"}):
+        evidence = measured(build, device_class="android", sdk_us=FAST, converted_us=FAST, spiking=False)
+        validation = build.validation(build.result("litert-fp32", spiking=False, **changes), spiking=False)
+        evidence = msgspec.structs.replace(evidence, validation=validation)
+        verdict = verdicts(build, evidence, platforms=TWO)["android"]
+        assert verdict.candidate == "sdk-native"
+        assert any(line.startswith("litert-fp32 is out: ") for line in verdict.reasons)
+
+
+def test_power_over_budget_turns_the_sdk_down(build):
+    rows = (
+        build.measurement("sdk-native", FAST, energy_mj=0.5),
+        build.measurement("litert-fp32", FAST, energy_mj=0.05),
+    )
+    evidence = build.evidence(devices=(build.device(rows, name="real", device_class="raspberry-pi"),))
+    verdict = verdicts(build, evidence, PolicyValue(power_mw=1000.0), TWO)["raspberry-pi"]
+    assert verdict.candidate == "litert-fp32"
+    assert any("mean power 4762 mW" in line for line in verdict.reasons)
+
+
+def test_a_complete_candidate_goes_before_one_with_gaps(build):
+    rows = (build.measurement("sdk-native", FAST), build.measurement("litert-fp32", FAST, energy_mj=0.05))
+    evidence = build.evidence(devices=(build.device(rows, name="real", device_class="raspberry-pi"),))
+    verdict = verdicts(build, evidence, PolicyValue(power_mw=1000.0), TWO)["raspberry-pi"]
+    assert verdict.candidate == "litert-fp32"
+    assert any("sdk-native" in change.measurement and "power" in change.measurement for change in verdict.would_change)
+
+
+def test_int8_on_synthetic_samples_is_never_recommended(build):
+    evidence = measured(build, device_class="android", sdk_us=SLOW, converted_us=None, spiking=False)
+    rows = (build.measurement("onnx-int8", FAST),)
+    evidence = msgspec.structs.replace(
+        evidence,
+        samples=build.samples(spiking=False, synthetic=True, source="synthetic", origin="noise"),
+        devices=(build.device(rows, name="real", device_class="android"),),
+    )
+    verdict = verdicts(build, evidence, platforms={"onnx-int8": ("android",)})["android"]
+    assert (verdict.decision, verdict.candidate) == ("none", None)
+    assert any("200 or more real representative samples" in change.measurement for change in verdict.would_change)
+
+
+class TestNotMeasured:
+    """A device class of which there is no real device: accuracy speaks, latency of another machine never does."""
+
+    def test_it_is_provisional_and_low(self, build):
+        for name in ("raspberry-pi", "android", "iphone"):
+            verdict = verdicts(build, build.evidence())[name]
+            assert verdict.decision == "sdk"
+            assert verdict.confidence == "low"
+            assert "provisionally" in verdict.sentence
+            assert "nothing was measured there" in verdict.sentence
+            assert not any("ms," in line or "µs" in line for line in verdict.reasons)
+            assert any("p90 latency" in change.measurement and change.command for change in verdict.would_change)
+
+    def test_host_latency_decides_nothing_elsewhere(self, build):
+        slow = build.device((build.measurement("sdk-native", SLOW), build.measurement("litert-fp32", 1.0)))
+        before = verdicts(build, build.evidence(devices=()))["android"]
+        after = verdicts(build, build.evidence(devices=(slow,)))["android"]
+        assert before.candidate == after.candidate == "sdk-native"
+
+    def test_an_emulated_device_proves_that_it_runs_and_nothing_else(self, build):
+        emulated = build.device(name="emulated:pi4", device_class="raspberry-pi", emulated=True)
+        verdict = verdicts(build, build.evidence(devices=(emulated,)))["raspberry-pi"]
+        assert verdict.confidence == "low"
+        assert any("emulated:pi4 ran" in line and "no latency or power" in line for line in verdict.reasons)
+
+    def test_unknown_numbers_are_not_recommended(self, build):
+        dense = build.evidence(samples=build.samples(spiking=False), validation=build.validation(spiking=False))
+        only_coreml = {"coreml-fp16": ("iphone",), "coreml-fp32": ("iphone",)}
+        verdict = verdicts(build, dense, platforms=only_coreml)["iphone"]
+        assert (verdict.decision, verdict.candidate) == ("undecided", None)
+        assert any(change.command.startswith("edgeproof validate ") for change in verdict.would_change)
+        with_sdk = verdicts(build, dense, platforms=only_coreml | {"sdk-native": ("iphone",)})["iphone"]
+        assert with_sdk.candidate == "sdk-native"
+        assert any(change.measurement.startswith("coreml-fp16") for change in with_sdk.would_change)
+
+    def test_nothing_ships_there(self, build):
+        verdict = verdicts(build, build.evidence(), platforms={"sdk-native": ("host",)})["iphone"]
+        assert verdict.decision == "none"
+        assert "no candidate of this run ships there" in verdict.sentence
+
+    def test_nothing_was_converted_yet(self, build):
+        for verdict in verdicts(build, build.empty()).values():
+            assert verdict.decision == "undecided"
+            assert verdict.would_change[0].command == "edgeproof run --resume run"
+
+
+class TestTooFewMeasurements:
+    def test_it_says_how_many_more(self, build):
+        rows = (build.measurement("sdk-native", FAST, count=60),)
+        evidence = build.evidence(devices=(build.device(rows),))
+        verdict = verdicts(build, evidence, platforms={"sdk-native": ("host",)})["host"]
+        assert verdict.decision == "undecided"
+        assert any("4 more needed" in line for line in verdict.missing)
+        assert any(change.command and "--measure 64 " in change.command for change in verdict.would_change)
+
+
+class TestConfidence:
+    def on_pi(self, build, **changes):
+        rows = (build.measurement("sdk-native", FAST, **({"throttled": False} | changes.pop("row", {}))),)
+        device = build.device(rows, name="ssh:pi", device_class="raspberry-pi")
+        policy = changes.pop("policy", PolicyValue())
+        return verdicts(build, build.evidence(devices=(device,), **changes), policy, TWO)["raspberry-pi"]
+
+    def test_high(self, build):
+        verdict = self.on_pi(build)
+        assert verdict.confidence == "high"
+        assert verdict.missing == ()
+
+    @pytest.mark.parametrize(
+        ("row", "policy"),
+        [({"throttled": None}, PolicyValue()), ({}, PolicyValue(power_mw=5000.0))],
+    )
+    def test_medium_with_one_secondary_gap(self, build, row, policy):
+        assert self.on_pi(build, row=row, policy=policy).confidence == "medium"
+
+    def test_medium_without_a_held_out_split(self, build):
+        held_out = msgspec.structs.replace(build.samples().held_out, source="representative")
+        assert self.on_pi(build, samples=build.samples(held_out=held_out)).confidence == "medium"
+
+    def test_low_with_two_secondary_gaps(self, build):
+        assert self.on_pi(build, row={"throttled": None}, policy=PolicyValue(power_mw=5000.0)).confidence == "low"
+
+    def test_low_without_labels_or_real_samples(self, build):
+        assert self.on_pi(build, validation=build.validation(labelled=False)).confidence == "low"
+        assert self.on_pi(build, samples=build.samples(synthetic=True)).confidence == "low"
+
+
+class TestRows:
+    def test_every_missing_figure_has_a_reason(self, build):
+        for evidence in (build.evidence(), build.evidence(devices=(), validation=None, latency=None)):
+            for row in decide(evidence, PolicyValue(), build.PLATFORMS, policy_source="test").candidates:
+                for field in (
+                    "relative_l2",
+                    "max_abs",
+                    "task_score",
+                    "bytes",
+                    "p50_us",
+                    "cold_start_ms",
+                    "peak_memory_bytes",
+                ):
+                    assert getattr(row, field) is not None or row.absent[field], (row.candidate, field)
+
+    def test_nan_is_no_figure(self, build):
+        result = build.result("litert-fp32", differences=build.differences(float("nan"), None))
+        row = next(
+            row
+            for row in decide(
+                build.evidence(validation=build.validation(result)), PolicyValue(), {}, policy_source="test"
+            ).candidates
+            if row.candidate == "litert-fp32"
+        )
+        assert row.relative_l2 is None
+        assert "not finite" in row.absent["relative_l2"]
+
+    def test_the_document_survives_json(self, build):
+        document = decide(build.evidence(), PolicyValue(), build.PLATFORMS, policy_source="test")
+        assert decode(encode(document), EvaluationDocument) == document
+
+    def test_an_empty_run_has_no_rows_and_says_what_is_missing(self, build):
+        document = decide(build.empty(), PolicyValue(), {}, policy_source="test")
+        assert document.candidates == ()
+        assert "conversion" in document.not_measured
+        assert "raspberry-pi: latency, memory, temperature, power" in document.not_measured
+
+
+class TestGate:
+    def evaluation(self, build, evidence, policy=None):
+        return decide(evidence, policy or PolicyValue(), build.PLATFORMS, policy_source="test")
+
+    def test_it_opens_for_what_was_measured_and_meets(self, build):
+        evaluation = self.evaluation(build, build.evidence())
+        assert measured_classes(evaluation) == ("host",)
+        assert gate(evaluation) == []
+
+    def test_what_was_not_measured_is_unmet(self, build):
+        unmet = gate(self.evaluation(build, build.evidence()), ["raspberry-pi"])
+        assert [(point.candidate, point.point, point.state) for point in unmet] == [
+            ("sdk-native", "latency", "not measured")
+        ]
+
+    def test_a_miss_names_the_nearest_candidate(self, build):
+        unmet = gate(self.evaluation(build, build.evidence(), PolicyValue(latency_ms=0.001)))
+        assert {point.state for point in unmet} == {"not met"}
+        assert {point.point for point in unmet} == {"latency"}
+
+    def test_nothing_measured_at_all(self, build):
+        assert [point.text for point in gate(self.evaluation(build, build.empty()))] == ["no device was measured"]

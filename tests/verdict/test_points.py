@@ -1,0 +1,206 @@
+"""One candidate against the policy, point by point."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from edgeproof.documents.evaluation import DifferenceLimits, PolicyValue
+from edgeproof.verdict.points import mean_power_mw, point_of, standing_of
+
+
+def state(build, point, *, evidence=None, policy=None, candidate="litert-fp32", device="host"):
+    standing = standing_of(evidence or build.evidence(), policy or PolicyValue(), candidate, device)
+    return point_of(standing, point)
+
+
+def test_a_candidate_that_meets_everything(build):
+    standing = standing_of(build.evidence(), PolicyValue(), "litert-fp32", "host")
+    assert standing.status == "meets"
+    assert not standing.sdk
+    assert {point.name: point.state for point in standing.points} == {
+        "difference": "met",
+        "task": "met",
+        "latency": "met",
+    }
+
+
+@pytest.mark.parametrize(
+    ("median_us", "count", "expected"),
+    [(100.0, 700, "met"), (9_000.0, 700, "not met"), (100.0, 63, "unsupported"), (9_000.0, 10, "unsupported")],
+)
+def test_latency_needs_a_supported_percentile_below_the_limit(build, median_us, count, expected):
+    device = build.device((build.measurement("litert-fp32", median_us, count=count),))
+    point = state(build, "latency", evidence=build.evidence(devices=(device,)))
+    assert point.state == expected
+    if expected == "unsupported":
+        assert point.needs_more == 64 - count
+        assert f"{64 - count} more needed" in point.text
+
+
+def test_latency_exactly_at_the_limit_does_not_meet_it(build):
+    device = build.device((build.measurement("litert-fp32", 10_000 / 1.2),))
+    point = state(build, "latency", evidence=build.evidence(devices=(device,)))
+    assert point.value == pytest.approx(10.0)
+    assert point.state == "not met"
+
+
+def test_a_throttled_measurement_does_not_count(build):
+    device = build.device((build.measurement("litert-fp32", throttled=True),))
+    point = state(build, "latency", evidence=build.evidence(devices=(device,)))
+    assert point.state == "unsupported"
+    assert "throttled" in point.text
+
+
+def test_nan_latency_does_not_meet(build):
+    bad = msgspec.structs.replace(build.steady(1.0), p90=build.percentile(math.nan, 700, 64))
+    device = build.device((build.measurement("litert-fp32", steady=bad),))
+    assert state(build, "latency", evidence=build.evidence(devices=(device,))).state == "unsupported"
+
+
+def test_the_worst_of_two_devices_stands(build):
+    fast = build.device((build.measurement("litert-fp32", 100.0),), name="ssh:fast", device_class="raspberry-pi")
+    slow = build.device((build.measurement("litert-fp32", 20_000.0),), name="ssh:slow", device_class="raspberry-pi")
+    for devices in ((fast, slow), (slow, fast)):
+        point = state(build, "latency", evidence=build.evidence(devices=devices), device="raspberry-pi")
+        assert point.state == "not met"
+        assert "ssh:slow" in point.text
+
+
+def test_an_emulated_device_measures_nothing(build):
+    emulated = build.device(name="emulated:pi4", device_class="raspberry-pi", emulated=True)
+    evidence = build.evidence(devices=(emulated,))
+    policy = PolicyValue(power_mw=1000.0, memory_mb=1.0)
+    for name in ("latency", "power", "memory"):
+        assert state(build, name, evidence=evidence, policy=policy, device="raspberry-pi").state == "not measured"
+
+
+def test_a_candidate_that_fails_on_the_device_is_out(build):
+    broken = build.measurement("litert-fp32", status="failed", reason="illegal instruction", steady=None)
+    standing = standing_of(build.evidence(devices=(build.device((broken,)),)), PolicyValue(), "litert-fp32", "host")
+    assert standing.status == "fails"
+    assert "illegal instruction" in point_of(standing, "runs").text
+
+
+@pytest.mark.parametrize(
+    ("drop", "expected"), [(0.0, "met"), (1.0, "met"), (1.01, "not met"), (-3.0, "met"), (math.nan, "not met")]
+)
+def test_task_score_may_lose_a_point(build, drop, expected):
+    validation = build.validation(build.result("litert-fp32", task_drop=drop))
+    assert state(build, "task", evidence=build.evidence(validation=validation)).state == expected
+
+
+def test_without_labels_the_task_score_is_not_measured(build):
+    point = state(build, "task", evidence=build.evidence(validation=build.validation(labelled=False)))
+    assert point.state == "not measured"
+    assert "no labels" in point.text
+
+
+@pytest.mark.parametrize(
+    ("relative", "limit", "expected"),
+    [
+        (9e-4, 1e-3, "met"),
+        (1e-3, 1e-3, "met"),
+        (2e-3, 1e-3, "not met"),
+        (None, 1e-3, "not met"),
+        (math.inf, 1e-3, "not met"),
+    ],
+)
+def test_real_outputs_are_held_to_relative_l2(build, relative, limit, expected):
+    found = build.differences(relative, None, "logits")
+    status = "passed" if expected == "met" else "failed"
+    validation = build.validation(
+        build.result("onnx-fp32", spiking=False, outputs=(found,), differences=found, status=status), spiking=False
+    )
+    policy = PolicyValue(difference=DifferenceLimits(fp32=limit))
+    point = state(
+        build, "difference", evidence=build.evidence(validation=validation), policy=policy, candidate="onnx-fp32"
+    )
+    assert point.state == expected
+
+
+def test_the_policy_of_a_gate_judges_anew(build):
+    """A validation that failed on its tolerance passes under a policy that allows more, and the other way round."""
+    loose = PolicyValue(difference=DifferenceLimits(spike_agreement_int8=0.5))
+    assert state(build, "difference", candidate="litert-int8").state == "not met"
+    assert state(build, "difference", candidate="litert-int8", policy=loose).state == "met"
+    strict = PolicyValue(difference=DifferenceLimits(spike_agreement_fp16=0.999))
+    assert state(build, "difference", candidate="litert-fp16").state == "met"
+    assert state(build, "difference", candidate="litert-fp16", policy=strict).state == "not met"
+
+
+def test_a_failure_for_another_reason_stays_one(build):
+    nan = build.result(
+        "litert-fp32", status="failed", reason="counts has NaN", differences=None, outputs=(), tolerance=None
+    )
+    loose = PolicyValue(difference=DifferenceLimits(fp32=1e9))
+    point = state(build, "difference", evidence=build.evidence(validation=build.validation(nan)), policy=loose)
+    assert point.state == "not met"
+
+
+def test_membranes_beside_spikes_follow_the_rule_of_validation(build):
+    spikes, membrane = build.differences(0.1, 0.9999, "spikes"), build.differences(0.005, None, "membrane")
+    far = build.differences(0.5, None, "membrane")
+
+    def judged(candidate, *outputs):
+        result = build.result(candidate, outputs=outputs, differences=outputs[0], status="passed")
+        evidence = build.evidence(validation=build.validation(result))
+        return state(build, "difference", evidence=evidence, candidate=candidate).state
+
+    assert judged("litert-fp32", spikes, membrane) == "met"
+    assert judged("litert-fp32", spikes, far) == "not met"
+    assert judged("litert-fp16", spikes, far) == "met"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "met"),
+        ({"synthetic": True, "source": "synthetic"}, "not met"),
+        ({"under_sampled": True, "count": 150}, "not met"),
+        ({"count": 199}, "not met"),
+    ],
+)
+def test_int8_stands_on_real_samples_and_enough_of_them(build, changes, expected):
+    evidence = build.evidence(samples=build.samples(**changes))
+    assert state(build, "samples", evidence=evidence, candidate="onnx-int8").state == expected
+    assert state(build, "samples", evidence=evidence, candidate="onnx-fp32") is None
+
+
+def test_int8_without_a_samples_document_cannot_pass(build):
+    standing = standing_of(build.evidence(samples=None), PolicyValue(), "onnx-int8", "host")
+    assert standing.status == "fails"
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "expected"),
+    [
+        (PolicyValue(size_mb=0.05), "size", "met"),
+        (PolicyValue(size_mb=0.01), "size", "not met"),
+        (PolicyValue(memory_mb=100.0), "memory", "met"),
+        (PolicyValue(memory_mb=70.0), "memory", "not met"),
+        (PolicyValue(power_mw=1000.0), "power", "not measured"),
+    ],
+)
+def test_budgets_are_held_when_the_policy_has_them(build, policy, name, expected):
+    assert state(build, name, policy=policy).state == expected
+    assert state(build, name) is None
+
+
+def test_mean_power_is_energy_over_time(build):
+    found = build.measurement("litert-fp32", 1000.0, energy_mj=2.1)
+    assert mean_power_mw(found) == pytest.approx(2.1 / (1050.0 / 1e6))
+    assert mean_power_mw(build.measurement("litert-fp32")) is None
+
+
+@pytest.mark.parametrize(("candidate", "expected"), [("coreml-fp16", "not measured"), ("openvino-fp32", "not met")])
+def test_unknown_numbers_and_failed_conversions(build, candidate, expected):
+    assert state(build, "difference", candidate=candidate).state == expected
+
+
+def test_a_candidate_that_nothing_is_known_of(build):
+    standing = standing_of(build.empty(), PolicyValue(), "litert-fp32", "android")
+    assert standing.status == "open"
+    assert {point.state for point in standing.points} == {"not measured"}
