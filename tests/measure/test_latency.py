@@ -49,8 +49,9 @@ def test_no_feeds_are_refused() -> None:
 
 def test_the_collector_rests_and_comes_back_even_after_an_error() -> None:
     assert gc.isenabled()
-    with pytest.raises(ZeroDivisionError), still_collector():
+    with still_collector():
         assert not gc.isenabled()
+    with pytest.raises(ZeroDivisionError), still_collector():
         raise ZeroDivisionError
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0

@@ -89,6 +89,8 @@ def prove_local(
     Raises:
         ServingError: no candidate could be served.
     """
+    if not candidates:
+        raise ServingError("there is no candidate to serve")
     document = run.read(SAMPLES, SamplesDocument)
     samples = run.path(document.held_out.file)
     body = encode_request(load_feeds(samples, document.signature.inputs, limit=1)[0])
@@ -100,7 +102,7 @@ def prove_local(
                 _start_cold(one, body, threads, timeout_s)
     _drive_steady(taken, samples, requests=requests, threads=threads, timeout_s=timeout_s, report=report)
     if not any(one.reports for one in taken):
-        raise ServingError("; ".join(f"{one.candidate}: {one.failure}" for one in taken) or "there is nothing to serve")
+        raise ServingError("; ".join(f"{one.candidate}: {one.failure}" for one in taken))
     summary = _merged(run, taken, threads)
     run.write(SUMMARY, summary)
     return summary

@@ -1,0 +1,189 @@
+"""``serve``, ``bench``, ``devices`` and ``soak`` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.doubles.artifact import write_onnx, write_samples
+
+from edgeproof.documents.base import decode
+from edgeproof.documents.latency import LatencySummary
+from edgeproof.serve.spawned import SpawnedServer
+
+DOUBLE = Path(__file__).parents[1] / "doubles" / "session.py"
+EDGEPROOF = [sys.executable, "-c", "from edgeproof.cli import main; main()"]
+
+
+def edgeproof(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [*EDGEPROOF, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_onnx(tmp_path_factory.mktemp("artifact") / "tiny.onnx")
+
+
+@pytest.fixture(scope="module")
+def served(artifact: Path) -> Iterator[SpawnedServer]:
+    command = [*EDGEPROOF, "serve", str(artifact), "--port", "0", "--name", "digits"]
+    with SpawnedServer(artifact, command=command, timeout_s=60) as server:
+        yield server
+
+
+@pytest.mark.parametrize("command", ["serve", "bench", "devices", "soak"])
+def test_help_has_an_example(command: str) -> None:
+    done = edgeproof(command, "--help")
+    assert done.returncode == 0
+    assert f"edgeproof {command}" in done.stdout
+
+
+def test_bench_prints_phase_2_s_document_and_nothing_else(served: SpawnedServer, tmp_path: Path) -> None:
+    raw, samples = tmp_path / "raw.json", write_samples(tmp_path / "s.npz")
+    done = edgeproof("bench", served.ready.url, "--requests", 64, "--samples", samples, "--raw", raw, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = decode(done.stdout, LatencySummary)
+    assert summary.model == "digits"
+    assert summary.served[0].steady.p90.value_us is not None
+    assert summary.served[0].steady.raw == str(raw)
+    assert len(json.loads(raw.read_text())["latency_us"]) == 64
+    assert done.stderr == ""
+
+
+def test_bench_for_people_says_what_is_not_known(served: SpawnedServer) -> None:
+    done = edgeproof("bench", served.ready.url, "--rate", 200)
+    assert done.returncode == 0
+    assert "needs 30 more requests" in done.stdout
+    assert "not measured: cold_start" in done.stdout
+    assert "from the intended send time" in done.stdout
+
+
+def test_bench_takes_a_folder_of_samples(served: SpawnedServer, tmp_path: Path) -> None:
+    for index in range(8):
+        np.save(tmp_path / f"{index}.npy", np.ones(4, np.float32))
+    assert edgeproof("bench", served.ready.url, "--samples", tmp_path, "--requests", 11).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["http://127.0.0.1:9"], 1, "cannot reach a server"),
+        (["https://127.0.0.1"], 2, "not an http URL"),
+        ([], 2, "Missing argument 'URL'"),
+        (["http://127.0.0.1:9", "--requests", "0"], 2, "--requests"),
+        (["http://127.0.0.1:9", "--rate", "0"], 2, "--rate"),
+        (["http://127.0.0.1:9", "--samples", "nosuch.npz"], 2, "nosuch.npz"),
+    ],
+)
+def test_bench_fails_with_its_code_and_no_traceback(arguments: list[str], code: int, message: str) -> None:
+    done = edgeproof("bench", *arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_bench_names_the_models_when_the_model_is_unknown(served: SpawnedServer) -> None:
+    done = edgeproof("bench", served.ready.url, "--name", "nope")
+    assert done.returncode == 1
+    assert "it serves digits" in done.stderr
+
+
+def test_bench_of_a_service_that_is_no_inference_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            client, _ = listener.accept()
+            client.recv(1000)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+            client.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        done = edgeproof("bench", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    assert done.returncode == 1
+    assert "does not speak the Open Inference Protocol" in done.stderr
+
+
+def test_bench_of_a_server_that_is_killed_ends_with_1() -> None:
+    command = [sys.executable, str(DOUBLE), "0", "4", "0.005"]
+    with SpawnedServer(Path("double"), command=command, timeout_s=30) as server:
+        threading.Timer(2.0, lambda: os.kill(server.ready.pid, signal.SIGKILL)).start()
+        done = edgeproof("bench", server.ready.url, "--requests", 100_000)
+    assert done.returncode == 1
+    assert "cannot reach a server" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["nosuch.py:model"], 2), (["nosuch.onnx"], 2), (["x", "--port", "70000"], 2), (["x", "--threads", "0"], 2)],
+)
+def test_serve_with_nothing_to_serve(arguments: list[str], code: int, tmp_path: Path) -> None:
+    done = edgeproof("serve", *arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert done.stderr
+
+
+def test_serve_of_a_damaged_artifact(tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"not a model")
+    done = edgeproof("serve", tmp_path / "broken.onnx")
+    assert done.returncode == 1
+    assert "broken.onnx" in done.stderr
+
+
+def test_serve_of_a_model_runs_it_in_its_own_engine(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\n\ndef model():\n    torch.manual_seed(0)\n    return torch.nn.Sequential(torch.nn.Linear(4, 3))\n"
+    )
+    reference = f"{tmp_path / 'net.py'}:model"
+    command = [*EDGEPROOF, "serve", reference, "--input", "x:float32[1,4]", "--port", "0"]
+    with SpawnedServer(tmp_path, command=command, timeout_s=120) as server:
+        assert server.ready.model == "model"
+        summary = json.loads(edgeproof("bench", server.ready.url, "--json").stdout)
+    assert summary["served"][0]["candidate"] == "eager"
+    assert summary["served"][0]["errors"] == 0
+
+
+def test_serve_on_a_port_in_use(served: SpawnedServer, artifact: Path) -> None:
+    done = edgeproof("serve", artifact, "--port", served.ready.url.rpartition(":")[2])
+    assert done.returncode == 1
+    assert "hint: use another --port" in done.stderr
+
+
+def test_serve_ends_on_ctrl_c_without_noise(artifact: Path) -> None:
+    command = [*EDGEPROOF, "serve", str(artifact), "--port", "0"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert json.loads(child.stdout.readline())["model"] == "tiny"
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=20)
+    assert (child.returncode, errors) == (0, "")
+
+
+def test_devices_lists_the_host() -> None:
+    done = edgeproof("devices", "--json")
+    assert json.loads(done.stdout)["devices"][0]["address"] == "host"
+    assert "host" in edgeproof("devices").stdout
+    assert edgeproof("devices", "toaster").returncode == 2
+
+
+def test_soak_reports_windows(artifact: Path, tmp_path: Path) -> None:
+    samples = write_samples(tmp_path / "s.npz")
+    done = edgeproof("soak", artifact, "--seconds", 0.6, "--window", 0.2, "--samples", samples, "--json")
+    report = json.loads(done.stdout)
+    assert len(report["windows"]) == 3
+    assert report["count"] > 100
+    assert edgeproof("soak", artifact, "--seconds", 0.4).returncode == 0
+    assert edgeproof("soak", artifact, "--seconds", 1, "--window", 0.9).returncode == 2
+    assert edgeproof("soak", "nosuch.onnx").returncode == 2

@@ -1,0 +1,108 @@
+"""Finding devices: adb's list in every state, SSH targets, and names that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeproof.devices.discover import discover, open_device, read_adb_list
+from edgeproof.errors import DeviceError, UsageError
+
+ADB = """* daemon not running; starting now at tcp:5037
+* daemon started successfully
+List of devices attached
+0A091FDD4000GB         device usb:1-1 product:panther model:Pixel_7 device:panther transport_id:1
+emulator-5554          offline transport_id:2
+192.168.1.7:5555       unauthorized transport_id:3
+R58M                   no permissions (missing udev rules? user is in the plugdev group); see [http://x] usb:1-2
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Puts a program on PATH that prints and exits as it is told."""
+
+    def place(name: str, script: str) -> None:
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    return place
+
+
+def test_adb_s_states_and_what_to_do() -> None:
+    pixel, offline, unauthorized, denied = read_adb_list(ADB)
+    assert (pixel.address, pixel.state, pixel.detail.split(":")[0]) == ("adb:0A091FDD4000GB", "ready", "Pixel 7")
+    assert not pixel.measurable
+    assert "not measured by this version" in pixel.detail
+    assert (offline.state, offline.address) == ("attention", "adb:emulator-5554")
+    assert "adb reconnect" in (offline.remedy or "")
+    assert unauthorized.address == "adb:192.168.1.7:5555"
+    assert "allow USB debugging" in (unauthorized.remedy or "")
+    assert "udev" in (denied.remedy or "")
+
+
+@pytest.mark.parametrize("text", ["", "List of devices attached\n\n", "error: cannot connect\n"])
+def test_no_devices(text: str) -> None:
+    assert [one for one in read_adb_list(text) if one.state == "ready"] == []
+
+
+def test_the_host_comes_first() -> None:
+    host = discover()[0]
+    assert (host.address, host.state, host.measurable) == ("host", "ready", True)
+
+
+def test_adb_is_asked_when_it_is_there(program) -> None:  # type: ignore[no-untyped-def]
+    program("adb", "printf 'List of devices attached\\nABC device model:Fairphone_5\\n'")
+    assert discover()[1].address == "adb:ABC"
+
+
+def test_an_adb_that_fails_is_said(program) -> None:  # type: ignore[no-untyped-def]
+    program("adb", "echo 'cannot bind listener' >&2; exit 1")
+    found = discover()[1]
+    assert found.state == "attention"
+    assert "cannot bind listener" in found.detail
+    assert "kill-server" in (found.remedy or "")
+
+
+def test_an_ssh_target_is_asked_in_batch_mode(program, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    program("ssh", f"echo \"$@\" > {tmp_path}/asked; printf 'aarch64\\nRaspberry Pi 5 Model B\\0'")
+    found = discover(["ssh:pi@raspberrypi.local:2222"])[-1]
+    assert (found.device_class, found.state, found.measurable) == ("raspberry-pi", "ready", False)
+    asked = (tmp_path / "asked").read_text()
+    assert "BatchMode=yes" in asked
+    assert "-p 2222 -- pi@raspberrypi.local" in asked
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("pi@x: Permission denied (publickey,password).", "ssh-copy-id pi@x"),
+        ("Host key verification failed.", "accept its host key"),
+        ("ssh: connect to host x port 22: Connection refused", "start sshd"),
+        ("something new", "try it by hand: ssh pi@x"),
+    ],
+)
+def test_an_ssh_target_that_refuses_is_explained(program, said: str, remedy: str) -> None:  # type: ignore[no-untyped-def]
+    program("ssh", f"echo '{said}' >&2; exit 255")
+    found = discover(["ssh:pi@x"])[-1]
+    assert found.state == "unreachable"
+    assert found.detail == said
+    assert remedy in (found.remedy or "")
+
+
+@pytest.mark.parametrize("name", ["ssh:-oProxyCommand=true", "ssh:", "ssh:a b", "ssh:host;reboot", "foo", "ssh:pi@x:y"])
+def test_names_that_are_no_devices_are_wrong_use(name: str) -> None:
+    with pytest.raises(UsageError, match="is no device"):
+        discover([name])
+
+
+def test_opening_devices() -> None:
+    assert open_device("host").name == "host"
+    for listed in ("ssh:pi@x", "adb:ABC"):
+        with pytest.raises(DeviceError, match="not measured by this version"):
+            open_device(listed)
+    with pytest.raises(UsageError, match="known kinds: host"):
+        open_device("toaster")

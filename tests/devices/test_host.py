@@ -1,0 +1,109 @@
+"""The host as a device: interleaving, and processes that crash, hang or lie."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.doubles.artifact import write_onnx
+
+from edgeproof.devices.base import Effort, Target
+from edgeproof.devices.host import DEVICE, HostDevice, run_outputs, run_runner
+from edgeproof.errors import DeviceError
+
+QUICK = Effort(rounds=3, count=20, warmup=2, seconds=1.0, timeout_s=60)
+
+INTERPRETERS = {
+    "crash": "import os; os.abort()",
+    "killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "hang": "import time; time.sleep(60)",
+    "garbage": "import sys; open(sys.argv[sys.argv.index('--json') + 1], 'wb').write(b'\\xff{oops')",
+    "other": "import sys; open(sys.argv[sys.argv.index('--json') + 1], 'w').write('{\"schema\": \"x/1\"}')",
+    "silent": "print('some words'); raise SystemExit(0)",
+    "exit": "import sys; print('no such library', file=sys.stderr); sys.exit(3)",
+}
+
+
+@pytest.fixture
+def interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Replaces the runner's process by one that fails in a known way."""
+
+    def fail_like(kind: str) -> None:
+        script = tmp_path / "python"
+        program = tmp_path / "program.py"
+        program.write_text(INTERPRETERS[kind])
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
+        script.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(script))
+
+    return fail_like
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("crash", "killed by SIGABRT"),
+        ("killed", "killed by SIGKILL"),
+        ("garbage", "no valid report"),
+        ("other", "no valid report"),
+        ("silent", "exit code 0 and no report; it said: some words"),
+        ("exit", "exit code 3 and no report; it said: no such library"),
+    ],
+)
+def test_a_process_that_fails_is_a_report_with_the_reason(interpreter, artifact, samples, kind, message) -> None:  # type: ignore[no-untyped-def]
+    interpreter(kind)
+    report = run_runner(artifact, samples)
+    assert report.error is not None
+    assert message in report.error
+
+
+def test_a_process_that_hangs_is_killed(interpreter, artifact, samples) -> None:  # type: ignore[no-untyped-def]
+    interpreter("hang")
+    begin = time.monotonic()
+    report = run_runner(artifact, samples, timeout_s=0.5)
+    assert time.monotonic() - begin < 5
+    assert report.error == "no result after 0.5 s: the process was killed"
+
+
+def test_an_interpreter_that_is_not_there(monkeypatch: pytest.MonkeyPatch, artifact: Path, samples: Path) -> None:
+    monkeypatch.setattr(sys, "executable", "/nosuch/python")
+    assert "could not be started" in (run_runner(artifact, samples).error or "")
+
+
+def test_candidates_take_turns_and_one_that_fails_costs_itself(artifact: Path, samples: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a model")
+    other = write_onnx(tmp_path / "other.onnx")
+    lines: list[str] = []
+    targets = [Target("a", artifact), Target("bad", broken), Target("b", other)]
+    a, bad, b = HostDevice().measure(targets, samples, effort=QUICK, report=lines.append)
+    assert [line.split()[1].strip(",") for line in lines] == ["a", "bad", "b", "b", "a", "b", "a"]
+    assert bad.failure is not None
+    assert bad.reports == ()
+    for one in (a, b):
+        assert one.failure is None
+        assert [len(report.steady_us) for report in one.reports] == [20, 20, 20]
+        for report in one.reports:
+            assert report.exec_to_first_ms is not None
+            assert report.load_ms is not None
+            assert report.load_ms < report.exec_to_first_ms < 30_000
+
+
+def test_outputs_for_the_validation(artifact: Path, samples: Path, tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs.npz"
+    report = run_outputs(artifact, samples, outputs, timeout_s=60, memory_limit=4 << 30)
+    assert report.error is None
+    assert report.samples == 16
+    with np.load(outputs) as found:
+        assert found["scores"].shape == (16, 1, 3)
+
+
+def test_the_host_is_itself() -> None:
+    device = DEVICE("")
+    assert (device.name, device.emulated, device.available()) == ("host", False, None)
+    assert device.device_class in {"host", "raspberry-pi"}
+    with pytest.raises(DeviceError):
+        DEVICE("elsewhere")

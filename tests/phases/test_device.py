@@ -1,0 +1,87 @@
+"""Phase 4 on this host: what is measured, what is skipped, and why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.phases.run_folder import add_conversion, add_validation, make_run
+
+from edgeproof.devices.base import Effort
+from edgeproof.documents.device import DeviceDocument
+from edgeproof.errors import DeviceError, DocumentError
+from edgeproof.phases.device import measure_devices
+
+QUICK = Effort(rounds=2, count=30, warmup=2, seconds=1.0, timeout_s=60)
+
+
+def test_candidates_are_measured_against_the_sdk_or_skipped_with_a_reason(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    add_conversion(run, ["onnx-fp32", "sdk-eager", "coreml-fp16", "onnx-int8"], failed=["litert-fp32"])
+    add_validation(run, {"onnx-fp32": "passed", "sdk-eager": "passed", "coreml-fp16": "skipped", "onnx-int8": "failed"})
+    (document,) = measure_devices(run, effort=QUICK)
+    assert run.read("phase4_devices/host.json", DeviceDocument) == document
+    assert document.baseline == "sdk-eager"
+    by_name = {one.candidate: one for one in document.measurements}
+    assert by_name["coreml-fp16"].status == "skipped"
+    assert "because skipped" in (by_name["coreml-fp16"].reason or "")
+    assert by_name["litert-fp32"].reason == "not converted: unsupported operator"
+    assert by_name["sdk-eager"].ratio_to_baseline == 1.0
+    for name in ("onnx-fp32", "onnx-int8"):
+        one = by_name[name]
+        assert one.status == "ok"
+        assert one.steady is not None
+        assert one.steady.count == 60
+        assert one.steady.warmup == 4
+        assert one.cold_start is not None
+        assert one.cold_start.processes == 2
+        assert one.ratio_to_baseline is not None
+        assert one.process is not None
+        assert (one.process.peak_memory_bytes or 0) > 10 << 20
+        assert one.threads == 1
+        assert one.energy_mj is None
+        assert len(json.loads(run.path(one.steady.raw).read_bytes())) == 60
+    assert "energy" in document.not_measured
+
+
+def test_one_that_breaks_is_failed_and_the_rest_is_measured(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    add_conversion(run, ["sdk-eager", "onnx-fp32"])
+    run.path("artifacts/sdk-eager/tiny.onnx").write_bytes(b"damaged")
+    (document,) = measure_devices(run, effort=QUICK)
+    eager, onnx = document.measurements
+    assert (eager.status, eager.steady) == ("failed", None)
+    assert eager.reason
+    assert onnx.status == "ok"
+    assert document.baseline == "onnx-fp32"
+
+
+def test_the_default_effort_supports_p99(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    add_conversion(run, ["onnx-fp32"])
+    (document,) = measure_devices(run)
+    steady = document.measurements[0].steady
+    assert steady is not None
+    assert steady.count == 702
+    assert steady.p99.value_us is not None
+
+
+def test_devices_that_cannot_be_measured_are_said(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    add_conversion(run, ["onnx-fp32"])
+    with pytest.raises(DeviceError, match="not measured by this version"):
+        measure_devices(run, devices=["ssh:pi@x"], effort=QUICK)
+    lines: list[str] = []
+    documents = measure_devices(run, devices=["ssh:pi@x", "host"], effort=QUICK, report=lines.append)
+    assert [one.device for one in documents] == ["host"]
+    assert "ssh:pi@x" in lines[0]
+
+
+def test_phase_3_comes_first(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    with pytest.raises(DocumentError, match=r"phase3_conversion\.json"):
+        measure_devices(run)
+    add_conversion(run, ["onnx-fp32"])
+    with pytest.raises(DocumentError, match="none of the candidates nope"):
+        measure_devices(run, candidates=["nope"])
