@@ -39,6 +39,7 @@ def inline(drawing: str, *, name: str, title: str, description: str) -> str:
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
     body = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{name}-\1"', body)
     body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
+    body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
     body = body.replace(INK, "currentColor").replace(RULE, "var(--rule)").replace(SURFACE, "var(--surface)")
     box = re.search(r'viewBox="[^"]+"', body)
     head = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from edgeproof.documents.evaluation import CandidateRow, Evidence
@@ -27,8 +28,8 @@ class Notes:
         return Cell("not measured", note=self.reasons.index(reason) + 1, tone="absent")
 
     def figure(self, value: float | None, show: Callable[[float], str], reason: str) -> Cell:
-        """A figure as text, or the reason why there is none."""
-        return self.absent(reason) if value is None else Cell(show(value))
+        """A figure as text, or the reason why there is none. NaN and Inf are none."""
+        return Cell(show(value)) if value is not None and math.isfinite(value) else self.absent(reason)
 
 
 def candidates(rows: Sequence[CandidateRow], evidence: Evidence) -> Table:

@@ -128,12 +128,14 @@ def task_point(evidence: Evidence, policy: PolicyValue, candidate: str) -> Polic
         why = "the samples have no labels" if unlabelled else "the candidate has no task score"
         return PolicyPoint(name="task", state="not measured", text=f"task score not measured: {why}")
     task = (evidence.validation.task if evidence.validation else None) or "task score"
+    if not math.isfinite(drop):
+        return PolicyPoint(name="task", state="not met", text=f"{task} is not finite")
     change = (
         f"no {task} lost"
         if abs(drop) < 0.005
         else f"{abs(drop):.2f} points of {task} {'lost' if drop > 0 else 'gained'}"
     )
-    met = math.isfinite(drop) and drop <= policy.task_drop_points
+    met = drop <= policy.task_drop_points
     limit = policy.task_drop_points
     text = f"{change} (limit {limit:g} {'point' if limit == 1 else 'points'})"
     return PolicyPoint(name="task", state="met" if met else "not met", text=text, value=drop)
