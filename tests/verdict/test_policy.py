@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +99,11 @@ def test_bytes_that_are_no_text_are_a_policy_error(tmp_path):
     file.write_bytes(b"latency_ms = 5 # \xff\xfe")
     with pytest.raises(PolicyError, match="not UTF-8"):
         load_policy(file)
+
+
+def test_the_documented_policy_is_the_default():
+    text = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+    block = re.search(r"```toml\n(.*?)```", text, re.DOTALL).group(1)
+    assert parse_policy(block) == PolicyValue()
+    for key in PolicyValue.__struct_fields__:
+        assert f"`{key}" in text
