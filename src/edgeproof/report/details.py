@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from edgeproof.documents.conversion import ConversionResult
-from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, Evidence
+from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, Evidence, PointState
 from edgeproof.documents.validation import Differences, ValidationResult
 from edgeproof.report.content import DEVICE_TITLES, Cell, Column, Detail, Fact, Table
 from edgeproof.report.quantities import byte_size, difference, percent, significant
@@ -13,7 +13,7 @@ from edgeproof.report.tables import STATUS_TONES, Notes
 
 __all__ = ["detail", "slug"]
 
-POINT_TONES = {"met": "good", "not met": "bad", "unsupported": "open", "not measured": "absent"}
+POINT_TONES: dict[PointState, str] = {"met": "good", "not met": "bad", "unsupported": "open", "not measured": "absent"}
 FORMS = {
     "whole": "whole (no time steps of its own)",
     "unrolled": "unrolled (all time steps in one graph)",
@@ -139,18 +139,21 @@ def output_row(output: Differences, notes: Notes, *, spiking: bool) -> tuple[Cel
 
 
 def standing_table(name: str, candidate: str, evaluation: EvaluationDocument) -> Table | None:
-    """The candidate against every point of the policy, on each device class it ships to."""
-    rows = [
-        (Cell(DEVICE_TITLES[verdict.device_class]), Cell(point.state, tone=POINT_TONES[point.state]), Cell(point.text))
-        for verdict in evaluation.verdicts
-        for standing in verdict.standings
-        if standing.candidate == candidate
-        for point in standing.points
-    ]
-    if not rows:
+    """The candidate against every point of the policy; a point that is the same on several devices stands once."""
+    devices: dict[tuple[PointState, str], list[str]] = {}
+    for verdict in evaluation.verdicts:
+        for standing in verdict.standings:
+            if standing.candidate == candidate:
+                for point in standing.points:
+                    devices.setdefault((point.state, point.text), []).append(DEVICE_TITLES[verdict.device_class])
+    if not devices:
         return None
-    columns = (Column("Device"), Column("Policy"), Column("What was seen"))
-    return Table(id=f"{name}-policy", caption="Against the policy.", columns=columns, rows=tuple(rows))
+    rows = tuple(
+        (Cell(text), Cell(state, tone=POINT_TONES[state]), Cell(", ".join(titles)))
+        for (state, text), titles in devices.items()
+    )
+    columns = (Column("What was seen"), Column("Policy"), Column("Device"))
+    return Table(id=f"{name}-policy", caption="Against the policy.", columns=columns, rows=rows)
 
 
 def device_table(name: str, candidate: str, evidence: Evidence) -> Table | None:

@@ -115,7 +115,7 @@ def judge_real(output: Differences, limit: float, key: str) -> PolicyPoint:
 
 
 def of(output: Differences) -> str:
-    return f" of {output.name}" if output.name else ""
+    return f" of output {output.name}" if output.name else ""
 
 
 def task_point(evidence: Evidence, policy: PolicyValue, candidate: str) -> PolicyPoint:
