@@ -144,7 +144,7 @@ def test_serve_of_a_damaged_artifact(tmp_path: Path) -> None:
 
 def test_serve_of_a_model_runs_it_in_its_own_engine(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
-        "import torch\n\ndef model():\n    torch.manual_seed(0)\n    return torch.nn.Sequential(torch.nn.Linear(4, 3))\n"
+        "import torch\n\ndef model():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, 3)\n"
     )
     reference = f"{tmp_path / 'net.py'}:model"
     command = [*EDGEPROOF, "serve", reference, "--input", "x:float32[1,4]", "--port", "0"]

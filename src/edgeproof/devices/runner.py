@@ -80,7 +80,13 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
     from edgeproof.formats.registry import open_artifact
     from edgeproof.measure.feeds import load_feeds
     from edgeproof.measure.latency import Timed, time_calls
-    from edgeproof.measure.machine import read_throttling, temperature_c, throttled_between, usable_cpus
+    from edgeproof.measure.machine import (
+        read_machine,
+        read_throttling,
+        temperature_c,
+        throttled_between,
+        usable_cpus,
+    )
     from edgeproof.measure.process import own_memory
 
     temperature_before, throttling_before = temperature_c(), read_throttling()
@@ -127,6 +133,7 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
         temperature_after_c=temperature_c(),
         throttled=throttled_between(throttling_before, read_throttling()),
         outputs=outputs,
+        machine=read_machine(),
     )
 
 

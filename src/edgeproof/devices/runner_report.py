@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgeproof.documents.base import Document, Value
+from edgeproof.documents.environment import Machine
 
 __all__ = ["OutputSummary", "RunnerReport"]
 
@@ -53,3 +54,5 @@ class RunnerReport(Document, frozen=True):
     temperature_after_c: float | None = None
     throttled: bool | None = None
     outputs: tuple[OutputSummary, ...] = ()
+    machine: Machine | None = None
+    """Where it ran; read after everything else."""
