@@ -26,6 +26,9 @@ class Binding(Value, kw_only=True):
     graph_name: str
     graph_dtype: str
     graph_shape: tuple[int, ...]
+    scale: float | None = None
+    """For an integer graph tensor that stands for reals: real = scale · (integer - zero_point). None: values as they are."""
+    zero_point: int = 0
 
 
 class ArtifactDocument(Document, kw_only=True):

@@ -20,7 +20,7 @@ import msgspec
 from edgeproof.documents.signature import Form
 from edgeproof.errors import ConversionError, EdgeProofError
 
-__all__ = ["ExportJob", "ExportResult", "FormResult", "export_model"]
+__all__ = ["ExportJob", "ExportResult", "FormResult", "export_model", "exported_before"]
 
 
 class ExportJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +97,14 @@ def export_model(job: ExportJob, *, seconds: float) -> ExportResult:
         said = log.read_text(errors="replace").strip().splitlines()
         raise ConversionError(f"the export process ended with {how}: {said[-1] if said else 'it said nothing'}")
     return msgspec.json.decode(answer.read_bytes(), type=ExportResult)
+
+
+def exported_before(folder: Path) -> ExportResult | None:
+    """What an earlier export process left in ``folder``, or None."""
+    try:
+        return msgspec.json.decode((folder / "result.json").read_bytes(), type=ExportResult)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def _load(path: str) -> dict[str, object]:

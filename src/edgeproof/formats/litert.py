@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,6 @@ from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.errors import ArtifactError, ConversionError
 from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
-from edgeproof.formats.bindings import bind
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -62,18 +62,8 @@ class LiteRT:
         inputs, outputs = _details(_interpreter(conversion.folder / file, 1))
         return Produced(
             file,
-            bind(
-                spine.inputs,
-                [name for name, _, _ in _ordered(inputs, len(spine.inputs))],
-                dtypes=[dtype for _, dtype, _ in _ordered(inputs, len(spine.inputs))],
-                shapes=[shape for _, _, shape in _ordered(inputs, len(spine.inputs))],
-            ),
-            bind(
-                spine.outputs,
-                [name for name, _, _ in _ordered(outputs, len(spine.outputs))],
-                dtypes=[dtype for _, dtype, _ in _ordered(outputs, len(spine.outputs))],
-                shapes=[shape for _, _, shape in _ordered(outputs, len(spine.outputs))],
-            ),
+            _bindings(spine.inputs, inputs),
+            _bindings(spine.outputs, outputs),
             rewrites=rewrites,
             notes=notes,
         )
@@ -102,13 +92,40 @@ class LiteRT:
         return ()
 
 
-Detail = tuple[str, str, tuple[int, ...]]
+@dataclass(frozen=True)
+class _Tensor:
+    """A signature tensor; ``scale`` is None where its values are what they are."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float | None
+    zero_point: int
 
 
-def _plain(detail: Detail) -> Binding:
-    name, dtype, shape = detail
-    spec = TensorSpec(name=name, dtype=dtype, shape=shape)
-    return Binding(tensor=spec, graph_name=name, graph_dtype=dtype, graph_shape=shape)
+def _bindings(specs: Sequence[TensorSpec], tensors: Sequence[_Tensor]) -> tuple[Binding, ...]:
+    """By the number at the end of the name. An input that the graph does not use is dropped by the converter."""
+    by_number = {int(one.name.rpartition("_")[2]): one for one in tensors}
+    unused = _Tensor("", "float32", (), None, 0)
+    return tuple(_binding(spec, by_number.get(number, unused)) for number, spec in enumerate(specs))
+
+
+def _binding(spec: TensorSpec, tensor: _Tensor) -> Binding:
+    if not tensor.name:
+        return Binding(tensor=spec, graph_name="", graph_dtype=spec.dtype, graph_shape=spec.shape)
+    return Binding(
+        tensor=spec,
+        graph_name=tensor.name,
+        graph_dtype=tensor.dtype,
+        graph_shape=tensor.shape,
+        scale=tensor.scale,
+        zero_point=tensor.zero_point,
+    )
+
+
+def _plain(tensor: _Tensor) -> Binding:
+    dtype = tensor.dtype if tensor.scale is None else "float32"
+    return _binding(TensorSpec(name=tensor.name, dtype=dtype, shape=tensor.shape), tensor)
 
 
 def _convert(program: Any, example: tuple[Any, ...]) -> bytes:
@@ -185,7 +202,7 @@ def _signature_inputs(flat: bytes) -> list[tuple[int, str, str]]:
     from ai_edge_litert.interpreter import Interpreter
 
     inputs, _ = _details(Interpreter(model_content=flat))
-    return [(int(name.rpartition("_")[2]), name, dtype) for name, dtype, _ in inputs]
+    return [(int(one.name.rpartition("_")[2]), one.name, one.dtype) for one in inputs]
 
 
 def _interpreter(path: Path, threads: int) -> Any:
@@ -199,8 +216,8 @@ def _interpreter(path: Path, threads: int) -> Any:
     return interpreter
 
 
-def _details(interpreter: Any) -> tuple[list[Detail], list[Detail]]:
-    """Name, dtype and shape of each signature tensor; of the graph's own tensors where there is no signature."""
+def _details(interpreter: Any) -> tuple[list[_Tensor], list[_Tensor]]:
+    """Each signature tensor; of the graph's own tensors where there is no signature."""
     signatures = interpreter.get_signature_list()
     if SIGNATURE in signatures:
         runner = interpreter.get_signature_runner(SIGNATURE)
@@ -211,16 +228,15 @@ def _details(interpreter: Any) -> tuple[list[Detail], list[Detail]]:
     return _listed(inputs), _listed(outputs)
 
 
-def _listed(details: dict[str, Any]) -> list[Detail]:
-    return [
-        (name, np.dtype(one["dtype"]).name, tuple(int(size) for size in one["shape"])) for name, one in details.items()
-    ]
-
-
-def _ordered(details: Sequence[Detail], count: int) -> list[Detail]:
-    """By the number at the end of the name; an input the graph does not use is dropped by the converter."""
-    by_number = {int(name.rpartition("_")[2]): (name, dtype, shape) for name, dtype, shape in details}
-    return [by_number.get(index, ("", "float32", ())) for index in range(count)]
+def _listed(details: dict[str, Any]) -> list[_Tensor]:
+    found = []
+    for name, one in details.items():
+        dtype = np.dtype(one["dtype"])
+        scale, zero_point = one["quantization"]
+        quantised = np.issubdtype(dtype, np.integer) and scale > 0
+        shape = tuple(int(size) for size in one["shape"])
+        found.append(_Tensor(name, dtype.name, shape, float(scale) if quantised else None, int(zero_point)))
+    return found
 
 
 class _Runner:
@@ -233,7 +249,6 @@ class _Runner:
             runner = interpreter.get_signature_runner(SIGNATURE)
             ins = {name: one["index"] for name, one in runner.get_input_details().items()}
             outs = {name: one["index"] for name, one in runner.get_output_details().items()}
-            interpreter.allocate_tensors()
         else:
             ins = {one["name"]: one["index"] for one in interpreter.get_input_details()}
             outs = {one["name"]: one["index"] for one in interpreter.get_output_details()}

@@ -68,7 +68,7 @@ class ArtifactSession:
         return arrays
 
     def _graph(self, arrays: Sequence[Array]) -> list[Array]:
-        fed = [_fit(array, one.graph_dtype, one.graph_shape) for array, one in zip(arrays, self.document.inputs, strict=True)]
+        fed = [_fit(array, one) for array, one in zip(arrays, self.document.inputs, strict=True)]
         results = self._runner(fed)
         return [_unfit(result, one) for result, one in zip(results, self.document.outputs, strict=True)]
 
@@ -122,15 +122,23 @@ def _initial_state(plan: LoopPlan, folder: Path) -> list[Array]:
     ]
 
 
-def _fit(array: Array, dtype: str, shape: tuple[int, ...]) -> Array:
-    if array.dtype.name != dtype:
-        array = array.astype(dtype)
-    return array if array.shape == shape else array.reshape(shape)
+def _fit(array: Array, binding: Binding) -> Array:
+    """The array as the graph wants it: quantised, cast, reshaped."""
+    if binding.scale is not None:
+        limits = np.iinfo(binding.graph_dtype)
+        levels = np.rint(array / binding.scale) + binding.zero_point
+        array = np.clip(levels, limits.min, limits.max).astype(binding.graph_dtype)
+    elif array.dtype.name != binding.graph_dtype:
+        array = array.astype(binding.graph_dtype)
+    return array if array.shape == binding.graph_shape else array.reshape(binding.graph_shape)
 
 
 def _unfit(result: Array, binding: Binding) -> Array:
+    """The graph's output as the model gives it: dequantised, cast, reshaped."""
     spec = binding.tensor
-    if result.dtype.name != spec.dtype:
+    if binding.scale is not None:
+        result = ((result.astype(np.float32) - binding.zero_point) * np.float32(binding.scale)).astype(spec.dtype)
+    elif result.dtype.name != spec.dtype:
         result = result.astype(spec.dtype)
     if result.shape != spec.shape:
         if result.size != int(np.prod(spec.shape, dtype=np.int64)):

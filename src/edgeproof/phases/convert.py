@@ -14,7 +14,7 @@ from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.signature import Form
 from edgeproof.errors import ConversionError, DocumentError
-from edgeproof.formats.exporting import ExportJob, ExportResult, FormResult, export_model
+from edgeproof.formats.exporting import ExportJob, ExportResult, FormResult, export_model, exported_before
 from edgeproof.formats.registry import missing_requirements
 from edgeproof.formats.supervise import Limits, run_jobs
 from edgeproof.formats.worker import Job, Outcome
@@ -22,7 +22,7 @@ from edgeproof.phases.plan import Planned, plan
 from edgeproof.phases.prepare import HELD_OUT, REPRESENTATIVE, SAMPLES
 from edgeproof.rundir import RunDir, write_bytes
 
-__all__ = ["Source", "convert", "convert_candidates"]
+__all__ = ["Source", "convert", "convert_candidates", "convert_sdk"]
 
 CONVERSION = "phase3_conversion.json"
 REFERENCE = "work/reference.npz"
@@ -54,17 +54,8 @@ class Source:
 
 def convert(run: RunDir, report: Callable[[str], None] = lambda _: None) -> ConversionDocument:
     """Convert what the manifest asks for and write ``phase3_conversion.json``. What an earlier try finished is kept."""
-    options = run.manifest().options
-    samples = run.read(SAMPLES, SamplesDocument)
-    source = Source(options.model, options.inputs, options.samples, options.trust, options.model_name, run.root)
-    document = convert_candidates(
-        source,
-        plan(samples.signature, options.candidates),
-        samples,
-        run.path(ARTIFACTS),
-        Limits(options.limit_seconds, options.limit_memory_bytes),
-        report,
-    )
+    planned = _planned(run)
+    document = _convert_in(run, planned, report)
     results = tuple(
         msgspec.structs.replace(one, artifact=run.relative(Path(one.artifact))) if one.artifact else one
         for one in document.candidates
@@ -72,6 +63,39 @@ def convert(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Conv
     document = msgspec.structs.replace(document, candidates=results)
     run.write(CONVERSION, document)
     return document
+
+
+def convert_sdk(run: RunDir, report: Callable[[str], None] = lambda _: None) -> list[tuple[str, Path]]:
+    """Make only the candidates that run the model with the SDK's own engine: the local proof comes before conversion.
+
+    Every form that the run will need is exported on the way.
+
+    Returns:
+        (candidate, artifact) of those that were made.
+    """
+    planned = _planned(run)
+    report("exporting the model")
+    source, limits = _setting(run)
+    _export(source, tuple(dict.fromkeys(one.form for one in planned)), limits)
+    sdk = [one for one in planned if one.format.name.startswith("sdk")]
+    made = _convert_in(run, sdk, report)
+    return [(one.candidate, Path(one.artifact)) for one in made.candidates if one.artifact]
+
+
+def _planned(run: RunDir) -> tuple[Planned, ...]:
+    samples = run.read(SAMPLES, SamplesDocument)
+    return plan(samples.signature, run.manifest().options.candidates)
+
+
+def _setting(run: RunDir) -> tuple[Source, Limits]:
+    options = run.manifest().options
+    source = Source(options.model, options.inputs, options.samples, options.trust, options.model_name, run.root)
+    return source, Limits(options.limit_seconds, options.limit_memory_bytes)
+
+
+def _convert_in(run: RunDir, planned: Sequence[Planned], report: Callable[[str], None]) -> ConversionDocument:
+    source, limits = _setting(run)
+    return convert_candidates(source, planned, run.read(SAMPLES, SamplesDocument), run.path(ARTIFACTS), limits, report)
 
 
 def convert_candidates(
@@ -96,7 +120,6 @@ def convert_candidates(
     waiting = [one for one in planned if one.candidate not in results]
     if waiting or not (source.root / REFERENCE).is_file():
         forms = tuple(dict.fromkeys(one.form for one in waiting))
-        report("exporting the model")
         exported = _export(source, forms, limits)
         for one in waiting:
             refused = exported.failure(one.form)
@@ -129,6 +152,10 @@ def convert_candidates(
 
 
 def _export(source: Source, forms: tuple[Form, ...], limits: Limits) -> ExportResult:
+    """Export the forms that are not exported yet, and the eager reference."""
+    kept = exported_before(source.root / SPINE)
+    if kept is not None and (source.root / REFERENCE).is_file() and set(forms) <= {one.form for one in kept.forms}:
+        return kept
     job = ExportJob(
         model=source.model,
         inputs=source.inputs,
