@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+"""Benches a server again and again, and logs the machine's state beside each."""
+
+import sys
+
+from edgeproof.client.collect import main
+
+if __name__ == "__main__":
+    sys.exit(main())
