@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,9 +17,9 @@ from torch.utils import _pytree as pytree
 
 from edgeproof.documents.signature import Encoding, Readout
 from edgeproof.model.outputs import flatten_output
-from edgeproof.model.state import HiddenState, StateTensor
+from edgeproof.model.state import HiddenState, Slot, StateTensor
 
-__all__ = ["StepCall", "UnrolledCall", "WholeCall", "caller"]
+__all__ = ["ExplicitState", "StepCall", "UnrolledCall", "WholeCall", "caller"]
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -105,6 +106,27 @@ def read_out(steps: Sequence[torch.Tensor], how: Readout) -> torch.Tensor:
     return total / len(steps) if how == "mean" else total
 
 
+@dataclass(frozen=True)
+class ExplicitState:
+    """How a state that the caller carries is put together from its tensors.
+
+    Attributes:
+        spec: the pytree's structure.
+        rest: its leaves that are no tensors, None where a tensor goes.
+    """
+
+    spec: pytree.TreeSpec
+    rest: tuple[Any, ...]
+    positions: tuple[int, ...]
+
+    def filled(self, tensors: Sequence[torch.Tensor]) -> Any:
+        """The state with ``tensors`` in their places."""
+        leaves = list(self.rest)
+        for position, tensor in zip(self.positions, tensors, strict=True):
+            leaves[position] = tensor
+        return pytree.tree_unflatten(leaves, self.spec)
+
+
 class StepCall(torch.nn.Module):
     """One time step: ``(*inputs, *state) -> (*outputs, *state)``."""
 
@@ -115,8 +137,7 @@ class StepCall(torch.nn.Module):
         state: HiddenState,
         states: Sequence[StateTensor],
         *,
-        explicit: bool,
-        structure: Any,
+        structure: ExplicitState | None,
     ) -> None:
         super().__init__()
         self.module = module
@@ -124,21 +145,20 @@ class StepCall(torch.nn.Module):
         self._count = len(names)
         self._state = state
         self._states = tuple(states)
-        self._explicit = explicit
         self._structure = structure
 
     def forward(self, *tensors: torch.Tensor) -> Tensors:
         inputs, carried = tensors[: self._count], tensors[self._count :]
-        if self._explicit:
+        if self._structure is not None:
             with self._state.fresh():
-                output, after = self.module(*inputs, pytree.tree_unflatten(list(carried), self._structure))
+                output, after = self.module(*inputs, self._structure.filled(carried))
             left = [leaf for leaf in pytree.tree_leaves(after) if isinstance(leaf, torch.Tensor)]
         else:
             with self._state.fresh():
                 for slot, value in self._filled(carried):
                     slot.set(value)
                 output = caller(self.module, self._names)(inputs)
-                left = [pytree.tree_leaves(state.slot.get())[state.index] for state in self._states]
+                left = [pytree.tree_leaves(state.slot.get())[state.index] for state in self._states if state.slot]
         outputs = [tensor for _, tensor in flatten_output(output)]
         results: list[torch.Tensor] = []
         for tensor in [*outputs, *left]:
@@ -146,9 +166,9 @@ class StepCall(torch.nn.Module):
             results.append(tensor.clone() if repeated else tensor)
         return tuple(results)
 
-    def _filled(self, carried: Sequence[torch.Tensor]) -> list[tuple[Any, Any]]:
-        filled: list[tuple[Any, Any]] = []
-        for slot in dict.fromkeys(state.slot for state in self._states):
+    def _filled(self, carried: Sequence[torch.Tensor]) -> list[tuple[Slot, Any]]:
+        filled: list[tuple[Slot, Any]] = []
+        for slot in dict.fromkeys(state.slot for state in self._states if state.slot):
             mine = [(state, value) for state, value in zip(self._states, carried, strict=True) if state.slot is slot]
             if len(mine) == 1 and mine[0][0].name == slot.path:
                 filled.append((slot, mine[0][1]))

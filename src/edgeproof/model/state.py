@@ -62,10 +62,11 @@ class Slot:
 
 @dataclass(frozen=True)
 class StateTensor:
-    """One tensor of the state that a call reads before it writes: the ``index``-th leaf of its slot."""
+    """One tensor of the state that a call reads before it writes: the ``index``-th leaf of its slot, or of the state
+    that the caller carries when ``slot`` is None."""
 
     name: str
-    slot: Slot
+    slot: Slot | None
     index: int
     initial: torch.Tensor
 

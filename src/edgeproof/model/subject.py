@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from edgeproof.documents.signature import Form, LoopPlan, Readout, Signature, StateSpec, TensorSpec
 from edgeproof.errors import EdgeProofError, SignatureError
-from edgeproof.model.forms import StepCall, UnrolledCall, WholeCall, caller
+from edgeproof.model.forms import ExplicitState, StepCall, UnrolledCall, WholeCall, caller
 from edgeproof.model.model import Model
 from edgeproof.model.outputs import flatten_output
 from edgeproof.model.state import HiddenState, StateTensor, find_hidden_state
@@ -64,7 +64,7 @@ class Subject:
         names = [spec.name for spec in self.signature.inputs]
         inputs = self.example()
         now = tuple(one[0] for one in inputs) if model.encoding == "sequence" else inputs
-        structure: Any = None
+        structure: ExplicitState | None = None
         with torch.no_grad():
             if model.explicit_state:
                 states, structure = _explicit_states(model, now)
@@ -74,9 +74,7 @@ class Subject:
                     states = self.state.tensors(lambda: [tensor for _, tensor in flatten_output(call(now))])
                 except ValueError as error:
                     raise SignatureError(f"the state cannot be made explicit: {error}") from error
-        module = StepCall(
-            model.module, names, self.state, states, explicit=model.explicit_state, structure=structure
-        )
+        module = StepCall(model.module, names, self.state, states, structure=structure)
         plan = LoopPlan(
             timesteps=model.timesteps,
             encoding=model.encoding,
@@ -94,18 +92,20 @@ class Subject:
         return module, plan, states
 
 
-def _explicit_states(model: Model, now: tuple[torch.Tensor, ...]) -> tuple[tuple[StateTensor, ...], Any]:
+def _explicit_states(model: Model, now: tuple[torch.Tensor, ...]) -> tuple[tuple[StateTensor, ...], ExplicitState]:
     _, after = model.module(*now, model.initial_state)
-    leaves, structure = pytree.tree_flatten(after)
-    if not all(isinstance(leaf, torch.Tensor) for leaf in leaves):
-        raise SignatureError("the state that the module returns holds values that are not tensors")
+    leaves, spec = pytree.tree_flatten(after)
     given = pytree.tree_leaves(model.initial_state) if model.initial_state is not None else []
+    if given and len(given) != len(leaves):
+        raise SignatureError(f"the module returns a state of {len(leaves)} values; initial_state has {len(given)}")
     states = tuple(
-        StateTensor(str(index), None, index, given[index].clone() if index < len(given) else torch.zeros_like(leaf))  # type: ignore[arg-type]
+        StateTensor(str(index), None, index, given[index].clone() if given else torch.zeros_like(leaf))
         for index, leaf in enumerate(leaves)
+        if isinstance(leaf, torch.Tensor)
     )
+    structure = ExplicitState(spec, tuple(None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves), tuple(state.index for state in states))
     if model.initial_state is None:
-        zeros = pytree.tree_unflatten([state.initial for state in states], structure)
+        zeros = structure.filled([state.initial for state in states])
         first = [tensor for _, tensor in flatten_output(model.module(*now, None)[0])]
         again = [tensor for _, tensor in flatten_output(model.module(*now, zeros)[0])]
         if not all(torch.equal(a, b) for a, b in zip(first, again, strict=True)):
@@ -138,6 +138,7 @@ def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
     Raises:
         SignatureError: the module does not run on such inputs, or gives no tensor.
     """
+    model.module.eval()
     names = [spec.name for spec in inputs]
     example = tuple(_example(spec) for spec in inputs)
     now = tuple(one[0] for one in example) if model.encoding == "sequence" and model.timesteps else example
