@@ -164,5 +164,5 @@ def test_wrong_use_of_the_pi_script_reaches_no_network(arguments: list[str], pi:
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, pi: dict[str, str]) -> None:
     done = call(RPI, "pi@x", tmp_path, **pi)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "not a run folder" in done.stderr
