@@ -88,7 +88,9 @@ pi "rm -rf $folder/run $folder/results && mkdir -p $folder/run $folder/results"
 
 if [ -z "$remote_python" ]; then
   say "3/5 installing the runtimes"
-  "$python" -m pip wheel --quiet --no-deps --wheel-dir "$work/wheel" "$here"
+  mkdir "$work/source"
+  cp -R "$here/pyproject.toml" "$here/README.md" "$here/src" "$work/source"
+  "$python" -m pip wheel --quiet --no-deps --wheel-dir "$work/wheel" "$work/source"
   tar -C "$work" -cf - wheel | pi "tar -C $folder -xf -"
   requirements=$(cut -f3 "$work/send" | tr ' ' '\n' | sed '/^$/d' | sort -u)
   # The upper bound on Python is the converters', which stay here.

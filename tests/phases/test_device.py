@@ -10,7 +10,7 @@ from tests.phases.run_folder import add_conversion, add_validation, make_run
 
 from edgeproof.devices.base import Effort
 from edgeproof.documents.device import DeviceDocument
-from edgeproof.errors import DeviceError, DocumentError
+from edgeproof.errors import DeviceError, DocumentError, UsageError
 from edgeproof.phases.device import measure_devices
 
 QUICK = Effort(rounds=2, count=30, warmup=2, seconds=1.0, timeout_s=60)
@@ -57,6 +57,21 @@ def test_one_that_breaks_is_failed_and_the_rest_is_measured(tmp_path: Path) -> N
     assert document.baseline == "onnx-fp32"
 
 
+def test_measuring_one_again_keeps_the_others_without_their_ratios(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    add_conversion(run, ["sdk-eager", "onnx-fp32", "onnx-fp16"])
+    measure_devices(run, effort=QUICK)
+    (document,) = measure_devices(run, candidates=["onnx-fp32"], effort=QUICK)
+    assert [(one.candidate, one.ratio_to_baseline) for one in document.measurements] == [
+        ("sdk-eager", None),
+        ("onnx-fp16", None),
+        ("onnx-fp32", 1.0),
+    ]
+    add_conversion(run, ["onnx-fp32"])
+    (document,) = measure_devices(run, effort=QUICK)
+    assert [one.candidate for one in document.measurements] == ["onnx-fp32"]
+
+
 def test_the_default_effort_supports_p99(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     add_conversion(run, ["onnx-fp32"])
@@ -83,5 +98,5 @@ def test_phase_3_comes_first(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"phase3_conversion\.json"):
         measure_devices(run)
     add_conversion(run, ["onnx-fp32"])
-    with pytest.raises(DocumentError, match="none of the candidates nope"):
-        measure_devices(run, candidates=["nope"])
+    with pytest.raises(UsageError, match="no candidate nope"):
+        measure_devices(run, candidates=["onnx-fp32", "nope"])

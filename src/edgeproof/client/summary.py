@@ -27,6 +27,8 @@ def summarise(report: ClientReport, *, raw: str) -> LatencySummary:
         missing["server"] = "the server is not on this machine, or tells no process id"
     if not report.inference_us:
         missing["server_inference"] = "the server does not tell the time of its inference"
+    if report.threads is None:
+        missing["threads"] = "the server does not tell its threads: 0 stands for that"
     if not raw:
         missing["raw"] = "the values were not kept: give a file with --raw"
     server_raw = f"{raw}#inference_us" if raw else ""

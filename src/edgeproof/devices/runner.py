@@ -101,7 +101,7 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
         first_result = (time.monotonic_ns(), time.time_ns())
         results = [first]
         if options.outputs:
-            results = [session.run(feed) for feed in feeds]
+            results = [_kept(session.run(feed)) for feed in feeds]
         outputs = _summaries(results)
         if options.outputs:
             _write_outputs(options.outputs, results)
@@ -135,6 +135,11 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
         outputs=outputs,
         machine=read_machine(),
     )
+
+
+def _kept(outputs: dict[str, Array]) -> dict[str, Array]:
+    """A copy: a runtime may hand out its own buffer, which the next call overwrites."""
+    return {name: array.copy() for name, array in outputs.items()}
 
 
 def _limit_memory(limit_bytes: int) -> None:

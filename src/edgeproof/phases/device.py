@@ -39,6 +39,7 @@ def measure_devices(
 
     Raises:
         DocumentError: an earlier phase has written nothing, or nothing readable.
+        UsageError: a candidate or a device is unknown.
         DeviceError: no device could be measured.
     """
     chosen, skipped = chosen_candidates(run, candidates)

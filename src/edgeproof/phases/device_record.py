@@ -13,7 +13,7 @@ from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasur
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ProcessUse
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
-from edgeproof.errors import DocumentError
+from edgeproof.errors import UsageError
 from edgeproof.measure.statistics import cold_start, steady
 from edgeproof.rundir import RunDir, write_bytes
 
@@ -34,14 +34,19 @@ def chosen_candidates(run: RunDir, names: Sequence[str]) -> tuple[list[Conversio
         names: which; empty: all.
 
     Raises:
-        DocumentError: phase 3 has written nothing, or has none of them.
+        DocumentError: phase 3 has written nothing.
+        UsageError: it has no such candidate.
     """
     conversion = run.read(CONVERSION, ConversionDocument)
     validation = run.read_if_there(VALIDATION, ValidationDocument)
     validated = {one.candidate: one for one in validation.results} if validation else {}
+    known = [one.candidate for one in conversion.candidates]
+    unknown = [name for name in names if name not in known]
+    if unknown or not known:
+        raise UsageError(
+            f"the run has no candidate {', '.join(unknown) or 'at all'}", hint=f"it has: {', '.join(known) or 'none'}"
+        )
     chosen = [one for one in conversion.candidates if not names or one.candidate in names]
-    if not chosen:
-        raise DocumentError(f"{CONVERSION} has none of the candidates {', '.join(names) or 'to measure'}")
     skipped = {one.candidate: reason for one in chosen if (reason := _why_not(one, validated.get(one.candidate)))}
     return chosen, skipped
 
@@ -64,7 +69,8 @@ def record(
     machine: Machine,
     emulated: bool,
 ) -> DeviceDocument:
-    """Write ``phase4_devices/<device>.json`` and the raw values beside it.
+    """Write ``phase4_devices/<device>.json`` and the raw values beside it. Earlier figures of candidates that are not
+    chosen now are kept.
 
     Args:
         run: the run.
@@ -96,6 +102,7 @@ def record(
             raw = f"{FOLDER}/raw/{file_name}-{one.candidate}.json"
             write_bytes(run.path(raw), msgspec.json.encode(_values(taken)))
             measurements.append(_measurement(taken, raw, ratio))
+    measurements = [*_kept(run, f"{FOLDER}/{file_name}.json", chosen), *measurements]
     document = DeviceDocument(
         device=device,
         device_class=device_class,
@@ -107,6 +114,20 @@ def record(
     )
     run.write(f"{FOLDER}/{file_name}.json", document)
     return document
+
+
+def _kept(run: RunDir, relative: str, chosen: Sequence[ConversionResult]) -> list[DeviceMeasurement]:
+    """What was measured before of the run's other candidates; without ratios: they were not interleaved."""
+    earlier = run.read_if_there(relative, DeviceDocument)
+    if earlier is None:
+        return []
+    again = {one.candidate for one in chosen}
+    known = {one.candidate for one in run.read(CONVERSION, ConversionDocument).candidates}
+    return [
+        msgspec.structs.replace(one, ratio_to_baseline=None)
+        for one in earlier.measurements
+        if one.candidate in known and one.candidate not in again
+    ]
 
 
 def _why_not(one: ConversionResult, validated: ValidationResult | None) -> str | None:

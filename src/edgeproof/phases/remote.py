@@ -55,7 +55,8 @@ def shipments(run: RunDir, names: Sequence[str], *, with_torch: bool) -> tuple[l
         with_torch: send those that need torch too.
 
     Raises:
-        DocumentError: phase 3 is not done, or has none of them.
+        DocumentError: phase 3 is not done.
+        UsageError: it has no such candidate.
     """
     chosen, skipped = chosen_candidates(run, names)
     for one in chosen:

@@ -84,14 +84,15 @@ def open_served(
         MissingDependency: its runtime is not installed.
         UsageError: the MODEL reference is wrong.
     """
-    begin = time.perf_counter_ns()
     session: Session
     if is_artifact(reference):
         from edgeproof.formats.registry import artifact_document, open_artifact
 
+        begin = time.perf_counter_ns()
         session = open_artifact(Path(reference), threads=threads)
         platform = artifact_document(Path(reference))[0].candidate
     else:
+        begin = time.perf_counter_ns()
         from edgeproof.model.eager import open_model
 
         session = open_model(reference, inputs=tuple(inputs), samples=samples, trust=trust, threads=threads)
