@@ -10,15 +10,17 @@ from markdown_it import MarkdownIt
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import PolicyValue
+from edgeproof.documents.signature import LoopPlan
 from edgeproof.report.runbook import RunbookInput, render_runbook
 
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "executorch": "model.pte", "coreml": "model.mlpackage"}
 
 
 def artifact(build, result, file):
+    loop = LoopPlan(timesteps=25, encoding="repeat", states=(), readouts=("sum",)) if result.form == "step" else None
     return ArtifactDocument(
         candidate=result.candidate, format=result.format, precision=result.precision, form=result.form, file=file,
-        sha256=result.sha256 or "0" * 64, bytes=result.bytes or 1, inputs=(), outputs=(),
+        sha256=result.sha256 or "0" * 64, bytes=result.bytes or 1, inputs=(), outputs=(), loop=loop,
     )  # fmt: skip
 
 
@@ -90,6 +92,15 @@ def test_android_groups_by_the_file_a_runtime_opens(text):
     assert "There is no stock benchmark program" in android
 
 
+def test_a_single_time_step_is_never_timed_as_an_inference(text):
+    """A stock program would time one step of 25 and call it the latency."""
+    android = section(text, "Android")
+    assert "litert-int8.tflite" not in android
+    steps = android.split("### Artifacts of one time step")[1]
+    assert "artifacts/litert-int8 /data/local/tmp" in steps
+    assert "an inference is 25 of them" in steps
+
+
 def test_android_names_no_program_for_files_it_does_not_have(build):
     only = {"onnx-fp32": ("android",)}
     android = section(render_runbook(given(build, platforms=only)), "Android")
@@ -101,7 +112,7 @@ def test_android_names_no_program_for_files_it_does_not_have(build):
 def test_iphone_compiles_and_records(text):
     iphone = section(text, "iPhone")
     assert "xcrun coremlcompiler compile" in iphone
-    assert "compiled/model.mlmodelc --destination Documents/coreml-fp16.mlmodelc" in iphone
+    assert "compiled/coreml-fp16/model.mlmodelc --destination Documents/coreml-fp16.mlmodelc" in iphone
     assert "xcrun devicectl device install app" in iphone
     assert "xcrun xctrace record" in iphone
     assert "edgeproof validate examples/digits_snn.py:model" in iphone

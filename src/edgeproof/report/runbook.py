@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from edgeproof.documents.artifact import ArtifactDocument
@@ -62,7 +62,8 @@ class Item:
     bytes: int | None
     sha256: str
     expected: str
-    inputs: tuple[str, ...] = field(default=())
+    steps: int | None
+    """Time steps of one inference when the file holds a single step; None when it holds a whole inference."""
 
     @property
     def path(self) -> str:
@@ -100,7 +101,8 @@ def render_runbook(given: RunbookInput) -> str:
         spiking=signature is not None and signature.spiking,
         pi=shipping("raspberry-pi"),
         android=android,
-        android_by_suffix=by_suffix(android),
+        android_by_suffix=by_suffix([found for found in android if found.steps is None]),
+        android_steps=[found for found in android if found.steps is not None],
         iphone=shipping("iphone"),
         measure=MEASURE,
         warmup=WARMUP,
@@ -126,10 +128,7 @@ def item(result: ConversionResult, given: RunbookInput) -> Item:
         bytes=size,
         sha256=(artifact.sha256 if artifact is not None else result.sha256) or "not recorded",
         expected=expected(result.candidate, given.evidence),
-        inputs=tuple(
-            f"{binding.graph_name} {binding.graph_dtype}[{', '.join(map(str, binding.graph_shape))}]"
-            for binding in (artifact.inputs if artifact is not None else ())
-        ),
+        steps=artifact.loop.timesteps if artifact is not None and artifact.loop is not None else None,
     )
 
 
