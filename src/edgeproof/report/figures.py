@@ -24,7 +24,7 @@ __all__ = ["Style", "Styles", "scatter", "spread", "styles_of", "tolerances"]
 
 WIDTH = 5.4
 """Inches, 389 SVG units: at this width text stays readable on a phone, where the drawing shrinks a little."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "*", "p")
 Fill = Literal["full", "left", "none"]
 FILLS: dict[str, Fill] = {"fp32": "full", "fp16": "left"}
 LONGEST_NAME = 26

@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 __all__ = ["INK", "PALETTE", "RULE", "SURFACE", "alone", "inline"]
 
 INK, RULE, SURFACE = "#010203", "#010204", "#fefefd"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK)
-"""Okabe and Ito, Color Universal Design (2008), without its yellow, which has no contrast on white."""
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#80868f")
+"""Okabe and Ito, Color Universal Design (2008); without yellow, which white swallows, and grey in black's place."""
 
 LIGHT = {"surface": "#ffffff", "rule": "#d4d7db", "ink": "#1a1c1f"}
 DARK = {"surface": "#16181b", "rule": "#3a3e45", "ink": "#e9eaec"}

@@ -8,7 +8,7 @@ from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import Evidence, PolicyPoint, PolicyValue, Standing, WouldChange
 from edgeproof.verdict.confidence import has_real_labels, secondary_gaps
 from edgeproof.verdict.evidence import conversion_of, measurements_of
-from edgeproof.verdict.wording import TITLES
+from edgeproof.verdict.wording import TITLES, and_list
 
 __all__ = ["would_change"]
 
@@ -44,8 +44,7 @@ def would_change(
         )
     if order:
         changes += changes_of_chosen(device, evidence, policy, order)
-    for standing in undecided[:4]:
-        changes += changes_of_open(device, evidence, standing, recommended=bool(order))
+    changes += changes_of_open(device, evidence, undecided, recommended=bool(order))
     changes += [
         WouldChange(
             measurement=f"int8 on {max(policy.minimum_samples, 200)} or more real representative samples",
@@ -105,24 +104,26 @@ def changes_of_chosen(
 
 
 def changes_of_open(
-    device: DeviceClass, evidence: Evidence, standing: Standing, *, recommended: bool
+    device: DeviceClass, evidence: Evidence, undecided: list[Standing], *, recommended: bool
 ) -> list[WouldChange]:
-    """What an open candidate lacks before it could be recommended; the first lack only, for it decides."""
-    lacking = next((point for point in standing.points if point.state in ("not measured", "unsupported")), None)
-    if lacking is None:
-        return []
-    effect = (
-        f"{standing.candidate} could replace the recommendation"
-        if recommended
-        else f"{standing.candidate} could be recommended"
-    )
-    return [
-        WouldChange(
-            measurement=f"{standing.candidate}: {lacking.text}",
-            effect=f"{effect} if it is within the policy",
-            command=command_for(lacking, device, evidence, standing.candidate),
+    """What open candidates lack before they could be recommended: the first lack of each, and equal ones together."""
+    groups: dict[str, list[tuple[str, PolicyPoint]]] = {}
+    for standing in undecided:
+        lacking = next((point for point in standing.points if point.state in ("not measured", "unsupported")), None)
+        if lacking is not None:
+            groups.setdefault(lacking.text, []).append((standing.candidate, lacking))
+    changes = []
+    for text, found in groups.items():
+        names = [candidate for candidate, _ in found]
+        what_then = "replace the recommendation" if recommended else "be recommended"
+        changes.append(
+            WouldChange(
+                measurement=f"{and_list(names)}: {text}",
+                effect=f"{'it' if len(names) == 1 else 'each'} could {what_then} if it is within the policy",
+                command=command_for(found[0][1], device, evidence, *names),
+            )
         )
-    ]
+    return changes
 
 
 def what(point: PolicyPoint, policy: PolicyValue) -> str:
@@ -134,26 +135,28 @@ def what(point: PolicyPoint, policy: PolicyValue) -> str:
     )
 
 
-def command_for(point: PolicyPoint, device: DeviceClass, evidence: Evidence, candidate: str) -> str:
-    """The command that makes the measurement a point lacks."""
+def command_for(point: PolicyPoint, device: DeviceClass, evidence: Evidence, *candidates: str) -> str:
+    """The command that makes the measurement a point lacks, for all the candidates where one command can."""
     folder = quoted(evidence.folder)
     if point.name == "difference":
-        conversion = conversion_of(evidence, candidate)
-        if conversion is None or conversion.artifact is None:
+        found = [conversion_of(evidence, candidate) for candidate in candidates]
+        artifacts = [
+            quoted(f"{evidence.folder}/{one.artifact}") for one in found if one is not None and one.artifact is not None
+        ]
+        if not artifacts:
             return f"edgeproof run --resume {folder}"
-        artifact = quoted(f"{evidence.folder}/{conversion.artifact}")
         held_out = quoted(f"{evidence.folder}/{HELD_OUT}")
-        return f"edgeproof validate {model_reference(evidence)} {artifact} --samples {held_out}"
+        return f"edgeproof validate {model_reference(evidence)} {' '.join(artifacts)} --samples {held_out}"
     if point.name in ("task", "samples"):
         return f"edgeproof run {model_reference(evidence)} --samples SAMPLES_WITH_LABELS.npz"
     if point.name == "power":
         return f"edgeproof runbook {folder}"
     if device == "host":
-        return host_command(point, evidence, candidate)
+        return host_command(point, evidence, candidates[0])
     if device == "raspberry-pi":
-        return f"scripts/device/rpi_setup_and_bench.sh USER@HOST {folder} --candidates {candidate}"
+        return f"scripts/device/rpi_setup_and_bench.sh USER@HOST {folder} --candidates {','.join(candidates)}"
     if device == "android":
-        return f"edgeproof run {model_reference(evidence)} --devices adb:SERIAL --candidates {candidate}"
+        return f"edgeproof run {model_reference(evidence)} --devices adb:SERIAL --candidates {','.join(candidates)}"
     return f"edgeproof runbook {folder}"
 
 

@@ -17,7 +17,7 @@ from edgeproof.verdict.confidence import confidence_of, secondary_gaps
 from edgeproof.verdict.evidence import candidate_names, conversion_of, measurements_of
 from edgeproof.verdict.points import point_of, standing_of
 from edgeproof.verdict.rows import candidate_row, not_measured
-from edgeproof.verdict.wording import TITLES, figure, sentence_of
+from edgeproof.verdict.wording import TITLES, figure, sentence_of, shortened
 
 __all__ = ["DEVICE_CLASSES", "decide", "prefers_sdk", "verdict_for"]
 
@@ -149,7 +149,7 @@ def reasons(
     """Why: the rule that applied, the points of the chosen candidate, who else qualifies, who fails on what."""
     lines = []
     if order:
-        lines.append(rule_in_words(device, evidence, policy, order[0]))
+        lines.append(rule_in_words(device, evidence, policy, standings, order[0]))
         lines += [point.text for point in order[0].points if point.state == "met"]
         for other in order[1:3]:
             lines.append(f"{other.candidate} qualifies too{compared(evidence, order[0], other, device)}")
@@ -163,20 +163,25 @@ def reasons(
         lines.append(f"nothing was measured on {TITLES[device]}: latency of another machine says nothing about it")
     for failed in [standing for standing in standings if standing.status == "fails"][:4]:
         against = next(point.text for point in failed.points if point.state == "not met")
-        lines.append(f"{failed.candidate} is out: {against}")
+        lines.append(f"{failed.candidate} is out: {shortened(against)}")
     lines += emulated_lines(device, evidence)
     return lines
 
 
-def rule_in_words(device: DeviceClass, evidence: Evidence, policy: PolicyValue, chosen: Standing) -> str:
+def rule_in_words(
+    device: DeviceClass, evidence: Evidence, policy: PolicyValue, standings: tuple[Standing, ...], chosen: Standing
+) -> str:
     spiking = "spiking" if is_spiking(evidence) else "dense" if evidence.samples is not None else "(unknown kind of)"
     where = TITLES[device]
     if prefers_sdk(device, evidence, policy):
         rule = f"for a {spiking} model on {where} the model's own engine is preferred where it meets the policy"
     else:
         rule = f"for a {spiking} model on {where} a conversion is preferred where it is within the policy"
-    followed = chosen.sdk == prefers_sdk(device, evidence, policy)
-    return rule if followed else f"{rule}; no candidate of that family does"
+    wanted = prefers_sdk(device, evidence, policy)
+    if chosen.sdk == wanted:
+        return rule
+    ships = any(standing.sdk == wanted for standing in standings)
+    return f"{rule}; {'none of that family does' if ships else 'none of that family ships there'}"
 
 
 def compared(evidence: Evidence, chosen: Standing, other: Standing, device: DeviceClass) -> str:

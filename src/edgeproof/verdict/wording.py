@@ -7,7 +7,7 @@ import math
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import Standing
 
-__all__ = ["TITLES", "and_list", "figure", "milliseconds", "sentence_of", "share"]
+__all__ = ["TITLES", "and_list", "figure", "milliseconds", "sentence_of", "share", "shortened"]
 
 TITLES: dict[DeviceClass, str] = {
     "host": "this host",
@@ -15,6 +15,8 @@ TITLES: dict[DeviceClass, str] = {
     "android": "an Android phone",
     "iphone": "an iPhone",
 }
+
+LONGEST_REASON = 140
 
 
 def figure(value: float) -> str:
@@ -36,6 +38,11 @@ def share(value: float) -> str:
     if not math.isfinite(value):
         return "an unknown share of"
     return f"{math.floor(value * 1e4 + 1e-9) / 100:g}"
+
+
+def shortened(text: str) -> str:
+    """The start of a long text; the whole stands among the failures."""
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON].rstrip()}…"
 
 
 def and_list(words: list[str]) -> str:
