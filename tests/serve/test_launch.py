@@ -27,18 +27,20 @@ def double(*arguments: str) -> SpawnedServer:
     return SpawnedServer(Path("double"), command=[sys.executable, str(DOUBLE), *arguments], timeout_s=30)
 
 
-def connect(url: str) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+def ask(url: str, method: str, path: str, body: str | bytes | None = None) -> tuple[int, bytes]:
+    """Status and body of one request, as the standard library's client sees it."""
+    with contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)) as connection:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 def test_an_artifact_is_served_on_a_free_port(artifact: Path) -> None:
     with SpawnedServer(artifact, timeout_s=60) as server:
         assert server.ready.model == "tiny"
         assert server.ready.load_ms > 0
-        connection = connect(server.ready.url)
-        connection.request("POST", "/v2/models/tiny/infer", BODY)
-        answer = json.loads(connection.getresponse().read())
-        assert answer["outputs"][0]["data"] == [3.0, 4.0, 5.0]
+        _, answer = ask(server.ready.url, "POST", "/v2/models/tiny/infer", BODY)
+        assert json.loads(answer)["outputs"][0]["data"] == [3.0, 4.0, 5.0]
 
 
 def test_the_server_of_an_artifact_never_imports_torch(artifact: Path) -> None:
@@ -59,12 +61,10 @@ def test_sigterm_ends_it_cleanly_after_the_request_that_runs() -> None:
         assert child is not None
         answers: list[int] = []
 
-        def ask() -> None:
-            connection = connect(server.ready.url)
-            connection.request("POST", "/v2/models/double/infer", BODY)
-            answers.append(connection.getresponse().status)
+        def infer() -> None:
+            answers.append(ask(server.ready.url, "POST", "/v2/models/double/infer", BODY)[0])
 
-        asking = threading.Thread(target=ask)
+        asking = threading.Thread(target=infer)
         asking.start()
         time.sleep(0.25)
         child.send_signal(signal.SIGTERM)
@@ -86,16 +86,9 @@ def test_a_port_in_use_is_said_and_nothing_hangs(artifact: Path) -> None:
 
 def test_a_huge_body_is_refused_and_the_server_lives() -> None:
     with double("0", "4", "0") as server:
-        connection = connect(server.ready.url)
-        try:
-            connection.request("POST", "/v2/models/double/infer", b" " * (2 << 20))
-            answer = connection.getresponse()
-            assert answer.status == 413
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        again = connect(server.ready.url)
-        again.request("POST", "/v2/models/double/infer", BODY)
-        assert again.getresponse().status == 200
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            assert ask(server.ready.url, "POST", "/v2/models/double/infer", b" " * (2 << 20))[0] == 413
+        assert ask(server.ready.url, "POST", "/v2/models/double/infer", BODY)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -109,9 +102,7 @@ def test_garbage_on_the_socket_does_not_end_it(garbage: bytes) -> None:
             raw.settimeout(2)
             with contextlib.suppress(TimeoutError, ConnectionResetError):
                 raw.recv(1000)
-        connection = connect(server.ready.url)
-        connection.request("GET", "/v2/health/live")
-        assert connection.getresponse().status == 200
+        assert ask(server.ready.url, "GET", "/v2/health/live")[0] == 200
 
 
 def test_a_server_that_dies_while_it_starts_is_explained(tmp_path: Path) -> None:

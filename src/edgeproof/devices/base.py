@@ -44,7 +44,7 @@ class Effort:
     rounds: int = 3
     count: int = 234
     warmup: int = 50
-    seconds: float = 3.0
+    seconds: float = 5.0
     threads: int = 1
     timeout_s: float = 180.0
 

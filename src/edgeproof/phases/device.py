@@ -34,7 +34,7 @@ def measure_devices(
         run: the run; phases 1 and 3 are done.
         devices: addresses, as ``edgeproof devices`` lists them.
         candidates: which to measure; empty: all of phase 3.
-        effort: how hard to measure; by default 3 fresh processes and 702 calls, 3 s at most per candidate.
+        effort: how hard to measure; by default 3 fresh processes and 702 calls, 5 s at most per candidate.
         report: takes a line of progress.
 
     Raises:
