@@ -1,0 +1,47 @@
+# `make run` is the main job, `make test` the whole suite; both build .venv first, once.
+PYTHON ?= python3.11
+MODEL ?= examples/digits_snn.py:model
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.ready-run
+TEST_READY := $(VENV)/.ready-test
+
+# Nothing here reaches for a hub or reports home: tests and conversions work without a network.
+OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 \
+	OPENVINO_TELEMETRY_ENABLE=0 KAGGLEHUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  PYTHON=python3.12 picks another Python, MODEL=net.py:make another model for make run"
+
+run: $(RUN_READY) ## Prove the example network on this machine: all five phases, ending in a verdict
+	@$(OFFLINE) $(BIN)/edgeproof run $(MODEL)
+
+test: $(TEST_READY) ## Run the whole test suite, offline
+	@$(OFFLINE) $(BIN)/pytest -q -n 2 --dist=loadgroup
+
+lint: $(TEST_READY) ## Check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(TEST_READY) ## Check types, strictly
+	@$(BIN)/mypy
+
+clean: ## Remove the environment and every cache; runs in bench_output/ are kept
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests examples scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; install it, or try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN_READY): requirements.lock pyproject.toml scripts/install.py | $(BIN)/python
+	@$(BIN)/python scripts/install.py requirements.lock --editable .
+	@touch $@
+
+$(TEST_READY): requirements-test.lock $(RUN_READY)
+	@$(BIN)/python scripts/install.py requirements-test.lock
+	@touch $@
