@@ -1,0 +1,176 @@
+"""``edgeproof env`` and ``edgeproof samples``: phase 1 by itself, without a run folder."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeproof.cli.console import emit_json, json_option, stderr_console
+from edgeproof.cli.options import model_options
+from edgeproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeproof.documents.environment import EnvironmentDocument, Machine
+    from edgeproof.documents.samples import SamplesDocument
+
+__all__ = ["env", "samples"]
+
+HELD_OUT = "held_out/held_out.npz"
+"""In a folder of its own: every .npy and .npz beside the samples is a sample."""
+
+
+@click.command(epilog="\b\nExamples:\n  edgeproof env\n  edgeproof env --json | jq '.candidates[] | select(.possible | not)'")
+@json_option
+def env(as_json: bool) -> None:
+    """Show this machine, its tools, and which candidates are possible on it.
+
+    What is missing comes with the command that gets it. Nothing is imported, converted or changed.
+    """
+    from edgeproof.phases.environment import read_environment
+
+    document = read_environment()
+    if as_json:
+        emit_json(document)
+    else:
+        _print_environment(document)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  edgeproof samples examples/digits_cnn.py:model --count 256 --out rep_samples\n"
+    "  edgeproof samples net.py:make --input x:float32[1,3,32,32] --samples images.npz --out rep_samples"
+)
+@click.argument("model")
+@click.option("--count", type=click.IntRange(min=8), default=256, show_default=True, help="Samples to draw.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; new or empty.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
+@model_options
+@click.option("--synthetic", is_flag=True, help="Random input if there are no samples; no int8 verdict stands on it.")
+@json_option
+def samples(
+    model: str,
+    count: int,
+    out: Path,
+    seed: int,
+    inputs: tuple[str, ...],
+    samples: str | None,
+    trust: bool,
+    synthetic: bool,
+    as_json: bool,
+) -> None:
+    """Draw representative samples of MODEL into a folder that --samples takes.
+
+    Drawn class-balanced and seeded from the samples that the model brings. With --samples they are taken as they are,
+    all of them: checked, and written in the model's shapes and dtypes. Held-out samples, where there are any, are
+    written to held_out/, and what the folder holds to phase1_samples.json.
+    """
+    import msgspec
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not an empty folder", hint="choose another --out")
+    document = _draw(model, count, out, seed, inputs, samples, trust=trust, synthetic=synthetic)
+    if as_json:
+        emit_json(msgspec.structs.replace(document, folder=str(out)))
+    else:
+        _print_samples(document, out)
+
+
+def _draw(
+    model: str,
+    count: int,
+    out: Path,
+    seed: int,
+    inputs: tuple[str, ...],
+    samples: str | None,
+    *,
+    trust: bool,
+    synthetic: bool,
+) -> SamplesDocument:
+    import msgspec
+    import numpy as np
+
+    from edgeproof.documents.manifest import RunOptions
+    from edgeproof.model.resolve import resolve
+    from edgeproof.model.samples import write_samples
+    from edgeproof.phases.prepare import SAMPLES, draw
+    from edgeproof.rundir import atomic_path, write_document
+
+    with stderr_console().status(f"loading {model}"):
+        resolved = resolve(model, inputs=inputs, samples=samples, trust=trust)
+        options = RunOptions(
+            model=model,
+            model_name=resolved.subject.name,
+            inputs=inputs,
+            samples=samples,
+            sample_count=count,
+            seed=seed,
+            synthetic=synthetic,
+            trust=trust,
+        )
+        prepared = draw(resolved.subject, resolved.user_samples, options)
+        write_samples(prepared.representative, out)
+        held_out = prepared.document.held_out
+        if held_out.source == "representative":
+            file = "."
+        else:
+            file = HELD_OUT
+            labels = {} if prepared.held_out.labels is None else {"labels": prepared.held_out.labels}
+            with atomic_path(out / file) as path:
+                np.savez(path, **prepared.held_out.inputs, **labels)
+        document = msgspec.structs.replace(
+            prepared.document, folder=".", held_out=msgspec.structs.replace(held_out, file=file)
+        )
+        write_document(out / SAMPLES, document)
+    return document
+
+
+def _print_environment(document: EnvironmentDocument) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    console.print(Text(f"edgeproof {document.edgeproof} on {_machine(document.machine)}"))
+    tools = Table("tool", "for", "version, or how to get it", box=None)
+    for tool in document.tools:
+        found = Text(tool.version or tool.path) if tool.path else Text(f"→ {tool.remedy}", style="yellow")
+        tools.add_row(tool.name, tool.purpose, found)
+    console.print(tools)
+    candidates = Table("format", "possible", "missing", "how to get it", box=None)
+    for name, group in groupby(document.candidates, key=lambda one: one.format):
+        rows = list(group)
+        possible = Text("yes", style="green") if rows[0].possible else Text("no", style="yellow")
+        what = ", ".join(one.candidate for one in rows)
+        candidates.add_row(
+            name, Text.assemble(possible, f": {what}"), ", ".join(rows[0].missing), Text(rows[0].remedy or "")
+        )
+    console.print(candidates)
+
+
+def _machine(machine: Machine) -> str:
+    memory = f"{machine.memory_bytes / 2**30:.1f} GiB"
+    cores = f"{machine.usable_cores} of {machine.logical_cores} cores"
+    told = [
+        f"{machine.system} {machine.release} {machine.architecture}",
+        f"{machine.cpu_model or 'a CPU that does not tell its name'}, {cores}",
+        memory,
+        f"Python {machine.python}",
+        f"governor {machine.governor or 'not told'}",
+    ]
+    if machine.virtual:
+        told.append("a virtual machine: its figures are not a device's")
+    return "; ".join(told)
+
+
+def _print_samples(document: SamplesDocument, out: Path) -> None:
+    seed = "" if document.seed is None else f", seed {document.seed}"
+    click.echo(f"{document.count} samples ({document.source}: {document.origin}{seed}) in {out}")
+    if document.per_class:
+        click.echo("per class: " + ", ".join(f"{label}: {count}" for label, count in document.per_class.items()))
+    if document.held_out.source != "representative":
+        click.echo(f"{document.held_out.count} held out in {out / document.held_out.file}")
+    for check in document.checks:
+        if check.status != "ok":
+            click.secho(f"{check.status}: {check.detail}", fg="yellow")
