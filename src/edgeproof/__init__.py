@@ -5,14 +5,16 @@ Everything the command line does, as functions; heavy imports happen when one is
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeproof.api import compare, convert, load, open, run
+    from edgeproof.api import compare, convert, load, open, resume, run
     from edgeproof.model.model import Model, Samples
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Samples", "__version__", "compare", "convert", "load", "open", "run"]
+__all__ = ["Model", "Samples", "__version__", "compare", "convert", "load", "open", "resume", "run"]
 
 _HOMES = {
     "Model": "edgeproof.model.model",
@@ -21,6 +23,7 @@ _HOMES = {
     "convert": "edgeproof.api",
     "load": "edgeproof.api",
     "open": "edgeproof.api",
+    "resume": "edgeproof.api",
     "run": "edgeproof.api",
 }
 
@@ -35,3 +38,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _Package(ModuleType):
+    """Keeps ``edgeproof.compare`` the function: importing the room of that name would bind the package over it."""
+
+    @property
+    def compare(self) -> Any:
+        return __getattr__("compare")
+
+    @compare.setter
+    def compare(self, room: ModuleType) -> None:
+        """The room stays in ``sys.modules``, where ``from edgeproof.compare.difference import …`` finds it."""
+
+
+sys.modules[__name__].__class__ = _Package

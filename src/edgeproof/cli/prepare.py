@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,9 @@ HELD_OUT = "held_out/held_out.npz"
 """In a folder of its own: every .npy and .npz beside the samples is a sample."""
 
 
-@click.command(epilog="\b\nExamples:\n  edgeproof env\n  edgeproof env --json | jq '.candidates[] | select(.possible | not)'")
+@click.command(
+    epilog="\b\nExamples:\n  edgeproof env\n  edgeproof env --json | jq '.candidates[] | select(.possible | not)'"
+)
 @json_option
 def env(as_json: bool) -> None:
     """Show this machine, its tools, and which candidates are possible on it.
@@ -116,9 +118,11 @@ def _draw(
             file = "."
         else:
             file = HELD_OUT
-            labels = {} if prepared.held_out.labels is None else {"labels": prepared.held_out.labels}
+            arrays: dict[str, Any] = dict(prepared.held_out.inputs)
+            if prepared.held_out.labels is not None:
+                arrays["labels"] = prepared.held_out.labels
             with atomic_path(out / file) as path:
-                np.savez(path, **prepared.held_out.inputs, **labels)
+                np.savez(path, **arrays)
         document = msgspec.structs.replace(
             prepared.document, folder=".", held_out=msgspec.structs.replace(held_out, file=file)
         )
