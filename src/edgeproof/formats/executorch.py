@@ -15,6 +15,7 @@ from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
 from edgeproof.formats.bindings import plain_bindings
 
 if TYPE_CHECKING:
+    from edgeproof.formats.rewrites.base import Prepared
     from edgeproof.model.spine import Spine
 
 __all__ = ["FORMAT"]
@@ -49,15 +50,19 @@ class ExecuTorch:
         return f"executorch-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
-        from edgeproof.formats.rewrites.executorch import prepare
+        from edgeproof.formats.rewrites.executorch import prepare, prepare_without_batch_norm
 
         spine = conversion.spine
         prepared = prepare(spine)
-        program = prepared.program
-        if conversion.precision == "int8":
-            program = _quantise(program, spine)
+        try:
+            buffer = _made(prepared, spine, conversion.precision)
+        except ConversionError as error:
+            if "BatchNorm" not in error.message:
+                raise
+            prepared = prepare_without_batch_norm(spine)
+            buffer = _made(prepared, spine, conversion.precision)
         file = f"{conversion.name}.pte"
-        (conversion.folder / file).write_bytes(_lower(program))
+        (conversion.folder / file).write_bytes(buffer)
         inputs, outputs = plain_bindings(spine)
         return Produced(file, inputs, outputs, rewrites=prepared.rewrites, notes=prepared.notes)
 
@@ -69,6 +74,10 @@ class ExecuTorch:
 
     def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
         return ()
+
+
+def _made(prepared: Prepared, spine: Spine, precision: str) -> bytes:
+    return _lower(_quantise(prepared.program, spine) if precision == "int8" else prepared.program)
 
 
 def _quantise(program: Any, spine: Spine) -> Any:
@@ -84,7 +93,7 @@ def _quantise(program: Any, spine: Spine) -> Any:
         quantizer.set_global(get_symmetric_quantization_config(is_per_channel=True))
         watched = prepare_pt2e(program.module(), quantizer)
         with torch.no_grad():
-            for call in spine.calls(CALIBRATION_CALLS if spine.form != "step" else None):
+            for call in spine.calls(CALIBRATION_CALLS):
                 watched(*[torch.from_numpy(array) for array in call])
         quantised = convert_pt2e(watched)
         return torch.export.export(quantised, spine.example())

@@ -18,6 +18,7 @@ from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
 from edgeproof.formats.bindings import bind, safe_names
 
 if TYPE_CHECKING:
+    from edgeproof.formats.rewrites.base import Prepared
     from edgeproof.model.spine import Spine
 
 __all__ = ["FORMAT"]
@@ -48,10 +49,18 @@ class Onnx:
     def convert(self, conversion: Conversion) -> Produced:
         import onnx
 
+        from edgeproof.formats.rewrites.onnx import prepare
+
         spine = conversion.spine
         inputs = safe_names(spine.inputs)
         outputs = safe_names(spine.outputs, inputs)
-        model = _export(spine, inputs, outputs) if conversion.base is None else onnx.load(conversion.base)
+        if conversion.base is not None and conversion.base_document is not None:
+            model = onnx.load(conversion.base)
+            rewrites = conversion.base_document.rewrites
+        else:
+            prepared = prepare(spine)
+            model = _export(prepared, inputs, outputs)
+            rewrites = prepared.rewrites
         file = f"{conversion.name}.onnx"
         path = conversion.folder / file
         if conversion.precision == "fp16":
@@ -61,7 +70,7 @@ class Onnx:
             model = onnx.load(path)
         onnx.checker.check_model(model)
         onnx.save(model, path)
-        return Produced(file, bind(spine.inputs, inputs), bind(spine.outputs, outputs))
+        return Produced(file, bind(spine.inputs, inputs), bind(spine.outputs, outputs), rewrites=rewrites)
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         session = _session(folder / artifact.file, threads)
@@ -85,7 +94,7 @@ class Onnx:
         return ()
 
 
-def _export(spine: Spine, inputs: list[str], outputs: list[str]) -> Any:
+def _export(prepared: Prepared, inputs: list[str], outputs: list[str]) -> Any:
     """The ONNX model of the program, as a protobuf with its weights inside."""
     import contextlib
     import io
@@ -99,8 +108,8 @@ def _export(spine: Spine, inputs: list[str], outputs: list[str]) -> Any:
         with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                spine.program,
-                spine.example(),
+                prepared.program,
+                prepared.example,
                 dynamo=True,
                 input_names=inputs,
                 output_names=outputs,

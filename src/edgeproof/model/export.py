@@ -38,7 +38,7 @@ def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
     for as_numbers in ((), (torch.bool, torch.int64, torch.int32), (torch.bool, torch.int64, torch.int32, torch.float32)):
         try:
             with _buffers_as_numbers(call, as_numbers), torch.no_grad():
-                return torch.export.export(call, inputs)
+                return _without_custom_operators(torch.export.export(call, inputs))
         except Exception as error:
             if failure is None:
                 failure = error
@@ -54,6 +54,29 @@ def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
         f"torch.export cannot take the model: {type(failure).__name__}: {line.strip()[:400]} (at {location}: `{source}`)",
         hint="rewrite that line with tensor operations of fixed shape",
     ) from failure
+
+
+def _without_custom_operators(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """Operators that a Python library registered are replaced by what they compute: no converter knows them.
+
+    Raises:
+        ConversionError: an operator whose definition cannot be seen.
+    """
+    from torch._library.custom_ops import OPDEFS
+
+    table = {}
+    for node in program.graph.nodes:
+        if not isinstance(node.target, torch._ops.OpOverload) or node.target.namespace in ("aten", "prim", "prims"):
+            continue
+        name = node.target.name().partition(".")[0]
+        definition = OPDEFS.get(name)
+        if definition is None:
+            raise ConversionError(
+                f"the model calls the operator {name}, which only its own library can run",
+                hint="use the library's plain PyTorch implementation of that layer",
+            )
+        table[node.target] = definition._init_fn
+    return program.run_decompositions(table) if table else program
 
 
 def _unscript(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:

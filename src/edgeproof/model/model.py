@@ -20,7 +20,7 @@ __all__ = ["DTYPES", "Model", "Samples", "parse_spec"]
 
 DTYPES = ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 
-_SPEC = re.compile(r"^(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[\d,\s]*)\]$")
+_SPEC = re.compile(r"^(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[\s*(?P<shape>(\d+\s*(,\s*\d+\s*)*)?)\]$", re.ASCII)
 
 
 def parse_spec(text: str) -> TensorSpec:
@@ -35,7 +35,7 @@ def parse_spec(text: str) -> TensorSpec:
             f"cannot read the input `{text}`; expected NAME:dtype[shape]",
             hint=f"for example x:float32[1,64]; dtypes: {', '.join(DTYPES)}",
         )
-    shape = tuple(int(part) for part in match["shape"].split(",") if part.strip())
+    shape = tuple(int(part) for part in match["shape"].split(",") if part)
     if 0 in shape:
         raise SignatureError(f"the input `{text}` has an axis of length 0")
     return TensorSpec(name=match["name"], dtype=match["dtype"], shape=shape)

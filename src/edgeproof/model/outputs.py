@@ -15,20 +15,23 @@ def flatten_output(value: Any) -> list[tuple[str, torch.Tensor]]:
     """Named tensors in a fixed order. Dict keys and field names are the names; a lone tensor is ``output``.
 
     What is neither a tensor nor holds one (numbers, caches) is left out. A complex tensor is given as its real view,
-    with a last axis of 2.
+    with a last axis of 2. Of names that meet, the later gets a number.
     """
     found: list[tuple[str, torch.Tensor]] = []
     _collect(value, "", found)
     if len(found) == 1 and not found[0][0]:
         return [("output", found[0][1])]
     seen: set[int] = set()
-    unique = []
+    unique: dict[str, torch.Tensor] = {}
     for name, tensor in found:
-        if id(tensor) in seen:
-            tensor = tensor.clone()
+        given = tensor.clone() if id(tensor) in seen else tensor
         seen.add(id(tensor))
-        unique.append((name, tensor))
-    return unique
+        free, number = name, 1
+        while free in unique:
+            number += 1
+            free = f"{name}_{number}"
+        unique[free] = given
+    return list(unique.items())
 
 
 def _collect(value: Any, name: str, found: list[tuple[str, torch.Tensor]]) -> None:

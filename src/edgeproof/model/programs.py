@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from edgeproof.documents.signature import TensorSpec
 
-__all__ = ["ScriptedModule", "exported_specs"]
+__all__ = ["ExportedModule", "ScriptedModule", "exported_specs"]
 
 
 def exported_specs(program: torch.export.ExportedProgram) -> tuple[TensorSpec, ...]:
@@ -21,6 +21,22 @@ def exported_specs(program: torch.export.ExportedProgram) -> tuple[TensorSpec, .
         shape = tuple(int(size) if isinstance(size, int) else 1 for size in value.shape)
         specs.append(TensorSpec(name=str(name), dtype=str(value.dtype).removeprefix("torch."), shape=shape))
     return tuple(specs)
+
+
+class ExportedModule(torch.nn.Module):
+    """An exported program as a module. Whether it trains or evaluates was settled when it was exported."""
+
+    def __init__(self, program: torch.export.ExportedProgram) -> None:
+        super().__init__()
+        self.graph = program.module(check_guards=False)
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        """Run the program."""
+        return self.graph(*inputs)
+
+    def train(self, mode: bool = True) -> Self:
+        """Nothing changes; the program itself would raise."""
+        return self
 
 
 class ScriptedModule(torch.nn.Module):

@@ -114,7 +114,7 @@ def _call_factory(reference: Reference) -> Model:
     if callable(factory) and not isinstance(factory, torch.nn.Module):
         try:
             made = factory()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelReferenceError(
                 f"{reference.text}: the factory raised {type(error).__name__}: {error}",
                 hint="a factory takes no argument and returns an nn.Module or an edgeproof.Model",
@@ -154,7 +154,7 @@ def _import(reference: Reference) -> ModuleType:
             del sys.modules[name]
             raise
         return module
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelReferenceError(
             f"{reference.text}: importing it raised {type(error).__name__}: {error}",
             hint="it must import in this environment; run it alone to see the whole error",
@@ -164,7 +164,7 @@ def _import(reference: Reference) -> ModuleType:
 def _load_file(reference: Reference, *, trust: bool) -> Model:
     import torch
 
-    from edgeproof.model.programs import ScriptedModule, exported_specs
+    from edgeproof.model.programs import ExportedModule, ScriptedModule, exported_specs
 
     path = reference.file
     assert path is not None
@@ -176,7 +176,7 @@ def _load_file(reference: Reference, *, trust: bool) -> Model:
     try:
         if path.suffix == ".pt2":
             program = torch.export.load(path)
-            return Model(program.module(), inputs=exported_specs(program))
+            return Model(ExportedModule(program), inputs=exported_specs(program))
     except Exception as error:
         raise ModelReferenceError(f"{path} cannot be loaded as an exported program: {error}") from error
     with zipfile.ZipFile(path) as archive:

@@ -2,6 +2,7 @@
 and one time step can be written with its state in the open.
 
 Works on any module: snnTorch ``init_hidden`` neurons (buffers), SpikingJelly nodes (memories), attributes of a user's own.
+What a TorchScript module keeps inside is not seen; its export is held against it all the same.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ def _slots(module: torch.nn.Module) -> dict[str, tuple[Slot, Any]]:
         found[f"{place}:{path}"] = (slot, slot.get())
 
     for prefix, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            continue
         dot = f"{prefix}." if prefix else ""
         for name in part._buffers:
             note(dot + name, part, name, "buffer")
@@ -155,7 +158,7 @@ class HiddenState:
     def tensors(self, call: Callable[[], Any]) -> tuple[StateTensor, ...]:
         """The tensors a call reads before it writes them, each with a tensor to start from.
 
-        A tensor is scratch, and left out, when poisoning it with NaN before a call changes nothing after it.
+        A tensor is scratch, and left out, when poisoning it before a call changes nothing after it.
 
         Args:
             call: runs the module once on fixed inputs and gives its output tensors.
@@ -178,21 +181,38 @@ class HiddenState:
                     if type(before) is type(leaf) and before == leaf:
                         continue
                     raise ValueError(f"hidden state {slot.path} is a {type(leaf).__name__}, not a tensor")
-                poisoned = list(leaves)
-                poisoned[index] = _poison(leaf)
-                with self.fresh():
-                    for other, value in zip(self.slots, after, strict=True):
-                        other.set(_frozen(value))
-                    slot.set(pytree.tree_unflatten(poisoned, spec))
-                    outputs = _leaves(call())
-                    states = [_frozen(other.get()) for other in self.slots]
-                if _same(outputs, second) and _same(states, settled):
+                if not any(
+                    self._reads(call, after, number, index, poison, (second, settled)) for poison in _poisons(leaf)
+                ):
                     continue
                 given = start[index] if start_spec == spec else (self.initial[number] if len(leaves) == 1 else None)
                 name = slot.path if len(leaves) == 1 else f"{slot.path}.{index}"
                 found.append(StateTensor(name, slot, index, _initial_like(leaf, given)))
         self._check_initial(found, after, first, call)
         return tuple(found)
+
+    def _reads(
+        self,
+        call: Callable[[], Any],
+        states: list[Any],
+        number: int,
+        index: int,
+        poison: torch.Tensor,
+        expected: tuple[list[Any], list[Any]],
+    ) -> bool:
+        """Whether a call from ``states`` gives another result when one leaf of one slot is poisoned."""
+        leaves, spec = pytree.tree_flatten(states[number])
+        leaves[index] = poison
+        with self.fresh():
+            for slot, value in zip(self.slots, states, strict=True):
+                slot.set(_frozen(value))
+            self.slots[number].set(pytree.tree_unflatten(leaves, spec))
+            try:
+                outputs = _leaves(call())
+            except Exception:
+                return True
+            after = [_frozen(slot.get()) for slot in self.slots]
+        return not (_same(outputs, expected[0]) and _same(after, expected[1]))
 
     def _check_initial(
         self, found: list[StateTensor], after: list[Any], first: list[Any], call: Callable[[], Any]
@@ -214,10 +234,14 @@ def _leaves(value: Any) -> list[Any]:
     return [_frozen(leaf) for leaf in pytree.tree_leaves(value)]
 
 
-def _poison(leaf: torch.Tensor) -> torch.Tensor:
-    if leaf.is_floating_point():
-        return torch.full_like(leaf, float("nan"))
-    return ~leaf if leaf.dtype == torch.bool else torch.full_like(leaf, torch.iinfo(leaf.dtype).max // 2)
+def _poisons(leaf: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Values that show in whatever reads them: NaN in arithmetic, the infinities in comparisons."""
+    if leaf.dtype == torch.bool:
+        return (~leaf,)
+    if leaf.is_floating_point() or leaf.is_complex():
+        return tuple(torch.full_like(leaf, value) for value in (float("nan"), float("inf"), float("-inf")))
+    limits = torch.iinfo(leaf.dtype)
+    return (torch.full_like(leaf, limits.max // 2), torch.full_like(leaf, limits.min // 2))
 
 
 def _initial_like(leaf: torch.Tensor, given: Any) -> torch.Tensor:

@@ -1,9 +1,13 @@
-"""How a rewrite is applied and proved: a change to the exported graph, its effect measured on real inputs."""
+"""How the exported program is rewritten for a converter, and how each rewrite is proved.
+
+A rewrite is a set of operators with a function that computes the same from others. The program is run through an
+interpreter that calls these functions in the operators' place, and exported again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,25 +18,39 @@ from edgeproof.errors import ConversionError
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
 
-__all__ = ["GraphRewrite", "Prepared", "apply_rewrites"]
+__all__ = ["OperatorRewrite", "Prepared", "Rule", "apply_rewrites"]
 
 TOLERANCE = 1e-4
 TRIALS = 4
 
+Rule = Callable[..., Any]
+"""Takes the operator's arguments; gives its result, or NotImplemented where the operator can stay as it is."""
+
 
 @dataclass(frozen=True)
-class GraphRewrite:
-    """One change.
+class OperatorRewrite:
+    """Operators replaced by others that compute the same.
 
     Attributes:
         name: for the report.
-        why: which failure of which converter it works round.
-        apply: changes the module's graph in place; gives how many places it changed.
+        why: which failure of the converter it works round.
+        rules: operator name without overload, such as ``aten.conv_transpose2d`` → what to call instead.
+        starts: operators that must be in the graph for the rewrite to be needed; default: those of ``rules``.
+        needed: tells from the graph whether the rewrite is needed, instead of ``starts``.
     """
 
     name: str
     why: str
-    apply: Callable[[torch.fx.GraphModule], int]
+    rules: Mapping[str, Rule]
+    starts: tuple[str, ...] = ()
+    needed: Callable[[torch.fx.Graph], bool] | None = None
+
+    def concerns(self, graph: torch.fx.Graph) -> bool:
+        """Whether the graph has an operator this is for."""
+        if self.needed is not None:
+            return self.needed(graph)
+        wanted = self.starts or tuple(self.rules)
+        return any(operator_name(node.target) in wanted for node in graph.nodes if node.op == "call_function")
 
 
 @dataclass(frozen=True)
@@ -41,9 +59,11 @@ class Prepared:
 
     Attributes:
         module: flat tensors in, flat tensors out.
-        program: the same, exported again.
+        program: the same, exported.
         example: inputs of the dtypes the graph now takes.
         input_dtypes: numpy dtype names of the graph's inputs.
+        rewrites: what was changed, with its measured effect.
+        notes: for the report.
     """
 
     module: torch.nn.Module
@@ -51,85 +71,106 @@ class Prepared:
     example: tuple[torch.Tensor, ...]
     input_dtypes: tuple[str, ...]
     rewrites: tuple[Rewrite, ...] = ()
-    notes: tuple[str, ...] = field(default_factory=tuple)
+    notes: tuple[str, ...] = ()
+
+
+def operator_name(target: Any) -> str:
+    """``aten.relu`` for ``torch.ops.aten.relu.default``; an empty string for anything else."""
+    if isinstance(target, torch._ops.OpOverload):
+        return f"{target.namespace}.{target._schema.name.partition('::')[2]}"
+    return ""
+
+
+class _Rewriter(torch.fx.Interpreter):
+    """Runs a graph with some operators computed by rules."""
+
+    def __init__(self, module: torch.fx.GraphModule, rules: Mapping[str, Rule]) -> None:
+        super().__init__(module, garbage_collect_values=False)
+        self._rules = rules
+        self.places = 0
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        rule = self._rules.get(operator_name(target))
+        if rule is not None:
+            result = rule(*args, **kwargs)
+            if result is not NotImplemented:
+                self.places += 1
+                return result
+        return super().call_function(target, args, kwargs)
+
+
+class _Rewritten(torch.nn.Module):
+    """A graph module with rules in force, its inputs cast from the runtime's dtypes to the model's."""
+
+    def __init__(self, module: torch.fx.GraphModule, rules: Mapping[str, Rule], dtypes: Sequence[str]) -> None:
+        super().__init__()
+        self.module = module
+        self._rules = rules
+        self._dtypes = tuple(getattr(torch, dtype) for dtype in dtypes)
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        cast = [one if one.dtype == dtype else one.to(dtype) for one, dtype in zip(inputs, self._dtypes, strict=True)]
+        return tuple(_Rewriter(self.module, self._rules).run(*cast))
 
 
 def apply_rewrites(
-    spine: Spine,
-    rewrites: Sequence[GraphRewrite],
-    *,
-    input_dtypes: dict[str, str] | None = None,
-    decompositions: dict[Any, Any] | None = None,
-    export_again: bool = True,
+    spine: Spine, rewrites: Sequence[OperatorRewrite], *, input_dtypes: Mapping[str, str] | None = None
 ) -> Prepared:
-    """Apply what fits, proving each on real inputs.
+    """Apply the rewrites that the program needs, each proved alone on real inputs.
 
     Args:
         input_dtypes: dtype → dtype for graph inputs that the runtime cannot take, such as ``int64`` → ``int32``.
-        decompositions: operator decompositions to run first.
 
     Raises:
         ConversionError: a rewrite changed the results.
     """
-    program = spine.program
-    calls = [tuple(torch.from_numpy(array.copy()) for array in call) for call in spine.calls(TRIALS)]
-    with torch.no_grad():
-        reference = [program.module()(*call) for call in calls]
-    if decompositions is not None:
-        program = program.run_decompositions(decompositions)
-    module: torch.nn.Module = program.module()
-    assert isinstance(module, torch.fx.GraphModule)
-    applied: list[Rewrite] = []
-    changed = decompositions is not None
-    for rewrite in rewrites:
-        places = rewrite.apply(module)
-        if not places:
-            continue
-        changed = True
-        module.graph.lint()
-        module.recompile()
-        worst = _worst(module, calls, reference)
-        applied.append(Rewrite(name=f"{rewrite.name} ({places}×)", why=rewrite.why, max_abs=worst))
     dtypes = tuple(spec.dtype for spec in spine.inputs)
     wanted = tuple((input_dtypes or {}).get(dtype, dtype) for dtype in dtypes)
-    if wanted != dtypes:
-        changed = True
-        module = _Cast(module, dtypes)
-        for before, after in sorted({(a, b) for a, b in zip(dtypes, wanted, strict=True) if a != b}):
-            applied.append(
-                Rewrite(name=f"inputs {before} as {after}", why=f"the runtime takes no {before} input", max_abs=None)
-            )
+    needed = [one for one in rewrites if one.concerns(spine.program.graph)]
     example = tuple(
         tensor.to(getattr(torch, dtype)) for tensor, dtype in zip(spine.example(), wanted, strict=True)
     )
-    if changed and export_again:
-        with torch.no_grad():
-            program = torch.export.export(module, example)
-            module = program.module()
-    return Prepared(module, program, example, wanted, tuple(applied))
-
-
-def _worst(
-    module: torch.nn.Module, calls: Sequence[tuple[torch.Tensor, ...]], reference: Sequence[Sequence[torch.Tensor]]
-) -> float:
-    worst = 0.0
+    if not needed and wanted == dtypes:
+        return Prepared(_unguarded(spine.program), spine.program, example, wanted)
+    graph_module = _unguarded(spine.program)
+    applied = [rewrite for one in needed if (rewrite := _proved(spine, graph_module, one, dtypes)) is not None]
+    applied += [
+        Rewrite(name=f"inputs {before} as {after}", why=f"the runtime takes no {before} input", max_abs=None)
+        for before, after in sorted({pair for pair in zip(dtypes, wanted, strict=True) if pair[0] != pair[1]})
+    ]
+    rules = {name: rule for one in needed for name, rule in one.rules.items()}
     with torch.no_grad():
-        for call, expected in zip(calls, reference, strict=True):
-            for mine, theirs in zip(module(*call), expected, strict=True):
+        program = torch.export.export(_Rewritten(graph_module, rules, dtypes), example)
+    return Prepared(_unguarded(program), program, example, wanted, tuple(applied))
+
+
+def _unguarded(program: torch.export.ExportedProgram) -> torch.fx.GraphModule:
+    """The program as a module, without checks of its inputs' shapes at every call."""
+    module = program.module(check_guards=False)
+    assert isinstance(module, torch.fx.GraphModule)
+    return module
+
+
+def _proved(
+    spine: Spine, module: torch.fx.GraphModule, rewrite: OperatorRewrite, dtypes: Sequence[str]
+) -> Rewrite | None:
+    """The rewrite's effect on real inputs; None when it changed no place.
+
+    Raises:
+        ConversionError: it is not what the operators compute.
+    """
+    worst, places = 0.0, 0
+    with torch.no_grad():
+        for call in spine.calls(TRIALS):
+            inputs = [torch.from_numpy(array.copy()) for array in call]
+            expected = module(*inputs)
+            rewriter = _Rewriter(module, rewrite.rules)
+            given = rewriter.run(*inputs)
+            places = rewriter.places
+            for mine, theirs in zip(given, expected, strict=True):
                 difference = float((mine.double() - theirs.double()).abs().max()) if mine.numel() else 0.0
-                if not difference <= TOLERANCE * max(1.0, float(theirs.double().abs().max())):
-                    raise ConversionError(f"a rewrite for this converter changed the results by {difference:.3g}")
+                scale = max(1.0, float(theirs.double().abs().max()) if theirs.numel() else 1.0)
+                if not difference <= TOLERANCE * scale:
+                    raise ConversionError(f"the rewrite `{rewrite.name}` changed the results by {difference:.3g}")
                 worst = max(worst, difference)
-    return worst
-
-
-class _Cast(torch.nn.Module):
-    """Takes the runtime's dtypes and casts to the model's."""
-
-    def __init__(self, module: torch.nn.Module, dtypes: Sequence[str]) -> None:
-        super().__init__()
-        self.module = module
-        self._dtypes = tuple(getattr(torch, dtype) for dtype in dtypes)
-
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        return self.module(*[one.to(dtype) for one, dtype in zip(inputs, self._dtypes, strict=True)])
+    return Rewrite(name=f"{rewrite.name} ({places}×)", why=rewrite.why, max_abs=worst) if places else None

@@ -1,10 +1,13 @@
-"""What litert's converter needs changed in the exported program."""
+"""What litert-torch needs changed in the exported program."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from edgeproof.formats.rewrites.base import Prepared, apply_rewrites
+from edgeproof.formats.rewrites.convolution import TRANSPOSED_CONVOLUTION
+from edgeproof.formats.rewrites.fourier import FOURIER
+from edgeproof.formats.rewrites.pooling import ADAPTIVE_MAX_POOL
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -14,4 +17,4 @@ __all__ = ["prepare"]
 
 def prepare(spine: Spine) -> Prepared:
     """The program as the converter can take it."""
-    return apply_rewrites(spine, (), input_dtypes={"int64": "int32"})
+    return apply_rewrites(spine, (TRANSPOSED_CONVOLUTION, FOURIER, ADAPTIVE_MAX_POOL), input_dtypes={"int64": "int32"})
