@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the TFLite (LiteRT) artifact for Android, from MODEL as edgeproof takes it or a TorchScript .pt with --trust."""
+"""Makes the TFLite (LiteRT) artifact for Android from MODEL, or from a TorchScript .pt with --trust."""
 
 import argparse
 
@@ -8,9 +8,11 @@ from edgeproof.cli import main
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="Examples:  android_convert_tflite.py examples/digits_cnn.py:model --out out --quantize | "
-        "android_convert_tflite.py net.pt --trust --out out --quantize --rep-dir rep_samples/   "
-        "Every other option of `edgeproof convert` may follow, such as --input and --json.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n"
+        "  android_convert_tflite.py examples/digits_cnn.py:model --out out\n"
+        "  android_convert_tflite.py net.pt --trust --out out --quantize --rep-dir rep_samples/\n\n"
+        "every other option of `edgeproof convert` may follow, such as --input and --json",
     )
     parser.add_argument("model", help="file.py:factory, package.module:factory, model.pt2, or model.pt with --trust")
     parser.add_argument("--quantize", action="store_true", help="full int8, calibrated with the representative samples")

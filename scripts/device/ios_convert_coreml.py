@@ -8,8 +8,10 @@ from edgeproof.cli import main
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="Example:  ios_convert_coreml.py examples/digits_cnn.py:model --out out   "
-        "Every other option of `edgeproof convert` may follow, such as --input, --trust and --json.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n"
+        "  ios_convert_coreml.py examples/digits_cnn.py:model --out out\n\n"
+        "every other option of `edgeproof convert` may follow, such as --input, --trust and --json",
     )
     parser.add_argument("model", help="file.py:factory, package.module:factory, model.pt2, or model.pt with --trust")
     parser.add_argument("--quantize", action="store_true", help="weights in int8")
