@@ -93,6 +93,8 @@ def open_model(
         reference: MODEL as on the command line.
         inputs: ``NAME:dtype[shape]`` specs, where the model does not say.
         samples: folder or npz that tells the signature otherwise.
+        trust: open TorchScript, which runs the code inside.
+        threads: of PyTorch.
 
     Raises:
         ModelReferenceError, SignatureError, SamplesError: see there.

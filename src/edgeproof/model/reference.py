@@ -1,4 +1,4 @@
-"""MODEL, as users write it: ``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``, ``graph.nir``.
+"""MODEL, as users write it: ``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``.
 
 A factory is the user's own Python code and runs with the user's rights. Files are loaded without pickle, or asked for.
 """
@@ -91,10 +91,7 @@ def load_model(text: str, *, trust: bool = False) -> Model:
         ModelReferenceError: not found, the factory failed, or what it gave is not a module.
     """
     reference = parse_reference(text)
-    if reference.factory is None:
-        model = _load_file(reference, trust=trust)
-    else:
-        model = _call_factory(reference)
+    model = _load_file(reference, trust=trust) if reference.factory is None else _call_factory(reference)
     model.module.eval()
     return model if model.name else replace(model, name=reference.name)
 
@@ -108,7 +105,8 @@ def _call_factory(reference: Reference) -> Model:
         names = [name for name in vars(source) if callable(getattr(source, name)) and not name.startswith("_")]
         own = [name for name in names if getattr(getattr(source, name), "__module__", None) == source.__name__]
         raise ModelReferenceError(
-            f"{reference.text}: there is no `{reference.factory}`", hint=f"it defines: {', '.join(own) or 'no function'}"
+            f"{reference.text}: there is no `{reference.factory}`",
+            hint=f"it defines: {', '.join(own) or 'no function'}",
         )
     made: Any = factory
     if callable(factory) and not isinstance(factory, torch.nn.Module):
@@ -188,7 +186,8 @@ def _load_file(reference: Reference, *, trust: bool) -> Model:
         )
     if not trust:
         raise ModelReferenceError(
-            f"{path} is TorchScript: opening it runs the code inside", hint="repeat with --trust if you trust its origin"
+            f"{path} is TorchScript: opening it runs the code inside",
+            hint="repeat with --trust if you trust its origin",
         )
     try:
         return Model(ScriptedModule(torch.jit.load(path, map_location="cpu")))

@@ -34,9 +34,7 @@ class Resolved:
     user_samples: Samples | None
 
 
-def resolve(
-    reference: str, *, inputs: Sequence[str] = (), samples: str | None = None, trust: bool = False
-) -> Resolved:
+def resolve(reference: str, *, inputs: Sequence[str] = (), samples: str | None = None, trust: bool = False) -> Resolved:
     """Load MODEL and settle its call.
 
     Raises:

@@ -69,14 +69,18 @@ def _load_npz(path: Path) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SamplesError(f"cannot read {path}: {error}", hint="write it with numpy.savez, without object arrays") from error
+        raise SamplesError(
+            f"cannot read {path}: {error}", hint="write it with numpy.savez, without object arrays"
+        ) from error
 
 
 def _load_npy(path: Path) -> Array:
     try:
         array: Array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise SamplesError(f"cannot read {path}: {error}", hint="write it with numpy.save, without object arrays") from error
+        raise SamplesError(
+            f"cannot read {path}: {error}", hint="write it with numpy.save, without object arrays"
+        ) from error
     return array
 
 
@@ -100,7 +104,8 @@ def _labels(labels: Array, path: Path) -> Array:
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1 or not (np.issubdtype(labels.dtype, np.integer) or np.array_equal(labels, labels.round())):
+    whole = labels.dtype.kind in "iub" or (labels.dtype.kind == "f" and np.array_equal(labels, labels.round()))
+    if labels.ndim != 1 or not whole:
         raise SamplesError(f"{path}: labels are {labels.dtype}{list(labels.shape)}; expected one whole number a sample")
     return labels.astype(np.int64)
 
@@ -124,7 +129,8 @@ def _read_folder(path: Path) -> Samples:
             first = rows[0][name]
             if array.shape != first.shape or array.dtype != first.dtype:
                 raise SamplesError(
-                    f"{file}: {name} is {array.dtype}{list(array.shape)}; {files[0].name} has {first.dtype}{list(first.shape)}"
+                    f"{file}: {name} is {array.dtype}{list(array.shape)}; "
+                    f"{files[0].name} has {first.dtype}{list(first.shape)}"
                 )
     stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     found: Array | None = None if labels is None else np.asarray(labels).reshape(len(files))
@@ -138,7 +144,7 @@ def _read_folder(path: Path) -> Samples:
 def conform(samples: Samples, specs: Sequence[TensorSpec]) -> tuple[Samples, list[Check]]:
     """Samples as the signature wants them: its names, ``[count, *spec.shape]``, its dtypes.
 
-    Keys are the input names, or ``input0, input1…`` in order. A missing batch axis is added where the spec has length 1.
+    Keys are the input names, or ``input0, input1…`` in order. A missing batch axis is added where the spec has a 1.
 
     Raises:
         SamplesError: names, shapes or dtypes that cannot be the model's.
@@ -184,10 +190,12 @@ def _with_dtype(array: Array, spec: TensorSpec, checks: list[Check]) -> Array:
         raise SamplesError(
             f"samples of {spec.name} are {array.dtype}; the model takes {spec.dtype}", hint="give whole numbers"
         )
-    if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
+    if array.dtype.kind not in "iufb":
         raise SamplesError(f"samples of {spec.name} are {array.dtype}; the model takes {spec.dtype}")
-    cast = array.astype(wanted)
-    if not wants_float and not np.array_equal(cast.astype(array.dtype), array):
+    with np.errstate(over="ignore"):
+        cast = array.astype(wanted)
+    kept = np.isfinite(cast) | ~np.isfinite(array) if wants_float else cast.astype(array.dtype) == array
+    if not kept.all():
         raise SamplesError(f"samples of {spec.name} hold values that {spec.dtype} cannot: they are {array.dtype}")
     checks.append(
         Check(
@@ -209,14 +217,17 @@ def check_samples(samples: Samples, *, synthetic: bool) -> tuple[Check, ...]:
     if samples.count >= MINIMUM_INT8_COUNT:
         checks.append(Check(name="count", status="ok", detail=f"{samples.count} samples"))
     else:
-        detail = f"{samples.count} samples, fewer than {MINIMUM_INT8_COUNT}: int8 results are under-sampled and cannot pass"
+        detail = (
+            f"{samples.count} samples, fewer than {MINIMUM_INT8_COUNT}: int8 results are under-sampled and cannot pass"
+        )
         checks.append(Check(name="count", status="warning", detail=detail))
     for name, array in samples.inputs.items():
         flat = array.reshape(samples.count, -1)
         bad = np.flatnonzero(~np.isfinite(flat.astype(np.float64)).all(axis=1))
         if bad.size:
             raise SamplesError(
-                f"{bad.size} samples of {name} hold NaN or Inf; the first is number {bad[0]}", hint="remove or repair them"
+                f"{bad.size} samples of {name} hold NaN or Inf; the first is number {bad[0]}",
+                hint="remove or repair them",
             )
         checks.append(Check(name="finite", status="ok", detail=f"{name}: all values are finite"))
         constant = int((flat == flat[:, :1]).all(axis=1).sum()) if flat.shape[1] > 1 else 0
@@ -229,7 +240,9 @@ def check_samples(samples: Samples, *, synthetic: bool) -> tuple[Check, ...]:
                 detail=f"{name}: {constant} samples hold one value only" if constant else f"{name}: no constant sample",
             )
         )
-    joined = np.concatenate([np.ascontiguousarray(a).reshape(samples.count, -1).view(np.uint8) for a in samples.inputs.values()], axis=1)
+    joined = np.concatenate(
+        [np.ascontiguousarray(a).reshape(samples.count, -1).view(np.uint8) for a in samples.inputs.values()], axis=1
+    )
     repeated = samples.count - len({row.tobytes() for row in joined})
     checks.append(
         Check(

@@ -164,7 +164,7 @@ def export_spine(
     )
     folder.mkdir(parents=True, exist_ok=True)
     torch.export.save(program, folder / "program.pt2")
-    np.savez(folder / "initial_state.npz", **initial)
+    np.savez(folder / "initial_state.npz", allow_pickle=False, **initial)
     (folder / "spine.json").write_bytes(encode(document))
     return document
 
@@ -190,7 +190,9 @@ def _compare(
                 module(*[t.clone() for t in trial]), call(*[t.clone() for t in trial]), strict=True
             ):
                 if mine.shape != theirs.shape:
-                    raise ConversionError(f"the exported program gives {list(mine.shape)}, the model {list(theirs.shape)}")
+                    raise ConversionError(
+                        f"the exported program gives {list(mine.shape)}, the model {list(theirs.shape)}"
+                    )
                 difference = float((mine.double() - theirs.double()).abs().max()) if mine.numel() else 0.0
                 scale = max(1.0, float(theirs.double().abs().max()) if theirs.numel() else 1.0)
                 if difference > EXPORT_TOLERANCE * scale:

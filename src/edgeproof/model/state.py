@@ -1,7 +1,7 @@
 """Hidden state: what a module keeps between calls, found by watching it, so that every call starts from the same state
 and one time step can be written with its state in the open.
 
-Works on any module: snnTorch ``init_hidden`` neurons (buffers), SpikingJelly nodes (memories), attributes of a user's own.
+Works on any module: snnTorch ``init_hidden`` neurons (buffers), SpikingJelly nodes (memories), a user's own attributes.
 What a TorchScript module keeps inside is not seen; its export is held against it all the same.
 """
 
@@ -122,7 +122,7 @@ def _same(before: Any, after: Any) -> bool:
         return False
     for x, y in zip(a, b, strict=True):
         if isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor):
-            if x.shape != y.shape or x.dtype != y.dtype or not torch.equal(x, y):
+            if x.shape != y.shape or x.dtype != y.dtype or not _equal(x, y):
                 return False
         elif type(x) is not type(y):
             return False
@@ -131,6 +131,11 @@ def _same(before: Any, after: Any) -> bool:
                 if bool(x != y):
                     return False
     return True
+
+
+def _equal(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """Equal values; NaN is equal to NaN."""
+    return torch.equal(x, y) or bool(((x == y) | ((x != x) & (y != y))).all())
 
 
 class HiddenState:
@@ -164,13 +169,16 @@ class HiddenState:
             call: runs the module once on fixed inputs and gives its output tensors.
 
         Raises:
-            ValueError: state that is no tensor, or an initial value no tensor can stand for.
+            ValueError: state that is no tensor, an initial value no tensor can stand for, or results of chance.
         """
         with self.fresh():
             first = _leaves(call())
             after = [_frozen(slot.get()) for slot in self.slots]
             second = _leaves(call())
             settled = [_frozen(slot.get()) for slot in self.slots]
+        with self.fresh():
+            if not _same(_leaves(call()), first):
+                raise ValueError("the same call gives other results each time, as random numbers do")
         found: list[StateTensor] = []
         for number, slot in enumerate(self.slots):
             leaves, spec = pytree.tree_flatten(after[number])

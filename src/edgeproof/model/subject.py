@@ -103,7 +103,8 @@ def _explicit_states(model: Model, now: tuple[torch.Tensor, ...]) -> tuple[tuple
         for index, leaf in enumerate(leaves)
         if isinstance(leaf, torch.Tensor)
     )
-    structure = ExplicitState(spec, tuple(None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves), tuple(state.index for state in states))
+    rest = tuple(None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
+    structure = ExplicitState(spec, rest, tuple(state.index for state in states))
     if model.initial_state is None:
         zeros = structure.filled([state.initial for state in states])
         first = [tensor for _, tensor in flatten_output(model.module(*now, None)[0])]
@@ -205,7 +206,9 @@ def _is_spiking(model: Model) -> bool:
 def _output_specs(model: Model, names: Sequence[str], results: Sequence[torch.Tensor]) -> tuple[TensorSpec, ...]:
     if model.output_names:
         if len(model.output_names) != len(names):
-            raise SignatureError(f"the model has {len(names)} outputs ({', '.join(names)}); output_names gives {len(model.output_names)}")
+            raise SignatureError(
+                f"the model has {len(names)} outputs ({', '.join(names)}); output_names gives {len(model.output_names)}"
+            )
         names = list(model.output_names)
     unknown = set(model.spike_outputs) - set(names)
     if unknown:

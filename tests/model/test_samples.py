@@ -1,0 +1,342 @@
+"""Samples from a user's files and from a model's pool: what is read, what is refused, and how they are drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeproof.documents.signature import TensorSpec
+from edgeproof.errors import SamplesError
+from edgeproof.model.model import Samples, parse_spec
+from edgeproof.model.samples import (
+    check_samples,
+    class_balanced,
+    conform,
+    read_samples,
+    resolve_pool,
+    synthetic_samples,
+    write_samples,
+)
+
+SOURCE = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return SOURCE.standard_normal(shape).astype(np.float32)
+
+
+def folder_of(path: Path, rows: list[np.ndarray]) -> Path:
+    path.mkdir(exist_ok=True)
+    for number, row in enumerate(rows):
+        np.save(path / f"s{number:03d}.npy", row)
+    return path
+
+
+# Reading
+
+
+def test_a_folder_of_npy(tmp_path: Path) -> None:
+    rows = [normal(3, 4) for _ in range(12)]
+    folder = folder_of(tmp_path / "rows", rows)
+    (folder / "readme.txt").write_text("not a sample")
+    found = read_samples(folder)
+    assert np.array_equal(found.inputs["input0"], np.stack(rows))
+    assert found.labels is None
+    assert found.origin == str(folder)
+    np.save(folder / "labels.npy", np.arange(12))
+    labels = read_samples(folder).labels
+    assert labels is not None
+    assert labels.tolist() == list(range(12))
+
+
+def test_an_npz_a_sample(tmp_path: Path) -> None:
+    for number in range(9):
+        np.savez(tmp_path / f"{number}.npz", a=normal(2), b=np.array([number]), labels=number % 3)
+    found = read_samples(tmp_path)
+    assert found.inputs["a"].shape == (9, 2)
+    assert found.inputs["b"].ravel().tolist() == list(range(9))
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 1, 2] * 3
+
+
+@pytest.mark.parametrize("labels", [np.arange(8), np.arange(8.0), np.arange(8)[:, None], np.arange(8, dtype=np.uint8)])
+def test_one_npz_and_its_labels(tmp_path: Path, labels: np.ndarray) -> None:
+    np.savez(tmp_path / "all.npz", x=normal(8, 3), labels=labels)
+    found = read_samples(tmp_path / "all.npz")
+    assert list(found.inputs) == ["x"]
+    assert found.labels is not None
+    assert found.labels.dtype == np.int64
+    assert found.labels.tolist() == list(range(8))
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    for inputs in ({"x": normal(8, 2)}, {"x": normal(8, 2), "y": SOURCE.integers(0, 5, (8, 1))}):
+        write_samples(Samples({name: np.repeat(one, 2, 0) for name, one in inputs.items()}), tmp_path / "out")
+        write_samples(Samples(inputs, np.arange(8)), tmp_path / "out")
+        found = read_samples(tmp_path / "out")
+        assert found.count == 8
+        assert all(
+            np.array_equal(found.inputs.get(name, found.inputs.get("input0")), one) for name, one in inputs.items()
+        )
+        assert found.labels is not None
+
+
+def bad_files() -> dict[str, Any]:
+    """What to write, and what it must be told."""
+
+    def npz(**arrays: Any) -> Any:
+        return lambda path: np.savez(path / "all.npz", **arrays)
+
+    def rows(*arrays: Any) -> Any:
+        return lambda path: folder_of(path, list(arrays))
+
+    eight = normal(8, 3)
+    return {
+        "nothing": (lambda path: None, "", "holds no .npy or .npz"),
+        "not there": (lambda path: None, "missing", "is not there"),
+        "text": (lambda path: (path / "all.csv").write_text("1,2"), "all.csv", "neither a folder nor a .npz"),
+        "few": (npz(x=eight[:7]), "all.npz", "holds 7 samples; at least 8"),
+        "few rows": (rows(*eight[:7]), "", "holds 7 samples"),
+        "broken zip": (lambda path: (path / "all.npz").write_bytes(b"PK broken"), "all.npz", "cannot read"),
+        "empty": (lambda path: (path / "all.npz").write_bytes(b""), "all.npz", "cannot read"),
+        "broken npy": (
+            lambda path: (folder_of(path, list(eight)) / "s003.npy").write_bytes(b"\x93NUMPY"),
+            "",
+            "cannot read",
+        ),
+        "empty npy": (lambda path: (folder_of(path, list(eight)) / "s003.npy").write_bytes(b""), "", "cannot read"),
+        "objects": (npz(x=np.array([{"a": 1}] * 8, dtype=object)), "all.npz", "allow_pickle=False"),
+        "object rows": (rows(*[np.array([None, 1], dtype=object)] * 8), "", "allow_pickle=False"),
+        "pickle": (
+            lambda path: (folder_of(path, list(eight)) / "s001.npy").write_bytes(b"\x80\x04N."),
+            "",
+            "cannot read",
+        ),
+        "ragged": (rows(*eight[:7], normal(4)), "", "s007.npy: input0 is float32[4]; s000.npy has float32[3]"),
+        "dtypes differ": (rows(*eight[:7], eight[7].astype(np.float64)), "", "float64[3]; s000.npy has float32[3]"),
+        "counts differ": (npz(a=eight, b=normal(9, 1)), "all.npz", "sample counts differ: a 8, b 9"),
+        "labels differ": (npz(a=eight, labels=np.arange(9)), "all.npz", "labels 9"),
+        "only labels": (npz(labels=np.arange(8)), "all.npz", "holds no input"),
+        "a number": (npz(x=np.float32(1)), "all.npz", "single number"),
+        "half labels": (npz(x=eight, labels=np.arange(8) / 2), "all.npz", "one whole number a sample"),
+        "one-hot": (npz(x=eight, labels=np.eye(8)), "all.npz", "one whole number a sample"),
+        "text labels": (npz(x=eight, labels=np.array(["cat"] * 8)), "all.npz", "one whole number a sample"),
+        "one label": (npz(x=eight, labels=3), "all.npz", "labels 1"),
+    }
+
+
+@pytest.mark.parametrize("name", list(bad_files()))
+def test_what_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
+    write, path, message = bad_files()[name]
+    write(tmp_path)
+    with pytest.raises(SamplesError) as caught:
+        read_samples(tmp_path / path)
+    assert message in str(caught.value)
+
+
+def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, list(normal(8, 2)))
+    np.save(folder / "labels.npy", np.arange(7))
+    with pytest.raises(SamplesError, match="7 labels for 8 samples"):
+        read_samples(folder)
+    np.savez(folder / "z.npz", x=normal(2))
+    with pytest.raises(SamplesError, match=r"mixes \.npy and \.npz"):
+        read_samples(folder)
+    other = tmp_path / "keys"
+    other.mkdir()
+    for number in range(8):
+        np.savez(other / f"{number}.npz", **{"a" if number < 7 else "b": normal(2)})
+    with pytest.raises(SamplesError, match=r"has the keys \['b'\]"):
+        read_samples(other)
+
+
+# Bringing them to the signature
+
+
+X = parse_spec("x:float32[1,3]")
+
+
+@pytest.mark.parametrize("shape", [(8, 3), (8, 1, 3)])
+@pytest.mark.parametrize("key", ["x", "input0"])
+def test_with_or_without_a_batch_axis_and_by_name_or_order(shape: tuple[int, ...], key: str) -> None:
+    array = normal(*shape)
+    found, checks = conform(Samples({key: array}), [X])
+    assert found.inputs["x"].shape == (8, 1, 3)
+    assert np.array_equal(found.inputs["x"].ravel(), array.ravel())
+    assert checks == []
+
+
+def test_a_sequence_has_its_batch_axis_second() -> None:
+    found, _ = conform(Samples({"f": normal(8, 6, 2)}), [parse_spec("f:float32[6,1,2]")])
+    assert found.inputs["f"].shape == (8, 6, 1, 2)
+
+
+def test_inputs_come_in_the_signature_s_order() -> None:
+    specs = [parse_spec("a:float32[1,2]"), parse_spec("b:float32[1,4]")]
+    by_name, _ = conform(Samples({"b": normal(8, 4), "a": normal(8, 2)}), specs)
+    by_order, _ = conform(Samples({"input0": normal(8, 2), "input1": normal(8, 4)}), specs)
+    assert list(by_name.inputs) == list(by_order.inputs) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("array", "spec", "status"),
+    [
+        (normal(8, 3).astype(np.float64), "x:float32[1,3]", "ok"),
+        (normal(8, 3).astype(np.float16), "x:float32[1,3]", "ok"),
+        (SOURCE.integers(0, 255, (8, 3)).astype(np.uint8), "x:float32[1,3]", "warning"),
+        (SOURCE.integers(0, 2, (8, 3)).astype(bool), "x:float32[1,3]", "warning"),
+        (SOURCE.integers(0, 99, (8, 3)).astype(np.int32), "x:int64[1,3]", "ok"),
+        (SOURCE.integers(0, 99, (8, 3)), "x:int8[1,3]", "ok"),
+        (SOURCE.integers(0, 2, (8, 3)), "x:bool[1,3]", "ok"),
+    ],
+)
+def test_dtypes_that_can_stand_for_another(array: np.ndarray, spec: str, status: str) -> None:
+    found, (check,) = conform(Samples({"x": array}), [parse_spec(spec)])
+    assert str(found.inputs["x"].dtype) == parse_spec(spec).dtype
+    assert np.array_equal(found.inputs["x"][:, 0].astype(array.dtype), array)
+    assert (check.name, check.status) == ("dtype", status)
+    assert str(array.dtype) in check.detail
+
+
+@pytest.mark.parametrize(
+    ("samples", "spec", "message"),
+    [
+        ({"x": normal(8, 3)}, "x:int64[1,3]", "samples of x are float32; the model takes int64"),
+        ({"x": np.full((8, 3), 300)}, "x:int8[1,3]", "hold values that int8 cannot"),
+        ({"x": np.full((8, 3), -1)}, "x:uint8[1,3]", "hold values that uint8 cannot"),
+        ({"x": np.full((8, 3), 1e300)}, "x:float32[1,3]", "hold values that float32 cannot"),
+        ({"x": np.full((8, 3), 2)}, "x:bool[1,3]", "hold values that bool cannot"),
+        ({"x": np.full((8, 3), "a")}, "x:float32[1,3]", "<U1"),
+        ({"x": normal(8, 3) + 1j}, "x:float32[1,3]", "complex"),
+        ({"x": normal(8, 4)}, "x:float32[1,3]", "has the shape [4]; the model takes [1, 3]"),
+        ({"x": normal(8, 2, 3)}, "x:float32[1,3]", "has the shape [2, 3]"),
+        ({"x": normal(8)}, "x:float32[1,3]", "has the shape []"),
+        ({"y": normal(8, 3)}, "x:float32[1,3]", "the samples hold y; the model's inputs are x"),
+        ({"x": normal(8, 3), "y": normal(8, 3)}, "x:float32[1,3]", "hold x, y"),
+        ({"input1": normal(8, 3)}, "x:float32[1,3]", "hold input1"),
+    ],
+)
+def test_what_cannot_be_the_model_s_input_is_refused(samples: dict[str, Any], spec: str, message: str) -> None:
+    with pytest.raises(SamplesError) as caught:
+        conform(Samples(samples), [parse_spec(spec)])
+    assert message in str(caught.value)
+
+
+# Checks
+
+
+def states(samples: Samples, *, synthetic: bool = False) -> dict[str, str]:
+    return {check.name: check.status for check in check_samples(samples, synthetic=synthetic)}
+
+
+def test_good_samples_pass_every_check() -> None:
+    assert set(states(Samples({"x": normal(200, 1, 3)})).values()) == {"ok"}
+
+
+def test_under_sampled_constant_repeated_and_synthetic_are_marked() -> None:
+    array = normal(199, 1, 3)
+    array[5], array[7] = 0.5, array[6]
+    assert states(Samples({"x": array}), synthetic=True) == {
+        "count": "warning",
+        "finite": "ok",
+        "constant": "warning",
+        "duplicates": "warning",
+        "synthetic": "warning",
+    }
+    details = " ".join(check.detail for check in check_samples(Samples({"x": array}), synthetic=False))
+    assert "199 samples, fewer than 200" in details
+    assert "1 samples hold one value only" in details
+    assert "1 samples repeat another" in details
+
+
+def test_a_repeat_is_one_in_all_inputs_together() -> None:
+    same = np.repeat(normal(1, 1, 3), 200, 0)
+    same[0] += 1
+    assert states(Samples({"a": same, "b": SOURCE.integers(0, 1 << 40, (200, 1, 2))}))["duplicates"] == "ok"
+    assert states(Samples({"a": same}))["duplicates"] == "warning"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_inf_are_refused(value: float) -> None:
+    array = normal(20, 1, 3)
+    array[4, 0, 1] = array[9, 0, 0] = value
+    with pytest.raises(SamplesError, match="2 samples of x hold NaN or Inf; the first is number 4"):
+        check_samples(Samples({"x": array}), synthetic=False)
+
+
+def test_samples_that_are_all_the_same_are_refused() -> None:
+    with pytest.raises(SamplesError, match="represent nothing"):
+        check_samples(Samples({"x": np.ones((20, 1, 3), np.float32)}), synthetic=False)
+
+
+# Drawing
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> tuple[Samples, int, int]:
+    labels = np.asarray(draw(st.lists(st.integers(0, 5), min_size=1, max_size=80)))
+    count = draw(st.integers(1, len(labels)))
+    return Samples({"x": np.arange(len(labels))[:, None]}, labels), count, draw(st.integers(0, 2**31))
+
+
+@settings(deadline=None)
+@given(pools())
+def test_a_draw_is_balanced_without_repeats_and_reproducible(pool: tuple[Samples, int, int]) -> None:
+    samples, count, seed = pool
+    drawn = class_balanced(samples, count, seed)
+    index = drawn.inputs["x"][:, 0]
+    assert drawn.count == count == len(set(index.tolist()))
+    assert samples.labels is not None
+    assert drawn.labels is not None
+    assert np.array_equal(samples.labels[index], drawn.labels)
+    taken, there = Counter(drawn.labels.tolist()), Counter(samples.labels.tolist())
+    most = max(taken.values())
+    for label, available in there.items():
+        assert taken[label] >= most - 1 or taken[label] == available
+    again = class_balanced(samples, count, seed)
+    assert np.array_equal(again.inputs["x"], drawn.inputs["x"])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(0, 2**31), st.data())
+def test_a_draw_without_labels(size: int, seed: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, size))
+    drawn = class_balanced(Samples({"x": np.arange(size)}), count, seed)
+    assert len(set(drawn.inputs["x"].tolist())) == count
+    assert np.array_equal(drawn.inputs["x"], class_balanced(Samples({"x": np.arange(size)}), count, seed).inputs["x"])
+
+
+def test_other_seeds_draw_others_and_no_more_than_there_are() -> None:
+    pool = Samples({"x": np.arange(400)}, np.arange(400) % 10)
+    one, two = (class_balanced(pool, 100, seed).inputs["x"] for seed in (0, 1))
+    assert not np.array_equal(np.sort(one), np.sort(two))
+    with pytest.raises(SamplesError, match="401 samples asked for; the model's pool holds 400"):
+        class_balanced(pool, 401, 0)
+
+
+def test_synthetic_samples_are_of_the_spec() -> None:
+    specs = [
+        TensorSpec(name=dtype, dtype=dtype, shape=(1, 3)) for dtype in ("float32", "float64", "int64", "uint8", "bool")
+    ]
+    found = synthetic_samples(specs, 50, 3)
+    assert {name: (str(array.dtype), array.shape) for name, array in found.inputs.items()} == {
+        spec.name: (spec.dtype, (50, 1, 3)) for spec in specs
+    }
+    again = synthetic_samples(specs, 50, 3)
+    assert all(np.array_equal(again.inputs[name], array) for name, array in found.inputs.items())
+    assert found.origin == "random, seed 3"
+
+
+def test_a_pool_may_be_a_function_and_must_hold_something() -> None:
+    pool = Samples({"x": normal(8, 3)})
+    assert resolve_pool(None) is None
+    assert resolve_pool(pool) is pool
+    assert resolve_pool(lambda: pool) is pool
+    with pytest.raises(SamplesError, match="hold no input"):
+        resolve_pool(Samples({}))
