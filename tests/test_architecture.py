@@ -1,0 +1,237 @@
+"""The house as it is described: who may import whom, what starts without torch, what every file owes its reader."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "edgeproof"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+ENTRIES = {"__init__", "__main__", "api"}
+"""The package's door and its Python API stand above the rooms, beside the command line."""
+
+FLOORS = (
+    ("cli", "api"),
+    ("pipeline",),
+    ("phases",),
+    ("client", "devices"),
+    ("serve",),
+    ("measure",),
+    ("formats",),
+    ("model", "rundir", "compare", "verdict", "report"),
+    ("spike", "mil", "documents"),
+    ("errors",),
+)
+"""Top first. The server uses the measuring's reading of the machine, so it stands on it."""
+LEVEL = {room: len(FLOORS) - number for number, floor in enumerate(FLOORS) for room in floor}
+
+HEAVY = ("torch", "numpy", "matplotlib", "onnx", "onnxruntime", "coremltools", "openvino", "starlette", "rich")
+
+SCRIPTS = (
+    "android_convert_tflite.py",
+    "collect_bench_and_log.py",
+    "convert_torchscript.py",
+    "edge_server.py",
+    "generate_rep_samples.py",
+    "ios_convert_coreml.py",
+    "mobile_client_sim.py",
+    "plot_bench.py",
+    "rpi_setup_and_bench.sh",
+    "run_edge_phase_pipeline.py",
+    "validate_converted_model.py",
+)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> Iterator[tuple[str, int]]:
+    """Rooms that a file imports, anywhere in it, with the line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [one.name for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            names = [node.module or ""]
+            if node.module == "edgeproof":
+                names = [f"edgeproof.{one.name}" for one in node.names if not one.name.startswith("__")]
+        for name in names:
+            first, _, rest = name.partition(".")
+            if first == "edgeproof" and rest:
+                yield rest.partition(".")[0], node.lineno
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room_of(path) for path in SOURCES} - ENTRIES <= set(LEVEL)
+
+
+def test_a_room_imports_only_what_stands_below_it() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {room_of(path)} imports {other}"
+        for path in SOURCES
+        if room_of(path) not in ENTRIES
+        for other, line in imported_rooms(path)
+        if other != room_of(path) and LEVEL[other] >= LEVEL[room_of(path)]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_there_is_no_circle_between_modules() -> None:
+    """Between files too, for what is imported when a file loads."""
+    names = {path: ".".join(("edgeproof", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in SOURCES}
+    known = {name.removesuffix(".__init__") for name in names.values()}
+    graph: dict[str, set[str]] = {}
+    for path, name in names.items():
+        found = graph.setdefault(name.removesuffix(".__init__"), set())
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                candidates = [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
+                found |= {one for one in candidates if one in known and one != "edgeproof"}
+    TopologicalSorter(graph).prepare()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from edgeproof.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as left: assert left.code == 0, left\n"
+        f"print('loaded:', *[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Commands:" in done.stdout
+    assert done.stderr.strip() == "loaded:"
+
+
+def test_every_command_has_help_and_a_summary() -> None:
+    from edgeproof.cli import COMMANDS, SUMMARIES
+
+    assert list(COMMANDS) == list(SUMMARIES)
+    for name, target in COMMANDS.items():
+        module, _, attribute = target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert command.name == name
+        assert command.help
+        assert "edgeproof" in command.epilog, f"{name} shows no example"
+
+
+def test_the_documented_scripts_are_there_and_executable() -> None:
+    folder = ROOT / "scripts" / "device"
+    assert {path.name for path in folder.iterdir() if path.is_file()} == set(SCRIPTS)
+    assert all(os.access(folder / name, os.X_OK) for name in SCRIPTS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_script_help_works(script: str) -> None:
+    path = ROOT / "scripts" / "device" / script
+    command = ["bash" if script.endswith(".sh") else sys.executable, str(path), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "usage:" in done.stdout.lower()
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    wordless = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert not wordless
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_all_is_sorted_and_true(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    declared: list[str] | None = None
+    defined: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            targets = [one.id for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+            if targets == ["__all__"]:
+                declared = ast.literal_eval(node.value)
+            defined.update(targets)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            defined.add(node.target.id)
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            defined.update(one.asname or one.name for one in node.names)
+        elif isinstance(node, ast.If):
+            inner = [one for one in node.body if isinstance(one, ast.ImportFrom)]
+            defined.update(name.asname or name.name for one in inner for name in one.names)
+    if declared is None:
+        public = [
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+        ]
+        assert not public, f"no __all__, and public: {public}"
+        return
+    # ruff's order: constants, classes, the rest
+    assert sorted(declared, key=_sort_key) == declared
+    assert set(declared) <= defined
+
+
+def _sort_key(name: str) -> tuple[int, str]:
+    bare = name.strip("_")
+    return (0 if bare.isupper() and len(bare) > 1 else 1 if bare[:1].isupper() else 2, name)
+
+
+def tracked_text() -> Iterator[tuple[str, str]]:
+    try:
+        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    for name in filter(None, listing.split("\0")):
+        path = ROOT / name
+        if path.is_file() and b"\0" not in (raw := path.read_bytes()):
+            yield name, raw.decode()
+
+
+def test_no_tracked_file_names_a_package_registry() -> None:
+    """Where packages come from is the machine's own setting: a lock or script that names a place breaks elsewhere."""
+    pattern = re.compile(
+        "|".join(["py" + r"pi\.org", "python" + "hosted", "test" + r"\.py" + "pi", "index-" + r"url[ =]+\w"])
+    )
+    found = [f"{name}: {hit[0]}" for name, text in tracked_text() if (hit := pattern.search(text))]
+    assert not found
+
+
+def test_no_tracked_file_holds_a_key_or_a_folder_of_one_machine() -> None:
+    pattern = re.compile("BEGIN [A-Z ]*PRIVATE " + "KEY|/wo" + "rk/|/ro" + r"ot/\w+")
+    found = [f"{name}: {hit[0]}" for name, text in tracked_text() if (hit := pattern.search(text))]
+    assert not found
+
+
+def test_locks_pin_everything_once_and_cover_the_project() -> None:
+    import tomllib
+
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    pins: dict[str, str] = {}
+    for lock in ("requirements.lock", "requirements-test.lock"):
+        for line in (ROOT / lock).read_text().splitlines():
+            if line and not line.startswith("#"):
+                name, _, version = line.partition("==")
+                assert version, f"{lock}: {line}"
+                assert canonicalize_name(name) == name, f"{lock}: {line}"
+                assert name not in pins, f"{lock}: {name} twice"
+                pins[name] = version
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    for requirement in map(Requirement, wanted):
+        name = canonicalize_name(requirement.name)
+        if name != "edgeproof":
+            assert requirement.specifier.contains(pins[name]), f"{requirement} is pinned to {pins[name]}"
