@@ -1,4 +1,4 @@
-"""From MODEL, ``--input`` and ``--samples`` to a subject: whose word counts for the signature, and how it is guessed."""
+"""From MODEL, ``--input`` and ``--samples`` to a subject: whose word counts for the signature; how it is guessed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,118 @@
+"""The run folder: whole files or none, a folder of its own, and refusals."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgeproof.documents.manifest import Manifest, RunOptions
+from edgeproof.errors import DocumentError, RunFolderError
+from edgeproof.rundir import RunDir, atomic_path, utc_now, write_bytes
+
+MANIFEST = Manifest(
+    created="2026-01-01T00:00:00Z",
+    edgeproof="0",
+    command="edgeproof run x",
+    working_directory="/",
+    options=RunOptions(model="net.py:make", model_name="net"),
+    phases=(),
+)
+
+
+def test_a_run_is_made_and_opened(tmp_path: Path) -> None:
+    run = RunDir.create(MANIFEST, tmp_path / "deep" / "run")
+    assert RunDir.open(run.root).manifest() == MANIFEST
+    assert run.has("manifest.json")
+    assert run.relative(run.path("a/b.json")) == "a/b.json"
+    assert run.read_if_there("nothing.json", Manifest) is None
+    with pytest.raises(DocumentError, match=r"cannot read .*nothing\.json"):
+        run.read("nothing.json", Manifest)
+
+
+def test_runs_of_the_same_second_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    roots = {RunDir.create(MANIFEST).root for _ in range(4)}
+    assert len(roots) == 4
+    assert all(re.fullmatch(r"bench_output/edge_phase_runs/\d{8}-\d{6}(-\d+)?", root.as_posix()) for root in roots)
+
+
+def test_out_may_be_empty_and_nothing_else(tmp_path: Path) -> None:
+    RunDir.create(MANIFEST, tmp_path)
+    with pytest.raises(RunFolderError, match="not an empty folder") as caught:
+        RunDir.create(MANIFEST, tmp_path)
+    assert f"--resume {tmp_path}" in (caught.value.hint or "")
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(RunFolderError, match="not an empty folder"):
+        RunDir.create(MANIFEST, file)
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is not a run folder"),
+        (b"", "not a valid edgeproof.manifest"),
+        (b'{"schema": "edgeproof.manifest/99"}', "newer than this version"),
+        (b'{"schema": "edgeproof.samples/1"}', "expected a edgeproof.manifest"),
+    ],
+)
+def test_a_folder_that_is_no_run(tmp_path: Path, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(RunFolderError) as caught:
+        RunDir.open(tmp_path)
+    assert message in str(caught.value)
+    with pytest.raises(RunFolderError):
+        RunDir.open(tmp_path / "nowhere")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "document.json"
+    write_bytes(path, b"old")
+
+    def fail() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_have_the_rights_of_any_file(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a", b"x")
+    (tmp_path / "b").write_bytes(b"x")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_reader_never_sees_half_a_document_whenever_the_writer_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "document"
+    code = (
+        "import sys; from pathlib import Path; from edgeproof.rundir import write_bytes\n"
+        "path = Path(sys.argv[1])\n"
+        "for number in range(1 << 30): write_bytes(path, bytes([number % 251]) * 500_000); print(flush=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            content = path.read_bytes()
+            assert len(content) == 500_000
+            assert content == content[:1] * 500_000
+        os.kill(writer.pid, signal.SIGKILL)
+    assert len(path.read_bytes()) == 500_000
+
+
+def test_the_time_is_utc_to_the_second() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", utc_now())
