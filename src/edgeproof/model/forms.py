@@ -19,7 +19,7 @@ from edgeproof.documents.signature import Encoding, Readout
 from edgeproof.model.outputs import flatten_output
 from edgeproof.model.state import HiddenState, Slot, StateTensor
 
-__all__ = ["ExplicitState", "StepCall", "UnrolledCall", "WholeCall", "caller"]
+__all__ = ["ExplicitState", "StepCall", "UnrolledCall", "WholeCall", "caller", "read_out"]
 
 Tensors = tuple[torch.Tensor, ...]
 

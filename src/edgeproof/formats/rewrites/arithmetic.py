@@ -55,6 +55,19 @@ def _batch_norm(
     return x * factor.reshape(shape) + shift.reshape(shape)
 
 
+def _native_batch_norm(
+    x: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    momentum: float,
+    eps: float,
+) -> Any:
+    normed = torch.nn.functional.batch_norm(x, mean, variance, weight, bias, False, momentum, eps)
+    return normed, mean.new_zeros(0), mean.new_zeros(0)
+
+
 def _copied(x: torch.Tensor, **_options: Any) -> torch.Tensor:
     return torch.logical_or(x, x) if x.dtype == torch.bool else x + 0
 
@@ -69,7 +82,7 @@ def _passes_input_through(graph: torch.fx.Graph) -> bool:
 
 SMALL_OPERATORS = OperatorRewrite(
     name="small operators in simpler ones",
-    why="the converter has no vdot, diff, new_ones, new_zeros or alias, or fails on full_like",
+    why="the converter has no vdot, diff, new_ones, new_zeros or alias, or fails on full_like or native batch norm",
     rules={
         "aten.vdot": _vdot,
         "aten.diff": _diff,
@@ -77,6 +90,7 @@ SMALL_OPERATORS = OperatorRewrite(
         "aten.new_zeros": _filled(0),
         "aten.full_like": _full_like,
         "aten.alias": lambda x: x,
+        "aten._native_batch_norm_legit_no_training": _native_batch_norm,
     },
 )
 def _copies_for_output(graph: torch.fx.Graph) -> bool:

@@ -14,6 +14,7 @@ import torch
 
 from edgeproof.documents.artifact import Rewrite
 from edgeproof.errors import ConversionError
+from edgeproof.formats.rewrites.folding import fold_constants
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -114,12 +115,17 @@ class _Rewritten(torch.nn.Module):
 
 
 def apply_rewrites(
-    spine: Spine, rewrites: Sequence[OperatorRewrite], *, input_dtypes: Mapping[str, str] | None = None
+    spine: Spine,
+    rewrites: Sequence[OperatorRewrite],
+    *,
+    input_dtypes: Mapping[str, str] | None = None,
+    fold: bool = False,
 ) -> Prepared:
     """Apply the rewrites that the program needs, each proved alone on real inputs.
 
     Args:
         input_dtypes: dtype → dtype for graph inputs that the runtime cannot take, such as ``int64`` → ``int32``.
+        fold: compute what depends on weights alone in advance, after everything else.
 
     Raises:
         ConversionError: a rewrite changed the results.
@@ -130,7 +136,7 @@ def apply_rewrites(
     example = tuple(
         tensor.to(getattr(torch, dtype)) for tensor, dtype in zip(spine.example(), wanted, strict=True)
     )
-    if not needed and wanted == dtypes:
+    if not needed and wanted == dtypes and not fold:
         return Prepared(_unguarded(spine.program), spine.program, example, wanted)
     graph_module = _unguarded(spine.program)
     applied = [rewrite for one in needed if (rewrite := _proved(spine, graph_module, one, dtypes)) is not None]
@@ -141,7 +147,30 @@ def apply_rewrites(
     rules = {name: rule for one in needed for name, rule in one.rules.items()}
     with torch.no_grad():
         program = torch.export.export(_Rewritten(graph_module, rules, dtypes), example)
-    return Prepared(_unguarded(program), program, example, wanted, tuple(applied))
+    module = _unguarded(program)
+    if fold:
+        applied += _folded(module, spine, wanted)
+    return Prepared(module, program, example, wanted, tuple(applied))
+
+
+def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str]) -> list[Rewrite]:
+    calls = [
+        [torch.from_numpy(array.astype(dtype)) for array, dtype in zip(call, dtypes, strict=True)]
+        for call in spine.calls(TRIALS)
+    ]
+    with torch.no_grad():
+        before = [module(*call) for call in calls]
+        count = fold_constants(module)
+        worst = max(
+            (_difference(a, b) for call, row in zip(calls, before, strict=True) for a, b in zip(module(*call), row, strict=True)),
+            default=0.0,
+        )
+    why = "the converter fails on constants that the graph computes"
+    return [Rewrite(name=f"constants computed in advance ({count}×)", why=why, max_abs=worst)] if count else []
+
+
+def _difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a.double() - b.double()).abs().max()) if a.numel() else 0.0
 
 
 def _unguarded(program: torch.export.ExportedProgram) -> torch.fx.GraphModule:
@@ -168,7 +197,7 @@ def _proved(
             given = rewriter.run(*inputs)
             places = rewriter.places
             for mine, theirs in zip(given, expected, strict=True):
-                difference = float((mine.double() - theirs.double()).abs().max()) if mine.numel() else 0.0
+                difference = _difference(mine, theirs)
                 scale = max(1.0, float(theirs.double().abs().max()) if theirs.numel() else 1.0)
                 if not difference <= TOLERANCE * scale:
                     raise ConversionError(f"the rewrite `{rewrite.name}` changed the results by {difference:.3g}")

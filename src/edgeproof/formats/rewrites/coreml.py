@@ -17,4 +17,4 @@ __all__ = ["prepare"]
 def prepare(spine: Spine) -> Prepared:
     """The program as the converter can take it."""
     rewrites = (FOURIER, UNFOLD, SMALL_OPERATORS, PASSAGE)
-    return apply_rewrites(spine, rewrites, input_dtypes={"int64": "int32"})
+    return apply_rewrites(spine, rewrites, input_dtypes={"int64": "int32"}, fold=True)

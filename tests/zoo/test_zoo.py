@@ -1,0 +1,139 @@
+"""Every model of the zoo in every format at fp32: relative L2 below 1e-3 on every output, or refused with the line that decides.
+
+Conversions go through the real workers, one a format, as in a run; artifacts are opened in their real runtimes. Core ML
+packages are converted, reloaded and checked in structure.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+import models
+from edgeproof.compare.difference import compare_outputs
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.base import decode
+from edgeproof.formats.registry import formats, open_artifact
+from edgeproof.formats.supervise import Limits, run_jobs
+from edgeproof.formats.worker import Job, Outcome
+from edgeproof.model.eager import EagerSession, run_all
+from edgeproof.model.resolve import resolve_model
+from edgeproof.model.samples import synthetic_samples
+from edgeproof.model.spine import export_spine
+from edgeproof.phases.alone import convert_alone
+
+TAKEN = [name for name in models.FACTORIES if name not in models.REFUSED]
+FORMATS = list(formats())
+RELATIVE_L2 = 1e-3
+SAMPLES = 16
+
+pytestmark = pytest.mark.zoo
+
+
+def per_format(function):
+    """Parametrise by format; one xdist worker takes a whole format, so its conversions run once."""
+    cases = [pytest.param(name, marks=pytest.mark.xdist_group(f"zoo-{name}")) for name in FORMATS]
+    return pytest.mark.parametrize("format_name", cases)(function)
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Spines, samples and eager references of all models, exported once for all xdist workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if base.name.startswith("popen-") else base) / "zoo"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / ".lock"):
+        for name in TAKEN:
+            if (folder / name / "reference.npz").is_file():
+                continue
+            subject = resolve_model(models.FACTORIES[name]()).subject
+            samples = synthetic_samples(subject.signature.inputs, SAMPLES, seed=5).inputs
+            for form in subject.forms:
+                export_spine(subject, form, samples, folder / name / form, reference=name)
+            np.savez(folder / name / "samples.npz", **samples)
+            np.savez(folder / name / "reference.npz", **run_all(EagerSession(subject), samples))
+    return folder
+
+
+_done: dict[str, dict[str, Outcome]] = {}
+
+
+@pytest.fixture
+def converted(format_name: str, zoo: Path) -> dict[str, Outcome]:
+    """What the format's worker made of every model."""
+    if format_name not in _done:
+        one = formats()[format_name]
+        precision = one.precisions[0]
+        jobs = [
+            Job(
+                candidate=name,
+                format=format_name,
+                precision=precision,
+                spine=str(zoo / name / ("whole" if (zoo / name / "whole").is_dir() else one.forms(precision)[0])),
+                samples=str(zoo / name / "samples.npz"),
+                folder=str(zoo / name / "artifacts" / format_name),
+                name=name,
+                log=str(zoo / name / f"{format_name}.log"),
+            )
+            for name in TAKEN
+        ]
+        _done[format_name] = run_jobs(jobs, Limits(seconds=180), parallel=1)
+    return _done[format_name]
+
+
+def test_the_zoo_is_as_large_as_it_says() -> None:
+    assert len(TAKEN) >= 20
+    assert len(FORMATS) >= 7
+
+
+@per_format
+@pytest.mark.parametrize("name", TAKEN)
+def test_converted_model_computes_what_the_model_does(
+    format_name: str, name: str, converted: dict[str, Outcome], zoo: Path
+) -> None:
+    outcome = converted[name]
+    assert outcome.status == "ok", f"{outcome.reason}; {outcome.remedy}"
+    folder = zoo / name / "artifacts" / format_name
+    document = decode((folder / "artifact.json").read_bytes(), ArtifactDocument)
+    assert all(one.max_abs is None or one.max_abs < 1e-3 for one in document.rewrites)
+    if formats()[format_name].runs_here is not None:
+        assert len(document.structure) >= 3
+        assert (folder / document.file).is_dir()
+        return
+    with np.load(zoo / name / "reference.npz") as archive:
+        reference = dict(archive)
+    with np.load(zoo / name / "samples.npz") as archive:
+        samples = dict(archive)
+    with open_artifact(folder) as session:
+        outputs = run_all(session, samples)
+        specs = session.outputs
+    assert [spec.name for spec in specs] == list(reference)
+    for difference in compare_outputs(specs, reference, outputs):
+        assert difference.relative_l2 is not None
+        assert difference.relative_l2 < RELATIVE_L2, difference
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("zoo-refused")
+@pytest.mark.parametrize("name", models.REFUSED)
+def test_data_dependent_control_flow_is_refused_in_every_format(name: str, tmp_path: Path) -> None:
+    lines = Path(models.__file__).read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"def {name}("))
+    deciding = next(number for number, line in enumerate(lines) if number > start and "the line that decides" in line)
+    candidates = [one.candidate(one.precisions[0]) for one in formats().values()]
+
+    document = convert_alone(f"{models.__file__}:{name}", candidates, tmp_path / "out")
+
+    assert [one.candidate for one in document.candidates] == candidates
+    for one in document.candidates:
+        assert one.status == "failed"
+        assert one.artifact is None
+        assert one.reason is not None
+        assert f"models.py:{deciding + 1}" in one.reason
+        assert lines[deciding].strip() in one.reason
+        assert one.remedy is not None
+        assert "torch.where" in one.remedy
+    assert not list((tmp_path / "out").glob("*/*")) if (tmp_path / "out").exists() else True
