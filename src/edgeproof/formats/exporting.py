@@ -19,6 +19,7 @@ import msgspec
 
 from edgeproof.documents.signature import Form
 from edgeproof.errors import ConversionError, EdgeProofError
+from edgeproof.formats.worker import die_with_parent
 
 __all__ = ["ExportJob", "ExportResult", "FormResult", "export_model", "exported_before"]
 
@@ -120,11 +121,13 @@ def _serve(job: ExportJob) -> ExportResult:
     from edgeproof.model.eager import EagerSession, run_all
     from edgeproof.model.resolve import resolve
     from edgeproof.model.spine import export_spine
+    from edgeproof.rundir import atomic_path
 
     subject = resolve(job.model, inputs=job.inputs, samples=job.user_samples, trust=job.trust).subject
     if job.held_out and job.reference:
         outputs = run_all(EagerSession(subject), _load(job.held_out))  # type: ignore[arg-type]
-        np.savez(job.reference, **outputs)
+        with atomic_path(Path(job.reference)) as path:
+            np.savez(path, allow_pickle=False, **outputs)
     samples = _load(job.samples)
     return ExportResult(forms=tuple(_one(subject, form, samples, job, export_spine) for form in job.forms))
 
@@ -135,11 +138,16 @@ def _one(subject, form: Form, samples, job: ExportJob, export_spine) -> FormResu
     except EdgeProofError as error:
         traceback.print_exc()
         return FormResult(form=form, reason=error.message, remedy=error.hint)
+    except Exception as error:
+        traceback.print_exc()
+        said = " ".join(str(error).split())[:1000]
+        return FormResult(form=form, reason=f"the export failed: {type(error).__name__}: {said}")
     return FormResult(form=form, seconds=document.seconds, max_abs=document.export_max_abs)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Read the job, write the result beside it."""
+    die_with_parent()
     request = Path(arguments[0])
     job = msgspec.json.decode(request.read_bytes(), type=ExportJob)
     try:

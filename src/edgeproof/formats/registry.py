@@ -1,4 +1,4 @@
-"""Which formats there are, and how an artifact is opened: through entry points, so a new one is one file and one line."""
+"""Which formats there are, and how artifacts are opened: through entry points, so a new one is one file and one line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DOCUMENT_NAME = "artifact.json"
 
 @functools.cache
 def formats() -> Mapping[str, Format]:
-    """Every registered format by name, in the order of registration."""
+    """Every registered format by name, in the order that their packages give them."""
     found: dict[str, Format] = {}
     for entry in metadata.entry_points(group=GROUP):
         try:
@@ -46,7 +46,8 @@ def formats() -> Mapping[str, Format]:
 
 def candidate_names() -> dict[str, tuple[str, str]]:
     """Candidate → (format, precision), all of them."""
-    return {one.candidate(precision): (name, precision) for name, one in formats().items() for precision in one.precisions}
+    every = ((name, one, precision) for name, one in formats().items() for precision in one.precisions)
+    return {one.candidate(precision): (name, precision) for name, one, precision in every}
 
 
 def find_candidate(name: str) -> tuple[Format, str]:

@@ -3,6 +3,7 @@ step form. Knows no runtime."""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.documents.signature import LoopPlan, Readout, TensorSpec
+from edgeproof.documents.signature import LoopPlan, Readout, StateSpec, TensorSpec
 from edgeproof.errors import ArtifactError, EdgeProofError, SignatureError
 from edgeproof.formats.base import Array, GraphRunner
 
@@ -59,7 +60,8 @@ class ArtifactSession:
                 raise SignatureError(f"the input {spec.name} is missing")
             if array.shape != spec.shape or array.dtype != dtype:
                 raise SignatureError(
-                    f"the input {spec.name} is {array.dtype}{list(array.shape)}; expected {spec.dtype}{list(spec.shape)}"
+                    f"the input {spec.name} is {array.dtype}{list(array.shape)}; "
+                    f"expected {spec.dtype}{list(spec.shape)}"
                 )
             arrays.append(array)
         if len(inputs) != len(arrays):
@@ -115,11 +117,18 @@ def _initial_state(plan: LoopPlan, folder: Path) -> list[Array]:
         try:
             with np.load(folder / "initial_state.npz", allow_pickle=False) as archive:
                 given = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ArtifactError(f"cannot read the initial state in {folder}: {error}") from error
-    return [
-        np.zeros(state.shape, state.dtype) if state.initial is None else given[state.initial] for state in plan.states
-    ]
+    return [_first(state, given, folder) for state in plan.states]
+
+
+def _first(state: StateSpec, given: Mapping[str, Array], folder: Path) -> Array:
+    if state.initial is None:
+        return np.zeros(state.shape, state.dtype)
+    array = given.get(state.initial)
+    if array is None or array.shape != state.shape or array.dtype.name != state.dtype:
+        raise ArtifactError(f"the initial state in {folder} has no {state.initial}: {state.dtype}{list(state.shape)}")
+    return array
 
 
 def _fit(array: Array, binding: Binding) -> Array:
@@ -142,7 +151,9 @@ def _unfit(result: Array, binding: Binding) -> Array:
         result = result.astype(spec.dtype)
     if result.shape != spec.shape:
         if result.size != int(np.prod(spec.shape, dtype=np.int64)):
-            raise ArtifactError(f"the output {spec.name} has the shape {list(result.shape)}; expected {list(spec.shape)}")
+            raise ArtifactError(
+                f"the output {spec.name} has the shape {list(result.shape)}; expected {list(spec.shape)}"
+            )
         result = result.reshape(spec.shape)
     return result
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +20,7 @@ from typing import IO
 
 import msgspec
 
-from edgeproof.formats.worker import Job, Outcome, Started
+from edgeproof.formats.worker import Job, Outcome, Started, building_folder
 
 __all__ = ["Limits", "run_jobs", "worker_environment"]
 
@@ -57,6 +59,9 @@ def run_jobs(
     """Run every job; jobs of one format share a worker, ``parallel`` formats run at a time.
 
     Args:
+        jobs: in the order that each format's are done in.
+        limits: for each of them.
+        parallel: formats at a time.
         report: called from worker threads as each outcome arrives.
 
     Returns:
@@ -83,21 +88,20 @@ def run_jobs(
 
 def _one_worker(jobs: Sequence[Job], limits: Limits) -> Iterator[tuple[Job, Outcome]]:
     """Feed jobs to one worker until all are done or it has to be replaced; the first job always gets an outcome."""
+    complaints = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
         [sys.executable, "-m", "edgeproof.formats.worker", jobs[0].format],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=complaints,
         env=worker_environment(),
         start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    assert process.stderr is not None
     messages: queue.Queue[bytes | None] = queue.Queue()
-    threading.Thread(target=_pump, args=(process.stdout, messages), daemon=True).start()
-    complaints: list[bytes] = []
-    threading.Thread(target=_collect, args=(process.stderr, complaints), daemon=True).start()
+    pump = threading.Thread(target=_pump, args=(process.stdout, messages), daemon=True)
+    pump.start()
     try:
         for number, job in enumerate(jobs):
             try:
@@ -108,6 +112,7 @@ def _one_worker(jobs: Sequence[Job], limits: Limits) -> Iterator[tuple[Job, Outc
                     yield job, _died(process, job, complaints)
                 return
             outcome, healthy = _await(process, job, limits, messages, complaints)
+            shutil.rmtree(building_folder(job), ignore_errors=True)
             yield job, outcome
             if not healthy:
                 return
@@ -116,6 +121,8 @@ def _one_worker(jobs: Sequence[Job], limits: Limits) -> Iterator[tuple[Job, Outc
             process.stdin.close()
         _kill_group(process.pid)
         process.wait()
+        pump.join()
+        complaints.close()
 
 
 def _await(
@@ -123,7 +130,7 @@ def _await(
     job: Job,
     limits: Limits,
     messages: queue.Queue[bytes | None],
-    complaints: list[bytes],
+    complaints: IO[bytes],
 ) -> tuple[Outcome, bool]:
     """The outcome of a job, and whether the worker can take another."""
     import psutil
@@ -168,9 +175,10 @@ def _await(
             )
 
 
-def _died(process: subprocess.Popen[bytes], job: Job, complaints: list[bytes]) -> Outcome:
+def _died(process: subprocess.Popen[bytes], job: Job, complaints: IO[bytes]) -> Outcome:
     process.wait()
-    said = b"".join(complaints).decode(errors="replace").strip().splitlines()
+    complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - 4096))
+    said = complaints.read().decode(errors="replace").strip().splitlines()
     return Outcome(
         candidate=job.candidate,
         status="failed",
@@ -180,15 +188,10 @@ def _died(process: subprocess.Popen[bytes], job: Job, complaints: list[bytes]) -
 
 
 def _pump(stream: IO[bytes], messages: queue.Queue[bytes | None]) -> None:
-    for line in stream:
-        messages.put(line)
+    with stream:
+        for line in stream:
+            messages.put(line)
     messages.put(None)
-
-
-def _collect(stream: IO[bytes], lines: list[bytes]) -> None:
-    for line in stream:
-        lines.append(line)
-        del lines[:-50]
 
 
 def _kill_group(pid: int) -> None:

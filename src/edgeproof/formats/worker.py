@@ -8,9 +8,13 @@ parent (``supervise``) limits its time and memory.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import shutil
+import signal
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -22,7 +26,9 @@ from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode, encode
 from edgeproof.errors import ConversionError, EdgeProofError
 
-__all__ = ["Job", "Outcome", "Started", "fingerprint", "main"]
+__all__ = ["Job", "Outcome", "Started", "building_folder", "die_with_parent", "fingerprint", "main"]
+
+LONGEST_REASON = 1000
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,21 +84,36 @@ def fingerprint(path: Path) -> tuple[str, int]:
     return whole.hexdigest(), size
 
 
+def building_folder(job: Job) -> Path:
+    """Where the artifact is made, before it is moved to its folder as a whole."""
+    folder = Path(job.folder)
+    return folder.with_name(f".{folder.name}.building")
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when the one that started it is gone: a run that is killed leaves nothing behind
+    that still writes to its folder. Elsewhere nothing happens."""
+    if sys.platform == "linux":
+        import ctypes
+
+        parent_death_signal = 1
+        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
+
+
 def _convert(job: Job) -> None:
     """In the child: make the artifact and its document."""
-    import shutil
     from importlib import metadata
 
     import numpy as np
-
-    from edgeproof.formats.registry import DOCUMENT_NAME, formats
-    from edgeproof.formats.base import Conversion
-    from edgeproof.model.spine import load_spine
     from packaging.requirements import Requirement
+
+    from edgeproof.formats.base import Conversion
+    from edgeproof.formats.registry import DOCUMENT_NAME, formats
+    from edgeproof.model.spine import load_spine
 
     one = formats()[job.format]
     folder = Path(job.folder)
-    building = folder.with_name(f".{folder.name}.building")
+    building = building_folder(job)
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
@@ -103,7 +124,7 @@ def _convert(job: Job) -> None:
         produced = one.convert(Conversion(spine, job.precision, building, job.name, base, base_document))
         loop = spine.document.loop
         if loop is not None and spine.initial:
-            np.savez(building / "initial_state.npz", **dict(spine.initial))
+            np.savez(building / "initial_state.npz", allow_pickle=False, **dict(spine.initial))
         shipped = building / produced.file
         if not shipped.exists():
             raise ConversionError(f"the converter ended without an error and made no {produced.file}")
@@ -142,7 +163,7 @@ def _base(job: Job) -> tuple[Path | None, ArtifactDocument | None]:
 
 
 def _child(job: Job, result: int) -> None:
-    """Run one job with its output in its log; write the outcome to the pipe and leave."""
+    """Run one job with its output in its log; write the outcome to the file ``result`` and leave."""
     log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -151,35 +172,47 @@ def _child(job: Job, result: int) -> None:
         _convert(job)
     except EdgeProofError as error:
         traceback.print_exc()
-        outcome = Outcome(candidate=job.candidate, status="failed", reason=error.message, remedy=error.hint)
+        reason = error.message[:LONGEST_REASON]
+        outcome = Outcome(candidate=job.candidate, status="failed", reason=reason, remedy=error.hint)
     except BaseException as error:
         traceback.print_exc()
-        text = " ".join(str(error).split())[:600]
+        text = " ".join(str(error).split())[:LONGEST_REASON]
         outcome = Outcome(candidate=job.candidate, status="failed", reason=f"{type(error).__name__}: {text}")
-    sys.stderr.flush()
     os.write(result, msgspec.json.encode(outcome))
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(0)
 
 
 def _run(job: Job, say: BinaryIO) -> Outcome:
     began = time.monotonic()
-    read, write = os.pipe()
     Path(job.log).parent.mkdir(parents=True, exist_ok=True)
-    pid = os.fork()
-    if pid == 0:
-        os.close(read)
-        os.setpgid(0, 0)
-        _child(job, write)
-    os.close(write)
-    _say(say, Started(candidate=job.candidate, pid=pid))
-    with os.fdopen(read, "rb") as pipe:
-        raw = pipe.read()
-    _, status, usage = os.wait4(pid, 0)
-    measured = {"seconds": time.monotonic() - began, "peak_memory_bytes": usage.ru_maxrss * 1024}
+    with tempfile.TemporaryFile() as answer:
+        pid = os.fork()
+        if pid == 0:
+            os.setpgid(0, 0)
+            die_with_parent()
+            _child(job, answer.fileno())
+        _say(say, Started(candidate=job.candidate, pid=pid))
+        _, status, usage = os.wait4(pid, 0)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        answer.seek(0)
+        raw = answer.read()
+    seconds, peak = time.monotonic() - began, usage.ru_maxrss * 1024
     if raw:
-        return msgspec.structs.replace(msgspec.json.decode(raw, type=Outcome), **measured)
-    how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
-    return Outcome(candidate=job.candidate, status="crashed", reason=f"the converter crashed: {how}", **measured)
+        outcome = msgspec.json.decode(raw, type=Outcome)
+        return msgspec.structs.replace(outcome, seconds=seconds, peak_memory_bytes=peak)
+    killed = os.WIFSIGNALED(status)
+    how = signal.Signals(os.WTERMSIG(status)).name if killed else f"exit code {os.WEXITSTATUS(status)} and no result"
+    return Outcome(
+        candidate=job.candidate,
+        status="crashed",
+        reason=f"the converter crashed: {how}",
+        seconds=seconds,
+        peak_memory_bytes=peak,
+    )
 
 
 def _say(say: BinaryIO, message: Started | Outcome) -> None:
@@ -189,12 +222,12 @@ def _say(say: BinaryIO, message: Started | Outcome) -> None:
 
 def main() -> None:
     """Serve jobs until stdin ends. What libraries print goes to stderr, not between the messages."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    die_with_parent()
+    say = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     from edgeproof.formats.registry import formats
 
     one = formats()[sys.argv[1]]
-    say = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
     for name in one.preload:
         importlib.import_module(name)
     for line in sys.stdin.buffer:
