@@ -1,6 +1,6 @@
 """A small convolutional network with batch norm on handwritten digits.
 
-    edgeproof run examples/digits_cnn.py:model
+edgeproof run examples/digits_cnn.py:model
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """A gated recurrent network that reads handwritten digits row by row.
 
-    edgeproof run examples/digits_gru.py:model
+edgeproof run examples/digits_gru.py:model
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """A leaky integrate-and-fire network, 64-128-10, on handwritten digits: pixels as constant current, 25 time steps.
 
-    edgeproof run examples/digits_snn.py:model
+edgeproof run examples/digits_snn.py:model
 """
 
 from pathlib import Path

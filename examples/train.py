@@ -1,6 +1,6 @@
 """Trains the three example models and writes their weights. Seeds are fixed; each takes about a minute on one core.
 
-    python examples/train.py [snn|cnn|gru …]
+python examples/train.py [snn|cnn|gru …]
 """
 
 import sys

@@ -115,7 +115,10 @@ def best_converted(run: RunDir) -> tuple[str, str] | None:
     passed = [
         (medians[one.candidate], one.candidate, one.artifact)
         for one in validation.results
-        if one.status == "passed" and one.artifact and one.candidate in medians and not (one.format or "").startswith("sdk")
+        if one.status == "passed"
+        and one.artifact
+        and one.candidate in medians
+        and not (one.format or "").startswith("sdk")
     ]
     if not passed:
         return None

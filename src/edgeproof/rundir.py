@@ -48,11 +48,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` whole or not at all."""
-    with atomic_path(path) as temporary:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_document(path: Path, document: Document) -> None:
@@ -101,7 +100,8 @@ class RunDir:
         run = cls(root)
         if not (root / cls.manifest_name).is_file():
             raise RunFolderError(
-                f"{root} is not a run folder: it has no {cls.manifest_name}", hint="give a folder that `edgeproof run` made"
+                f"{root} is not a run folder: it has no {cls.manifest_name}",
+                hint="give a folder that `edgeproof run` made",
             )
         run.manifest()
         return run

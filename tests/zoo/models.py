@@ -102,7 +102,9 @@ def transposed_convolution() -> nn.Module:
 
 @zoo("x:float32[1,4,20]")
 def transposed_convolution_1d() -> nn.Module:
-    return nn.Sequential(nn.Conv1d(4, 8, 5, stride=2, dilation=2), nn.ELU(), nn.ConvTranspose1d(8, 2, 4, stride=2, bias=False))
+    return nn.Sequential(
+        nn.Conv1d(4, 8, 5, stride=2, dilation=2), nn.ELU(), nn.ConvTranspose1d(8, 2, 4, stride=2, bias=False)
+    )
 
 
 @zoo("image:float32[1,2,9,9]")
@@ -158,7 +160,11 @@ def weight_norm() -> nn.Module:
     from torch.nn.utils.parametrizations import weight_norm as normed
 
     return nn.Sequential(
-        normed(nn.Conv2d(2, 6, 3)), nn.SiLU(), nn.MaxPool2d(2, ceil_mode=True), nn.Flatten(), spectral_norm(nn.Linear(294, 5))
+        normed(nn.Conv2d(2, 6, 3)),
+        nn.SiLU(),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.Flatten(),
+        spectral_norm(nn.Linear(294, 5)),
     )
 
 
@@ -184,7 +190,9 @@ def squeeze_and_shuffle() -> nn.Module:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 2, 1), nn.ReLU(), nn.Conv2d(2, 8, 1), nn.Hardsigmoid())
+            self.gate = nn.Sequential(
+                nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 2, 1), nn.ReLU(), nn.Conv2d(2, 8, 1), nn.Hardsigmoid()
+            )
             self.shuffle = nn.PixelShuffle(2)
 
         def forward(self, x):
@@ -282,8 +290,13 @@ def bert() -> nn.Module:
     from transformers import BertConfig, BertForSequenceClassification
 
     config = BertConfig(
-        vocab_size=60, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
-        max_position_embeddings=32, num_labels=3,
+        vocab_size=60,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        max_position_embeddings=32,
+        num_labels=3,
     )
     return BertForSequenceClassification(config)
 
@@ -334,7 +347,9 @@ def snn_hidden() -> nn.Module:
     import snntorch as snn
 
     return nn.Sequential(
-        nn.Linear(12, 20), snn.Leaky(beta=0.8, init_hidden=True), nn.Linear(20, 5),
+        nn.Linear(12, 20),
+        snn.Leaky(beta=0.8, init_hidden=True),
+        nn.Linear(20, 5),
         snn.Leaky(beta=0.8, init_hidden=True, reset_mechanism="zero"),
     )
 
@@ -368,7 +383,9 @@ def snn_synaptic() -> nn.Module:
     import snntorch as snn
 
     return nn.Sequential(
-        nn.Linear(10, 14), snn.Synaptic(alpha=0.7, beta=0.8, init_hidden=True), nn.Linear(14, 6),
+        nn.Linear(10, 14),
+        snn.Synaptic(alpha=0.7, beta=0.8, init_hidden=True),
+        nn.Linear(14, 6),
         snn.Alpha(alpha=0.8, beta=0.6, init_hidden=True),
     )
 
@@ -378,7 +395,9 @@ def snn_recurrent() -> nn.Module:
     import snntorch as snn
 
     return nn.Sequential(
-        nn.Linear(10, 14), snn.RLeaky(beta=0.8, linear_features=14, init_hidden=True), nn.Linear(14, 6),
+        nn.Linear(10, 14),
+        snn.RLeaky(beta=0.8, linear_features=14, init_hidden=True),
+        nn.Linear(14, 6),
         snn.RSynaptic(alpha=0.7, beta=0.8, all_to_all=False, V=0.5, init_hidden=True),
     )
 
@@ -388,7 +407,11 @@ def snn_convolutional() -> nn.Module:
     import snntorch as snn
 
     return nn.Sequential(
-        nn.Conv2d(2, 6, 5), nn.MaxPool2d(2), snn.Leaky(0.7, init_hidden=True), nn.Flatten(), nn.Linear(96, 5),
+        nn.Conv2d(2, 6, 5),
+        nn.MaxPool2d(2),
+        snn.Leaky(0.7, init_hidden=True),
+        nn.Flatten(),
+        nn.Linear(96, 5),
         snn.Leaky(0.7, init_hidden=True),
     )
 
@@ -398,8 +421,15 @@ def spikingjelly_nodes() -> nn.Module:
     from spikingjelly.activation_based import layer, neuron
 
     return nn.Sequential(
-        layer.Conv2d(1, 6, 3), layer.BatchNorm2d(6), neuron.LIFNode(tau=2.0), layer.AvgPool2d(2), nn.Flatten(),
-        nn.Linear(96, 10), neuron.IFNode(v_threshold=0.5, v_reset=None), nn.Linear(10, 4), neuron.ParametricLIFNode(),
+        layer.Conv2d(1, 6, 3),
+        layer.BatchNorm2d(6),
+        neuron.LIFNode(tau=2.0),
+        layer.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(96, 10),
+        neuron.IFNode(v_threshold=0.5, v_reset=None),
+        nn.Linear(10, 4),
+        neuron.ParametricLIFNode(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Every model of the zoo in every format at fp32: relative L2 below 1e-3 on every output, or refused with the line that decides.
+"""Every model of the zoo in every format at fp32: relative L2 below 1e-3 on every output, or refused with its line.
 
 Conversions go through the real workers, one a format, as in a run; artifacts are opened in their real runtimes. Core ML
 packages are converted, reloaded and checked in structure.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import models
 import numpy as np
 import pytest
 from filelock import FileLock
 
-import models
 from edgeproof.compare.difference import compare_outputs
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode

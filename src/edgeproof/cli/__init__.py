@@ -113,5 +113,7 @@ def _run(args: list[str] | None) -> int:
         if os.environ.get("EDGEPROOF_DEBUG"):
             raise
         click.secho(f"error: {type(error).__name__}: {error}", fg="red", err=True)
-        click.secho("hint: this is a fault of edgeproof; run again with `edgeproof --debug …` for the traceback", err=True)
+        click.secho(
+            "hint: this is a fault of edgeproof; run again with `edgeproof --debug …` for the traceback", err=True
+        )
         return 1

@@ -30,15 +30,28 @@ __all__ = ["run"]
 @click.argument("model", required=False)
 @model_options
 @click.option("--held-out", metavar="PATH", help="Samples for validation and the task score, in the form of --samples.")
-@click.option("--count", type=click.IntRange(min=8), default=256, show_default=True, help="Samples to draw from the model's pool.")
+@click.option(
+    "--count", type=click.IntRange(min=8), default=256, show_default=True, help="Samples to draw from the model's pool."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
-@click.option("--synthetic", is_flag=True, help="Use random input when there are no samples; no int8 verdict stands on it.")
+@click.option(
+    "--synthetic", is_flag=True, help="Use random input when there are no samples; no int8 verdict stands on it."
+)
 @click.option("--policy", metavar="FILE", help="TOML with the thresholds of the verdict; default: the built-in policy.")
-@click.option("--candidates", callback=split_names, metavar="A,B", help="Candidates to make, such as sdk-eager,onnx-int8; default: all.")
+@click.option(
+    "--candidates",
+    callback=split_names,
+    metavar="A,B",
+    help="Candidates to make, such as sdk-eager,onnx-int8; default: all.",
+)
 @click.option("--devices", callback=split_names, metavar="A,B", help="Devices to measure on; default: the host.")
-@click.option("--requests", type=click.IntRange(min=1), default=100, show_default=True, help="Requests of the local proof.")
+@click.option(
+    "--requests", type=click.IntRange(min=1), default=100, show_default=True, help="Requests of the local proof."
+)
 @limit_options
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; default: bench_output/edge_phase_runs/<time>.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Run folder; default: bench_output/edge_phase_runs/<time>."
+)
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
 @json_option
 def run(

@@ -46,7 +46,9 @@ def compare_output(name: str, kind: OutputKind, reference: Array, candidate: Arr
         ValueError: the shapes differ.
     """
     if reference.shape != candidate.shape:
-        raise ValueError(f"{name}: the candidate gave {list(candidate.shape[1:])}, the model {list(reference.shape[1:])}")
+        raise ValueError(
+            f"{name}: the candidate gave {list(candidate.shape[1:])}, the model {list(reference.shape[1:])}"
+        )
     count = len(reference)
     expected = reference.reshape(count, -1).astype(np.float64)
     given = candidate.reshape(count, -1).astype(np.float64)

@@ -1,7 +1,8 @@
 """Whether differences pass: one threshold per precision for real outputs, one for spike agreement.
 
-In a spiking model a value near the threshold flips a spike in any reordering of a sum, so a largest error of 1 is no fault
-by itself: spikes are gated on the share of equal counts, and real outputs of a spiking model (membranes) only at fp32.
+In a spiking model a value near the threshold flips a spike in any reordering of a sum, so a largest error of 1
+is no fault by itself: spikes are gated on the share of equal counts, and a spiking model's real outputs (membranes)
+only at fp32.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ def failures(
                 found.append(
                     f"{one.name}: {one.spikes.agreement:.4f} of spike counts agree; {1.0 - limit:.4f} are needed"
                 )
-        elif gate_real and one.relative_l2 is not None and not one.relative_l2 <= _real_limit(limit, outputs, one):
+        elif gate_real and one.relative_l2 is not None and not one.relative_l2 <= _real_limit(limit, outputs):
             found.append(f"{one.name}: relative L2 is {one.relative_l2:.3g}; at most {limit:.3g} passes")
     return tuple(found)
 
 
-def _real_limit(limit: float, outputs: Sequence[Differences], one: Differences) -> float:
+def _real_limit(limit: float, outputs: Sequence[Differences]) -> float:
     """Beside spikes that flip, a membrane jumps by a threshold: its share of flips is allowed for."""
     flipped = max((1.0 - other.spikes.agreement for other in outputs if other.spikes), default=0.0)
     return limit if flipped == 0.0 else max(limit, flipped**0.5)

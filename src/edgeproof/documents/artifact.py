@@ -10,7 +10,7 @@ from edgeproof.documents.signature import Form, LoopPlan, TensorSpec
 __all__ = ["ArtifactDocument", "Binding", "Rewrite"]
 
 
-class Rewrite(Value, kw_only=True):
+class Rewrite(Value, frozen=True, kw_only=True):
     """A change made to the graph so that a converter can take it, checked against the graph before."""
 
     name: str
@@ -19,7 +19,7 @@ class Rewrite(Value, kw_only=True):
     """Largest absolute difference it caused on real samples, in output units; None if it touches only the call."""
 
 
-class Binding(Value, kw_only=True):
+class Binding(Value, frozen=True, kw_only=True):
     """How one graph tensor is fed or read: ``tensor`` as the caller sees it, ``graph_*`` as the runtime wants it."""
 
     tensor: TensorSpec
@@ -27,11 +27,11 @@ class Binding(Value, kw_only=True):
     graph_dtype: str
     graph_shape: tuple[int, ...]
     scale: float | None = None
-    """For an integer graph tensor that stands for reals: real = scale · (integer - zero_point). None: values as they are."""
+    """Of an integer tensor that stands for reals: real = scale · (integer - zero_point); None: values as they are."""
     zero_point: int = 0
 
 
-class ArtifactDocument(Document, kw_only=True):
+class ArtifactDocument(Document, frozen=True, kw_only=True):
     """Stands beside the artifact's files; paths are relative to its folder."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.artifact", 1)

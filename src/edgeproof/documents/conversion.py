@@ -11,7 +11,7 @@ from edgeproof.documents.signature import Form
 __all__ = ["ConversionDocument", "ConversionResult"]
 
 
-class ConversionResult(Value, kw_only=True):
+class ConversionResult(Value, frozen=True, kw_only=True):
     """One candidate's conversion."""
 
     candidate: str
@@ -33,7 +33,7 @@ class ConversionResult(Value, kw_only=True):
     log: str | None = None
 
 
-class ConversionDocument(Document, kw_only=True):
+class ConversionDocument(Document, frozen=True, kw_only=True):
     """Phase 3, first half."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.conversion", 1)

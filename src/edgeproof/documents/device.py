@@ -13,7 +13,7 @@ __all__ = ["DeviceClass", "DeviceDocument", "DeviceMeasurement"]
 DeviceClass = Literal["host", "raspberry-pi", "android", "iphone"]
 
 
-class DeviceMeasurement(Value, kw_only=True):
+class DeviceMeasurement(Value, frozen=True, kw_only=True):
     """One candidate on one device. ``skipped`` and ``failed`` carry a reason and no figures."""
 
     candidate: str
@@ -32,7 +32,7 @@ class DeviceMeasurement(Value, kw_only=True):
     throttled: bool | None = None
 
 
-class DeviceDocument(Document, kw_only=True):
+class DeviceDocument(Document, frozen=True, kw_only=True):
     """Phase 4: one device."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.device", 1)

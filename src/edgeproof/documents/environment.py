@@ -9,7 +9,7 @@ from edgeproof.documents.base import Document, Value
 __all__ = ["EnvironmentDocument", "Feasibility", "Machine", "Tool"]
 
 
-class Machine(Value, kw_only=True):
+class Machine(Value, frozen=True, kw_only=True):
     """The machine that measured; None where the system does not tell."""
 
     system: str
@@ -26,7 +26,7 @@ class Machine(Value, kw_only=True):
     temperature_c: float | None
 
 
-class Tool(Value, kw_only=True):
+class Tool(Value, frozen=True, kw_only=True):
     """A program looked for on PATH."""
 
     name: str
@@ -36,7 +36,7 @@ class Tool(Value, kw_only=True):
     remedy: str
 
 
-class Feasibility(Value, kw_only=True):
+class Feasibility(Value, frozen=True, kw_only=True):
     """Whether a candidate can be made and run here."""
 
     candidate: str
@@ -47,7 +47,7 @@ class Feasibility(Value, kw_only=True):
     remedy: str | None = None
 
 
-class EnvironmentDocument(Document, kw_only=True):
+class EnvironmentDocument(Document, frozen=True, kw_only=True):
     """Phase 1: what this machine is and has."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.environment", 1)

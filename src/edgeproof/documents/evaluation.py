@@ -32,7 +32,7 @@ PointState = Literal["met", "not met", "unsupported", "not measured"]
 """``unsupported``: there are figures, but too few or taken under throttling, so that they neither meet nor miss."""
 
 
-class Evidence(Value, kw_only=True):
+class Evidence(Value, frozen=True, kw_only=True):
     """The documents of a run that an evaluation stands on; None where a phase has not written."""
 
     model: str
@@ -47,7 +47,7 @@ class Evidence(Value, kw_only=True):
     devices: tuple[DeviceDocument, ...] = ()
 
 
-class DifferenceLimits(Value, kw_only=True):
+class DifferenceLimits(Value, frozen=True, kw_only=True):
     """Largest relative L2 per precision for real outputs; for spike outputs the share of equal counts at least."""
 
     fp32: float = 1e-3
@@ -58,7 +58,7 @@ class DifferenceLimits(Value, kw_only=True):
     spike_agreement_int8: float = 0.80
 
 
-class PolicyValue(Value, kw_only=True):
+class PolicyValue(Value, frozen=True, kw_only=True):
     """The thresholds a verdict is held against. Defaults: the sentence in ``docs/policy.md``."""
 
     latency_percentile: Literal["p50", "p90", "p95", "p99"] = "p90"
@@ -73,7 +73,7 @@ class PolicyValue(Value, kw_only=True):
     difference: DifferenceLimits = DifferenceLimits()
 
 
-class WouldChange(Value, kw_only=True):
+class WouldChange(Value, frozen=True, kw_only=True):
     """A measurement that is missing, what it could turn the verdict into, and the command that makes it."""
 
     measurement: str
@@ -81,7 +81,7 @@ class WouldChange(Value, kw_only=True):
     command: str | None = None
 
 
-class PolicyPoint(Value, kw_only=True):
+class PolicyPoint(Value, frozen=True, kw_only=True):
     """One point of the policy held against one candidate on one device class."""
 
     name: PointName
@@ -94,7 +94,7 @@ class PolicyPoint(Value, kw_only=True):
     """The figure in the policy's unit."""
 
 
-class Standing(Value, kw_only=True):
+class Standing(Value, frozen=True, kw_only=True):
     """One candidate against the policy: ``fails`` on a point that is not met, ``open`` while one is not known."""
 
     candidate: str
@@ -103,7 +103,7 @@ class Standing(Value, kw_only=True):
     points: tuple[PolicyPoint, ...]
 
 
-class Verdict(Value, kw_only=True):
+class Verdict(Value, frozen=True, kw_only=True):
     """The recommendation for one device class."""
 
     device_class: DeviceClass
@@ -119,7 +119,7 @@ class Verdict(Value, kw_only=True):
     """Every candidate that ships to this device class, against the policy."""
 
 
-class CandidateRow(Value, kw_only=True):
+class CandidateRow(Value, frozen=True, kw_only=True):
     """One line of the table of candidates: the evidence of all phases side by side; None is not measured."""
 
     candidate: str
@@ -150,7 +150,7 @@ class CandidateRow(Value, kw_only=True):
     """Why a figure is None: field name to reason."""
 
 
-class EvaluationDocument(Document, kw_only=True):
+class EvaluationDocument(Document, frozen=True, kw_only=True):
     """Phase 5."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.evaluation", 1)

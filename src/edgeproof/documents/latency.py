@@ -10,14 +10,14 @@ from edgeproof.documents.environment import Machine
 __all__ = ["ColdStart", "LatencySummary", "Percentile", "ProcessUse", "Served", "Steady"]
 
 
-class Percentile(Value, kw_only=True):
+class Percentile(Value, frozen=True, kw_only=True):
     """A percentile in µs, or None with how many more samples it needs (early-stopping rule of MLPerf LoadGen, 99 %)."""
 
     value_us: float | None
     needs_more: int = 0
 
 
-class Steady(Value, kw_only=True):
+class Steady(Value, frozen=True, kw_only=True):
     """Steady state after warm-up, µs."""
 
     count: int
@@ -35,7 +35,7 @@ class Steady(Value, kw_only=True):
     """JSON file of all values in µs, in order."""
 
 
-class ColdStart(Value, kw_only=True):
+class ColdStart(Value, frozen=True, kw_only=True):
     """Process exec to first result, each in a fresh process."""
 
     processes: int
@@ -46,7 +46,7 @@ class ColdStart(Value, kw_only=True):
     median_ms: float
 
 
-class ProcessUse(Value, kw_only=True):
+class ProcessUse(Value, frozen=True, kw_only=True):
     """What the process used while it was measured."""
 
     cpu_percent: float | None
@@ -55,7 +55,7 @@ class ProcessUse(Value, kw_only=True):
     """High-water mark of resident memory."""
 
 
-class Served(Value, kw_only=True):
+class Served(Value, frozen=True, kw_only=True):
     """One candidate behind the edge server, seen by the client."""
 
     candidate: str
@@ -75,7 +75,7 @@ class Served(Value, kw_only=True):
     server_cpus: tuple[int, ...]
 
 
-class LatencySummary(Document, kw_only=True):
+class LatencySummary(Document, frozen=True, kw_only=True):
     """Phase 2. ``served`` holds the eager SDK first, then the best converted artifact."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.latency", 1)

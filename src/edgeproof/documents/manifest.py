@@ -9,7 +9,7 @@ from edgeproof.documents.base import Document, Value
 __all__ = ["Manifest", "PhaseRecord", "RunOptions"]
 
 
-class RunOptions(Value, kw_only=True):
+class RunOptions(Value, frozen=True, kw_only=True):
     """The options of ``edgeproof run``."""
 
     model: str
@@ -32,7 +32,7 @@ class RunOptions(Value, kw_only=True):
     limit_memory_bytes: int = 8 << 30
 
 
-class PhaseRecord(Value, kw_only=True):
+class PhaseRecord(Value, frozen=True, kw_only=True):
     """One phase's progress."""
 
     name: str
@@ -41,7 +41,7 @@ class PhaseRecord(Value, kw_only=True):
     reason: str | None = None
 
 
-class Manifest(Document, kw_only=True):
+class Manifest(Document, frozen=True, kw_only=True):
     """The run's head document."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.manifest", 1)

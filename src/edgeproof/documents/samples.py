@@ -10,7 +10,7 @@ from edgeproof.documents.signature import Signature
 __all__ = ["Check", "HeldOut", "SamplesDocument"]
 
 
-class Check(Value, kw_only=True):
+class Check(Value, frozen=True, kw_only=True):
     """One check on the samples."""
 
     name: str
@@ -18,7 +18,7 @@ class Check(Value, kw_only=True):
     detail: str
 
 
-class HeldOut(Value, kw_only=True):
+class HeldOut(Value, frozen=True, kw_only=True):
     """The samples that validation and the task score use."""
 
     count: int
@@ -29,7 +29,7 @@ class HeldOut(Value, kw_only=True):
     """npz in the run folder: one key per input, sample axis first, and ``labels``."""
 
 
-class SamplesDocument(Document, kw_only=True):
+class SamplesDocument(Document, frozen=True, kw_only=True):
     """Phase 1: representative samples for quantisation, and the held-out ones."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.samples", 1)

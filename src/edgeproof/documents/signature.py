@@ -16,7 +16,7 @@ Encoding = Literal["repeat", "sequence"]
 Readout = Literal["sum", "mean", "last", "stack"]
 
 
-class TensorSpec(Value, kw_only=True):
+class TensorSpec(Value, frozen=True, kw_only=True):
     """One tensor: numpy dtype name, static shape (batch axis included)."""
 
     name: str
@@ -25,7 +25,7 @@ class TensorSpec(Value, kw_only=True):
     kind: OutputKind = "real"
 
 
-class Signature(Value, kw_only=True):
+class Signature(Value, frozen=True, kw_only=True):
     """The model's call: one sample in, its outputs out.
 
     ``timesteps`` is None for a model without time steps, or one that loops by itself.
@@ -40,7 +40,7 @@ class Signature(Value, kw_only=True):
     """The output whose argmax is the predicted class, or None when there is no task score."""
 
 
-class StateSpec(Value, kw_only=True):
+class StateSpec(Value, frozen=True, kw_only=True):
     """One state tensor of the step form: graph input and output names; it starts as zeros unless ``initial`` is set."""
 
     name: str
@@ -50,7 +50,7 @@ class StateSpec(Value, kw_only=True):
     """Key in the artifact's ``initial_state.npz``, or None for zeros."""
 
 
-class LoopPlan(Value, kw_only=True):
+class LoopPlan(Value, frozen=True, kw_only=True):
     """How a step artifact is driven: inputs per step, states carried, outputs read out."""
 
     timesteps: int

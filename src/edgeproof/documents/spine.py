@@ -10,7 +10,7 @@ from edgeproof.documents.signature import Form, LoopPlan, Signature, TensorSpec
 __all__ = ["SpineDocument"]
 
 
-class SpineDocument(Document, kw_only=True):
+class SpineDocument(Document, frozen=True, kw_only=True):
     """Stands beside ``program.pt2``."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.spine", 1)

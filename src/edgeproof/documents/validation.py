@@ -10,7 +10,7 @@ from edgeproof.documents.signature import Form, OutputKind
 __all__ = ["Differences", "SpikeDifference", "ValidationDocument", "ValidationResult"]
 
 
-class SpikeDifference(Value, kw_only=True):
+class SpikeDifference(Value, frozen=True, kw_only=True):
     """How spike counts differ, over all neurons and samples of an output."""
 
     count_mean_abs: float
@@ -19,7 +19,7 @@ class SpikeDifference(Value, kw_only=True):
     """Share of (sample, neuron) pairs with equal counts, 0..1."""
 
 
-class Differences(Value, kw_only=True):
+class Differences(Value, frozen=True, kw_only=True):
     """Differences of one output, or the worst over all outputs. Formulas: ``edgeproof.compare.difference``."""
 
     name: str | None = None
@@ -39,7 +39,7 @@ class Differences(Value, kw_only=True):
     spikes: SpikeDifference | None = None
 
 
-class ValidationResult(Value, kw_only=True):
+class ValidationResult(Value, frozen=True, kw_only=True):
     """One candidate's verdict on its numbers. ``skipped``: it cannot run here, and ``reason`` says why."""
 
     candidate: str
@@ -60,7 +60,7 @@ class ValidationResult(Value, kw_only=True):
     """Structural checks that were made on an artifact that cannot run here."""
 
 
-class ValidationDocument(Document, kw_only=True):
+class ValidationDocument(Document, frozen=True, kw_only=True):
     """Phase 3, second half."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.validation", 1)

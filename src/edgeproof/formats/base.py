@@ -110,6 +110,8 @@ class Format(Protocol):
     """None when sessions run on this machine; else why not."""
     platforms: tuple[str, ...]
     """Device classes it ships to: ``raspberry-pi``, ``android``, ``iphone``, ``host``."""
+    streams: bool
+    """Whether a run makes its one-step form beside the unrolled one: a phone that feeds a live stream needs it."""
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         """Forms it makes of a model with time steps, best first."""

@@ -32,6 +32,7 @@ class CoreML:
         "Core ML packages run on macOS and iOS only; this one was converted, reloaded and checked in structure"
     )
     platforms = ("iphone",)
+    streams = True
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("unrolled", "step")
@@ -83,7 +84,7 @@ def _convert(prepared: Any, inputs: Sequence[str], outputs: Sequence[str], preci
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            traced = torch.jit.trace(prepared.module, prepared.example, check_trace=False, strict=False)
+            traced = torch.jit.trace(prepared.module, prepared.example, check_trace=False, strict=False)  # type: ignore[no-untyped-call]
             return ct.convert(
                 traced,
                 convert_to="mlprogram",
@@ -122,7 +123,9 @@ def _inspect(artifact: ArtifactDocument, path: Path) -> tuple[str, ...]:
     try:
         model = ct.models.MLModel(str(path), skip_model_load=True)
         spec = model.get_spec()
-        program = load_program(spec, specification_version=spec.specificationVersion, file_weights_dir=model.weights_dir)
+        program = load_program(
+            spec, specification_version=spec.specificationVersion, file_weights_dir=model.weights_dir
+        )
     except Exception as error:
         raise ArtifactError(f"{path} cannot be read back: {error}") from error
     main = program.functions["main"]
@@ -134,7 +137,9 @@ def _inspect(artifact: ArtifactDocument, path: Path) -> tuple[str, ...]:
         names = {one.name for one in described}
         lost = [one.graph_name for one in bindings if one.graph_name not in names]
         if lost:
-            raise ArtifactError(f"{path}: the package has no {kind} {', '.join(lost)}; it has {', '.join(sorted(names))}")
+            raise ArtifactError(
+                f"{path}: the package has no {kind} {', '.join(lost)}; it has {', '.join(sorted(names))}"
+            )
         checks.append(f"{kind}s: {', '.join(one.graph_name for one in bindings)}")
     shapes = {one.name: tuple(one.type.multiArrayType.shape) for one in spec.description.input}
     for one in artifact.inputs:

@@ -42,6 +42,7 @@ class ExecuTorch:
     )
     runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
+    streams = False
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("step", "unrolled")

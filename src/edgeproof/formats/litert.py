@@ -1,4 +1,4 @@
-"""LiteRT (``.tflite``) through litert-torch; fp16 and full int8 through the AI Edge quantiser with min-max calibration."""
+"""LiteRT (``.tflite``) through litert-torch; fp16 and full int8 through the AI Edge quantiser, min-max calibrated."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class LiteRT:
     preload = ("torch", "litert_torch", "ai_edge_quantizer.quantizer", "ai_edge_quantizer.calibrator")
     runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
+    streams = True
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("step", "unrolled") if precision == "int8" else ("unrolled", "step")

@@ -39,6 +39,7 @@ class Onnx:
     preload = ("torch", "torch.onnx", "onnx", "onnxscript", "onnxruntime")
     runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
+    streams = True
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("unrolled", "step")
@@ -74,7 +75,9 @@ class Onnx:
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         session = _session(folder / artifact.file, threads)
-        return _Runner(session, [one.graph_name for one in artifact.inputs], [one.graph_name for one in artifact.outputs])
+        return _Runner(
+            session, [one.graph_name for one in artifact.inputs], [one.graph_name for one in artifact.outputs]
+        )
 
     def describe(self, path: Path) -> ArtifactDocument:
         session = _session(path, 1)

@@ -36,6 +36,7 @@ class OpenVino:
     preload = ("torch", "openvino", "openvino.frontend.pytorch.fx_decoder", "nncf")
     runs_here = None
     platforms = ("host", "raspberry-pi")
+    streams = False
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("unrolled", "step")

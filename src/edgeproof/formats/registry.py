@@ -1,4 +1,4 @@
-"""Which formats there are, and how artifacts are opened: through entry points, so a new one is one file and one line."""
+"""Which formats there are, and how artifacts are opened. They are entry points: a new one is one file and one line."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ __all__ = [
     "candidate_names",
     "find_candidate",
     "formats",
+    "install_command",
     "missing_requirements",
     "open_artifact",
 ]
@@ -73,6 +74,13 @@ def missing_requirements(requirements: tuple[str, ...]) -> tuple[str, ...]:
     from packaging.requirements import Requirement
 
     return tuple(text for text in (_unmet(Requirement(one)) for one in requirements) if text)
+
+
+def install_command(one: Format, missing: tuple[str, ...]) -> str:
+    """What installs the ``missing`` requirements of a format, ready to be pasted."""
+    if one.extra:
+        return f"pip install 'edgeproof[{one.extra}]'"
+    return "pip install " + " ".join(f"'{text.partition(' (found')[0]}'" for text in missing)
 
 
 def _unmet(requirement: Requirement) -> str | None:
@@ -130,8 +138,9 @@ def open_artifact(path: Path, *, threads: int = 1) -> Session:
         raise ArtifactError(f"{document.candidate} cannot run here: {one.runs_here}")
     missing = missing_requirements(one.runtime_requires)
     if missing:
-        hint = f"pip install 'edgeproof[{one.extra}]'" if one.extra else f"pip install {' '.join(missing)}"
-        raise MissingDependency(f"{document.candidate} needs {', '.join(missing)}", hint=hint)
+        raise MissingDependency(
+            f"{document.candidate} needs {', '.join(missing)}", hint=install_command(one, missing)
+        )
     if not (folder / document.file).exists():
         raise ArtifactError(f"{folder} says its file is {document.file}, and there is none")
     return ArtifactSession(document, folder, one.open(document, folder, threads=threads))

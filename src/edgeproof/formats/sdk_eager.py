@@ -1,9 +1,10 @@
-"""``sdk-eager``: the SDK's own engine, PyTorch's operators run one by one over the exported program."""
+"""``sdk-eager``: the SDK's own engine: the exported program's operators, run one by one by PyTorch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.signature import Form
@@ -11,11 +12,14 @@ from edgeproof.errors import ArtifactError
 from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
 from edgeproof.formats.bindings import plain_bindings
 
+if TYPE_CHECKING:
+    from edgeproof.formats.eager_graph import EagerGraph
+
 __all__ = ["FORMAT"]
 
 
 class SdkEager:
-    """The exported program itself is the artifact: it needs PyTorch and no code of the user's."""
+    """One safetensors file with weights and graph: it needs PyTorch, no pickle and no code of the user's."""
 
     name = "sdk-eager"
     title = "EdgeProof SDK, eager"
@@ -23,10 +27,11 @@ class SdkEager:
     requires = ("torch==2.13.0",)
     runtime_requires = ("torch==2.13.0",)
     extra = None
-    suffix = ".pt2"
+    suffix = ".safetensors"
     preload = ("torch",)
     runs_here = None
     platforms = ("host", "raspberry-pi")
+    streams = False
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("unrolled", "step")
@@ -35,46 +40,46 @@ class SdkEager:
         return "sdk-eager"
 
     def convert(self, conversion: Conversion) -> Produced:
-        import torch
+        from edgeproof.formats.eager_graph import save_graph
+        from edgeproof.formats.rewrites.base import apply_rewrites
 
-        file = f"{conversion.name}.pt2"
-        torch.export.save(conversion.spine.program, conversion.folder / file)
+        prepared = apply_rewrites(conversion.spine, (), fold="so that no call computes them again")
+        file = f"{conversion.name}.safetensors"
+        save_graph(prepared.module, conversion.folder / file)
         inputs, outputs = plain_bindings(conversion.spine)
-        return Produced(file, inputs, outputs)
+        return Produced(file, inputs, outputs, rewrites=prepared.rewrites)
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         import torch
 
+        from edgeproof.formats.eager_graph import load_graph
+
         torch.set_num_threads(threads)
-        try:
-            return _Runner(torch.export.load(folder / artifact.file).module())
-        except Exception as error:
-            raise ArtifactError(f"{folder / artifact.file} cannot be loaded: {error}") from error
+        return _Runner(load_graph(folder / artifact.file))
 
     def describe(self, path: Path) -> ArtifactDocument:
-        raise ArtifactError(
-            f"{path} is an exported program without artifact.json", hint=f"give it as MODEL: edgeproof … {path}"
-        )
+        raise ArtifactError(f"{path} comes without artifact.json", hint="keep the artifact.json that was made with it")
 
     def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
         return ()
 
 
 class _Runner:
-    def __init__(self, module: object) -> None:
+    def __init__(self, graph: EagerGraph) -> None:
         import torch
 
         self._torch = torch
-        self._module = module
+        self._graph: EagerGraph | None = graph
 
     def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        torch = self._torch
+        torch, graph = self._torch, self._graph
+        assert graph is not None
         with torch.inference_mode():
-            results = self._module(*[torch.from_numpy(array) for array in arrays])  # type: ignore[operator]
+            results = graph(*[torch.from_numpy(array) for array in arrays])
         return [result.numpy() for result in results]
 
     def close(self) -> None:
-        self._module = None
+        self._graph = None
 
 
 FORMAT = SdkEager()

@@ -28,6 +28,7 @@ class TorchScript:
     preload = ("torch",)
     runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
+    streams = False
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("unrolled", "step")
@@ -43,7 +44,7 @@ class TorchScript:
         try:
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                traced = torch.jit.trace(module, conversion.spine.example(), check_trace=False, strict=False)
+                traced = torch.jit.trace(module, conversion.spine.example(), check_trace=False, strict=False)  # type: ignore[no-untyped-call]
                 frozen = torch.jit.freeze(traced.eval())
                 torch.jit.save(frozen, conversion.folder / file)
         except Exception as error:
@@ -58,7 +59,7 @@ class TorchScript:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return _Runner(torch.jit.load(folder / artifact.file, map_location="cpu"))
+                return _Runner(torch.jit.load(folder / artifact.file, map_location="cpu"))  # type: ignore[no-untyped-call]
         except Exception as error:
             raise ArtifactError(f"{folder / artifact.file} cannot be loaded as TorchScript: {error}") from error
 

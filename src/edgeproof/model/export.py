@@ -1,4 +1,4 @@
-"""``torch.export``, once per form: the one graph every format starts from. Refuses control flow that depends on data."""
+"""``torch.export``, once per form: the graph every format starts from. Control flow that depends on data is refused."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sysconfig
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,10 +36,16 @@ def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
     torch.backends.mha.set_fastpath_enabled(False)
     _unscript(call, inputs)
     failure: Exception | None = None
-    for as_numbers in ((), (torch.bool, torch.int64, torch.int32), (torch.bool, torch.int64, torch.int32, torch.float32)):
+    for as_numbers in (
+        (),
+        (torch.bool, torch.int64, torch.int32),
+        (torch.bool, torch.int64, torch.int32, torch.float32),
+    ):
         try:
             with _buffers_as_numbers(call, as_numbers), torch.no_grad():
                 return _without_custom_operators(torch.export.export(call, inputs))
+        except ConversionError:
+            raise
         except Exception as error:
             if failure is None:
                 failure = error
@@ -51,7 +58,8 @@ def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
     line = next((one for one in str(failure).splitlines() if one.strip()), type(failure).__name__)
     location, source = _deciding_line(failure)
     raise ConversionError(
-        f"torch.export cannot take the model: {type(failure).__name__}: {line.strip()[:400]} (at {location}: `{source}`)",
+        f"torch.export cannot take the model: {type(failure).__name__}: {line.strip()[:400]} "
+        f"(at {location}: `{source}`)",
         hint="rewrite that line with tensor operations of fixed shape",
     ) from failure
 
@@ -68,8 +76,8 @@ def _without_custom_operators(program: torch.export.ExportedProgram) -> torch.ex
     for node in program.graph.nodes:
         if not isinstance(node.target, torch._ops.OpOverload) or node.target.namespace in ("aten", "prim", "prims"):
             continue
-        name = node.target.name().partition(".")[0]
-        definition = OPDEFS.get(name)
+        name = node.target._schema.name
+        definition: Any = OPDEFS.get(name)
         if definition is None:
             raise ConversionError(
                 f"the model calls the operator {name}, which only its own library can run",
@@ -142,9 +150,7 @@ def _deciding_line(error: BaseException) -> tuple[str, str]:
     roots = _library_roots()
     own = [one for one in frames if not one.filename.startswith(roots) and not one.filename.startswith("<")]
     torch_root = str(Path(torch.__file__).parent)
-    foreign = [
-        one for one in frames if not one.filename.startswith((torch_root, str(Path(__file__).parents[1]), "<"))
-    ]
+    foreign = [one for one in frames if not one.filename.startswith((torch_root, str(Path(__file__).parents[1]), "<"))]
     chosen = (own or foreign or frames or [traceback.FrameSummary("unknown", 0, "forward")])[-1]
     source = (chosen.line or linecache.getline(chosen.filename, chosen.lineno or 0)).strip()
     path = Path(chosen.filename)

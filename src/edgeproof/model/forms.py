@@ -30,7 +30,9 @@ def caller(module: torch.nn.Module, names: Sequence[str]) -> Callable[[Sequence[
         parameters = inspect.signature(module.forward).parameters
     except (TypeError, ValueError):
         parameters = {}  # type: ignore[assignment]
-    if names and all(name in parameters and parameters[name].kind is not parameters[name].POSITIONAL_ONLY for name in names):
+    if names and all(
+        name in parameters and parameters[name].kind is not parameters[name].POSITIONAL_ONLY for name in names
+    ):
         return lambda tensors: module(**dict(zip(names, tensors, strict=True)))
     return lambda tensors: module(*tensors)
 

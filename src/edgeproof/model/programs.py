@@ -34,7 +34,7 @@ class ExportedModule(torch.nn.Module):
         """Run the program."""
         return self.graph(*inputs)
 
-    def train(self, mode: bool = True) -> Self:  # noqa: ARG002
+    def train(self, mode: bool = True) -> Self:
         """Nothing changes; the program itself would raise."""
         return self
 

@@ -190,6 +190,6 @@ def _load_file(reference: Reference, *, trust: bool) -> Model:
             hint="repeat with --trust if you trust its origin",
         )
     try:
-        return Model(ScriptedModule(torch.jit.load(path, map_location="cpu")))
+        return Model(ScriptedModule(torch.jit.load(path, map_location="cpu")))  # type: ignore[no-untyped-call]
     except Exception as error:
         raise ModelReferenceError(f"{path} cannot be loaded as TorchScript: {error}") from error

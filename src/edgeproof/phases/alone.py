@@ -59,7 +59,7 @@ def convert_alone(
         planned = plan(document.signature, tuple(candidates))
         source = Source(model, inputs, samples, trust, subject.name, root)
         possible = [one for one in planned if not (document.synthetic and one.precision == "int8")]
-        made = convert_candidates(source, possible, document, out, limits or Limits(), report)
+        made = convert_candidates(source, possible, out, limits or Limits(), report)
         results = {one.candidate: one for one in made.candidates}
         ordered = (results.get(one.candidate) or _needs_samples(one) for one in planned)
         return msgspec.structs.replace(made, candidates=tuple(_kept_log(one, out) for one in ordered))

@@ -95,13 +95,12 @@ def _setting(run: RunDir) -> tuple[Source, Limits]:
 
 def _convert_in(run: RunDir, planned: Sequence[Planned], report: Callable[[str], None]) -> ConversionDocument:
     source, limits = _setting(run)
-    return convert_candidates(source, planned, run.read(SAMPLES, SamplesDocument), run.path(ARTIFACTS), limits, report)
+    return convert_candidates(source, planned, run.path(ARTIFACTS), limits, report)
 
 
 def convert_candidates(
     source: Source,
     planned: Sequence[Planned],
-    samples: SamplesDocument,
     out: Path,
     limits: Limits,
     report: Callable[[str], None] = lambda _: None,
@@ -113,7 +112,7 @@ def convert_candidates(
     """
     results: dict[str, ConversionResult] = {}
     for one in planned:
-        blocked = _impossible(one, samples)
+        blocked = _impossible(one)
         kept = None if blocked else _finished(source, one, out)
         if blocked or kept:
             results[one.candidate] = blocked or kept  # type: ignore[assignment]
@@ -128,9 +127,7 @@ def convert_candidates(
         waiting = [one for one in waiting if one.candidate not in results]
     by_name = {one.candidate: one for one in waiting}
     bases = {
-        (one.format.name, one.form): out / one.candidate
-        for one in planned
-        if one.precision == one.format.precisions[0]
+        (one.format.name, one.form): out / one.candidate for one in planned if one.precision == one.format.precisions[0]
     }
     firsts_first = sorted(waiting, key=lambda one: one.precision != one.format.precisions[0])
     jobs = [_job(source, one, out, bases.get((one.format.name, one.form))) for one in firsts_first]
@@ -175,7 +172,7 @@ def _export(source: Source, forms: tuple[Form, ...], limits: Limits) -> ExportRe
         )
 
 
-def _impossible(one: Planned, samples: SamplesDocument) -> ConversionResult | None:
+def _impossible(one: Planned) -> ConversionResult | None:
     missing = missing_requirements(one.format.requires)
     if not missing:
         return None

@@ -42,9 +42,7 @@ def read_environment() -> EnvironmentDocument:
         edgeproof=__version__,
         machine=read_machine(),
         packages=packages,
-        tools=tuple(
-            _tool(name, command, purpose, remedy) for name, command, purpose, remedy in TOOLS
-        ),
+        tools=tuple(_tool(name, command, purpose, remedy) for name, command, purpose, remedy in TOOLS),
         candidates=tuple(_feasibility()),
     )
 

@@ -73,7 +73,7 @@ def convert_here(
         _write_reference(subject, here)
         _export(subject, here, tuple(dict.fromkeys(one.form for one in possible)))
         source = Source(subject.name, (), None, False, subject.name, here.root)
-        made = convert_candidates(source, possible, here.document, out, limits, report)
+        made = convert_candidates(source, possible, out, limits, report)
         results = {one.candidate: one for one in made.candidates}
         ordered = (results.get(one.candidate) or _needs_samples(one) for one in planned)
         return msgspec.structs.replace(made, candidates=tuple(_kept_log(one, out) for one in ordered))

@@ -36,7 +36,7 @@ class Planned:
 def plan(signature: Signature, names: Sequence[str] = ()) -> tuple[Planned, ...]:
     """The candidates asked for, or all: each format's first form of each precision.
 
-    For a model with time steps, a format that converts both forms well makes its fp32 in the other form too.
+    For a model with time steps, a format that streams makes its first precision in the other form too.
 
     Raises:
         UsageError: a name is unknown.
@@ -48,7 +48,7 @@ def plan(signature: Signature, names: Sequence[str] = ()) -> tuple[Planned, ...]
         for precision in one.precisions:
             forms = one.forms(precision)
             found.append(Planned(one.candidate(precision), one, precision, _first(signature, forms)))
-            if signature.timesteps is not None and precision == one.precisions[0] and forms[:1] == ("unrolled",):
+            if signature.timesteps is not None and one.streams and precision == one.precisions[0]:
                 found += [_other(one, precision, form) for form in forms[1:]]
     return tuple(found)
 
@@ -88,7 +88,7 @@ def _named(name: str, signature: Signature) -> Planned:
             if signature.timesteps is None:
                 raise UsageError(f"{name}: the model has no time steps, so it has one form only")
             if _first(signature, one.forms(precision)) == form:
-                return Planned(one.candidate(precision), one, precision, form)  # type: ignore[arg-type]
+                return Planned(one.candidate(precision), one, precision, form)
             return _other(one, precision, form)  # type: ignore[arg-type]
     one, precision = find_candidate(name)
     return Planned(name, one, precision, _first(signature, one.forms(precision)))

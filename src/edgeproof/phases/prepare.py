@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,9 +68,11 @@ def prepare_samples(root: Path, prepared: Prepared) -> SamplesDocument:
     """Write the samples into a folder: files, npz for the workers, and the document last."""
     write_samples(prepared.representative, root / REP_SAMPLES)
     for name, samples in ((REPRESENTATIVE, prepared.representative), (HELD_OUT, prepared.held_out)):
-        labels = {} if samples.labels is None else {"labels": samples.labels}
+        arrays: dict[str, Any] = dict(samples.inputs)
+        if samples.labels is not None:
+            arrays["labels"] = samples.labels
         with atomic_path(root / name) as path:
-            np.savez(path, **samples.inputs, **labels)
+            np.savez(path, **arrays)
     RunDir(root).write(SAMPLES, prepared.document)
     return prepared.document
 
@@ -151,7 +154,9 @@ def _held_out(subject: Subject, representative: Samples, options: RunOptions) ->
 
 def _overlap(representative: Samples, held_out: Samples, source: str) -> Check:
     if source == "representative":
-        detail = "no held-out split was given: the differences and the task score are taken on the representative samples"
+        detail = (
+            "no held-out split was given: the differences and the task score are taken on the representative samples"
+        )
         return Check(name="held-out", status="warning", detail=detail)
 
     def rows(samples: Samples) -> set[bytes]:
@@ -160,5 +165,7 @@ def _overlap(representative: Samples, held_out: Samples, source: str) -> Check:
 
     shared = len(rows(representative) & rows(held_out))
     if shared:
-        return Check(name="held-out", status="warning", detail=f"{shared} held-out samples stand among the representative ones")
+        return Check(
+            name="held-out", status="warning", detail=f"{shared} held-out samples stand among the representative ones"
+        )
     return Check(name="held-out", status="ok", detail="no held-out sample stands among the representative ones")

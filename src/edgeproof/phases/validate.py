@@ -23,7 +23,6 @@ from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.signature import Signature
 from edgeproof.documents.validation import Differences, ValidationDocument, ValidationResult
 from edgeproof.errors import EdgeProofError
-from edgeproof.formats.base import Format
 from edgeproof.formats.registry import artifact_document
 from edgeproof.formats.worker import fingerprint
 from edgeproof.phases.convert import CONVERSION, REFERENCE
@@ -165,13 +164,29 @@ def _validate_one(path: Path, reference: Reference, limits: DifferenceLimits, sc
         return msgspec.structs.replace(told, reason=damage)
     if one.runs_here is not None:
         return msgspec.structs.replace(told, status="skipped", reason=one.runs_here, structure=document.structure)
-    ran = run_outputs(path, reference.held_out, scratch)
+    inputs = _inputs_for(document, reference, scratch)
+    ran = run_outputs(path, inputs, scratch)
+    if inputs != reference.held_out:
+        inputs.unlink()
     if ran.error:
         return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
     with np.load(scratch, allow_pickle=False) as archive:
         outputs = {name: archive[name] for name in archive.files}
     scratch.unlink()
-    return _held_against(told, document, one, outputs, reference, limits)
+    return _held_against(told, document, outputs, reference, limits)
+
+
+def _inputs_for(document: ArtifactDocument, reference: Reference, scratch: Path) -> Path:
+    """The held-out inputs under the artifact's names; one from elsewhere may have its own, in the same order."""
+    count = len(document.inputs) - (len(document.loop.states) if document.loop else 0)
+    names = [one.tensor.name for one in document.inputs[:count]]
+    known = [spec.name for spec in reference.signature.inputs]
+    if set(names) == set(known) or len(names) != len(known):
+        return reference.held_out
+    path = scratch.with_name(f"{scratch.stem}-inputs.npz")
+    with np.load(reference.held_out, allow_pickle=False) as archive:
+        np.savez(path, allow_pickle=False, **{name: archive[old] for name, old in zip(names, known, strict=True)})
+    return path
 
 
 def _damage(document: ArtifactDocument, folder: Path) -> str | None:
@@ -186,7 +201,6 @@ def _damage(document: ArtifactDocument, folder: Path) -> str | None:
 def _held_against(
     told: ValidationResult,
     document: ArtifactDocument,
-    one: Format,
     outputs: dict[str, npt.NDArray[Any]],
     reference: Reference,
     limits: DifferenceLimits,

@@ -1,1 +1,1 @@
-"""Rewrites of the exported program that work round a converter's known failures; each is checked against the original."""
+"""Rewrites of the exported program that work round a converter's failures; each is checked against the original."""

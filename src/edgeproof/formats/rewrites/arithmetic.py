@@ -93,6 +93,8 @@ SMALL_OPERATORS = OperatorRewrite(
         "aten._native_batch_norm_legit_no_training": _native_batch_norm,
     },
 )
+
+
 def _copies_for_output(graph: torch.fx.Graph) -> bool:
     return any(operator_name(node.target) == "aten.clone" for node in graph.output_node().all_input_nodes)
 

@@ -35,7 +35,7 @@ def _in_parts(
     key: torch.Tensor,
     value: torch.Tensor,
     attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
+    _dropout_p: float = 0.0,
     is_causal: bool = False,
     *,
     scale: float | None = None,

@@ -119,13 +119,14 @@ def apply_rewrites(
     rewrites: Sequence[OperatorRewrite],
     *,
     input_dtypes: Mapping[str, str] | None = None,
-    fold: bool = False,
+    fold: str | None = None,
 ) -> Prepared:
     """Apply the rewrites that the program needs, each proved alone on real inputs.
 
     Args:
         input_dtypes: dtype → dtype for graph inputs that the runtime cannot take, such as ``int64`` → ``int32``.
-        fold: compute what depends on weights alone in advance, after everything else.
+        fold: why what depends on weights alone is computed in advance; None: it is not. It changes the module only,
+            not the program.
 
     Raises:
         ConversionError: a rewrite changed the results.
@@ -133,13 +134,13 @@ def apply_rewrites(
     dtypes = tuple(spec.dtype for spec in spine.inputs)
     wanted = tuple((input_dtypes or {}).get(dtype, dtype) for dtype in dtypes)
     needed = [one for one in rewrites if one.concerns(spine.program.graph)]
-    example = tuple(
-        tensor.to(getattr(torch, dtype)) for tensor, dtype in zip(spine.example(), wanted, strict=True)
-    )
-    if not needed and wanted == dtypes and not fold:
-        return Prepared(_unguarded(spine.program), spine.program, example, wanted)
+    example = tuple(tensor.to(getattr(torch, dtype)) for tensor, dtype in zip(spine.example(), wanted, strict=True))
+    if not needed and wanted == dtypes:
+        module = _unguarded(spine.program)
+        folded = _folded(module, spine, wanted, fold) if fold else []
+        return Prepared(module, spine.program, example, wanted, tuple(folded))
     graph_module = _unguarded(spine.program)
-    applied = [rewrite for one in needed if (rewrite := _proved(spine, graph_module, one, dtypes)) is not None]
+    applied = [rewrite for one in needed if (rewrite := _proved(spine, graph_module, one)) is not None]
     applied += [
         Rewrite(name=f"inputs {before} as {after}", why=f"the runtime takes no {before} input", max_abs=None)
         for before, after in sorted({pair for pair in zip(dtypes, wanted, strict=True) if pair[0] != pair[1]})
@@ -149,11 +150,11 @@ def apply_rewrites(
         program = torch.export.export(_Rewritten(graph_module, rules, dtypes), example)
     module = _unguarded(program)
     if fold:
-        applied += _folded(module, spine, wanted)
+        applied += _folded(module, spine, wanted, fold)
     return Prepared(module, program, example, wanted, tuple(applied))
 
 
-def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str]) -> list[Rewrite]:
+def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str], why: str) -> list[Rewrite]:
     calls = [
         [torch.from_numpy(array.astype(dtype)) for array, dtype in zip(call, dtypes, strict=True)]
         for call in spine.calls(TRIALS)
@@ -162,10 +163,13 @@ def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str]) -
         before = [module(*call) for call in calls]
         count = fold_constants(module)
         worst = max(
-            (_difference(a, b) for call, row in zip(calls, before, strict=True) for a, b in zip(module(*call), row, strict=True)),
+            (
+                _difference(a, b)
+                for call, row in zip(calls, before, strict=True)
+                for a, b in zip(module(*call), row, strict=True)
+            ),
             default=0.0,
         )
-    why = "the converter fails on constants that the graph computes"
     return [Rewrite(name=f"constants computed in advance ({count}×)", why=why, max_abs=worst)] if count else []
 
 
@@ -180,9 +184,7 @@ def _unguarded(program: torch.export.ExportedProgram) -> torch.fx.GraphModule:
     return module
 
 
-def _proved(
-    spine: Spine, module: torch.fx.GraphModule, rewrite: OperatorRewrite, dtypes: Sequence[str]
-) -> Rewrite | None:
+def _proved(spine: Spine, module: torch.fx.GraphModule, rewrite: OperatorRewrite) -> Rewrite | None:
     """The rewrite's effect on real inputs; None when it changed no place.
 
     Raises:

@@ -33,7 +33,7 @@ def _transposed(
     groups: int,
     dilation: Sequence[int],
 ) -> torch.Tensor:
-    """conv_transpose(x, w) = conv(spread(x), flip(w)ᵀ) with padding dilation·(k-1) - p (Dumoulin and Visin, 2016, §4)."""
+    """conv_transpose(x, w) = conv(spread(x), flip(w)ᵀ), padded by dilation·(k-1) - p (Dumoulin, Visin, 2016, §4)."""
     dims = x.ndim - 2
     for axis in range(dims):
         x = _spread(x, axis + 2, stride[axis])
