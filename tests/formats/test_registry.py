@@ -152,7 +152,6 @@ def test_a_document_of_another_file_does_not_speak_for_this_one(folder: Path) ->
         ("net.onnx", b"", "cannot open"),
         ("net.onnx", b"garbage" * 99, "cannot open"),
         ("net.pt", b"garbage", "TorchScript keeps no shapes"),
-        ("net.pt2", b"garbage", "exported program without artifact.json"),
         ("net.pte", b"garbage", "artifact.json"),
         ("net.tflite", b"garbage" * 99, ""),
     ],

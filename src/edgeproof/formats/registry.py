@@ -138,9 +138,7 @@ def open_artifact(path: Path, *, threads: int = 1) -> Session:
         raise ArtifactError(f"{document.candidate} cannot run here: {one.runs_here}")
     missing = missing_requirements(one.runtime_requires)
     if missing:
-        raise MissingDependency(
-            f"{document.candidate} needs {', '.join(missing)}", hint=install_command(one, missing)
-        )
+        raise MissingDependency(f"{document.candidate} needs {', '.join(missing)}", hint=install_command(one, missing))
     if not (folder / document.file).exists():
         raise ArtifactError(f"{folder} says its file is {document.file}, and there is none")
     return ArtifactSession(document, folder, one.open(document, folder, threads=threads))

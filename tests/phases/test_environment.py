@@ -1,0 +1,71 @@
+"""What this machine has, and what each candidate lacks here."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from edgeproof.documents.base import decode, encode
+from edgeproof.documents.environment import EnvironmentDocument
+from edgeproof.formats.registry import candidate_names
+from edgeproof.phases.environment import read_environment
+
+
+def test_every_candidate_every_tool_and_this_machine() -> None:
+    found = read_environment()
+    assert [one.candidate for one in found.candidates] == list(candidate_names())
+    assert {"adb", "ssh", "scp", "xcrun", "cc"} <= {one.name for one in found.tools}
+    assert all(one.purpose and one.remedy for one in found.tools)
+    assert found.packages["torch"] == metadata.version("torch")
+    assert found.machine.logical_cores >= found.machine.usable_cores >= 1
+    assert decode(encode(found), EnvironmentDocument) == found
+
+
+def test_what_is_missing_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name == "onnxruntime":
+            raise metadata.PackageNotFoundError(name)
+        return "0.0.1" if name == "torch" else real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    by_name = {one.candidate: one for one in read_environment().candidates}
+    onnx = by_name["onnx-int8"]
+    assert not onnx.possible
+    assert any(text.startswith("onnxruntime") for text in onnx.missing)
+    assert any(text == "torch==2.13.0 (found 0.0.1)" for text in onnx.missing)
+    assert onnx.remedy == "pip install 'edgeproof[onnx]'"
+    assert by_name["torchscript-fp32"].remedy == "pip install torch==2.13.0 (found 0.0.1)".replace(" (found 0.0.1)", "")
+
+
+def test_a_program_that_hangs_or_fails_costs_its_version_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answers = {
+        "adb": subprocess.TimeoutExpired("adb", 10),
+        "cc": OSError("exec format error"),
+        "ssh": "",
+        "xcrun": "v 1\nmore",
+    }
+
+    def run(command: tuple[str, ...], **options: object) -> subprocess.CompletedProcess[str]:
+        answer = answers.get(command[0], "v 0")
+        if isinstance(answer, Exception):
+            raise answer
+        return subprocess.CompletedProcess(command, 0, stdout=answer, stderr="")
+
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "scp" else str(tmp_path / name))
+    monkeypatch.setattr("edgeproof.phases.environment.subprocess.run", run)
+    tools = {one.name: one for one in read_environment().tools}
+    assert tools["scp"].path is None
+    assert tools["adb"].path == str(tmp_path / "adb")
+    assert [tools[name].version for name in ("adb", "cc", "ssh", "xcrun", "taskset")] == [
+        None,
+        None,
+        None,
+        "v 1",
+        "v 0",
+    ]

@@ -1,0 +1,83 @@
+"""Which candidates a run makes, and in which form."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgeproof.documents.signature import Signature, TensorSpec
+from edgeproof.errors import UsageError
+from edgeproof.formats.registry import candidate_names, formats
+from edgeproof.phases.plan import plan, select
+
+TENSOR = (TensorSpec(name="x", dtype="float32", shape=(1, 4)),)
+DENSE = Signature(inputs=TENSOR, outputs=TENSOR)
+STEPPED = Signature(inputs=TENSOR, outputs=TENSOR, timesteps=10, spiking=True, stateful=True)
+
+
+def test_a_dense_model_is_made_whole_in_every_candidate() -> None:
+    planned = plan(DENSE)
+    assert [one.candidate for one in planned] == list(candidate_names())
+    assert {one.form for one in planned} == {"whole"}
+
+
+def test_a_model_with_time_steps_is_made_in_each_format_s_first_form_and_its_fp32_in_the_other() -> None:
+    planned = plan(STEPPED)
+    names = [one.candidate for one in planned]
+    assert len(set(names)) == len(names)
+    assert set(candidate_names()) <= set(names)
+    for one in planned:
+        forms = one.format.forms(one.precision)
+        extra = one.candidate not in candidate_names()
+        assert one.form == (forms[1] if extra else forms[0])
+        assert not extra or one.candidate == f"{one.format.candidate(one.precision)}-{one.form}"
+    assert {one.precision for one in planned if one.candidate.endswith("-step")} <= {"fp32"}
+
+
+def test_names_are_taken_in_their_order_and_once() -> None:
+    planned = plan(DENSE, ("onnx-int8", "sdk-eager", "onnx-int8"))
+    assert [(one.candidate, one.precision) for one in planned] == [("onnx-int8", "int8"), ("sdk-eager", "fp32")]
+
+
+def test_a_form_may_be_asked_for_by_name() -> None:
+    first, second = plan(STEPPED, ("onnx-fp32-step", "onnx-int8"))
+    assert (first.candidate, first.form) == ("onnx-fp32-step", "step")
+    forms = formats()["onnx"].forms("int8")
+    assert second.form == forms[0]
+    (same,) = plan(STEPPED, (f"onnx-int8-{forms[0]}",))
+    assert (same.candidate, same.form) == ("onnx-int8", forms[0])
+
+
+@pytest.mark.parametrize(
+    ("signature", "name", "message"),
+    [
+        (DENSE, "onnx-fp33", "there is no candidate onnx-fp33"),
+        (DENSE, "onnx", "there is no candidate onnx"),
+        (DENSE, "onnx-fp32-step", "no time steps, so it has one form only"),
+        (STEPPED, "onnx-fp33-step", "there is no candidate onnx-fp33"),
+        (STEPPED, "onnx-fp32-whole", "there is no candidate onnx-fp32-whole"),
+    ],
+)
+def test_a_name_that_cannot_be_planned(signature: Signature, name: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan(signature, (name,))
+    assert message in str(caught.value)
+
+
+def test_formats_and_precisions_are_crossed() -> None:
+    assert select((), ()) == tuple(candidate_names())
+    assert select(("onnx", "litert"), ("fp32", "int8")) == ("onnx-fp32", "onnx-int8", "litert-fp32", "litert-int8")
+    assert select(("torchscript", "onnx"), ("fp16",)) == ("onnx-fp16",)
+    assert select(("sdk-eager",), ()) == ("sdk-eager",)
+
+
+@pytest.mark.parametrize(
+    ("to", "precisions", "message"),
+    [
+        (("onnxx",), (), "there is no format onnxx"),
+        ((), ("int4",), "there is no precision int4"),
+        (("torchscript",), ("int8",), "torchscript cannot be made in int8"),
+    ],
+)
+def test_nothing_to_make_is_wrong_use(to: tuple[str, ...], precisions: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        select(to, precisions)
