@@ -136,7 +136,7 @@ def test_a_pool_or_a_held_out_split_that_cannot_be_used(damage: Any, message: st
     bad = dataclasses.replace(POOL, inputs={"input": damage(POOL.inputs["input"])})
     for one in (subject(samples=bad, held_out=HELD), subject(samples=POOL, held_out=bad)):
         with pytest.raises(SamplesError) as caught:
-            draw(one, None, options())
+            draw(one, None, options(sample_count=600))
         assert message in str(caught.value)
 
 

@@ -231,7 +231,7 @@ def check_samples(samples: Samples, *, synthetic: bool) -> tuple[Check, ...]:
             )
         checks.append(Check(name="finite", status="ok", detail=f"{name}: all values are finite"))
         constant = int((flat == flat[:, :1]).all(axis=1).sum()) if flat.shape[1] > 1 else 0
-        if bool((flat == flat[:1]).all()):
+        if samples.count > 1 and bool((flat == flat[:1]).all()):
             raise SamplesError(f"all samples of {name} are the same: they represent nothing")
         checks.append(
             Check(

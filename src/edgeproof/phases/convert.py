@@ -15,7 +15,7 @@ from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.signature import Form
 from edgeproof.errors import ConversionError, DocumentError
 from edgeproof.formats.exporting import ExportJob, ExportResult, FormResult, export_model, exported_before
-from edgeproof.formats.registry import missing_requirements
+from edgeproof.formats.registry import install_command, missing_requirements
 from edgeproof.formats.supervise import Limits, run_jobs
 from edgeproof.formats.worker import Job, Outcome
 from edgeproof.phases.plan import Planned, plan
@@ -176,7 +176,6 @@ def _impossible(one: Planned) -> ConversionResult | None:
     missing = missing_requirements(one.format.requires)
     if not missing:
         return None
-    extra = one.format.extra
     return ConversionResult(
         candidate=one.candidate,
         format=one.format.name,
@@ -184,7 +183,7 @@ def _impossible(one: Planned) -> ConversionResult | None:
         form=one.form,
         status="skipped",
         reason=f"missing {', '.join(missing)}",
-        remedy=f"pip install 'edgeproof[{extra}]'" if extra else f"pip install {' '.join(missing)}",
+        remedy=install_command(one.format, missing),
     )
 
 

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from edgeproof import __version__
 from edgeproof.documents.environment import EnvironmentDocument, Feasibility, Tool
-from edgeproof.formats.registry import formats, missing_requirements
+from edgeproof.formats.registry import formats, install_command, missing_requirements
 from edgeproof.measure.machine import read_machine
 from edgeproof.rundir import utc_now
 
@@ -71,9 +71,7 @@ def _feasibility() -> list[Feasibility]:
     found = []
     for name, one in formats().items():
         missing = missing_requirements(one.requires)
-        remedy = None
-        if missing:
-            remedy = f"pip install 'edgeproof[{one.extra}]'" if one.extra else f"pip install {' '.join(missing)}"
+        remedy = install_command(one, missing) if missing else None
         found += [
             Feasibility(
                 candidate=one.candidate(precision),

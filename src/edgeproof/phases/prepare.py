@@ -141,11 +141,12 @@ def _held_out(subject: Subject, representative: Samples, options: RunOptions) ->
     specs = subject.signature.inputs
     if options.held_out is not None:
         found, source = conform(read_samples(Path(options.held_out)), specs)[0], "user"
-        check_samples(found, synthetic=False)
     elif options.samples is None and (declared := resolve_pool(subject.model.held_out)) is not None:
         found, source = conform(declared, specs)[0], "model"
     else:
         found, source = representative, "representative"
+    if source != "representative":
+        check_samples(found, synthetic=False)
     if found.count > HELD_OUT_LIMIT:
         found = class_balanced(found, HELD_OUT_LIMIT, options.seed)
         found = replace(found, origin=f"{found.origin}; {HELD_OUT_LIMIT} drawn with seed {options.seed}")
