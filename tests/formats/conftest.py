@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.doubles.registered import _misbehaving
 
-from edgeproof.formats.registry import formats
-
-DOUBLES = Path(__file__).parents[1] / "doubles" / "formats"
-
-
-@pytest.fixture
-def _misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Registers the format here and in every process started from here."""
-    monkeypatch.syspath_prepend(DOUBLES)
-    monkeypatch.setenv("PYTHONPATH", str(DOUBLES))
-    formats.cache_clear()
-    yield
-    formats.cache_clear()
+__all__ = ["Exported", "_misbehaving", "exported"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,21 @@
+"""The misbehaving format as an installed one, here and in every process started from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgeproof.formats.registry import formats
+
+DOUBLES = Path(__file__).parent / "formats"
+
+
+@pytest.fixture
+def _misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(DOUBLES)
+    monkeypatch.setenv("PYTHONPATH", str(DOUBLES))
+    formats.cache_clear()
+    yield
+    formats.cache_clear()

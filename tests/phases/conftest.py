@@ -1,0 +1,68 @@
+"""A small model in a file, and a run that starts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.doubles.registered import _misbehaving
+
+from edgeproof.documents.manifest import Manifest, RunOptions
+from edgeproof.pipeline import PHASES, PhaseRecord
+from edgeproof.rundir import RunDir
+
+__all__ = ["MODEL", "_misbehaving", "new_run"]
+
+MODEL = """
+import numpy as np
+import torch
+
+import edgeproof
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(6, 3)
+
+    def forward(self, x):
+        {body}
+        return self.linear(x)
+
+
+def model():
+    torch.manual_seed(0)
+    x = np.random.default_rng(0).standard_normal((300, 1, 6)).astype(np.float32)
+    y = np.arange(300) % 3
+    return edgeproof.Model(
+        Net(),
+        inputs=["x:float32[1,6]"],
+        timesteps={timesteps},
+        samples=edgeproof.Samples({{"x": x[:220]}}, y[:220]),
+        held_out=edgeproof.Samples({{"x": x[220:]}}, y[220:]),
+    )
+"""
+
+
+@pytest.fixture
+def new_run(tmp_path: Path) -> Callable[..., RunDir]:
+    """Makes a run of the small model; ``body`` is one line of its forward."""
+
+    def make(*candidates: str, body: str = "x = x * 2", timesteps: int | None = None, **options: Any) -> RunDir:
+        file = tmp_path / "small.py"
+        file.write_text(MODEL.format(body=body, timesteps=timesteps))
+        manifest = Manifest(
+            created="2026-01-01T00:00:00Z",
+            edgeproof="0",
+            command="edgeproof run small.py:model",
+            working_directory=str(tmp_path),
+            options=RunOptions(
+                model=f"{file}:model", model_name="small", candidates=candidates, sample_count=210, **options
+            ),
+            phases=tuple(PhaseRecord(name=name, status="pending") for name, _, _ in PHASES),
+        )
+        return RunDir.create(manifest, tmp_path / "run")
+
+    return make

@@ -1,0 +1,122 @@
+"""Phase 3, first half: every candidate has a result, whatever its converter does; what is finished is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from edgeproof.documents.conversion import ConversionDocument, ConversionResult
+from edgeproof.documents.validation import ValidationDocument
+from edgeproof.formats.worker import fingerprint
+from edgeproof.phases.convert import convert, convert_sdk
+from edgeproof.phases.prepare import prepare
+from edgeproof.phases.validate import validate
+from edgeproof.rundir import RunDir
+
+NewRun = Callable[..., RunDir]
+
+
+def by_name(document: ConversionDocument) -> dict[str, ConversionResult]:
+    return {one.candidate: one for one in document.candidates}
+
+
+def stamps(run: RunDir) -> dict[str, int]:
+    return {str(one.relative_to(run.root)): one.stat().st_mtime_ns for one in run.path("artifacts").rglob("*")}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_misbehaving")
+def test_results_are_complete_and_kept_and_nan_fails(new_run: NewRun) -> None:
+    names = ["torchscript-fp32", "misbehaving-aborts", "misbehaving-good", "misbehaving-refuses"]
+    run = new_run(*names)
+    prepare(run)
+    lines: list[str] = []
+    document = convert(run, lines.append)
+    assert run.read("phase3_conversion.json", ConversionDocument) == document
+    assert [one.candidate for one in document.candidates] == names
+    assert [one.status for one in document.candidates] == ["ok", "failed", "ok", "failed"]
+    assert len(lines) == 4
+    found = by_name(document)
+    for name in ("torchscript-fp32", "misbehaving-good"):
+        one = found[name]
+        assert one.artifact is not None
+        assert not Path(one.artifact).is_absolute()
+        assert fingerprint(run.path(one.artifact)) == (one.sha256, one.bytes)
+        assert one.versions
+        assert (one.seconds or 0) > 0
+    assert found["misbehaving-aborts"].reason == "the converter crashed: SIGABRT"
+    assert (found["misbehaving-refuses"].reason, found["misbehaving-refuses"].remedy) == (
+        "this operator is not known",
+        "use another",
+    )
+    assert {one.name for one in run.path("artifacts").iterdir()} == set(names) - {
+        "misbehaving-aborts",
+        "misbehaving-refuses",
+    }
+
+    results = {one.candidate: one for one in validate(run).results}
+    assert results["torchscript-fp32"].status == "passed"
+    assert results["misbehaving-good"].status == "failed"
+    assert "240 values are NaN or Inf, first in sample 0" in (results["misbehaving-good"].reason or "")
+    assert results["misbehaving-good"].differences is None
+
+    before = stamps(run)
+    assert by_name(convert(run)) == found
+    assert stamps(run) == before
+
+    run.path("artifacts/torchscript-fp32/artifact.json").unlink()
+    lines.clear()
+    again = by_name(convert(run, lines.append))
+    assert [line.partition(":")[0] for line in lines] == ["torchscript-fp32"]
+    assert again["torchscript-fp32"].status == "ok"
+    changed = {path for path, stamp in stamps(run).items() if before.get(path) != stamp}
+    assert all(path.startswith("artifacts/torchscript-fp32") or path == "artifacts" for path in changed)
+
+
+def test_control_flow_on_data_fails_every_candidate_at_its_line(new_run: NewRun) -> None:
+    run = new_run("sdk-eager", "onnx-fp32", "onnx-fp32-step", body="x = -x if x.sum() > 0 else x", timesteps=2)
+    prepare(run)
+    assert convert_sdk(run) == []
+    document = convert(run)
+    text = (Path(run.manifest().working_directory) / "small.py").read_text()
+    line = 1 + next(number for number, one in enumerate(text.splitlines()) if "x.sum() > 0" in one)
+    for one in document.candidates:
+        assert one.status == "failed"
+        assert f"small.py:{line}: `x = -x if x.sum() > 0 else x`" in (one.reason or "")
+        assert "torch.where" in (one.remedy or "")
+    assert not run.path("artifacts").exists()
+    assert validate(run).results == ()
+    assert run.read("phase3_validation.json", ValidationDocument).reference_score is not None
+
+
+def test_a_model_that_breaks_its_process_fails_every_candidate_with_the_signal(new_run: NewRun) -> None:
+    abort = "__import__('os').environ.get('PYTHONWARNINGS') == 'ignore' and __import__('os').abort()"
+    run = new_run("sdk-eager", "onnx-fp32", body=abort)
+    prepare(run)
+    document = convert(run)
+    for one in document.candidates:
+        assert one.status == "failed"
+        assert "the export process ended with signal SIGABRT" in (one.reason or "")
+    found = validate(run)
+    assert (found.results, found.samples, found.reference_score) == ((), 0, None)
+
+
+def test_what_is_not_installed_is_skipped_with_its_remedy(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run("onnx-fp32", "onnx-int8")
+    prepare(run)
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name == "onnxscript":
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    for one in convert(run).candidates:
+        assert one.status == "skipped"
+        assert one.reason == "missing onnxscript<0.8,>=0.6"
+        assert one.remedy == "pip install 'edgeproof[onnx]'"
+    assert not run.path("artifacts").exists()
