@@ -25,6 +25,7 @@ __all__ = ["Spine", "export_spine", "load_spine"]
 Array = npt.NDArray[Any]
 EXPORT_TOLERANCE = 1e-4
 STEP_CALIBRATION_CALLS = 1024
+STEP_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Spine:
         """Real graph inputs in graph order: the samples, or in the step form steps of their time courses.
 
         Args:
-            limit: at most so many; default all samples, or 1,024 evenly chosen steps.
+            limit: at most so many; default all samples, or 1,024 drawn steps.
         """
         names = [spec.name for spec in self.document.signature.inputs]
         count = len(self.samples[names[0]])
@@ -82,9 +83,12 @@ class Spine:
         yield from self._steps(self.document.loop, names, count, limit or STEP_CALIBRATION_CALLS)
 
     def _steps(self, loop: LoopPlan, names: list[str], count: int, limit: int) -> Iterator[tuple[Array, ...]]:
-        module = self.program.module()
-        stride = max(1, count * loop.timesteps // limit)
-        given, call = 0, 0
+        module = self.program.module(check_guards=False)
+        count = min(count, limit)
+        total = count * loop.timesteps
+        drawn = np.random.default_rng(STEP_SEED).choice(total, min(limit, total), replace=False)
+        wanted, last = set(drawn.tolist()), int(drawn.max())
+        call = 0
         for index in range(count):
             states = [
                 torch.zeros(state.shape, dtype=getattr(torch, state.dtype))
@@ -95,15 +99,14 @@ class Spine:
             sample = [torch.from_numpy(np.ascontiguousarray(self.samples[name][index])) for name in names]
             for step in range(loop.timesteps):
                 now = [one[step].contiguous() for one in sample] if loop.encoding == "sequence" else sample
-                if call % stride == 0 and given < limit:
+                if call in wanted:
                     yield tuple(tensor.numpy().copy() for tensor in (*now, *states))
-                    given += 1
                 call += 1
+                if call > last:
+                    return
                 with torch.no_grad():
                     results = module(*now, *states)
                 states = list(results[len(loop.readouts) :])
-            if given >= limit:
-                return
 
 
 def export_spine(

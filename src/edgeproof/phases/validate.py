@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from edgeproof.compare.difference import NotFinite, compare_outputs, worst_of
 from edgeproof.compare.score import accuracy
-from edgeproof.compare.tolerance import failures, limit_for
 from edgeproof.devices.host import run_outputs
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.conversion import ConversionDocument
@@ -28,6 +27,7 @@ from edgeproof.formats.worker import fingerprint
 from edgeproof.phases.convert import CONVERSION, REFERENCE
 from edgeproof.phases.prepare import HELD_OUT, SAMPLES
 from edgeproof.rundir import RunDir
+from edgeproof.verdict.outputs import judge_outputs, limit_for
 from edgeproof.verdict.policy import load_policy
 
 __all__ = ["Reference", "load_reference", "validate", "validate_artifacts"]
@@ -213,7 +213,8 @@ def _held_against(
         return msgspec.structs.replace(told, status="failed", reason=str(error))
     except ValueError as error:
         return msgspec.structs.replace(told, status="error", reason=str(error))
-    reasons = failures(differences, document.precision, limits, spiking=signature.spiking)
+    judged = judge_outputs(differences, limits, document.precision)
+    reasons = [point.text for point in judged if point.state == "not met"]
     worst: Differences = worst_of(differences)
     score, base = reference.score_of(named), reference.score
     return msgspec.structs.replace(

@@ -155,8 +155,6 @@ def command_for(point: PolicyPoint, device: DeviceClass, evidence: Evidence, *ca
         return host_command(point, evidence, candidates[0])
     if device == "raspberry-pi":
         return f"scripts/device/rpi_setup_and_bench.sh USER@HOST {folder} --candidates {','.join(candidates)}"
-    if device == "android":
-        return f"edgeproof run {model_reference(evidence)} --devices adb:SERIAL --candidates {','.join(candidates)}"
     return f"edgeproof runbook {folder}"
 
 

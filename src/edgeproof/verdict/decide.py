@@ -120,11 +120,12 @@ def ranked(
 ) -> list[Standing]:
     """The qualified candidates, best first: the preferred family, then latency where it was measured.
 
-    Without a measurement: the least task score lost (to a tenth of a point), then the smaller artifact, then name.
+    Without a measurement: the least task score lost (to a tenth of a point), then one call before one call a time step,
+    then the smaller artifact, then name.
     """
     sdk_first = prefers_sdk(device, evidence, policy)
 
-    def key(standing: Standing) -> tuple[bool, float, float, str]:
+    def key(standing: Standing) -> tuple[bool, float, bool, float, str]:
         latency, task = point_of(standing, "latency"), point_of(standing, "task")
         conversion = conversion_of(evidence, standing.candidate)
         size = float(conversion.bytes) if conversion is not None and conversion.bytes is not None else float("inf")
@@ -132,7 +133,8 @@ def ranked(
             first = latency.value if latency is not None and latency.value is not None else float("inf")
         else:
             first = round(max(task.value, 0.0), 1) if task is not None and task.value is not None else 0.0
-        return (standing.sdk != sdk_first, first, size, standing.candidate)
+        steps = not measured and conversion is not None and conversion.form == "step"
+        return (standing.sdk != sdk_first, first, steps, size, standing.candidate)
 
     return sorted(pool, key=key)
 

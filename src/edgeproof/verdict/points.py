@@ -6,7 +6,6 @@ import math
 
 from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
 from edgeproof.documents.evaluation import (
-    DifferenceLimits,
     Evidence,
     PointName,
     PointState,
@@ -15,9 +14,9 @@ from edgeproof.documents.evaluation import (
     Standing,
 )
 from edgeproof.documents.latency import Percentile
-from edgeproof.documents.validation import Differences
 from edgeproof.verdict.evidence import conversion_of, is_sdk, measurements_of, precision_of, validation_of
-from edgeproof.verdict.wording import TITLES, figure, milliseconds, share
+from edgeproof.verdict.outputs import judge_outputs
+from edgeproof.verdict.wording import TITLES, figure, milliseconds
 
 __all__ = ["mean_power_mw", "point_of", "standing_of"]
 
@@ -79,43 +78,6 @@ def difference_point(evidence: Evidence, policy: PolicyValue, candidate: str) ->
     if result.status == "failed" and worst.state == "met" and not by_tolerance:
         return PolicyPoint(name=name, state="not met", text=f"validation failed: {result.reason or 'no reason given'}")
     return worst
-
-
-def judge_outputs(outputs: tuple[Differences, ...], limits: DifferenceLimits, precision: str) -> list[PolicyPoint]:
-    """One point an output, by the rule that validation applies.
-
-    Spikes are held to the share of equal counts. Beside spikes that flip, a real output jumps by a threshold: at fp16
-    and int8 it is not held to anything, at fp32 the square root of the share of flips is allowed.
-    """
-    key = precision if precision in ("fp16", "int8") else "fp32"
-    flipped = [1.0 - output.spikes.agreement for output in outputs if output.spikes is not None]
-    allowed = max(flipped, default=0.0) ** 0.5 if all(math.isfinite(share) for share in flipped) else 0.0
-    floor: float = getattr(limits, f"spike_agreement_{key}")
-    limit: float = max(getattr(limits, key), allowed)
-    return [
-        judge_spikes(output, floor, key) if output.spikes is not None else judge_real(output, limit, key)
-        for output in outputs
-        if output.spikes is not None or not flipped or key == "fp32"
-    ]
-
-
-def judge_spikes(output: Differences, floor: float, key: str) -> PolicyPoint:
-    agreement = output.spikes.agreement if output.spikes is not None else math.nan
-    met = math.isfinite(agreement) and agreement >= floor - 1e-12
-    text = f"spike counts{of(output)} agree in {share(agreement)} %, policy asks {100 * floor:g} % at {key}"
-    return PolicyPoint(name="difference", state="met" if met else "not met", text=text, value=agreement)
-
-
-def judge_real(output: Differences, limit: float, key: str) -> PolicyPoint:
-    value = output.relative_l2
-    if value is None or not math.isfinite(value):
-        return PolicyPoint(name="difference", state="not met", text=f"relative L2 difference{of(output)} is not finite")
-    text = f"relative L2 difference{of(output)} {figure(value)}, limit {figure(limit)} at {key}"
-    return PolicyPoint(name="difference", state="met" if value <= limit else "not met", text=text, value=value)
-
-
-def of(output: Differences) -> str:
-    return f" of output {output.name}" if output.name else ""
 
 
 def task_point(evidence: Evidence, policy: PolicyValue, candidate: str) -> PolicyPoint:
