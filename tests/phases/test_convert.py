@@ -1,4 +1,4 @@
-"""Phase 3, first half: every candidate has a result, whatever its converter does; what is finished is not done again."""
+"""Phase 3, first half: every candidate has a result, whatever its converter does; what is finished stays."""
 
 from __future__ import annotations
 

@@ -1,0 +1,242 @@
+"""The five phases as one run: order, failure, resume after ``kill -9``, and a run in which nothing can be converted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from edgeproof import pipeline
+from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.device import DeviceDocument, DeviceMeasurement
+from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
+from edgeproof.documents.latency import Steady
+from edgeproof.documents.manifest import RunOptions
+from edgeproof.documents.validation import ValidationDocument, ValidationResult
+from edgeproof.errors import ConversionError, RunFolderError
+from edgeproof.measure.machine import read_machine
+from edgeproof.measure.statistics import steady
+from edgeproof.pipeline import best_converted, execute, new_run
+from edgeproof.rundir import RunDir
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = RunOptions(model="net.py:make", model_name="net")
+CLI = [sys.executable, "-c", "from edgeproof.cli import main; main()"]
+
+
+def statuses(run: RunDir) -> dict[str, str]:
+    return {one.name: one.status for one in run.manifest().phases}
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replaces the phases by ones that note their name; ``breaking`` in the list makes the third raise."""
+    calls: list[str] = []
+
+    def phase(name: str) -> Callable[[RunDir, Callable[[str], None]], None]:
+        def work(run: RunDir, report: Callable[[str], None]) -> None:
+            calls.append(name)
+            report(f"{name} works")
+            if name == "three" and "breaking" in calls:
+                raise ConversionError("it broke")
+            if name == "four":
+                run.write(
+                    pipeline.EVALUATION,
+                    EvaluationDocument(
+                        model="net", policy=PolicyValue(), policy_source="", verdicts=(), candidates=(), not_measured={}
+                    ),
+                )
+
+        return work
+
+    names = ("one", "two", "three", "four")
+    monkeypatch.setattr(pipeline, "PHASES", tuple((name, f"title {name}", phase(name)) for name in names))
+    return calls
+
+
+def test_every_phase_once_in_order_and_told(done: list[str], tmp_path: Path) -> None:
+    run = new_run(OPTIONS, tmp_path / "run")
+    assert set(statuses(run).values()) == {"pending"}
+    told: list[tuple[str, str]] = []
+    execute(run, lambda title, text: told.append((title, text)))
+    assert done == ["one", "two", "three", "four"]
+    assert set(statuses(run).values()) == {"done"}
+    assert all((one.seconds or 0) >= 0 for one in run.manifest().phases)
+    assert told[:2] == [("title one", ""), ("title one", "one works")]
+    execute(run, lambda title, text: told.append((title, text)))
+    assert done == ["one", "two", "three", "four"]
+    assert told[-1] == ("title four", "done before")
+
+
+def test_a_failure_is_kept_and_the_run_goes_on_from_there(done: list[str], tmp_path: Path) -> None:
+    run = new_run(OPTIONS, tmp_path / "run")
+    done.append("breaking")
+    with pytest.raises(ConversionError):
+        execute(run)
+    assert statuses(run) == {"one": "done", "two": "done", "three": "failed", "four": "pending"}
+    assert run.manifest().phases[2].reason == "it broke"
+    done.clear()
+    execute(RunDir.open(run.root))
+    assert done == ["three", "four"]
+    assert set(statuses(run).values()) == {"done"}
+
+
+def test_out_in_use_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="not an empty folder"):
+        new_run(OPTIONS, tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]
+    net = tmp_path / "net.py"
+    net.touch()
+    done = subprocess.run(
+        [*CLI, "run", f"{net}:make", "--out", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "not an empty folder" in done.stderr
+    assert "--resume" in done.stderr
+    assert done.stdout == ""
+
+
+def steady_at(us: float) -> Steady:
+    return steady([us] * 20, warmup=0, raw="raw.json")
+
+
+def test_the_best_converted_is_the_fastest_here_of_those_that_passed(tmp_path: Path) -> None:
+    run = new_run(OPTIONS, tmp_path / "run")
+    figures: dict[str, tuple[str, str, float | None]] = {
+        "sdk-eager": ("sdk-eager", "passed", 5.0),
+        "onnx-fp32": ("onnx", "passed", 40.0),
+        "onnx-int8": ("onnx", "failed", 10.0),
+        "litert-fp32": ("litert", "passed", 30.0),
+        "coreml-fp16": ("coreml", "skipped", None),
+    }
+    results = tuple(
+        ValidationResult(candidate=name, artifact=f"artifacts/{name}/x", status=status, format=kind)  # type: ignore[arg-type]
+        for name, (kind, status, _) in figures.items()
+    )
+    run.write(
+        "phase3_validation.json",
+        ValidationDocument(
+            model="net", samples=1, sample_source="model", task=None, reference_score=None, results=results
+        ),
+    )
+    assert best_converted(run) is None
+    measured = tuple(
+        DeviceMeasurement(candidate=name, status="ok" if us else "skipped", steady=steady_at(us) if us else None)
+        for name, (_, _, us) in figures.items()
+    )
+    run.write(
+        "phase4_devices/host.json",
+        DeviceDocument(
+            device="host",
+            device_class="host",
+            emulated=False,
+            machine=read_machine(),
+            baseline=None,
+            measurements=measured,
+            not_measured={},
+        ),
+    )
+    assert best_converted(run) == ("litert-fp32", "artifacts/litert-fp32/x")
+
+
+def workers_in(folder: Path) -> list[psutil.Process]:
+    """Conversion and export processes that work in ``folder``, children of theirs included."""
+    found = []
+    for one in psutil.process_iter(["cmdline"]):
+        line = " ".join(one.info["cmdline"] or ())
+        if "edgeproof.formats" in line:
+            files = {file.path for file in one.open_files()}
+            if str(folder) in line or any(path.startswith(str(folder)) for path in files):
+                found.append(one)
+    return found
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    root = tmp_path / "run"
+    names = "sdk-eager,onnx-fp32,onnx-int8"
+    model = str(ROOT / "examples" / "digits_cnn.py") + ":model"
+    command = [*CLI, "run", model, "--candidates", names, "--requests", "20", "--out", str(root)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        records = root / "work" / "conversion"
+        deadline = time.monotonic() + 200
+        while not (records / "onnx-fp32.json").is_file():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    run = RunDir.open(root)
+    assert statuses(run)["convert"] == "running"
+    assert not run.has("phase3_conversion.json")
+    deadline = time.monotonic() + 10
+    while workers_in(root):
+        assert time.monotonic() < deadline, "a conversion outlived its run"
+        time.sleep(0.1)
+    finished = [one.stem for one in records.glob("*.json")]
+    assert set(finished) == {"sdk-eager", "onnx-fp32"}
+    before = {path: path.stat().st_mtime_ns for name in finished for path in (root / "artifacts" / name).rglob("*")}
+    sampled = (root / "phase1_samples.json").stat().st_mtime_ns
+
+    done = subprocess.run(
+        [*CLI, "run", "--resume", str(root), "--json"], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    assert answer["run"] == str(root)
+    assert Path(answer["report"]).is_file()
+    assert set(statuses(run).values()) == {"done"}
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (root / "phase1_samples.json").stat().st_mtime_ns == sampled
+    conversion = run.read("phase3_conversion.json", ConversionDocument)
+    assert {one.candidate: one.status for one in conversion.candidates} == dict.fromkeys(names.split(","), "ok")
+    validation = run.read("phase3_validation.json", ValidationDocument)
+    assert {one.status for one in validation.results} == {"passed"}
+    assert not [one for one in (root / "artifacts").iterdir() if one.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_a_run_in_which_nothing_can_be_converted_still_ends_in_its_report(tmp_path: Path) -> None:
+    file = tmp_path / "branching.py"
+    file.write_text(
+        "import numpy as np, torch, edgeproof\n"
+        "class Net(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        while x.abs().sum() > 1:\n"
+        "            x = x / 2\n"
+        "        return x\n"
+        "def make():\n"
+        "    x = np.random.default_rng(0).standard_normal((240, 1, 4)).astype(np.float32)\n"
+        "    return edgeproof.Model(Net(), inputs=['x:float32[1,4]'], samples=edgeproof.Samples({'x': x}))\n"
+    )
+    root = tmp_path / "run"
+    done = subprocess.run(
+        [*CLI, "run", f"{file}:make", "--candidates", "sdk-eager,onnx-int8", "--out", str(root), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    where = "branching.py:4: `while x.abs().sum() > 1:`"
+    run = RunDir.open(root)
+    conversion = run.read("phase3_conversion.json", ConversionDocument)
+    assert [one.status for one in conversion.candidates] == ["failed", "failed"]
+    assert all(where in (one.reason or "") for one in conversion.candidates)
+    verdicts = json.loads(done.stdout)["evaluation"]["verdicts"]
+    assert verdicts
+    assert {one["decision"] for one in verdicts} == {"none"}
+    assert all(one["candidate"] is None for one in verdicts)
+    assert "branching.py:4" in (root / "edge_phase1_5_report.md").read_text()
+    assert "branching.py:4" in (root / "edge_phase1_5_report.html").read_text()
+    assert set(statuses(run).values()) == {"done"}
