@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -86,7 +87,6 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _run(args: list[str] | None) -> int:
-    debugging = False
     try:
         result: Any = cli.main(args=args, prog_name="edgeproof", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -99,19 +99,18 @@ def _run(args: list[str] | None) -> int:
         click.echo("stopped; what was finished is kept", err=True)
         return 130
     except EdgeProofError as error:
-        debugging = bool(os.environ.get("EDGEPROOF_DEBUG"))
+        if os.environ.get("EDGEPROOF_DEBUG"):
+            traceback.print_exc()
         click.secho(f"error: {error.message}", fg="red", err=True)
         if error.hint:
             click.secho(f"hint: {error.hint}", err=True)
-        if debugging:
-            raise
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         if os.environ.get("EDGEPROOF_DEBUG"):
-            raise
+            traceback.print_exc()
         click.secho(f"error: {type(error).__name__}: {error}", fg="red", err=True)
         click.secho(
             "hint: this is a fault of edgeproof; run again with `edgeproof --debug …` for the traceback", err=True

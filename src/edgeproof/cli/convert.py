@@ -117,7 +117,8 @@ def _print_conversions(document: ConversionDocument) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("candidate", "form", "status", "size (kB)", "time (s)", "artifact, or why not", box=None)
+    table = Table("candidate", "form", "status", "size (kB)", "time (s)", box=None)
+    table.add_column("artifact, or why not", overflow="fold")
     for one in document.candidates:
         size = "" if one.bytes is None else f"{one.bytes / 1000:.1f}"
         seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
@@ -130,7 +131,8 @@ def _print_validation(document: ValidationDocument) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("candidate", "status", "relative L2", "max abs", "argmax agr.", "score drop (pp)", "reason", box=None)
+    table = Table("candidate", "status", "relative L2", "max abs", "argmax agr.", "score drop (pp)", box=None)
+    table.add_column("reason", overflow="fold")
     for one in document.results:
         worst = one.differences
         figures = ("", "", "") if worst is None else (worst.relative_l2, worst.max_abs, worst.argmax_agreement)

@@ -23,7 +23,7 @@ __all__ = ["run"]
 
 
 @click.command(
-    epilog="Examples:  edgeproof run examples/digits_snn.py:model\n"
+    epilog="\b\nExamples:\n  edgeproof run examples/digits_snn.py:model\n"
     "  edgeproof run net.py:make --input x:float32[1,3,32,32] --samples images/ --candidates sdk-eager,litert-int8\n"
     "  edgeproof run --resume bench_output/edge_phase_runs/20260101-120000"
 )

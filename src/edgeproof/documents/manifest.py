@@ -24,7 +24,7 @@ class RunOptions(Value, frozen=True, kw_only=True):
     candidates: tuple[str, ...] = ()
     """Empty: all."""
     devices: tuple[str, ...] = ()
-    """Empty: the host and every attached device."""
+    """Empty: the host."""
     requests: int = 100
     cold_starts: int = 5
     trust: bool = False

@@ -30,7 +30,7 @@ TOOLS = (
     ),
     ("taskset", ("taskset", "--version"), "core placement", "apt-get install util-linux"),
 )
-CORE = ("torch", "numpy", "msgspec", "starlette", "uvicorn", "snntorch", "spikingjelly", "norse")
+CORE = ("torch", "numpy", "msgspec", "uvicorn", "snntorch", "spikingjelly", "norse")
 
 
 def read_environment() -> EnvironmentDocument:

@@ -106,7 +106,7 @@ BATCH_NORM = OperatorRewrite(
 )
 REPEATED_OUTPUT = OperatorRewrite(
     name="a value that is an output twice, or an input too, is copied by adding zero",
-    why="the delegate refuses values that pass through it",
+    why="the converter refuses values that pass through",
     rules={"aten.clone": _copied},
     needed=_copies_for_output,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeproof.formats.rewrites.arithmetic import REPEATED_OUTPUT
 from edgeproof.formats.rewrites.base import Prepared, apply_rewrites
 from edgeproof.formats.rewrites.fourier import FOURIER, UNFOLD
 
@@ -15,4 +16,4 @@ __all__ = ["prepare"]
 
 def prepare(spine: Spine) -> Prepared:
     """The program as the converter can take it."""
-    return apply_rewrites(spine, (FOURIER, UNFOLD))
+    return apply_rewrites(spine, (FOURIER, UNFOLD, REPEATED_OUTPUT))
