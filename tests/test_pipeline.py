@@ -165,7 +165,7 @@ def workers_in(folder: Path) -> list[psutil.Process]:
 def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     root = tmp_path / "run"
-    names = "sdk-eager,onnx-fp32,onnx-int8"
+    names = "onnx-fp32,onnx-int8"
     model = str(ROOT / "examples" / "digits_cnn.py") + ":model"
     command = [*CLI, "run", model, "--candidates", names, "--requests", "20", "--out", str(root)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -184,7 +184,7 @@ def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path
         assert time.monotonic() < deadline, "a conversion outlived its run"
         time.sleep(0.1)
     finished = [one.stem for one in records.glob("*.json")]
-    assert set(finished) == {"sdk-eager", "onnx-fp32"}
+    assert finished == ["onnx-fp32"]
     before = {path: path.stat().st_mtime_ns for name in finished for path in (root / "artifacts" / name).rglob("*")}
     sampled = (root / "phase1_samples.json").stat().st_mtime_ns
 

@@ -96,7 +96,8 @@ def test_without_samples_int8_is_refused_and_the_rest_is_tried_on_random_input(t
 
 def test_the_log_of_a_failure_is_kept_beside_the_artifacts(tmp_path: Path) -> None:
     (tmp_path / "branching.py").write_text(
-        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return x if x.sum() > 0 else -x\n"
+        "import torch\nclass Net(torch.nn.Module):\n"
+        "    def forward(self, x):\n        return x if x.sum() > 0 else -x\n"
     )
     document = convert_alone(
         f"{tmp_path}/branching.py:Net", ["onnx-fp32"], tmp_path / "out", inputs=("x:float32[1,4]",)

@@ -91,7 +91,7 @@ def test_one_that_is_off_is_held_to_its_precision(tmp_path: Path, off: float, pr
     assert result.status == status
     assert result.differences is not None
     assert result.differences.smallest_passing_tolerance == pytest.approx(off / (1 + off), rel=1e-4)
-    assert ("relative L2 is" in (result.reason or "")) == (status == "failed")
+    assert ("relative L2 difference of output scores" in (result.reason or "")) == (status == "failed")
 
 
 def test_a_flipped_byte_is_an_error(tmp_path: Path) -> None:
