@@ -32,7 +32,13 @@ class LiteRT:
     runtime_requires = ("ai-edge-litert>=2.1,<2.4",)
     extra = "litert"
     suffix = ".tflite"
-    preload = ("torch", "litert_torch", "ai_edge_quantizer.quantizer", "ai_edge_quantizer.calibrator")
+    preload = (
+        "litert_torch",
+        "torch._inductor.decomposition",
+        "scipy.sparse.linalg",
+        "ai_edge_quantizer.quantizer",
+        "ai_edge_quantizer.calibrator",
+    )
     runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
     streams = True

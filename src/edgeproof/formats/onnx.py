@@ -36,7 +36,15 @@ class Onnx:
     runtime_requires = ("onnxruntime>=1.24,<1.32",)
     extra = "onnx"
     suffix = ".onnx"
-    preload = ("torch", "torch.onnx", "onnx", "onnxscript", "onnxruntime")
+    preload = (
+        "torch.onnx._internal.exporter._core",
+        "torch.onnx._internal.exporter._torchlib.ops",
+        "onnxscript.function_libs.torch_lib.ops",
+        "onnxscript._framework_apis.torch_2_11",
+        "onnx",
+        "onnxruntime.quantization",
+        "onnxruntime.transformers.onnx_model",
+    )
     runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
     streams = True

@@ -30,6 +30,19 @@ __all__ = ["Job", "Outcome", "Started", "building_folder", "die_with_parent", "f
 
 LONGEST_REASON = 1000
 
+SPINE_PRELOAD = (
+    "torch._export.passes",
+    "torch._export.serde.serialize",
+    "torch._functorch.aot_autograd",
+    "torch._inductor.fx_passes",
+    "torch.export._trace",
+    "torch.export._unlift",
+    "torch.export.pt2_archive._package",
+    "edgeproof.model.spine",
+    "edgeproof.formats.rewrites.base",
+)
+"""What every child needs to load and export a program: seconds each, unless they are there before the fork."""
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate to make."""
@@ -228,7 +241,7 @@ def main() -> None:
     from edgeproof.formats.registry import formats
 
     one = formats()[sys.argv[1]]
-    for name in one.preload:
+    for name in (*one.preload, *SPINE_PRELOAD):
         importlib.import_module(name)
     for line in sys.stdin.buffer:
         _say(say, _run(msgspec.json.decode(line, type=Job), say))
