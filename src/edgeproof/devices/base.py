@@ -34,15 +34,15 @@ class Effort:
 
     Attributes:
         rounds: fresh processes per candidate; each gives one cold start.
-        count: timed calls per process. 3 rounds of 234 make 702: enough for p99.
+        count: timed calls per process. 2 rounds of 351 make 702: enough for p99.
         warmup: calls before them, in each process.
         seconds: cap on the timed stretch of one candidate, all rounds together.
         threads: of the runtime.
         timeout_s: after which a process is taken for hung.
     """
 
-    rounds: int = 3
-    count: int = 234
+    rounds: int = 2
+    count: int = 351
     warmup: int = 50
     seconds: float = 5.0
     threads: int = 1

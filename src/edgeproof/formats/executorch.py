@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT"]
 
+CALIBRATION_CALLS = 512
+
 
 class ExecuTorch:
     """One ``.pte`` file. Time steps ship as the one-step form: partitioning the unrolled graph takes minutes."""
@@ -92,7 +94,7 @@ def _quantise(program: Any, spine: Spine) -> Any:
         quantizer.set_global(_with_true_ranges(get_symmetric_quantization_config(is_per_channel=True)))
         watched = prepare_pt2e(program.module(), quantizer)
         with torch.no_grad():
-            for call in spine.calls():
+            for call in spine.calls(CALIBRATION_CALLS):
                 watched(*[torch.from_numpy(array) for array in call])
         quantised = convert_pt2e(watched)
         return torch.export.export(quantised, spine.example())

@@ -41,7 +41,7 @@ class Limits:
 
 
 def worker_environment() -> dict[str, str]:
-    """The environment of converter and runtime processes: quiet, offline, no telemetry."""
+    """The environment of converter and runtime processes: quiet, offline, no telemetry, one thread each."""
     return {
         **os.environ,
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -50,6 +50,8 @@ def worker_environment() -> dict[str, str]:
         "OPENVINO_TELEMETRY_ENABLE": "0",
         "PYTHONWARNINGS": "ignore",
         "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
     }
 
 
