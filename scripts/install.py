@@ -61,7 +61,17 @@ def install_with_uv(locks: list[Path]) -> bool:
         if subprocess.run(bootstrap, check=False).returncode != 0 or not uv.exists():
             return False
     arguments, environment = uv_call(pip_settings())
-    command = [str(uv), "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", *arguments]
+    command = [
+        str(uv),
+        "pip",
+        "install",
+        "--quiet",
+        "--compile-bytecode",
+        "--python",
+        sys.executable,
+        "--no-deps",
+        *arguments,
+    ]
     for lock in locks:
         command += ["-r", str(lock)]
     return subprocess.run(command, env=environment, check=False).returncode == 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT"]
 
-CALIBRATION_CALLS = 512
+CALIBRATION_CALLS = 1024
 
 
 class ExecuTorch:
