@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import models
+import msgspec
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -58,30 +59,33 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-_done: dict[str, dict[str, Outcome]] = {}
-
-
 @pytest.fixture
 def converted(format_name: str, zoo: Path) -> dict[str, Outcome]:
-    """What the format's worker made of every model."""
-    if format_name not in _done:
-        one = formats()[format_name]
-        precision = one.precisions[0]
-        jobs = [
-            Job(
-                candidate=name,
-                format=format_name,
-                precision=precision,
-                spine=str(zoo / name / ("whole" if (zoo / name / "whole").is_dir() else one.forms(precision)[0])),
-                samples=str(zoo / name / "samples.npz"),
-                folder=str(zoo / name / "artifacts" / format_name),
-                name=name,
-                log=str(zoo / name / f"{format_name}.log"),
-            )
-            for name in TAKEN
-        ]
-        _done[format_name] = run_jobs(jobs, Limits(seconds=180), parallel=1)
-    return _done[format_name]
+    """What the format's worker made of every model; made once for all xdist workers."""
+    kept = zoo / f"{format_name}.outcomes.json"
+    with FileLock(zoo / f".{format_name}.lock"):
+        if not kept.is_file():
+            kept.write_bytes(msgspec.json.encode(convert_all(format_name, zoo)))
+    return msgspec.json.decode(kept.read_bytes(), type=dict[str, Outcome])
+
+
+def convert_all(format_name: str, zoo: Path) -> dict[str, Outcome]:
+    one = formats()[format_name]
+    precision = one.precisions[0]
+    jobs = [
+        Job(
+            candidate=name,
+            format=format_name,
+            precision=precision,
+            spine=str(zoo / name / ("whole" if (zoo / name / "whole").is_dir() else one.forms(precision)[0])),
+            samples=str(zoo / name / "samples.npz"),
+            folder=str(zoo / name / "artifacts" / format_name),
+            name=name,
+            log=str(zoo / name / f"{format_name}.log"),
+        )
+        for name in TAKEN
+    ]
+    return run_jobs(jobs, Limits(seconds=180), parallel=1)
 
 
 def test_the_zoo_is_as_large_as_it_says() -> None:
