@@ -99,11 +99,11 @@ def _run(args: list[str] | None) -> int:
         click.echo("stopped; what was finished is kept", err=True)
         return 130
     except EdgeProofError as error:
-        if os.environ.get("EDGEPROOF_DEBUG"):
-            traceback.print_exc()
         click.secho(f"error: {error.message}", fg="red", err=True)
         if error.hint:
             click.secho(f"hint: {error.hint}", err=True)
+        if os.environ.get("EDGEPROOF_DEBUG"):
+            traceback.print_exc()
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

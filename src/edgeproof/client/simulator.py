@@ -41,7 +41,7 @@ SPIN_NS = 200_000
 """A sleep wakes late by tens of µs: the last stretch before an intended send time is spent awake."""
 
 
-class ClientReport(Document, frozen=True):
+class ClientReport(Document, frozen=True, kw_only=True):
     """What one client saw. Raw values in order; requests that failed are in ``errors`` and not in the latencies."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.client", 1)

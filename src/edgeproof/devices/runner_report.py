@@ -21,7 +21,7 @@ class OutputSummary(Value, frozen=True):
     inf: int
 
 
-class RunnerReport(Document, frozen=True):
+class RunnerReport(Document, frozen=True, kw_only=True):
     """One artifact in one fresh process. ``error`` is set when it failed; the figures before the failure stay None.
 
     Times ending in ``_monotonic_ns`` are of the system's monotonic clock, which parent and child share on one machine.
