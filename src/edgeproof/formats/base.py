@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding, Rewrite
@@ -152,8 +151,3 @@ class Format(Protocol):
             ArtifactError: a check failed.
         """
         ...
-
-
-def dtype_of(name: str) -> np.dtype[Any]:
-    """The numpy dtype of a spec's name."""
-    return np.dtype(name)

@@ -8,7 +8,7 @@ import torch
 
 from edgeproof.formats.rewrites.base import OperatorRewrite
 
-__all__ = ["ADAPTIVE_MAX_POOL", "ADAPTIVE_POOL"]
+__all__ = ["ADAPTIVE_MAX_POOL"]
 
 
 def _windows(size: int, out: int) -> list[tuple[int, int]]:
@@ -30,20 +30,8 @@ def _adaptive_max_pool2d(x: torch.Tensor, output_size: list[int]) -> Any:
     return values, torch.zeros_like(values, dtype=torch.int64)
 
 
-def _adaptive_avg_pool2d(x: torch.Tensor, output_size: list[int]) -> Any:
-    if all(size % out == 0 for size, out in zip(x.shape[-2:], output_size, strict=True)):
-        kernel = [size // out for size, out in zip(x.shape[-2:], output_size, strict=True)]
-        return torch.nn.functional.avg_pool2d(x, kernel, kernel)
-    return _pooled(x, output_size, lambda part: part.mean((-2, -1), keepdim=True))
-
-
 ADAPTIVE_MAX_POOL = OperatorRewrite(
     name="adaptive max pooling as maxima over its windows",
     why="the converter has no adaptive max pooling",
     rules={"aten.adaptive_max_pool2d": _adaptive_max_pool2d},
-)
-ADAPTIVE_POOL = OperatorRewrite(
-    name="adaptive pooling as pooling over its windows",
-    why="the converter has no adaptive pooling of uneven windows",
-    rules={"aten.adaptive_max_pool2d": _adaptive_max_pool2d, "aten.adaptive_avg_pool2d": _adaptive_avg_pool2d},
 )
