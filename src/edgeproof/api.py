@@ -230,23 +230,14 @@ def run(
         UsageError: wrong use. RunFolderError: ``out`` is in use.
         EdgeProofError: a phase failed; the folder is kept and ``resume`` goes on with it.
     """
-    from edgeproof.formats.registry import find_candidate
     from edgeproof.model.reference import parse_reference
-    from edgeproof.phases.plan import STEP_SUFFIX, UNROLLED_SUFFIX
     from edgeproof.pipeline import execute, new_run
-    from edgeproof.verdict.policy import load_policy
 
     if not isinstance(model, str | Path):
         raise ModelReferenceError(
             f"a run needs a reference, not a {type(model).__name__}: it is resumed from its folder alone",
             hint="put the model into a function and give file.py:function",
         )
-    for name in candidates:
-        find_candidate(name.removesuffix(STEP_SUFFIX).removesuffix(UNROLLED_SUFFIX))
-    for text in inputs:
-        parse_spec(text)
-    if policy is not None:
-        load_policy(Path(policy))
     bounds = limits or Limits()
     options = RunOptions(
         model=str(model),

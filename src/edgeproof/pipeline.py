@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 
 from edgeproof import __version__
+from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.evaluation import EvaluationDocument
 from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
 from edgeproof.documents.validation import ValidationDocument
-from edgeproof.errors import EdgeProofError
+from edgeproof.errors import EdgeProofError, UsageError
 from edgeproof.rundir import RunDir, utc_now
 
 __all__ = ["PHASES", "Progress", "best_converted", "execute", "new_run"]
@@ -107,6 +108,8 @@ def _serve(run: RunDir, candidate: str, artifact: Path, report: Callable[[str], 
 
 def best_converted(run: RunDir) -> tuple[str, str] | None:
     """(candidate, artifact) of the fastest on this host among the converted ones that passed; None without one."""
+    conversion = run.read("phase3_conversion.json", ConversionDocument)
+    sdk = {one.candidate for one in conversion.candidates if one.sdk}
     validation = run.read("phase3_validation.json", ValidationDocument)
     host = run.read_if_there("phase4_devices/host.json", DeviceDocument)
     medians = {
@@ -115,10 +118,7 @@ def best_converted(run: RunDir) -> tuple[str, str] | None:
     passed = [
         (medians[one.candidate], one.candidate, one.artifact)
         for one in validation.results
-        if one.status == "passed"
-        and one.artifact
-        and one.candidate in medians
-        and not (one.format or "").startswith("sdk")
+        if one.status == "passed" and one.artifact and one.candidate in medians and one.candidate not in sdk
     ]
     if not passed:
         return None
@@ -126,12 +126,35 @@ def best_converted(run: RunDir) -> tuple[str, str] | None:
     return candidate, artifact
 
 
+def check_options(options: RunOptions) -> None:
+    """What can be known to be wrong before anything is written.
+
+    Raises:
+        UsageError: a candidate, an input, the policy or a path.
+    """
+    from edgeproof.model.model import parse_spec
+    from edgeproof.phases.plan import check_name
+    from edgeproof.verdict.policy import load_policy
+
+    for name in options.candidates:
+        check_name(name)
+    for text in options.inputs:
+        parse_spec(text)
+    if options.policy is not None:
+        load_policy(Path(options.policy))
+    for option, value in (("samples", options.samples), ("held-out samples", options.held_out)):
+        if value is not None and not Path(value).exists():
+            raise UsageError(f"{option}: there is no {value}")
+
+
 def new_run(options: RunOptions, out: Path | None) -> RunDir:
     """Make a run's folder and manifest.
 
     Raises:
+        UsageError: an option that cannot be right.
         RunFolderError: ``out`` is in use.
     """
+    check_options(options)
     manifest = Manifest(
         created=utc_now(),
         edgeproof=__version__,

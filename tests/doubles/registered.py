@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeproof.formats.registry import formats
+from edgeproof.formats.registry import forget_formats
 
 DOUBLES = Path(__file__).parent / "formats"
 
@@ -16,6 +16,6 @@ DOUBLES = Path(__file__).parent / "formats"
 def _misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(DOUBLES)
     monkeypatch.setenv("PYTHONPATH", str(DOUBLES))
-    formats.cache_clear()
+    forget_formats()
     yield
-    formats.cache_clear()
+    forget_formats()

@@ -16,12 +16,15 @@ from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import ArtifactError, DocumentError, EdgeProofError, MissingDependency, UsageError
 from edgeproof.formats.registry import (
     artifact_document,
+    broken_formats,
     candidate_names,
     find_candidate,
+    forget_formats,
     formats,
     missing_requirements,
     open_artifact,
 )
+from edgeproof.phases.environment import read_environment
 
 
 def test_ours_are_registered_like_anyone_else_s() -> None:
@@ -70,20 +73,25 @@ def test_an_unknown_candidate_gets_a_suggestion(name: str, hint: str) -> None:
     assert hint in (caught.value.hint or "")
 
 
-def test_a_format_that_cannot_be_loaded_names_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_format_that_cannot_be_loaded_costs_itself_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "broken-1.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text("[edgeproof.formats]\nbroken = no_such_module_of_formats:FORMAT\n")
     monkeypatch.syspath_prepend(tmp_path)
-    formats.cache_clear()
+    forget_formats()
     try:
-        with pytest.raises(
-            MissingDependency, match="the format broken cannot be loaded from no_such_module_of_formats"
-        ):
-            formats()
+        assert "onnx" in formats()
+        assert "broken" not in formats()
+        assert "cannot be loaded from no_such_module_of_formats" in broken_formats()["broken"]
+        with pytest.raises(UsageError, match="no candidate broken-fp32: it cannot be loaded") as caught:
+            find_candidate("broken-fp32")
+        assert "reinstall" in (caught.value.hint or "")
+        told = next(one for one in read_environment().candidates if one.format == "broken")
+        assert not told.possible
+        assert "no_such_module_of_formats" in told.missing[0]
     finally:
-        formats.cache_clear()
+        forget_formats()
 
 
 def test_requirements(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +159,7 @@ def test_a_document_of_another_file_does_not_speak_for_this_one(folder: Path) ->
         ("no_suffix", b"x", "no artifact of a known format"),
         ("net.onnx", b"", "cannot open"),
         ("net.onnx", b"garbage" * 99, "cannot open"),
-        ("net.pt", b"garbage", "TorchScript keeps no shapes"),
+        ("net.pt", b"garbage", "does not tell its inputs and outputs"),
         ("net.pte", b"garbage", "artifact.json"),
         ("net.tflite", b"garbage" * 99, ""),
     ],

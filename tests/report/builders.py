@@ -185,6 +185,7 @@ def conversion(*changed: ConversionResult, leave_out: tuple[str, ...] = ()) -> C
             precision=precision_of(name),
             form="step" if name == "litert-int8" else "unrolled",
             status="ok",
+            sdk=name.startswith("sdk"),
             artifact=f"artifacts/{name}",
             bytes=figures[3],
             seconds=3.2,

@@ -15,7 +15,6 @@ from edgeproof.errors import UsageError
 
 if TYPE_CHECKING:
     from edgeproof.documents.evaluation import EvaluationDocument
-    from edgeproof.documents.manifest import RunOptions
     from edgeproof.pipeline import Progress
     from edgeproof.rundir import RunDir
 
@@ -106,7 +105,6 @@ def run(
             limit_seconds=limit_seconds,
             limit_memory_bytes=int(limit_memory * 2**30),
         )
-        _check_before(options)
         folder = new_run(options, out)
     with _progress() as tell:
         evaluation = execute(folder, tell)
@@ -118,28 +116,6 @@ def run(
 
 
 REPORT = "edge_phase1_5_report.html"
-
-
-def _check_before(options: RunOptions) -> None:
-    """What can be known to be wrong before anything is written.
-
-    Raises:
-        UsageError: a candidate, the policy or a path.
-    """
-    from edgeproof.formats.registry import find_candidate
-    from edgeproof.model.model import parse_spec
-    from edgeproof.phases.plan import STEP_SUFFIX, UNROLLED_SUFFIX
-    from edgeproof.verdict.policy import load_policy
-
-    for name in options.candidates:
-        find_candidate(name.removesuffix(STEP_SUFFIX).removesuffix(UNROLLED_SUFFIX))
-    for text in options.inputs:
-        parse_spec(text)
-    if options.policy is not None:
-        load_policy(Path(options.policy))
-    for option, value in (("--samples", options.samples), ("--held-out", options.held_out)):
-        if value is not None and not Path(value).exists():
-            raise UsageError(f"{option}: there is no {value}")
 
 
 @contextlib.contextmanager

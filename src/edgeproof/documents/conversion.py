@@ -19,6 +19,8 @@ class ConversionResult(Value, frozen=True, kw_only=True):
     precision: str
     form: Form
     status: Literal["ok", "failed", "skipped"]
+    sdk: bool = False
+    """Whether the candidate runs the model with our own engine instead of another's."""
     artifact: str | None = None
     """Path of the artifact: relative to the run folder in a run, as given by ``--out`` otherwise."""
     bytes: int | None = None

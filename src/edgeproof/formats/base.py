@@ -5,6 +5,7 @@ Nothing here, and nothing above, knows a format's name: they come from the regis
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding, Rewrite
 from edgeproof.documents.signature import Form, TensorSpec
+from edgeproof.errors import ArtifactError
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -89,52 +91,58 @@ class Produced:
     options: dict[str, str] = field(default_factory=dict)
 
 
-class Format(Protocol):
-    """One way to ship a model. One file a format; registered as an entry point ``edgeproof.formats``."""
+class Format(ABC):
+    """One way to ship a model. One file a format; registered as an entry point ``edgeproof.formats``.
+
+    A format gives what has no default here, ``convert`` and ``open``, and overrides the rest where it differs.
+    """
 
     name: str
     title: str
     """For people: ``ONNX Runtime``."""
     precisions: tuple[str, ...]
+    """The first is the base: later ones may start from its artifact."""
     requires: tuple[str, ...]
     """Requirements to convert, as in ``pyproject.toml``."""
     runtime_requires: tuple[str, ...]
     """Requirements to open and run."""
-    extra: str | None
-    """The extra of this package that installs them; None when the core has them."""
     suffix: str
-    preload: tuple[str, ...]
-    """Modules the conversion process imports before it forks a child per candidate."""
-    runs_here: str | None
-    """None when sessions run on this machine; else why not."""
     platforms: tuple[str, ...]
     """Device classes it ships to: ``raspberry-pi``, ``android``, ``iphone``, ``host``."""
-    streams: bool
+    extra: str | None = None
+    """The extra of this package that installs them; None when the core has them."""
+    preload: tuple[str, ...] = ()
+    """Modules the conversion process imports before it forks a child per candidate."""
+    runs_here: str | None = None
+    """None when sessions run on this machine; else why not."""
+    sdk: bool = False
+    """Whether it runs the model with our own engine instead of converting it for another's."""
+    streams: bool = False
     """Whether a run makes its one-step form beside the unrolled one: a phone that feeds a live stream needs it."""
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         """Forms it makes of a model with time steps, best first."""
-        ...
+        return ("unrolled", "step")
 
     def candidate(self, precision: str) -> str:
         """``litert-int8``; ``sdk-eager`` for the engine itself."""
-        ...
+        return f"{self.name}-{precision}"
 
+    @abstractmethod
     def convert(self, conversion: Conversion) -> Produced:
         """Make the artifact.
 
         Raises:
             ConversionError: with the reason and what a user can do.
         """
-        ...
 
+    @abstractmethod
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         """Open it in its runtime.
 
         Raises:
             ArtifactError: damaged, or refused by the runtime.
         """
-        ...
 
     def describe(self, path: Path) -> ArtifactDocument:
         """The call of a file that comes without ``artifact.json``, read from the file itself.
@@ -142,7 +150,10 @@ class Format(Protocol):
         Raises:
             ArtifactError: not this format's file, or it does not tell.
         """
-        ...
+        raise ArtifactError(
+            f"{path} does not tell its inputs and outputs, and comes without artifact.json",
+            hint="keep the artifact.json that was made with it",
+        )
 
     def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
         """Structural checks for an artifact that cannot run here; one line per check that held.
@@ -150,4 +161,4 @@ class Format(Protocol):
         Raises:
             ArtifactError: a check failed.
         """
-        ...
+        return ()

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.signature import Form
 from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Conversion, GraphRunner, Produced
+from edgeproof.formats.base import Conversion, Format, GraphRunner, Produced
 from edgeproof.formats.bindings import bind, safe_names
 
 __all__ = ["FORMAT"]
@@ -17,7 +16,7 @@ __all__ = ["FORMAT"]
 DTYPES = {"float32": "float32", "float16": "float16", "int32": "int32", "int64": "int32", "bool": "float32"}
 
 
-class CoreML:
+class CoreML(Format):
     """An ML program for iOS 16 and later. int8 quantises the weights: activations need a Mac."""
 
     name = "coreml"
@@ -33,12 +32,6 @@ class CoreML:
     )
     platforms = ("iphone",)
     streams = True
-
-    def forms(self, precision: str) -> tuple[Form, ...]:
-        return ("unrolled", "step")
-
-    def candidate(self, precision: str) -> str:
-        return f"coreml-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
         from edgeproof.formats.rewrites.coreml import prepare
@@ -64,9 +57,6 @@ class CoreML:
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         raise ArtifactError(f"{artifact.candidate}: {self.runs_here}")
-
-    def describe(self, path: Path) -> ArtifactDocument:
-        raise ArtifactError(f"{path} comes without artifact.json", hint="keep the artifact.json that was made with it")
 
     def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
         return _inspect(artifact, folder / artifact.file)

@@ -11,7 +11,7 @@ import numpy as np
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.signature import Form
 from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
 from edgeproof.formats.bindings import plain_bindings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["FORMAT"]
 CALIBRATION_CALLS = 1024
 
 
-class ExecuTorch:
+class ExecuTorch(Format):
     """One ``.pte`` file. Time steps ship as the one-step form: partitioning the unrolled graph takes minutes."""
 
     name = "executorch"
@@ -40,15 +40,10 @@ class ExecuTorch:
         "executorch.backends.xnnpack.quantizer.xnnpack_quantizer",
         "torchao.quantization.pt2e.quantize_pt2e",
     )
-    runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
-    streams = False
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("step", "unrolled")
-
-    def candidate(self, precision: str) -> str:
-        return f"executorch-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
         from edgeproof.formats.rewrites.executorch import prepare, prepare_without_batch_norm
@@ -69,12 +64,6 @@ class ExecuTorch:
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         return _Runner(folder / artifact.file, threads)
-
-    def describe(self, path: Path) -> ArtifactDocument:
-        raise ArtifactError(f"{path} comes without artifact.json", hint="keep the artifact.json that was made with it")
-
-    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
-        return ()
 
 
 def _made(prepared: Prepared, spine: Spine, precision: str) -> bytes:

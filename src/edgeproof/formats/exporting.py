@@ -108,27 +108,21 @@ def exported_before(folder: Path) -> ExportResult | None:
         return None
 
 
-def _load(path: str) -> dict[str, object]:
-    import numpy as np
-
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files if name != "labels"}
-
-
 def _serve(job: ExportJob) -> ExportResult:
     import numpy as np
 
     from edgeproof.model.eager import EagerSession, run_all
     from edgeproof.model.resolve import resolve
+    from edgeproof.model.samples import load_arrays
     from edgeproof.model.spine import export_spine
     from edgeproof.rundir import atomic_path
 
     subject = resolve(job.model, inputs=job.inputs, samples=job.user_samples, trust=job.trust).subject
     if job.held_out and job.reference:
-        outputs = run_all(EagerSession(subject), _load(job.held_out))  # type: ignore[arg-type]
+        outputs = run_all(EagerSession(subject), load_arrays(Path(job.held_out))[0])
         with atomic_path(Path(job.reference)) as path:
             np.savez(path, allow_pickle=False, **outputs)
-    samples = _load(job.samples)
+    samples = load_arrays(Path(job.samples))[0]
     return ExportResult(forms=tuple(_one(subject, form, samples, job, export_spine) for form in job.forms))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -22,7 +22,7 @@ __all__ = ["FORMAT"]
 SIGNATURE = "serving_default"
 
 
-class LiteRT:
+class LiteRT(Format):
     """One ``.tflite`` file with one signature; the graph's tensors are ``args_0…`` and ``output_0…``."""
 
     name = "litert"
@@ -39,15 +39,11 @@ class LiteRT:
         "ai_edge_quantizer.quantizer",
         "ai_edge_quantizer.calibrator",
     )
-    runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
     streams = True
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("step", "unrolled") if precision == "int8" else ("unrolled", "step")
-
-    def candidate(self, precision: str) -> str:
-        return f"litert-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
         from edgeproof.formats.rewrites.litert import prepare
@@ -94,9 +90,6 @@ class LiteRT:
             inputs=tuple(_plain(one) for one in inputs),
             outputs=tuple(_plain(one) for one in outputs),
         )
-
-    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
-        return ()
 
 
 @dataclass(frozen=True)

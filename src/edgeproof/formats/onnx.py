@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.documents.signature import Form, TensorSpec
+from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
 from edgeproof.formats.bindings import bind, safe_names
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["FORMAT"]
 OPSET = 20
 
 
-class Onnx:
+class Onnx(Format):
     """One ``.onnx`` file, weights inside."""
 
     name = "onnx"
@@ -45,15 +45,8 @@ class Onnx:
         "onnxruntime.quantization",
         "onnxruntime.transformers.onnx_model",
     )
-    runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
     streams = True
-
-    def forms(self, precision: str) -> tuple[Form, ...]:
-        return ("unrolled", "step")
-
-    def candidate(self, precision: str) -> str:
-        return f"onnx-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
         import onnx
@@ -100,9 +93,6 @@ class Onnx:
             inputs=tuple(_described(one) for one in session.get_inputs()),
             outputs=tuple(_described(one) for one in session.get_outputs()),
         )
-
-    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
-        return ()
 
 
 def _export(prepared: Prepared, inputs: list[str], outputs: list[str]) -> Any:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.documents.signature import Form, TensorSpec
+from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
 from edgeproof.formats.bindings import bind, safe_names
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["FORMAT"]
 PRECISION_HINT = "INFERENCE_PRECISION_HINT"
 
 
-class OpenVino:
+class OpenVino(Format):
     """An ``.xml`` with its ``.bin``. fp16 stores the weights in half precision and computes in f32."""
 
     name = "openvino"
@@ -34,15 +34,7 @@ class OpenVino:
     extra = "openvino"
     suffix = ".xml"
     preload = ("torch", "openvino", "openvino.frontend.pytorch.fx_decoder", "nncf")
-    runs_here = None
     platforms = ("host", "raspberry-pi")
-    streams = False
-
-    def forms(self, precision: str) -> tuple[Form, ...]:
-        return ("unrolled", "step")
-
-    def candidate(self, precision: str) -> str:
-        return f"openvino-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
         import openvino
@@ -88,9 +80,6 @@ class OpenVino:
             inputs=tuple(_described(port, i, "input") for i, port in enumerate(model.inputs)),
             outputs=tuple(_described(port, i, "output") for i, port in enumerate(model.outputs)),
         )
-
-    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
-        return ()
 
 
 def _convert(prepared: Prepared, inputs: Sequence[str], outputs: Sequence[str]) -> Any:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 __all__ = [
+    "REINSTALL",
     "artifact_document",
+    "broken_formats",
     "candidate_names",
     "find_candidate",
+    "forget_formats",
     "formats",
     "install_command",
     "missing_requirements",
@@ -28,21 +31,34 @@ __all__ = [
 
 GROUP = "edgeproof.formats"
 DOCUMENT_NAME = "artifact.json"
+REINSTALL = "reinstall the package that registers it"
+
+
+def formats() -> Mapping[str, Format]:
+    """Every registered format by name, in the order that their packages give them."""
+    return _registered()[0]
+
+
+def broken_formats() -> Mapping[str, str]:
+    """Why a registered format cannot be loaded, by name. It costs its own candidates only."""
+    return _registered()[1]
 
 
 @functools.cache
-def formats() -> Mapping[str, Format]:
-    """Every registered format by name, in the order that their packages give them."""
+def _registered() -> tuple[Mapping[str, Format], Mapping[str, str]]:
     found: dict[str, Format] = {}
+    broken: dict[str, str] = {}
     for entry in metadata.entry_points(group=GROUP):
         try:
             found[entry.name] = entry.load()
         except Exception as error:
-            raise MissingDependency(
-                f"the format {entry.name} cannot be loaded from {entry.value}: {error}",
-                hint="reinstall the package that registers it",
-            ) from error
-    return found
+            broken[entry.name] = f"it cannot be loaded from {entry.value}: {type(error).__name__}: {error}"
+    return found, broken
+
+
+def forget_formats() -> None:
+    """Look at the entry points anew at the next question: a package was installed while this process ran."""
+    _registered.cache_clear()
 
 
 def candidate_names() -> dict[str, tuple[str, str]]:
@@ -60,6 +76,9 @@ def find_candidate(name: str) -> tuple[Format, str]:
     import difflib
 
     known = candidate_names()
+    for broken, reason in broken_formats().items():
+        if name.startswith(broken):
+            raise UsageError(f"there is no candidate {name}: {reason}", hint=REINSTALL)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         raise UsageError(

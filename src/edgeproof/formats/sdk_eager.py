@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.signature import Form
-from edgeproof.errors import ArtifactError
-from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
 from edgeproof.formats.bindings import plain_bindings
 
 if TYPE_CHECKING:
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT"]
 
 
-class SdkEager:
+class SdkEager(Format):
     """One safetensors file with weights and graph: it needs PyTorch, no pickle and no code of the user's."""
 
     name = "sdk-eager"
@@ -26,15 +24,10 @@ class SdkEager:
     precisions = ("fp32",)
     requires = ("torch==2.13.0",)
     runtime_requires = ("torch==2.13.0",)
-    extra = None
     suffix = ".safetensors"
+    sdk = True
     preload = ("torch",)
-    runs_here = None
     platforms = ("host", "raspberry-pi")
-    streams = False
-
-    def forms(self, precision: str) -> tuple[Form, ...]:
-        return ("unrolled", "step")
 
     def candidate(self, precision: str) -> str:
         return "sdk-eager"
@@ -56,12 +49,6 @@ class SdkEager:
 
         torch.set_num_threads(threads)
         return _Runner(load_graph(folder / artifact.file))
-
-    def describe(self, path: Path) -> ArtifactDocument:
-        raise ArtifactError(f"{path} comes without artifact.json", hint="keep the artifact.json that was made with it")
-
-    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
-        return ()
 
 
 class _Runner:

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.signature import Form
 from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, GraphRunner, Produced
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
 from edgeproof.formats.bindings import plain_bindings
 
 __all__ = ["FORMAT"]
 
 
-class TorchScript:
+class TorchScript(Format):
     """Tracing the exported program instead of the module: nothing of Python is left in it that a trace could freeze."""
 
     name = "torchscript"
@@ -23,18 +22,9 @@ class TorchScript:
     precisions = ("fp32",)
     requires = ("torch==2.13.0",)
     runtime_requires = ("torch==2.13.0",)
-    extra = None
     suffix = ".pt"
     preload = ("torch",)
-    runs_here = None
     platforms = ("host", "raspberry-pi", "android", "iphone")
-    streams = False
-
-    def forms(self, precision: str) -> tuple[Form, ...]:
-        return ("unrolled", "step")
-
-    def candidate(self, precision: str) -> str:
-        return f"torchscript-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
         import torch
@@ -62,15 +52,6 @@ class TorchScript:
                 return _Runner(torch.jit.load(folder / artifact.file, map_location="cpu"))  # type: ignore[no-untyped-call]
         except Exception as error:
             raise ArtifactError(f"{folder / artifact.file} cannot be loaded as TorchScript: {error}") from error
-
-    def describe(self, path: Path) -> ArtifactDocument:
-        raise ArtifactError(
-            f"{path} does not tell its inputs: TorchScript keeps no shapes",
-            hint="keep the artifact.json that was made with it",
-        )
-
-    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
-        return ()
 
 
 class _Runner:

@@ -122,6 +122,7 @@ def _convert(job: Job) -> None:
 
     from edgeproof.formats.base import Conversion
     from edgeproof.formats.registry import DOCUMENT_NAME, formats
+    from edgeproof.model.samples import load_arrays
     from edgeproof.model.spine import load_spine
 
     one = formats()[job.format]
@@ -130,8 +131,7 @@ def _convert(job: Job) -> None:
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
-        with np.load(job.samples, allow_pickle=False) as archive:
-            samples = {name: archive[name] for name in archive.files if name != "labels"}
+        samples, _ = load_arrays(Path(job.samples))
         spine = load_spine(Path(job.spine), samples)
         base, base_document = _base(job)
         produced = one.convert(Conversion(spine, job.precision, building, job.name, base, base_document))

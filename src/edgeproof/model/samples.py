@@ -22,6 +22,7 @@ __all__ = [
     "check_samples",
     "class_balanced",
     "conform",
+    "load_arrays",
     "read_samples",
     "resolve_pool",
     "synthetic_samples",
@@ -62,6 +63,17 @@ def read_samples(path: Path) -> Samples:
             hint=f"give {MINIMUM_INT8_COUNT} or more for int8",
         )
     return samples
+
+
+def load_arrays(path: Path) -> tuple[dict[str, Array], Array | None]:
+    """The inputs of an npz that EdgeProof wrote, by name, and its labels or None.
+
+    Raises:
+        SamplesError: unreadable.
+    """
+    arrays = _load_npz(path)
+    labels = arrays.pop("labels", None)
+    return arrays, labels
 
 
 def _load_npz(path: Path) -> dict[str, Array]:

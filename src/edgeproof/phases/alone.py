@@ -27,7 +27,7 @@ from edgeproof.phases.prepare import HELD_OUT, REPRESENTATIVE, draw, prepare_sam
 from edgeproof.phases.validate import load_reference, validate_artifacts
 from edgeproof.verdict.policy import load_policy
 
-__all__ = ["convert_alone", "validate_alone"]
+__all__ = ["convert_alone", "finish_alone", "validate_alone"]
 
 Report = Callable[[str], None]
 
@@ -60,21 +60,15 @@ def convert_alone(
         source = Source(model, inputs, samples, trust, subject.name, root)
         possible = [one for one in planned if not (document.synthetic and one.precision == "int8")]
         made = convert_candidates(source, possible, out, limits or Limits(), report)
-        results = {one.candidate: one for one in made.candidates}
-        ordered = (results.get(one.candidate) or _needs_samples(one) for one in planned)
-        return msgspec.structs.replace(made, candidates=tuple(_kept_log(one, out) for one in ordered))
+        return finish_alone(made, planned, out)
 
 
-def _needs_samples(one: Planned) -> ConversionResult:
-    return ConversionResult(
-        candidate=one.candidate,
-        format=one.format.name,
-        precision=one.precision,
-        form=one.form,
-        status="skipped",
-        reason="int8 is calibrated with representative samples, and there are none",
-        remedy="give --samples PATH",
-    )
+def finish_alone(made: ConversionDocument, planned: Sequence[Planned], out: Path) -> ConversionDocument:
+    """The document with every planned candidate, also those that lacked samples, and with logs that stay."""
+    results = {one.candidate: one for one in made.candidates}
+    lacking = "int8 is calibrated with representative samples, and there are none"
+    ordered = (results.get(one.candidate) or one.result("skipped", lacking, "give --samples PATH") for one in planned)
+    return msgspec.structs.replace(made, candidates=tuple(_kept_log(one, out) for one in ordered))
 
 
 def _kept_log(one: ConversionResult, out: Path) -> ConversionResult:

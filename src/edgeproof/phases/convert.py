@@ -77,7 +77,7 @@ def convert_sdk(run: RunDir, report: Callable[[str], None] = lambda _: None) -> 
     report("exporting the model")
     source, limits = _setting(run)
     _export(source, tuple(dict.fromkeys(one.form for one in planned)), limits)
-    sdk = [one for one in planned if one.format.name.startswith("sdk")]
+    sdk = [one for one in planned if one.format.sdk]
     made = _convert_in(run, sdk, report)
     return [(one.candidate, Path(one.artifact)) for one in made.candidates if one.artifact]
 
@@ -123,7 +123,7 @@ def convert_candidates(
         for one in waiting:
             refused = exported.failure(one.form)
             if refused is not None:
-                results[one.candidate] = _failed(one, refused.reason or "", refused.remedy)
+                results[one.candidate] = one.result("failed", refused.reason, refused.remedy)
         waiting = [one for one in waiting if one.candidate not in results]
     by_name = {one.candidate: one for one in waiting}
     bases = {
@@ -176,15 +176,7 @@ def _impossible(one: Planned) -> ConversionResult | None:
     missing = missing_requirements(one.format.requires)
     if not missing:
         return None
-    return ConversionResult(
-        candidate=one.candidate,
-        format=one.format.name,
-        precision=one.precision,
-        form=one.form,
-        status="skipped",
-        reason=f"missing {', '.join(missing)}",
-        remedy=install_command(one.format, missing),
-    )
+    return one.result("skipped", f"missing {', '.join(missing)}", install_command(one.format, missing))
 
 
 def _record(source: Source, one: Planned) -> Path:
@@ -217,35 +209,19 @@ def _job(source: Source, one: Planned, out: Path, base: Path | None) -> Job:
     )
 
 
-def _failed(one: Planned, reason: str, remedy: str | None) -> ConversionResult:
-    return ConversionResult(
-        candidate=one.candidate,
-        format=one.format.name,
-        precision=one.precision,
-        form=one.form,
-        status="failed",
-        reason=reason,
-        remedy=remedy,
-    )
-
-
 def _result(one: Planned, outcome: Outcome, out: Path, source: Source) -> ConversionResult:
     log = str(source.root / "work" / "logs" / f"{one.candidate}.log")
     if outcome.status != "ok":
-        failed = _failed(one, outcome.reason or "the converter failed", outcome.remedy)
+        failed = one.result("failed", outcome.reason or "the converter failed", outcome.remedy)
         return msgspec.structs.replace(
             failed, seconds=outcome.seconds, peak_memory_bytes=outcome.peak_memory_bytes, log=log
         )
     try:
         document = decode((out / one.candidate / "artifact.json").read_bytes(), ArtifactDocument)
     except (OSError, DocumentError) as error:
-        return _failed(one, f"the artifact cannot be read back: {error}", None)
-    return ConversionResult(
-        candidate=one.candidate,
-        format=one.format.name,
-        precision=one.precision,
-        form=one.form,
-        status="ok",
+        return one.result("failed", f"the artifact cannot be read back: {error}")
+    return msgspec.structs.replace(
+        one.result("ok"),
         artifact=str(out / one.candidate / document.file),
         bytes=document.bytes,
         seconds=outcome.seconds,

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from edgeproof import __version__
 from edgeproof.documents.environment import EnvironmentDocument, Feasibility, Tool
-from edgeproof.formats.registry import formats, install_command, missing_requirements
+from edgeproof.formats.registry import REINSTALL, broken_formats, formats, install_command, missing_requirements
 from edgeproof.measure.machine import read_machine
 from edgeproof.rundir import utc_now
 
@@ -68,7 +68,10 @@ def _tool(name: str, command: tuple[str, ...] | None, purpose: str, remedy: str)
 
 
 def _feasibility() -> list[Feasibility]:
-    found = []
+    found = [
+        Feasibility(candidate=name, format=name, precision="any", possible=False, missing=(reason,), remedy=REINSTALL)
+        for name, reason in broken_formats().items()
+    ]
     for name, one in formats().items():
         missing = missing_requirements(one.requires)
         remedy = install_command(one, missing) if missing else None

@@ -32,7 +32,7 @@ from edgeproof.model.resolve import Resolved
 from edgeproof.model.samples import resolve_pool
 from edgeproof.model.spine import export_spine
 from edgeproof.model.subject import Subject
-from edgeproof.phases.alone import _kept_log, _needs_samples
+from edgeproof.phases.alone import finish_alone
 from edgeproof.phases.convert import REFERENCE, SPINE, Source, convert_candidates
 from edgeproof.phases.plan import plan
 from edgeproof.phases.prepare import draw, prepare_samples
@@ -74,9 +74,7 @@ def convert_here(
         _export(subject, here, tuple(dict.fromkeys(one.form for one in possible)))
         source = Source(subject.name, (), None, False, subject.name, here.root)
         made = convert_candidates(source, possible, out, limits, report)
-        results = {one.candidate: one for one in made.candidates}
-        ordered = (results.get(one.candidate) or _needs_samples(one) for one in planned)
-        return msgspec.structs.replace(made, candidates=tuple(_kept_log(one, out) for one in ordered))
+        return finish_alone(made, planned, out)
 
 
 def validate_here(

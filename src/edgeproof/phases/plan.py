@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.signature import Form, Signature
 from edgeproof.errors import UsageError
 from edgeproof.formats.base import Format
 from edgeproof.formats.registry import find_candidate, formats
 
-__all__ = ["Planned", "plan", "select"]
+__all__ = ["Planned", "check_name", "plan", "select"]
 
 STEP_SUFFIX = "-step"
 UNROLLED_SUFFIX = "-unrolled"
@@ -32,6 +34,21 @@ class Planned:
     precision: str
     form: Form
 
+    def result(
+        self, status: Literal["ok", "failed", "skipped"], reason: str | None = None, remedy: str | None = None
+    ) -> ConversionResult:
+        """What became of it; an artifact and its figures are added where there is one."""
+        return ConversionResult(
+            candidate=self.candidate,
+            format=self.format.name,
+            precision=self.precision,
+            form=self.form,
+            status=status,
+            sdk=self.format.sdk,
+            reason=reason,
+            remedy=remedy,
+        )
+
 
 def plan(signature: Signature, names: Sequence[str] = ()) -> tuple[Planned, ...]:
     """The candidates asked for, or all: each format's first form of each precision.
@@ -51,6 +68,15 @@ def plan(signature: Signature, names: Sequence[str] = ()) -> tuple[Planned, ...]
             if signature.timesteps is not None and one.streams and precision == one.precisions[0]:
                 found += [_other(one, precision, form) for form in forms[1:]]
     return tuple(found)
+
+
+def check_name(name: str) -> None:
+    """Whether there is such a candidate, of any form.
+
+    Raises:
+        UsageError: unknown.
+    """
+    find_candidate(name.removesuffix(STEP_SUFFIX).removesuffix(UNROLLED_SUFFIX))
 
 
 def select(to: Sequence[str], precisions: Sequence[str]) -> tuple[str, ...]:

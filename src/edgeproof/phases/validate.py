@@ -24,6 +24,7 @@ from edgeproof.documents.validation import Differences, ValidationDocument, Vali
 from edgeproof.errors import EdgeProofError
 from edgeproof.formats.registry import artifact_document
 from edgeproof.formats.worker import fingerprint
+from edgeproof.model.samples import load_arrays
 from edgeproof.phases.convert import CONVERSION, REFERENCE
 from edgeproof.phases.prepare import HELD_OUT, SAMPLES
 from edgeproof.rundir import RunDir
@@ -73,10 +74,8 @@ class Reference:
 
 def load_reference(root: Path, document: SamplesDocument) -> Reference:
     """The reference that the export process wrote under ``root``."""
-    with np.load(root / REFERENCE, allow_pickle=False) as archive:
-        outputs = {name: archive[name] for name in archive.files}
-    with np.load(root / HELD_OUT, allow_pickle=False) as archive:
-        labels = archive["labels"] if "labels" in archive.files else None
+    outputs, _ = load_arrays(root / REFERENCE)
+    _, labels = load_arrays(root / HELD_OUT)
     return Reference(document.signature, outputs, labels, root / HELD_OUT, document.held_out.source)
 
 
@@ -170,8 +169,7 @@ def _validate_one(path: Path, reference: Reference, limits: DifferenceLimits, sc
         inputs.unlink()
     if ran.error:
         return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
-    with np.load(scratch, allow_pickle=False) as archive:
-        outputs = {name: archive[name] for name in archive.files}
+    outputs, _ = load_arrays(scratch)
     scratch.unlink()
     return _held_against(told, document, outputs, reference, limits)
 

@@ -72,5 +72,6 @@ def precision_of(evidence: Evidence, candidate: str) -> str:
 
 
 def is_sdk(candidate: str, evidence: Evidence) -> bool:
-    """Whether the candidate runs the model with its own engine: its format's name starts with ``sdk``."""
-    return format_of(evidence, candidate).startswith("sdk") or candidate.startswith("sdk")
+    """Whether the candidate runs the model with our own engine, as its conversion says."""
+    conversion = conversion_of(evidence, candidate)
+    return conversion is not None and conversion.sdk

@@ -9,14 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.signature import Form
-from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Conversion, Produced
+from edgeproof.errors import ConversionError
+from edgeproof.formats.base import Conversion, Format, Produced
 from edgeproof.formats.bindings import plain_bindings
 
 print("a word at import, where nobody asked for one")
@@ -103,26 +101,19 @@ BEHAVIOURS: dict[str, Callable[[Conversion], None]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Misbehaving:
+class Misbehaving(Format):
     """A format like any other, as far as its declaration goes."""
 
-    name: str
-    preload: tuple[str, ...]
-    title: str = "Misbehaving"
-    precisions: tuple[str, ...] = tuple(BEHAVIOURS)
-    requires: tuple[str, ...] = ("misbehaving>=1",)
-    runtime_requires: tuple[str, ...] = ("misbehaving>=1",)
-    extra: str | None = None
-    suffix: str = ".mis"
-    runs_here: str | None = None
-    platforms: tuple[str, ...] = ("host",)
+    title = "Misbehaving"
+    precisions = tuple(BEHAVIOURS)
+    requires = ("misbehaving>=1",)
+    runtime_requires = ("misbehaving>=1",)
+    suffix = ".mis"
+    platforms = ("host",)
 
-    def forms(self, precision: str) -> tuple[Form, ...]:
-        return ("unrolled", "step")
-
-    def candidate(self, precision: str) -> str:
-        return f"{self.name}-{precision}"
+    def __init__(self, name: str, preload: tuple[str, ...]) -> None:
+        self.name = name
+        self.preload = preload
 
     def convert(self, conversion: Conversion) -> Produced:
         BEHAVIOURS[conversion.precision](conversion)
@@ -131,12 +122,6 @@ class Misbehaving:
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Any:
         return Runner(artifact)
-
-    def describe(self, path: Path) -> ArtifactDocument:
-        raise ArtifactError(f"{path} does not tell")
-
-    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
-        return ()
 
 
 class Runner:
