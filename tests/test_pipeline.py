@@ -227,7 +227,7 @@ def test_a_run_in_which_nothing_can_be_converted_still_ends_in_its_report(tmp_pa
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     where = "branching.py:4: `while x.abs().sum() > 1:`"
     run = RunDir.open(root)
     conversion = run.read("phase3_conversion.json", ConversionDocument)
@@ -237,6 +237,7 @@ def test_a_run_in_which_nothing_can_be_converted_still_ends_in_its_report(tmp_pa
     assert verdicts
     assert {one["decision"] for one in verdicts} == {"none"}
     assert all(one["candidate"] is None for one in verdicts)
+    assert all("no candidate could be made" in one["sentence"] for one in verdicts)
     assert "branching.py:4" in (root / "edge_phase1_5_report.md").read_text()
     assert "branching.py:4" in (root / "edge_phase1_5_report.html").read_text()
     assert set(statuses(run).values()) == {"done"}

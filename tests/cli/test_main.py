@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -114,3 +115,15 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert process.wait(60) in (0, 1)
     assert "Traceback" not in complaint
     assert "error: " not in complaint
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_learns_the_commands(shell: str) -> None:
+    script = edgeproof("completion", shell)
+    assert script.returncode == 0
+    assert "_EDGEPROOF_COMPLETE" in script.stdout
+    asked = {"COMP_WORDS": "edgeproof con", "COMP_CWORD": "1", "_EDGEPROOF_COMPLETE": f"{shell}_complete"}
+    if shell == "fish":
+        asked |= {"COMP_CWORD": "con"}
+    answer = edgeproof(env={**os.environ, **asked})
+    assert "convert" in answer.stdout

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "edgeproof.cli.report:report",
     "compare": "edgeproof.cli.report:compare",
     "gate": "edgeproof.cli.report:gate",
+    "completion": "edgeproof.cli.completion:completion",
 }
 
 SUMMARIES = {
@@ -44,6 +45,7 @@ SUMMARIES = {
     "report": "Write a run's report again, from its documents.",
     "compare": "Hold two runs against each other.",
     "gate": "Exit 3 when a run does not meet its policy.",
+    "completion": "Print the completion script for a shell.",
 }
 
 

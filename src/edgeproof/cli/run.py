@@ -76,6 +76,8 @@ def run(
 
     MODEL is file.py:factory, package.module:factory, model.pt2 or model.pt. The factory returns an nn.Module or an
     edgeproof.Model; it is your own code and runs with your rights.
+
+    Exit code 1 when no candidate could be made; the report says why.
     """
     from edgeproof.documents.manifest import RunOptions
     from edgeproof.model.reference import parse_reference
@@ -112,7 +114,8 @@ def run(
         emit_json({"run": str(folder.root), "report": str(folder.path(REPORT)), "evaluation": evaluation})
     else:
         _print_verdict(folder, evaluation)
-    return 0
+    made = any(one.status != "not converted" for one in evaluation.candidates)
+    return 0 if made else 1
 
 
 REPORT = "edge_phase1_5_report.html"

@@ -17,8 +17,8 @@ __all__ = ["bench", "serve"]
 
 
 @click.command(
-    epilog="Examples:  edgeproof serve out/onnx-fp32/digits.onnx --port 8080    "
-    "edgeproof serve examples/digits_snn.py:model --port 0"
+    epilog="\b\nExamples:\n  edgeproof serve out/onnx-fp32/digits.onnx --port 8080\n"
+    "  edgeproof serve examples/digits_snn.py:model --port 0"
 )
 @click.argument("model")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -60,8 +60,8 @@ def serve(
 
 
 @click.command(
-    epilog="Examples:  edgeproof bench http://127.0.0.1:8080    "
-    "edgeproof bench http://192.168.1.20:8080 --requests 1000 --rate 50 --samples heldout.npz --json"
+    epilog="\b\nExamples:\n  edgeproof bench http://127.0.0.1:8080\n"
+    "  edgeproof bench http://192.168.1.20:8080 --requests 1000 --rate 50 --samples heldout.npz --json"
 )
 @click.argument("url")
 @click.option("--name", metavar="MODEL", help="The model; default: the only one the server has.")

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,8 @@ from edgeproof.errors import ConversionError, EdgeProofError
 from edgeproof.formats.worker import die_with_parent
 
 __all__ = ["ExportJob", "ExportResult", "FormResult", "export_model", "exported_before"]
+
+RESULT = "result.json"
 
 
 class ExportJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,18 +64,44 @@ class ExportResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def export_model(job: ExportJob, *, seconds: float) -> ExportResult:
-    """Run the export process.
+    """Run the export process. A form that hangs or crashes it fails alone: the forms after it get a process anew.
+
+    Args:
+        seconds: for one process; what it finished by then is kept.
 
     Raises:
-        ConversionError: it crashed or ran out of time as a whole.
+        ConversionError: it crashed or ran out of time before the first form.
     """
+    folder = Path(job.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    done: list[FormResult] = []
+    waiting = job.forms
+    while True:
+        ended = _export_process(msgspec.structs.replace(job, forms=waiting), seconds)
+        kept = exported_before(folder)
+        if ended is not None and (kept is None or (job.reference and not Path(job.reference).is_file())):
+            raise ended
+        done += kept.forms if kept is not None else ()
+        waiting = waiting[len(kept.forms) if kept is not None else 0 :]
+        if ended is None or not waiting:
+            break
+        done.append(FormResult(form=waiting[0], reason=ended.message, remedy=ended.hint))
+        waiting = waiting[1:]
+        if not waiting:
+            break
+    result = ExportResult(forms=tuple(done))
+    (folder / RESULT).write_bytes(msgspec.json.encode(result))
+    return result
+
+
+def _export_process(job: ExportJob, seconds: float) -> ConversionError | None:
+    """One process; None when it came to its end, else how it ended. What it finished stands in its result file."""
     from edgeproof.formats.supervise import worker_environment
 
     folder = Path(job.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    request, answer, log = folder / "job.json", folder / "result.json", folder / "export.log"
+    request, log = folder / "job.json", folder / "export.log"
     request.write_bytes(msgspec.json.encode(job))
-    answer.unlink(missing_ok=True)
+    (folder / RESULT).unlink(missing_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "edgeproof.formats.exporting", str(request)],
@@ -84,31 +112,32 @@ def export_model(job: ExportJob, *, seconds: float) -> ExportResult:
         )
         try:
             code = process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            raise ConversionError(
+        except subprocess.TimeoutExpired:
+            return ConversionError(
                 f"torch.export was stopped after {seconds:.0f} s",
                 hint="raise --limit-seconds, or lower the number of time steps in the graph",
-            ) from error
+            )
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             process.wait()
-    if not answer.is_file():
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        said = log.read_text(errors="replace").strip().splitlines()
-        raise ConversionError(f"the export process ended with {how}: {said[-1] if said else 'it said nothing'}")
-    return msgspec.json.decode(answer.read_bytes(), type=ExportResult)
+    if code == 0:
+        return None
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    said = log.read_text(errors="replace").strip().splitlines()
+    return ConversionError(f"the export process ended with {how}: {said[-1] if said else 'it said nothing'}")
 
 
 def exported_before(folder: Path) -> ExportResult | None:
     """What an earlier export process left in ``folder``, or None."""
     try:
-        return msgspec.json.decode((folder / "result.json").read_bytes(), type=ExportResult)
+        return msgspec.json.decode((folder / RESULT).read_bytes(), type=ExportResult)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def _serve(job: ExportJob) -> ExportResult:
+def _serve(job: ExportJob, finished: Callable[[ExportResult], None]) -> None:
+    """Do the job; ``finished`` is told after the reference and after each form, with all forms so far."""
     import numpy as np
 
     from edgeproof.model.eager import EagerSession, run_all
@@ -123,7 +152,11 @@ def _serve(job: ExportJob) -> ExportResult:
         with atomic_path(Path(job.reference)) as path:
             np.savez(path, allow_pickle=False, **outputs)
     samples = load_arrays(Path(job.samples))[0]
-    return ExportResult(forms=tuple(_one(subject, form, samples, job, export_spine) for form in job.forms))
+    results: tuple[FormResult, ...] = ()
+    finished(ExportResult(forms=results))
+    for form in job.forms:
+        results = (*results, _one(subject, form, samples, job, export_spine))
+        finished(ExportResult(forms=results))
 
 
 def _one(subject, form: Form, samples, job: ExportJob, export_spine) -> FormResult:  # type: ignore[no-untyped-def]
@@ -140,18 +173,25 @@ def _one(subject, form: Form, samples, job: ExportJob, export_spine) -> FormResu
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Read the job, write the result beside it."""
+    """Read the job; what is finished stands in the result file beside it at any moment."""
+    from edgeproof.rundir import write_bytes
+
     die_with_parent()
     request = Path(arguments[0])
     job = msgspec.json.decode(request.read_bytes(), type=ExportJob)
+
+    def finished(result: ExportResult) -> None:
+        write_bytes(request.with_name(RESULT), msgspec.json.encode(result))
+
     try:
-        result = _serve(job)
+        _serve(job, finished)
     except EdgeProofError as error:
         traceback.print_exc()
-        result = ExportResult(
-            forms=tuple(FormResult(form=form, reason=error.message, remedy=error.hint) for form in job.forms)
+        finished(
+            ExportResult(
+                forms=tuple(FormResult(form=form, reason=error.message, remedy=error.hint) for form in job.forms)
+            )
         )
-    request.with_name("result.json").write_bytes(msgspec.json.encode(result))
 
 
 if __name__ == "__main__":

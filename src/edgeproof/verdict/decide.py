@@ -58,6 +58,7 @@ def verdict_for(device: DeviceClass, evidence: Evidence, policy: PolicyValue, pl
     pool = qualified(standings, measured=measured)
     order = ranked(pool, device, evidence, policy, measured=measured)
     chosen = order[0] if order else None
+    made = evidence.conversion is None or any(one.status == "ok" for one in evidence.conversion.candidates)
     undecided = [standing for standing in standings if standing.status == "open" and standing not in order]
     confidence = confidence_of(evidence, chosen, device)
     if chosen is not None:
@@ -70,7 +71,7 @@ def verdict_for(device: DeviceClass, evidence: Evidence, policy: PolicyValue, pl
         candidate=chosen.candidate if chosen else None,
         confidence=confidence,
         sentence=sentence_of(
-            device, chosen, undecided, ships=bool(standings), measured=measured, confidence=confidence
+            device, chosen, undecided, ships=bool(standings), made=made, measured=measured, confidence=confidence
         ),
         reasons=tuple(reasons(device, evidence, policy, standings, order, measured=measured)),
         missing=tuple(missing(device, evidence, chosen, undecided)),

@@ -58,6 +58,7 @@ def sentence_of(
     open_ones: list[Standing],
     *,
     ships: bool,
+    made: bool,
     measured: bool,
     confidence: str,
 ) -> str:
@@ -68,6 +69,7 @@ def sentence_of(
         chosen: the recommended candidate, or None.
         open_ones: without a recommendation, the candidates that could still qualify.
         ships: whether any candidate of the run ships to the class.
+        made: whether any candidate of the run could be made at all.
         measured: whether a real device of the class was measured.
         confidence: high, medium or low.
     """
@@ -76,6 +78,8 @@ def sentence_of(
         names = and_list([standing.candidate for standing in open_ones[:3]])
         if names:
             return f"On {where}, undecided: {names} could qualify, and what would tell was not measured {mark}."
+        if not made:
+            return f"On {where}, there is nothing to ship: no candidate could be made of this model {mark}."
         if ships:
             return f"On {where}, nothing qualifies: every candidate that ships there misses the policy {mark}."
         return f"On {where}, there is nothing to choose from: no candidate of this run ships there {mark}."
