@@ -11,10 +11,10 @@ OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_
 	OPENVINO_TELEMETRY_ENABLE=0 KAGGLEHUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types clean
+.PHONY: help run test check format lint types bench conversions clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  PYTHON=python3.12 picks another Python, MODEL=net.py:make another model for make run"
 
 run: $(RUN_READY) ## Prove the example network on this machine: all five phases, ending in a verdict
@@ -23,6 +23,12 @@ run: $(RUN_READY) ## Prove the example network on this machine: all five phases,
 test: $(TEST_READY) ## Run the whole test suite, offline
 	@$(OFFLINE) $(BIN)/pytest -q -n 2 --dist=loadgroup
 
+check: lint types ## Check formatting, style and types, without the tests
+
+format: $(TEST_READY) ## Format the code, and mend what the linter can mend
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+
 lint: $(TEST_READY) ## Check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -30,9 +36,15 @@ lint: $(TEST_READY) ## Check style and formatting
 types: $(TEST_READY) ## Check types, strictly
 	@$(BIN)/mypy
 
+bench: $(RUN_READY) ## Measure runtimes and starts, some minutes on an idle machine; writes docs/benchmarks.md
+	@$(OFFLINE) $(BIN)/python benchmarks/page.py
+
+conversions: $(RUN_READY) ## Run all examples, or go on with them, a quarter of an hour; writes docs/conversions.md
+	@$(OFFLINE) $(BIN)/python scripts/conversions_table.py
+
 clean: ## Remove the environment and every cache; runs in bench_output/ are kept
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find src tests examples scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests examples scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; install it, or try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import psutil
 import pytest
 
 from edgeproof import pipeline
-from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.device import DeviceDocument, DeviceMeasurement
 from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
 from edgeproof.documents.latency import Steady
@@ -128,6 +129,16 @@ def test_the_best_converted_is_the_fastest_here_of_those_that_passed(tmp_path: P
         ValidationDocument(
             model="net", samples=1, sample_source="model", task=None, reference_score=None, results=results
         ),
+    )
+    made = tuple(
+        ConversionResult(
+            candidate=name, format=kind, precision="fp32", form="whole", status="ok", sdk=name == "sdk-eager"
+        )
+        for name, (kind, _, _) in figures.items()
+    )
+    run.write(
+        "phase3_conversion.json",
+        ConversionDocument(model="net", limit_seconds=1, limit_memory_bytes=1, candidates=made),
     )
     assert best_converted(run) is None
     measured = tuple(
@@ -241,3 +252,28 @@ def test_a_run_in_which_nothing_can_be_converted_still_ends_in_its_report(tmp_pa
     assert "branching.py:4" in (root / "edge_phase1_5_report.md").read_text()
     assert "branching.py:4" in (root / "edge_phase1_5_report.html").read_text()
     assert set(statuses(run).values()) == {"done"}
+
+
+def test_the_manifest_tells_a_command_that_asks_for_the_same_run() -> None:
+    from edgeproof.cli.run import run as command
+
+    options = RunOptions(
+        model="my nets/net.py:make",
+        model_name="make",
+        inputs=("x:float32[1,4]", "y:int64[1]"),
+        samples="images/",
+        sample_count=300,
+        seed=3,
+        synthetic=True,
+        candidates=("onnx-fp32", "litert-int8"),
+        limit_memory_bytes=3 << 29,
+    )
+    words = shlex.split(pipeline.command_of(options))
+    assert words[:2] == ["edgeproof", "run"]
+    given = command.make_context("run", words[2:]).params
+    assert given["model"] == options.model
+    assert (given["inputs"], given["samples"], given["held_out"]) == (options.inputs, "images/", None)
+    assert (given["count"], given["seed"], given["synthetic"], given["trust"]) == (300, 3, True, False)
+    assert (given["candidates"], given["devices"]) == (options.candidates, ())
+    assert (given["limit_seconds"], given["limit_memory"]) == (300.0, 1.5)
+    assert pipeline.command_of(OPTIONS) == "edgeproof run net.py:make"

@@ -6,7 +6,6 @@ Phase 2 has two halves: the SDK is served before conversion, the best converted 
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +125,30 @@ def best_converted(run: RunDir) -> tuple[str, str] | None:
     return candidate, artifact
 
 
+def command_of(options: RunOptions) -> str:
+    """The command line that asks for such a run, wherever it was asked for."""
+    plain = RunOptions(model=options.model, model_name=options.model_name)
+    words = ["edgeproof", "run", options.model]
+    for spec in options.inputs:
+        words += ["--input", spec]
+    for flag, value, default in (
+        ("--samples", options.samples, plain.samples),
+        ("--held-out", options.held_out, plain.held_out),
+        ("--count", options.sample_count, plain.sample_count),
+        ("--seed", options.seed, plain.seed),
+        ("--policy", options.policy, plain.policy),
+        ("--candidates", ",".join(options.candidates), ""),
+        ("--devices", ",".join(options.devices), ""),
+        ("--requests", options.requests, plain.requests),
+        ("--limit-seconds", options.limit_seconds, plain.limit_seconds),
+        ("--limit-memory", options.limit_memory_bytes / 2**30, plain.limit_memory_bytes / 2**30),
+    ):
+        if value != default:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    words += [flag for flag, on in (("--synthetic", options.synthetic), ("--trust", options.trust)) if on]
+    return shlex.join(words)
+
+
 def check_options(options: RunOptions) -> None:
     """What can be known to be wrong before anything is written.
 
@@ -158,7 +181,7 @@ def new_run(options: RunOptions, out: Path | None) -> RunDir:
     manifest = Manifest(
         created=utc_now(),
         edgeproof=__version__,
-        command="edgeproof " + shlex.join(sys.argv[1:]),
+        command=command_of(options),
         working_directory=str(Path.cwd()),
         options=options,
         phases=tuple(PhaseRecord(name=name, status="pending") for name, _, _ in PHASES),

@@ -126,6 +126,8 @@ def _lower(program: Any) -> bytes:
 
 
 class _Runner:
+    """ExecuTorch has a pool of threads of its own beside PyTorch's, as large as the machine unless it is told."""
+
     def __init__(self, path: Path, threads: int) -> None:
         import torch
 
@@ -133,6 +135,7 @@ class _Runner:
         try:
             from executorch.extension.pybindings import _C
 
+            _C._unsafe_reset_threadpool(threads)
             self._module: Any = _C._load_for_executorch(str(path))
         except Exception as error:
             raise ArtifactError(f"ExecuTorch cannot open {path}: {error}") from error

@@ -1,0 +1,155 @@
+"""Steady-state latency of every runtime against the eager model: batch 1, one thread, interleaved in one process.
+
+It says how fast a candidate is, not whether its outputs are right: see ``docs/conversions.md`` for that.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from itertools import cycle, islice
+
+from artifacts import EXAMPLES, ROOT, Made, make, tell
+
+import edgeproof
+from edgeproof.documents.latency import Percentile
+from edgeproof.errors import EdgeProofError
+from edgeproof.formats.base import Session
+from edgeproof.measure import statistics as rules
+from edgeproof.measure.feeds import Feed, load_feeds
+from edgeproof.measure.latency import Timed, still_collector
+from edgeproof.report.content import Cell, Column, Table
+from edgeproof.report.markdown import table
+from edgeproof.report.quantities import significant
+from edgeproof.report.tables import Notes
+
+__all__ = ["section"]
+
+BASELINE = "eager"
+ROUNDS = 20
+CALLS = 50
+WARMUP = 10
+SEED = 7
+
+Turns = Mapping[str, Sequence[Timed]]
+"""Candidate to its turns, one a round."""
+
+
+def section() -> str:
+    """Convert, measure, and give the part of the page."""
+    parts = [
+        "## Steady-state latency",
+        f"""\
+All sessions of an example are open in one process, each asked to use one thread. In each of {ROUNDS} rounds every
+candidate takes one turn, in an order that is drawn anew (seed {SEED}): {WARMUP} calls to warm up, then {CALLS} timed
+calls with batch 1, on held-out samples. So every figure stands on {ROUNDS * CALLS:,} calls, and all candidates see the
+same minute of the machine. A call is `session.run`: arrays of the model in, arrays of the model out, the time loop of a
+spiking model included.
+
+- `{BASELINE}` is the module as the example's factory gives it, opened with `edgeproof.load`; `sdk-eager` is the
+  artifact that ships.
+- *Median* is over all calls. *p90* is the early-stopping estimate: with 99 % confidence the true one is not above it.
+- *Ratio* is latency over that of `{BASELINE}`: the medians of the two turns of a round, then the median over the
+  rounds, with the lowest and highest round beside it. Below 1 is faster.
+- *CPU* is processor time over wall time in the timed calls. Well above 100 %, a runtime uses more threads than it was
+  given; well below, it waited, or something else had the core.""",
+    ]
+    for example in EXAMPLES:
+        made = make(example)
+        tell(f"{example}: measuring")
+        turns, refused = measure(made)
+        parts += [f"### {made.reference.removeprefix(f'{ROOT}/')}", table(latencies(turns, made.failures | refused))]
+    return "\n\n".join(parts)
+
+
+def measure(made: Made) -> tuple[Turns, dict[str, str]]:
+    """The turns of every candidate that opens, and why the others do not."""
+    turns: dict[str, list[Timed]] = {}
+    refused: dict[str, str] = {}
+    order = random.Random(SEED)
+    with ExitStack() as stack:
+        eager = stack.enter_context(edgeproof.load(made.reference, threads=1))
+        sessions: dict[str, Session] = {BASELINE: eager}
+        for target in made.targets:
+            try:
+                sessions[target.candidate] = stack.enter_context(edgeproof.open(target.artifact, threads=1))
+            except EdgeProofError as error:
+                refused[target.candidate] = str(error)
+        feeds = load_feeds(made.inputs, eager.inputs, limit=WARMUP + CALLS)
+        with still_collector():
+            for _ in range(ROUNDS):
+                for candidate in order.sample(list(sessions), len(sessions)):
+                    turns.setdefault(candidate, []).append(turn(sessions[candidate], feeds))
+    return {candidate: turns[candidate] for candidate in sessions}, refused
+
+
+def turn(session: Session, feeds: Sequence[Feed]) -> Timed:
+    """Warm up, then time single calls. The garbage collector rests over all turns: a collection costs more than one."""
+    clock = time.perf_counter_ns
+    for feed in islice(cycle(feeds), WARMUP):
+        session.run(feed)
+    values_us: list[float] = []
+    busy, start = time.process_time_ns(), clock()
+    for feed in islice(cycle(feeds), CALLS):
+        before = clock()
+        session.run(feed)
+        values_us.append((clock() - before) / 1e3)
+    wall, busy = clock() - start, time.process_time_ns() - busy
+    return Timed(values_us=values_us, warmup=WARMUP, seconds=wall / 1e9, cpu_percent=100 * busy / wall)
+
+
+def ratios(turns: Sequence[Timed], baseline: Sequence[Timed]) -> list[float]:
+    """Median over the baseline's median, round by round."""
+    pairs = zip(turns, baseline, strict=True)
+    return [statistics.median(own.values_us) / statistics.median(other.values_us) for own, other in pairs]
+
+
+def latencies(turns: Turns, failures: Mapping[str, str]) -> Table:
+    """One line a candidate, the fastest first; those without a figure last, with the reason."""
+    notes = Notes()
+    medians = {name: statistics.median(values(one)) for name, one in turns.items()}
+    rows: list[tuple[Cell, ...]] = []
+    for candidate in sorted(medians, key=medians.__getitem__):
+        own = turns[candidate]
+        against = ratios(own, turns[BASELINE])
+        p90: Percentile = rules.percentile(sorted(values(own)), 0.90)
+        rows.append(
+            (
+                Cell(candidate, tone="name"),
+                Cell(significant(medians[candidate])),
+                notes.figure(p90.value_us, significant, f"{p90.needs_more} more calls needed for a p90"),
+                Cell(significant(statistics.median(against))),
+                Cell(f"{significant(min(against))} to {significant(max(against))}"),
+                notes.figure(cpu_percent(own), lambda value: f"{value:.0f}", "the system does not tell"),
+            )
+        )
+    for candidate, reason in failures.items():
+        rows.append((Cell(candidate, tone="name"), *(notes.absent(reason) for _ in range(5))))
+    columns = (
+        Column("Candidate"),
+        Column("Median", "µs"),
+        Column("p90", "µs"),
+        Column("Ratio", "× eager"),
+        Column("Lowest to highest round", "× eager"),
+        Column("CPU", "% of one core"),
+    )
+    return Table(id="latencies", caption="", columns=columns, rows=tuple(rows), notes=tuple(notes.reasons))
+
+
+def values(turns: Sequence[Timed]) -> list[float]:
+    """All latencies in µs."""
+    return [value for turn in turns for value in turn.values_us]
+
+
+def cpu_percent(turns: Sequence[Timed]) -> float | None:
+    """Processor time over wall time, all turns together."""
+    known = [(turn.cpu_percent, turn.seconds) for turn in turns if turn.cpu_percent is not None]
+    wall = sum(seconds for _, seconds in known)
+    return sum(percent * seconds for percent, seconds in known) / wall if wall else None
+
+
+if __name__ == "__main__":
+    print(section())
