@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +167,9 @@ def export_spine(
         seconds=time.monotonic() - began,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    torch.export.save(program, folder / "program.pt2")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)
+        torch.export.save(program, folder / "program.pt2")
     np.savez(folder / "initial_state.npz", allow_pickle=False, **initial)
     (folder / "spine.json").write_bytes(encode(document))
     return document
