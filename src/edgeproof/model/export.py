@@ -7,6 +7,7 @@ import linecache
 import site
 import sysconfig
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
         (torch.bool, torch.int64, torch.int32, torch.float32),
     ):
         try:
-            with _buffers_as_numbers(call, as_numbers), torch.no_grad():
+            with _buffers_as_numbers(call, as_numbers), torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what tracing says of the model's own library
                 return _without_custom_operators(torch.export.export(call, inputs))
         except ConversionError:
             raise
