@@ -6,6 +6,7 @@
     │   ├── SignatureError                  inputs unknown, or samples and signature disagree
     │   ├── SamplesError                    samples cannot be used
     │   ├── PolicyError                     the policy file is not valid
+    │   ├── SpikeGraphError                 a spiking network's graph cannot be used, or its file not read
     │   └── RunFolderError                  the run folder is missing, damaged or of another version
     ├── DocumentError                       a document cannot be read as what it says it is
     ├── ConversionError                     a converter could not make the artifact
@@ -36,6 +37,7 @@ __all__ = [
     "SamplesError",
     "ServingError",
     "SignatureError",
+    "SpikeGraphError",
     "UsageError",
 ]
 
@@ -79,6 +81,10 @@ class SamplesError(UsageError):
 
 class PolicyError(UsageError):
     """The policy file is not valid."""
+
+
+class SpikeGraphError(UsageError):
+    """A spiking network's graph is not valid, or a file of one cannot be read."""
 
 
 class RunFolderError(UsageError):

@@ -89,6 +89,8 @@ class Produced:
     rewrites: tuple[Rewrite, ...] = ()
     notes: tuple[str, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
+    loops: bool = False
+    """Whether a call of it runs all time steps, though it was made of one: the bindings are those of a whole call."""
 
 
 class Format(ABC):

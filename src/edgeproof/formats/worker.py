@@ -135,7 +135,7 @@ def _convert(job: Job) -> None:
         spine = load_spine(Path(job.spine), samples)
         base, base_document = _base(job)
         produced = one.convert(Conversion(spine, job.precision, building, job.name, base, base_document))
-        loop = spine.document.loop
+        loop = None if produced.loops else spine.document.loop
         if loop is not None and spine.initial:
             np.savez(building / "initial_state.npz", allow_pickle=False, **dict(spine.initial))
         shipped = building / produced.file
@@ -146,7 +146,7 @@ def _convert(job: Job) -> None:
             candidate=job.candidate,
             format=job.format,
             precision=job.precision,
-            form=spine.form,
+            form="unrolled" if produced.loops and spine.form == "step" else spine.form,
             file=produced.file,
             sha256=digest,
             bytes=sum(part.stat().st_size for part in building.rglob("*") if part.is_file()),

@@ -191,7 +191,7 @@ def _finished(source: Source, one: Planned, out: Path) -> ConversionResult | Non
         return None
     if result.status == "ok" and not (out / one.candidate / "artifact.json").is_file():
         return None
-    return result if result.form == one.form else None
+    return result
 
 
 def _job(source: Source, one: Planned, out: Path, base: Path | None) -> Job:
@@ -222,6 +222,7 @@ def _result(one: Planned, outcome: Outcome, out: Path, source: Source) -> Conver
         return one.result("failed", f"the artifact cannot be read back: {error}")
     return msgspec.structs.replace(
         one.result("ok"),
+        form=document.form,
         artifact=str(out / one.candidate / document.file),
         bytes=document.bytes,
         seconds=outcome.seconds,

@@ -16,7 +16,7 @@ __all__ = ["detail", "slug"]
 POINT_TONES: dict[PointState, str] = {"met": "good", "not met": "bad", "unsupported": "open", "not measured": "absent"}
 FORMS = {
     "whole": "whole (no time steps of its own)",
-    "unrolled": "unrolled (all time steps in one graph)",
+    "unrolled": "all time steps in one call",
     "step": "step (one time step with explicit state, driven by a loop)",
 }
 

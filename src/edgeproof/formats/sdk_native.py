@@ -1,0 +1,139 @@
+"""``sdk-native``: the SDK's engine in C, generated for the network: silent neurons cost nothing, no runtime ships."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.signature import Form, TensorSpec
+from edgeproof.errors import ConversionError
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
+from edgeproof.formats.bindings import bind, safe_names
+
+if TYPE_CHECKING:
+    from edgeproof.model.spine import Spine
+    from edgeproof.spike.native import Engine
+    from edgeproof.spike.program import Program
+
+__all__ = ["FORMAT"]
+
+
+class SdkNative(Format):
+    """A shared library with the C it was made of. One call runs all time steps."""
+
+    name = "sdk-native"
+    title = "EdgeProof SDK, native"
+    precisions = ("fp32",)
+    requires = ("torch==2.13.0",)
+    runtime_requires = ()
+    suffix = ".so"
+    preload = ("torch", "edgeproof.spike.from_torch", "edgeproof.spike.emit")
+    platforms = ("host", "raspberry-pi", "android", "iphone")
+    sdk = True
+
+    def forms(self, precision: str) -> tuple[Form, ...]:
+        return ("step",)
+
+    def candidate(self, precision: str) -> str:
+        return "sdk-native"
+
+    def convert(self, conversion: Conversion) -> Produced:
+        from edgeproof.spike.build import build_library
+        from edgeproof.spike.emit import emit
+
+        spine = conversion.spine
+        name = safe_names([TensorSpec(name=conversion.name, dtype="float32", shape=())])[0]
+        library = build_library(emit(_program(spine), name), conversion.folder)
+        signature = spine.document.signature
+        return Produced(
+            library.name,
+            bind(signature.inputs, [one.name for one in signature.inputs]),
+            bind(signature.outputs, [one.name for one in signature.outputs]),
+            loops=True,
+        )
+
+    def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
+        from edgeproof.spike.native import Engine
+
+        return _Runner(Engine(folder / artifact.file))
+
+    def describe(self, path: Path) -> ArtifactDocument:
+        from edgeproof.spike.native import Engine
+
+        engine = Engine(path)
+        inputs, outputs = (
+            tuple(
+                Binding(
+                    tensor=TensorSpec(name=one.name, dtype="float32", shape=one.shape),
+                    graph_name=one.name,
+                    graph_dtype="float32",
+                    graph_shape=one.shape,
+                )
+                for one in ports
+            )
+            for ports in (engine.inputs, engine.outputs)
+        )
+        return ArtifactDocument(
+            candidate=path.stem,
+            format=self.name,
+            precision="fp32",
+            form="whole",
+            file=path.name,
+            sha256="",
+            bytes=path.stat().st_size,
+            inputs=inputs,
+            outputs=outputs,
+        )
+
+
+def _program(spine: Spine) -> Program:
+    from edgeproof.spike.from_torch import program_from_torch
+
+    document = spine.document
+    odd = [spec.name for spec in (*document.graph_inputs, *document.graph_outputs) if spec.dtype != "float32"]
+    if odd:
+        raise ConversionError(
+            f"the engine computes in float32, and {', '.join(odd)} is of another dtype", hint="ship a conversion"
+        )
+    loop = document.loop
+    names = [spec.name for spec in document.signature.inputs]
+    outputs = [spec.name for spec in document.signature.outputs]
+    states = loop.states if loop else ()
+    return program_from_torch(
+        spine.program,
+        inputs=names,
+        states=[
+            (
+                one.name,
+                np.zeros(one.shape, np.float32) if one.initial is None else np.asarray(spine.initial[one.initial]),
+            )
+            for one in states
+        ],
+        outputs=list(zip(outputs, loop.readouts if loop else ["last"] * len(outputs), strict=True)),
+        timesteps=loop.timesteps if loop else 1,
+        sequence=loop is not None and loop.encoding == "sequence",
+    )
+
+
+class _Runner:
+    def __init__(self, engine: Engine) -> None:
+        self._engine: Engine | None = engine
+        self._shapes = [one.shape for one in engine.outputs]
+
+    def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        engine = self._engine
+        assert engine is not None
+        given = [np.ascontiguousarray(one) for one in arrays]
+        results = [np.empty(shape, np.float32) for shape in self._shapes]
+        engine.call([one.ctypes.data for one in given], [one.ctypes.data for one in results])
+        return results
+
+    def close(self) -> None:
+        self._engine = None
+
+
+FORMAT = SdkNative()

@@ -1,0 +1,134 @@
+"""A compiled engine opened through ctypes: it needs neither torch nor numpy.
+
+Inputs and outputs are anything with the buffer protocol: ``array.array``, ``bytes``, a memoryview, a numpy array.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeproof.errors import ArtifactError
+
+__all__ = ["Engine", "Port"]
+
+WIDEST = 16
+ALIGNMENT = 64
+DESCRIBE = "edgeproof_describe"
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a whole call: float32, time axis first where it has one.
+
+    Attributes:
+        name: as in the model.
+        shape: without a batch axis.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        size = 4
+        for one in self.shape:
+            size *= one
+        return size
+
+
+class Engine:
+    """One instance of a network: its states and its room to work in. Not thread-safe; make one per thread."""
+
+    def __init__(self, path: Path, *, widest: int = WIDEST) -> None:
+        """Load a library.
+
+        Args:
+            path: the shared library.
+            widest: floats in a vector, at most: 16, 8, 4 or 1.
+
+        Raises:
+            ArtifactError: not there, not for this machine, or not one of ours.
+        """
+        try:
+            library = ctypes.CDLL(str(path.resolve()))
+            describe = getattr(library, DESCRIBE)
+        except (OSError, AttributeError) as error:
+            raise ArtifactError(f"{path} cannot be loaded as an engine: {error}") from error
+        describe.restype = ctypes.c_char_p
+        told: dict[str, Any] = json.loads(describe())
+        self.name = str(told["name"])
+        self.timesteps = int(told["timesteps"])
+        steps = (self.timesteps,)
+        self.inputs = tuple(
+            Port(one["name"], (*(steps if told["sequence"] else ()), *one["shape"])) for one in told["inputs"]
+        )
+        self.outputs = tuple(
+            Port(one["name"], (*(steps if one["readout"] == "stack" else ()), *one["shape"])) for one in told["outputs"]
+        )
+        self._library = library
+        size = self._function("size", ctypes.c_size_t)
+        self._memory = ctypes.create_string_buffer(size() + ALIGNMENT)
+        self._instance = -(-ctypes.addressof(self._memory) // ALIGNMENT) * ALIGNMENT
+        self._function("init", None, ctypes.c_void_p, ctypes.c_int)(self._instance, widest)
+        pointers = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+        self._call = self._function("call", None, *pointers)
+        self._run = self._function("run", None, ctypes.c_void_p, ctypes.c_int, *pointers[1:])
+        self._reset = self._function("reset", None, ctypes.c_void_p)
+        self._in = (ctypes.c_void_p * len(self.inputs))()
+        self._out = (ctypes.c_void_p * len(self.outputs))()
+
+    def _function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+        found = getattr(self._library, f"{self.name}_{name}")
+        found.restype, found.argtypes = result, list(arguments)
+        return found  # type: ignore[no-any-return]
+
+    def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[[], None]:
+        """A call without arguments that reads ``inputs`` and writes ``outputs`` in place: the quickest way to run.
+
+        Args:
+            inputs: writable buffers of float32 in the order of ``self.inputs``; they must outlive the call.
+            outputs: writable buffers in the order of ``self.outputs``.
+
+        Raises:
+            ArtifactError: a buffer of another size.
+        """
+        given = (ctypes.c_void_p * len(self.inputs))(*map(_address, inputs, self.inputs))
+        taken = (ctypes.c_void_p * len(self.outputs))(*map(_address, outputs, self.outputs))
+        call, instance = self._call, self._instance
+        first, second = ctypes.addressof(given), ctypes.addressof(taken)
+
+        def run(_kept: Any = (given, taken, inputs, outputs, self)) -> None:
+            call(instance, first, second)
+
+        return run
+
+    def call(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """One whole call from the initial states, on addresses of float32 in the order of the ports."""
+        self._in[:] = list(inputs)
+        self._out[:] = list(outputs)
+        self._call(self._instance, self._in, self._out)
+
+    def advance(self, steps: int, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Some more time steps from the states as they are: a stream."""
+        self._in[:] = list(inputs)
+        self._out[:] = list(outputs)
+        self._run(self._instance, steps, self._in, self._out)
+
+    def reset(self) -> None:
+        """Back to the initial states."""
+        self._reset(self._instance)
+
+
+def _address(buffer: Any, port: Port) -> int:
+    view = memoryview(buffer)
+    if view.nbytes != port.bytes:
+        raise ArtifactError(f"{port.name} is {view.nbytes} bytes; expected {port.bytes} of float32 {list(port.shape)}")
+    if view.readonly:
+        raise ArtifactError(f"{port.name} is read-only; expected a buffer that can be written, such as array.array")
+    return ctypes.addressof(ctypes.c_char.from_buffer(view))
