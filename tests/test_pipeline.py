@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,85 @@ def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path
     validation = run.read("phase3_validation.json", ValidationDocument)
     assert {one.status for one in validation.results} == {"passed"}
     assert not [one for one in (root / "artifacts").iterdir() if one.name.startswith(".")]
+
+
+def run_small(tmp_path: Path, root: Path, **options: Any) -> subprocess.Popen[str]:
+    """A run of a tiny network with its own engine."""
+    file = tmp_path / "small.py"
+    file.write_text(
+        "import numpy as np, torch, edgeproof\n"
+        "def make():\n"
+        "    x = np.random.default_rng(0).standard_normal((500, 1, 4)).astype(np.float32)\n"
+        "    samples = edgeproof.Samples({'x': x})\n"
+        "    return edgeproof.Model(torch.nn.Linear(4, 3), inputs=['x:float32[1,4]'], samples=samples)\n"
+    )
+    words = ["run", f"{file}:make", "--candidates", "sdk-eager", "--out", str(root)]
+    return subprocess.Popen([*CLI, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def whole_documents(root: Path) -> list[str]:
+    """Names of the run's JSON documents, each of which can be read; nothing half-written lies beside them."""
+    names = [one.name for one in root.glob("*.json")]
+    assert all(json.loads((root / name).read_text()) for name in names)
+    assert not [one for one in root.iterdir() if one.name.startswith(".")]
+    return names
+
+
+def test_a_full_disk_is_said_and_leaves_whole_documents(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        stdout, stderr = (small := run_small(tmp_path, disk / "run")).communicate(timeout=300)
+        assert small.returncode == 1
+        assert stdout == ""
+        first, second = stderr.strip().splitlines()[-2:]
+        assert "No space left on device" in first
+        assert first.startswith("error: ")
+        assert "make room" in second
+        assert "manifest.json" in whole_documents(disk / "run")
+        subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
+        again = subprocess.run(
+            [*CLI, "run", "--resume", str(disk / "run")], capture_output=True, text=True, timeout=300, check=False
+        )
+        assert again.returncode == 0, again.stderr
+        assert "phase5_evaluation.json" in whole_documents(disk / "run")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_file_that_may_not_grow_is_said(tmp_path: Path) -> None:
+    import resource
+
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (2000, 2000))
+    _, stderr = (small := run_small(tmp_path, tmp_path / "run", preexec_fn=limit)).communicate(timeout=300)
+    assert small.returncode == 1
+    assert "File too large" in stderr
+    assert "Traceback" not in stderr
+    assert "manifest.json" in whole_documents(tmp_path / "run")
+
+
+def test_ctrl_c_stops_a_run_without_noise_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    child = run_small(tmp_path, root)
+    limit = time.monotonic() + 120
+    while not (root / "phase1_samples.json").is_file() and time.monotonic() < limit:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    stdout, stderr = child.communicate(timeout=60)
+    assert (child.returncode, stdout) == (130, "")
+    assert "Traceback" not in stderr
+    assert stderr.strip().endswith("stopped; what was finished is kept")
+    assert "phase1_samples.json" in whole_documents(root)
+    assert not workers_in(root)
+    again = subprocess.run(
+        [*CLI, "run", "--resume", str(root)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert again.returncode == 0, again.stderr
 
 
 @pytest.mark.slow

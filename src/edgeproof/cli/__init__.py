@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -110,6 +111,13 @@ def _run(args: list[str] | None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if os.environ.get("EDGEPROOF_DEBUG"):
+            traceback.print_exc()
+        where = f"{error.filename}: " if error.filename else ""
+        click.secho(f"error: {where}{error.strerror or error}", fg="red", err=True)
+        click.secho(f"hint: {_remedy(error)}", err=True)
+        return 1
     except Exception as error:
         if os.environ.get("EDGEPROOF_DEBUG"):
             traceback.print_exc()
@@ -118,3 +126,9 @@ def _run(args: list[str] | None) -> int:
             "hint: this is a fault of edgeproof; run again with `edgeproof --debug …` for the traceback", err=True
         )
         return 1
+
+
+def _remedy(error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.errno is None
+    what = "make room on the disk" if full else "see that the file can be read and written"
+    return f"{what}; what was finished is kept, and `edgeproof run --resume RUN` goes on with a run"
