@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # the name is enough for a type checker; typing would be a third of the start
 if TYPE_CHECKING:
+    from typing import Any
+
     from edgeproof.api import compare, convert, load, open, resume, run
     from edgeproof.model.model import Model, Samples
 

@@ -6,33 +6,35 @@ A model may be a reference (``file.py:factory``, ``package.module:factory``, ``m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
-
-from edgeproof.documents.conversion import ConversionDocument
-from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
-from edgeproof.documents.manifest import RunOptions
-from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import ModelReferenceError, UsageError
-from edgeproof.formats.supervise import Limits
-from edgeproof.model.model import Model, Samples, parse_spec
 
+TYPE_CHECKING = False  # opening an engine of ours starts in milliseconds, and typing is some of them
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    import numpy.typing as npt
     import torch
 
+    from edgeproof.documents.conversion import ConversionDocument
+    from edgeproof.documents.evaluation import EvaluationDocument
+    from edgeproof.documents.validation import ValidationDocument
     from edgeproof.formats.base import Session
+    from edgeproof.formats.supervise import Limits
     from edgeproof.model.eager import EagerSession
+    from edgeproof.model.model import Model, Samples
     from edgeproof.model.resolve import Resolved
+    from edgeproof.spike.session import NativeSession
+
+    Arrays = Mapping[str, npt.NDArray[Any]]
+    SomeSamples = str | Path | Samples | Arrays
+
+    Report = Callable[[str], None]
+    Progress = Callable[[str, str], None]
 
 __all__ = ["compare", "convert", "load", "open", "resume", "run"]
-
-Arrays = Mapping[str, npt.NDArray[Any]]
-SomeSamples = str | Path | Samples | Arrays
-Report = Callable[[str], None]
-Progress = Callable[[str, str], None]
 
 
 def load(
@@ -101,6 +103,7 @@ def convert(
     Raises:
         UsageError: an unknown format or precision, or the model, its signature or its samples; ``out`` is a file.
     """
+    from edgeproof.formats.supervise import Limits
     from edgeproof.phases.alone import convert_alone
     from edgeproof.phases.in_process import convert_here
     from edgeproof.phases.plan import select
@@ -123,8 +126,11 @@ def convert(
     return convert_here(resolved, names, folder, limits=limits or Limits(), report=report)
 
 
-def open(artifact: str | Path, *, threads: int = 1) -> Session:
+def open(artifact: str | Path, *, threads: int = 1) -> Session | NativeSession:
     """Open an artifact in its runtime.
+
+    An engine of our own (``sdk-native``) opens with neither torch nor numpy, and takes and gives plain buffers such as
+    ``array.array`` as well as arrays.
 
     Args:
         artifact: its file, or its folder with ``artifact.json``. A file alone is recognised by its suffix.
@@ -138,6 +144,11 @@ def open(artifact: str | Path, *, threads: int = 1) -> Session:
         ArtifactError: not there, damaged, or it cannot run on this machine.
         MissingDependency: its runtime is not installed.
     """
+    from edgeproof.spike.session import NativeSession, engine_in
+
+    library = engine_in(Path(artifact))
+    if library is not None:
+        return NativeSession(library)
     from edgeproof.formats.registry import open_artifact
 
     return open_artifact(Path(artifact), threads=threads)
@@ -172,6 +183,7 @@ def compare(
         UsageError: the model, its signature, its samples, the policy, or no artifact.
         ArtifactError: the model itself fails on its samples.
     """
+    from edgeproof.documents.evaluation import PolicyValue
     from edgeproof.phases.in_process import validate_here
     from edgeproof.verdict.policy import load_policy
 
@@ -230,6 +242,8 @@ def run(
         UsageError: wrong use. RunFolderError: ``out`` is in use.
         EdgeProofError: a phase failed; the folder is kept and ``resume`` goes on with it.
     """
+    from edgeproof.documents.manifest import RunOptions
+    from edgeproof.formats.supervise import Limits
     from edgeproof.model.reference import parse_reference
     from edgeproof.pipeline import execute, new_run
 
@@ -277,6 +291,8 @@ def resume(folder: str | Path, *, progress: Progress = lambda _title, _text: Non
 
 
 def _samples(samples: SomeSamples | None) -> Samples | None:
+    from edgeproof.model.model import Samples
+
     if samples is None or isinstance(samples, Samples):
         return samples
     if isinstance(samples, str | Path):
@@ -291,6 +307,7 @@ def _samples(samples: SomeSamples | None) -> Samples | None:
 def _resolve(
     model: str | Path | Model | torch.nn.Module, inputs: Sequence[str], samples: SomeSamples | None, *, trust: bool
 ) -> Resolved:
+    from edgeproof.model.model import Model, parse_spec
     from edgeproof.model.reference import load_model
     from edgeproof.model.resolve import resolve_model
 

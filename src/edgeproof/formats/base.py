@@ -89,6 +89,8 @@ class Produced:
     rewrites: tuple[Rewrite, ...] = ()
     notes: tuple[str, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    """Files that stand beside it to build it elsewhere, and do not ship where it does."""
     loops: bool = False
     """Whether a call of it runs all time steps, though it was made of one: the bindings are those of a whole call."""
 
@@ -145,6 +147,14 @@ class Format(ABC):
         Raises:
             ArtifactError: damaged, or refused by the runtime.
         """
+
+    def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session | None:
+        """A session of the format's own, where it has a quicker one than the usual over ``open``.
+
+        Raises:
+            ArtifactError: as ``open``.
+        """
+        return None
 
     def describe(self, path: Path) -> ArtifactDocument:
         """The call of a file that comes without ``artifact.json``, read from the file itself.

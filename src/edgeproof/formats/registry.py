@@ -160,4 +160,5 @@ def open_artifact(path: Path, *, threads: int = 1) -> Session:
         raise MissingDependency(f"{document.candidate} needs {', '.join(missing)}", hint=install_command(one, missing))
     if not (folder / document.file).exists():
         raise ArtifactError(f"{folder} says its file is {document.file}, and there is none")
-    return ArtifactSession(document, folder, one.open(document, folder, threads=threads))
+    own = one.session(document, folder, threads=threads)
+    return own or ArtifactSession(document, folder, one.open(document, folder, threads=threads))

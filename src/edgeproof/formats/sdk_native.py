@@ -11,7 +11,7 @@ import numpy as np
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.errors import ConversionError
-from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, Session
 from edgeproof.formats.bindings import bind, safe_names
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class SdkNative(Format):
             library.name,
             bind(signature.inputs, [one.name for one in signature.inputs]),
             bind(signature.outputs, [one.name for one in signature.outputs]),
+            sources=(f"{name}.c", f"{name}.h"),
+            notes=(f"{name}.c and {name}.h beside it build for any other processor, phones too",),
             loops=True,
         )
 
@@ -60,6 +62,14 @@ class SdkNative(Format):
         from edgeproof.spike.native import Engine
 
         return _Runner(Engine(folder / artifact.file))
+
+    def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session:
+        from edgeproof.spike.session import NativeSession
+
+        session = NativeSession(folder / artifact.file)
+        session.inputs = tuple(one.tensor for one in artifact.inputs)
+        session.outputs = tuple(one.tensor for one in artifact.outputs)
+        return session
 
     def describe(self, path: Path) -> ArtifactDocument:
         from edgeproof.spike.native import Engine

@@ -149,7 +149,11 @@ def _convert(job: Job) -> None:
             form="unrolled" if produced.loops and spine.form == "step" else spine.form,
             file=produced.file,
             sha256=digest,
-            bytes=sum(part.stat().st_size for part in building.rglob("*") if part.is_file()),
+            bytes=sum(
+                part.stat().st_size
+                for part in building.rglob("*")
+                if part.is_file() and part.name not in produced.sources
+            ),
             inputs=produced.inputs,
             outputs=produced.outputs,
             loop=loop,

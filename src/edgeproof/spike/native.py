@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import math
 
 from edgeproof.errors import ArtifactError
+
+TYPE_CHECKING = False  # the name is enough for a type checker, and typing costs milliseconds that a start has not
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from typing import Any
 
 __all__ = ["Engine", "Port"]
 
@@ -21,25 +24,21 @@ ALIGNMENT = 64
 DESCRIBE = "edgeproof_describe"
 
 
-@dataclass(frozen=True)
 class Port:
     """An input or output of a whole call: float32, time axis first where it has one.
 
     Attributes:
         name: as in the model.
         shape: without a batch axis.
+        bytes: its size.
     """
 
-    name: str
-    shape: tuple[int, ...]
+    __slots__ = ("bytes", "name", "shape")
 
-    @property
-    def bytes(self) -> int:
-        """Its size."""
-        size = 4
-        for one in self.shape:
-            size *= one
-        return size
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        self.name = name
+        self.shape = shape
+        self.bytes = 4 * math.prod(shape)
 
 
 class Engine:
