@@ -101,8 +101,7 @@ def test_converted_model_computes_what_the_model_does(
     format_name: str, name: str, converted: dict[str, Outcome], zoo: Path
 ) -> None:
     outcome = converted[name]
-    if format_name == "sdk-native" and name not in ENGINE:
-        assert outcome.status == "failed"
+    if format_name == "sdk-native" and name not in ENGINE and outcome.status != "ok":
         assert "the engine " in (outcome.reason or "")
         assert outcome.remedy
         return

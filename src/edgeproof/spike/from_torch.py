@@ -255,6 +255,21 @@ class _Reader:
         steps = _pair(stride, 1, False) if _listed(stride) else pair
         return Pool(args[0], "sum", pair, steps, pad, 1.0 / float(divisor or math.prod(pair)))
 
+    def adaptive_pool(self, node: torch.fx.Node, args: list[Any], kwargs: dict[str, Any]) -> Node:
+        x, (rows, columns) = args[0], args[1]
+        _, height, width = x.shape
+        if height % rows or width % columns:
+            _refuse(node, f"an adaptive pooling of {height}×{width} to {rows}×{columns}")
+        pair = (height // rows, width // columns)
+        return Pool(x, "sum", pair, pair, (0, 0), 1.0 / math.prod(pair))
+
+    def mean(self, node: torch.fx.Node, args: list[Any], kwargs: dict[str, Any]) -> Node:
+        x, axes = args[0], sorted(int(one) % 4 for one in _listed(args[1]))
+        if len(x.shape) != 3 or axes != [2, 3]:
+            _refuse(node, "a mean over anything but an image")
+        pair = (x.shape[1], x.shape[2])
+        return reshape(Pool(x, "sum", pair, pair, (0, 0), 1.0 / math.prod(pair)), _shape(node))
+
     def batch_norm(self, node: torch.fx.Node, args: list[Any], kwargs: dict[str, Any]) -> Any:
         x = args[0]
         arrays = [one for one in args[1:] if hasattr(one, "numpy")]
@@ -368,6 +383,8 @@ LAYERS: dict[str, Callable[[_Reader, Any, list[Any], dict[str, Any]], Any]] = {
     "aten.max_pool2d": _Reader.max_pool,
     "aten.max_pool2d_with_indices": _Reader.max_pool,
     "aten.avg_pool2d": _Reader.average_pool,
+    "aten.adaptive_avg_pool2d": _Reader.adaptive_pool,
+    "aten.mean": _Reader.mean,
     "aten._native_batch_norm_legit_no_training": _Reader.batch_norm,
     "aten.batch_norm": _Reader.batch_norm,
     "getitem": _Reader.item,
