@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import cycle, islice
 
+import numpy as np
 from artifacts import EXAMPLES, ROOT, Made, make, tell
 
 import edgeproof
@@ -25,6 +26,7 @@ from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
 from edgeproof.report.tables import Notes
+from edgeproof.spike.session import NativeSession
 
 __all__ = ["section"]
 
@@ -51,6 +53,8 @@ spiking model included.
 
 - `{BASELINE}` is the module as the example's factory gives it, opened with `edgeproof.load`; `sdk-eager` is the
   artifact that ships.
+- `sdk-native, bound` is the native engine through `session.engine.bind`: a call through ctypes on buffers that are
+  known beforehand, without the check of names and shapes that every other session makes.
 - *Median* is over all calls. *p90* is the early-stopping estimate: with 99 % confidence the true one is not above it.
 - *Ratio* is latency over that of `{BASELINE}`: the medians of the two turns of a round, then the median over the
   rounds, with the lowest and highest round beside it. Below 1 is faster.
@@ -72,13 +76,16 @@ def measure(made: Made) -> tuple[Turns, dict[str, str]]:
     order = random.Random(SEED)
     with ExitStack() as stack:
         eager = stack.enter_context(edgeproof.load(made.reference, threads=1))
-        sessions: dict[str, Session] = {BASELINE: eager}
+        sessions: dict[str, Session | NativeSession | Bound] = {BASELINE: eager}
         for target in made.targets:
             try:
                 sessions[target.candidate] = stack.enter_context(edgeproof.open(target.artifact, threads=1))
             except EdgeProofError as error:
                 refused[target.candidate] = str(error)
         feeds = load_feeds(made.inputs, eager.inputs, limit=WARMUP + CALLS)
+        for candidate, session in list(sessions.items()):
+            if isinstance(session, NativeSession):
+                sessions[f"{candidate}, bound"] = Bound(session, feeds)
         with still_collector():
             for _ in range(ROUNDS):
                 for candidate in order.sample(list(sessions), len(sessions)):
@@ -86,7 +93,22 @@ def measure(made: Made) -> tuple[Turns, dict[str, str]]:
     return {candidate: turns[candidate] for candidate in sessions}, refused
 
 
-def turn(session: Session, feeds: Sequence[Feed]) -> Timed:
+class Bound:
+    """The native engine on the buffers of feeds that are known beforehand."""
+
+    def __init__(self, session: NativeSession, feeds: Sequence[Feed]) -> None:
+        outputs = [np.zeros(port.shape, np.float32) for port in session.outputs]
+        self._calls = {
+            id(feed): session.engine.bind([np.array(feed[port.name]) for port in session.inputs], outputs)
+            for feed in feeds
+        }
+
+    def run(self, feed: Feed) -> None:
+        """One call on a feed."""
+        self._calls[id(feed)]()
+
+
+def turn(session: Session | NativeSession | Bound, feeds: Sequence[Feed]) -> Timed:
     """Warm up, then time single calls. The garbage collector rests over all turns: a collection costs more than one."""
     clock = time.perf_counter_ns
     for feed in islice(cycle(feeds), WARMUP):
