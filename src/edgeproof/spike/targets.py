@@ -70,9 +70,7 @@ TARGETS = {
         ),
         Target("aarch64-macos", "macOS on Apple silicon", None, "aarch64-macos"),
         Target("x86_64-macos", "macOS on x86-64", None, "x86_64-macos"),
-        Target(
-            "aarch64-android", "Android, an object for the NDK", None, "aarch64-linux-android", links=False
-        ),
+        Target("aarch64-android", "Android, an object for the NDK", None, "aarch64-linux-android", links=False),
         Target("aarch64-ios", "iOS, an object for Xcode", None, "aarch64-ios", links=False),
     )
 }
