@@ -1,6 +1,6 @@
-"""Trains the three example models and writes their weights. Seeds are fixed; each takes about a minute on one core.
+"""Trains the example models and writes their weights. Seeds are fixed; each takes about a minute on one core.
 
-python examples/train.py [snn|cnn|gru …]
+python examples/train.py [snn|snn_spikingjelly|snn_norse|rsnn|cnn|gru …]
 """
 
 import sys
@@ -10,10 +10,14 @@ from pathlib import Path
 import digits_cnn
 import digits_data
 import digits_gru
+import digits_rsnn
 import digits_snn
+import digits_snn_norse
+import digits_snn_spikingjelly
 import torch
 from safetensors.torch import save_file
 from snntorch import utils
+from spikingjelly.activation_based import functional
 
 SEED = 20
 
@@ -28,8 +32,41 @@ def run_snn(net: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     return count + 0.1 * membrane if net.training else count
 
 
+def run_snn_spikingjelly(net: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """The same with the node's memory as membrane."""
+    functional.reset_net(net)
+    count, membrane = torch.zeros(()), torch.zeros(())
+    for _ in range(digits_snn_spikingjelly.TIMESTEPS):
+        count = count + net(x)
+        membrane = membrane + net.lif2.v
+    return count + 0.1 * membrane if net.training else count
+
+
+def run_snn_norse(net: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """The same with the last cell's state."""
+    state = None
+    count, membrane = torch.zeros(()), torch.zeros(())
+    for _ in range(digits_snn_norse.TIMESTEPS):
+        spikes, state = net(x, state)
+        count, membrane = count + spikes, membrane + state[-1].v
+    return count + 0.1 * membrane if net.training else count
+
+
+def run_rsnn(net: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Spike counts over rows [count, time step, pixel], with a little of the membrane."""
+    utils.reset(net)
+    count, membrane = torch.zeros(()), torch.zeros(())
+    for time in range(digits_rsnn.TIMESTEPS):
+        step = net(x[:, time])
+        count, membrane = count + step["spikes"], membrane + step["membrane"]
+    return count + 0.02 * membrane if net.training else count
+
+
 TASKS: dict[str, tuple[type[torch.nn.Module], Callable, Callable, int]] = {
     "snn": (digits_snn.Net, lambda x: x.reshape(-1, 64), run_snn, 60),
+    "snn_spikingjelly": (digits_snn_spikingjelly.Net, lambda x: x.reshape(-1, 64), run_snn_spikingjelly, 40),
+    "snn_norse": (digits_snn_norse.Net, lambda x: x.reshape(-1, 64), run_snn_norse, 40),
+    "rsnn": (digits_rsnn.Net, lambda x: x.repeat_interleave(digits_rsnn.STEPS_PER_ROW, 1), run_rsnn, 120),
     "cnn": (digits_cnn.Net, lambda x: x[:, None], lambda net, x: net(x), 40),
     "gru": (digits_gru.Net, lambda x: x, lambda net, x: net(x), 80),
 }
@@ -54,7 +91,7 @@ def train(name: str) -> float:
     net.eval()
     with torch.no_grad():
         accuracy = (run(net, held_x).argmax(1) == held_y).float().mean().item()
-    keep = dict(net.named_parameters()) if name == "snn" else net.state_dict()
+    keep = dict(net.named_parameters()) if name in ("snn", "rsnn") else net.state_dict()
     folder = Path(__file__).parent / "weights"
     folder.mkdir(exist_ok=True)
     save_file({key: value.detach().contiguous() for key, value in keep.items()}, folder / f"digits_{name}.safetensors")
@@ -62,5 +99,6 @@ def train(name: str) -> float:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     for task in sys.argv[1:] or TASKS:
         print(f"{task}: held-out accuracy {train(task):.4f}")

@@ -71,7 +71,8 @@ def test_every_form(tmp_path: Path, text: str, name: str, factory: str | None) -
         ("missing.pt2", "there is no file missing.pt2"),
         ("missing.pt", "there is no file"),
         ("folder.pt", "there is no file"),
-        ("graph.nir", "not read by this version"),
+        ("graph.nir", "there is no file graph.nir"),
+        ("graph.nir?timesteps=5", "there is no file graph.nir"),
     ],
 )
 def test_every_bad_one_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:

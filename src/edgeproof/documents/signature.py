@@ -38,6 +38,8 @@ class Signature(Value, frozen=True, kw_only=True):
     stateful: bool = False
     score_output: str | None = None
     """The output whose argmax is the predicted class, or None when there is no task score."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the results has to know of the model: the choices that its file left open."""
 
 
 class StateSpec(Value, frozen=True, kw_only=True):

@@ -91,6 +91,7 @@ class Model:
         samples: pool that representative samples are drawn from, or a function that gives it; never the held-out split.
         held_out: samples with labels for validation and the task score, or a function that gives them.
         name: stem for file names; default: the factory's file name.
+        notes: what a reader of the results has to know of the model.
     """
 
     module: torch.nn.Module
@@ -106,6 +107,7 @@ class Model:
     samples: Samples | Callable[[], Samples] | None = None
     held_out: Samples | Callable[[], Samples] | None = None
     name: str | None = None
+    notes: Sequence[str] = ()
 
     def specs(self) -> tuple[TensorSpec, ...]:
         """The declared inputs, parsed."""

@@ -1,4 +1,4 @@
-"""MODEL, as users write it: ``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``.
+"""MODEL, as users write it: ``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``, ``g.nir``.
 
 A factory is the user's own Python code and runs with the user's rights. Files are loaded without pickle, or asked for.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reference", "load_model", "parse_reference"]
 
-FORMS = "file.py:factory, package.module:factory, model.pt2, model.pt"
+FORMS = "file.py:factory, package.module:factory, model.pt2, model.pt, graph.nir"
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,17 @@ class Reference:
 
     Attributes:
         text: as it was given.
-        file: the Python, ``.pt2`` or ``.pt`` file, or None for a package module.
+        file: the Python, ``.pt2``, ``.pt`` or ``.nir`` file, or None for a package module.
         module: dotted module name, or None for a file.
         factory: name of the factory, or None for a file that holds the model itself.
+        query: what stands after ``?`` behind a ``.nir`` file.
     """
 
     text: str
     file: Path | None
     module: str | None
     factory: str | None
+    query: str = ""
 
     @property
     def name(self) -> str:
@@ -55,6 +57,9 @@ def parse_reference(text: str) -> Reference:
     Raises:
         ModelReferenceError: not one of the known forms, or the file is not there.
     """
+    graph, _, query = text.partition("?")
+    if graph.endswith(".nir"):
+        return Reference(text, _existing(Path(graph), text), None, None, query)
     target, colon, factory = text.rpartition(":")
     if colon and target.endswith(".py"):
         return Reference(text, _existing(Path(target), text), None, _identifier(factory, text))
@@ -63,8 +68,6 @@ def parse_reference(text: str) -> Reference:
     path = Path(text)
     if path.suffix in (".pt2", ".pt", ".pth", ".ts"):
         return Reference(text, _existing(path, text), None, None)
-    if path.suffix == ".nir":
-        raise ModelReferenceError(f"{text}: NIR graphs are not read by this version", hint=f"give one of {FORMS}")
     if path.suffix == ".py":
         raise ModelReferenceError(
             f"{text} does not say which function makes the model", hint=f"for example {text}:model"
@@ -166,6 +169,10 @@ def _load_file(reference: Reference, *, trust: bool) -> Model:
 
     path = reference.file
     assert path is not None
+    if path.suffix == ".nir":
+        from edgeproof.model.nir_model import nir_model
+
+        return nir_model(path, reference.query, text=reference.text)
     if not zipfile.is_zipfile(path):
         raise ModelReferenceError(
             f"{path} is neither an exported program nor TorchScript: it is no zip archive",

@@ -189,6 +189,7 @@ def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
         spiking=_is_spiking(model),
         stateful=bool(state) or model.explicit_state,
         score_output=_score_output(model, outputs),
+        notes=tuple(model.notes),
     )
     return Subject(model, signature, call, state)
 

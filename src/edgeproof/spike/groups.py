@@ -2,116 +2,145 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
-from edgeproof.errors import ConversionError
 from edgeproof.spike.literals import number
-from edgeproof.spike.program import Constant, Elementwise, Node, State
-from edgeproof.spike.schedule import Group, layout_of, padded, storage
-from edgeproof.spike.simplify import is_truth
+from edgeproof.spike.names import Names
+from edgeproof.spike.program import LOGIC, Constant, Elementwise, Node, Output, Shape, storage
+from edgeproof.spike.schedule import Group, padded
+from edgeproof.spike.writing import block
 
-__all__ = ["Names", "group_loop"]
+__all__ = ["added_up", "group_loop"]
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "==",
          "ne": "!=", "and": "&", "or": "|"}  # fmt: skip
 CALLS = {"abs": "fabsf", "sqrt": "sqrtf", "exp": "expf", "log": "logf", "tanh": "tanhf", "floor": "floorf"}
+TRAPS = frozenset(("div", "sqrt", "log"))
+"""Operations that can raise a floating point exception on what happens to stand in a buffer's padding."""
 
 
-class Names(Protocol):
-    """What the loop asks of the one who writes the file."""
-
-    stored: set[Node]
-
-    def number(self, node: Node) -> int: ...
-
-    def row(self, node: Node, step: str) -> str: ...
-
-    def element(self, node: Node) -> str: ...
-
-    def state(self, node: State) -> str: ...
-
-    def summed(self, node: Node) -> list[str]: ...
-
-    def constant(self, node: Constant, like: Node) -> str: ...
+def added_up(names: Names) -> dict[Node, list[str]]:
+    """Values that are added up over the steps in the loop that makes them, and where."""
+    found: dict[Node, list[str]] = {}
+    for i, one in enumerate(names.plan.program.outputs):
+        node = storage(one.node)
+        if is_added_up(one) and node not in names.plan.steady:
+            found.setdefault(node, []).append(f"m->o{i}[i]")
+    return found
 
 
-def group_loop(names: Names, group: Group, steps: str, first: str) -> str:
-    """C of a group over ``steps`` steps from ``first`` of the chunk on."""
-    like = group.nodes[0] if group.nodes else group.states[0][0]
-    inside: dict[Node, str] = {}
-    body: list[str] = []
-    after: list[str] = []
-    own = {state for state, _ in group.states}
-    for state in own:
-        body.append(f"const float v{names.number(state)} = {names.state(state)}[i];")
-        inside[state] = f"v{names.number(state)}"
-        if state in names.stored:
-            after.append(f"{names.element(state)} = v{names.number(state)};")
-
-    def value(one: Node | float) -> str:
-        if not isinstance(one, Node):
-            return number(one)
-        at = storage(one)
-        if at in inside:
-            return inside[at]
-        if isinstance(at, Constant):
-            return f"{names.constant(at, like)}[i]"
-        if at.size == 1 and like.size != 1:
-            text = f"{names.row(at, 'at')}[0]"
-        else:
-            if at.size != like.size or not np.array_equal(layout_of(at), layout_of(like)):
-                raise ConversionError(
-                    f"the engine does not know an operation on {list(one.shape)} and {list(like.shape)} together"
-                )
-            text = names.element(at)
-        name = f"r{names.number(at)}"
-        body.append(f"const float {name} = {text};")
-        inside[at] = name
-        return name
-
-    for node in group.nodes:
-        assert isinstance(node, Elementwise)
-        words = [value(one) for one in node.args]
-        truths = [isinstance(one, Node) and is_truth(one) for one in node.args]
-        kept = [
-            f"({word} != 0.0f)" if truth and not word.startswith("v") else word
-            for word, truth in zip(words, truths, strict=True)
-        ]
-        name = f"v{names.number(node)}"
-        body.append(f"const {'int' if node.is_truth else 'float'} {name} = {expression(node.op, kept)};")
-        inside[node] = name
-        if node in names.stored:
-            after.append(f"{names.element(node)} = {name}{' ? 1.0f : 0.0f' if node.is_truth else ''};")
-        for total in names.summed(node):
-            after.append(f"{total} += {name}{' ? 1.0f : 0.0f' if node.is_truth else ''};")
-    for state, carried in group.states:
-        word = value(carried)
-        text = f"{word} ? 1.0f : 0.0f" if is_truth(carried) and word.startswith("v") else word
-        after.append(f"{names.state(state)}[i] = {text};")
-    indent = "\n      "
-    return (
-        f"  for (int at = {first}; at < {first} + {steps}; at++)"
-        f"\n    for (int i = 0; i < {padded(like.size)}; i++) {{{indent}" + indent.join([*body, *after]) + "\n    }"
-    )
+def is_added_up(one: Output) -> bool:
+    """Whether the loop that makes the value can add it up."""
+    return one.readout in ("sum", "mean") and isinstance(storage(one.node), Elementwise)
 
 
-def expression(op: str, words: list[str]) -> str:
+def group_loop(names: Names, group: Group) -> list[str]:
+    """C of a group at the step ``at``."""
+    return _Loop(names, group).lines()
+
+
+class _Loop:
+    def __init__(self, names: Names, group: Group) -> None:
+        self._names = names
+        self._group = group
+        self._like: Node = (*group.nodes, *(state for state, _ in group.states))[0]
+        self._body: list[str] = []
+        self._inside: dict[tuple[Node, str | None], str] = {}
+        """Words for values that are at hand, by node and table of places."""
+        self._own = dict(group.states)
+        self._truths: set[str] = set()
+        """Words that are truth values in C."""
+
+    def lines(self) -> list[str]:
+        names, stored = self._names, self._names.plan.stored
+        totals = added_up(names)
+        after = [f"{names.kept(state)} = {self._word(state, state.shape)};" for state in self._own if state in stored]
+        for node in self._group.nodes:
+            word = self._compute(node)
+            if node in stored:
+                after.append(f"{names.element(node)} = {word};")
+            after += [f"{total} += {word};" for total in totals.get(node, ())]
+        for state, moved in self._own.items():
+            if storage(moved) is not state:
+                after.append(f"{names.state(state)}[i] = {self._as_number(self._word(moved, state.shape))};")
+        size = self._like.size if any(map(_traps, self._group.nodes)) else padded(self._like.size)
+        return block(f"for (int i = 0; i < {size}; i++)", [*self._body, *after])
+
+    def _compute(self, node: Elementwise) -> str:
+        """Write the operation; the word for it as a number."""
+        words = []
+        for at, one in enumerate(node.args):
+            word = self._word(one, node.shape) if isinstance(one, Node) else number(one)
+            wants_truth = node.op in LOGIC or (node.op == "where" and at == 0)
+            words.append(self._as_truth(word) if wants_truth else self._as_number(word))
+        name = f"v{self._names.number(node)}"
+        self._body.append(f"const {'int' if node.is_truth else 'float'} {name} = {expression(node.op, words)};")
+        if node.is_truth:
+            self._truths.add(name)
+        self._inside[node, None] = name
+        return self._as_number(name)
+
+    def _word(self, one: Node, shape: Shape) -> str:
+        """The value at place ``i``, broadcast to a shape."""
+        names, node = self._names, storage(one)
+        if (node, None) in self._inside:
+            return self._inside[node, None]
+        if isinstance(node, Constant):
+            return f"{names.constant(one, shape, self._like)}[i]"
+        if node in self._own:
+            return self._load(node, None, f"v{names.number(node)}", f"{names.state(node)}[i]")
+        if node.size == 1 and self._like.size != 1:
+            return self._load(node, "0", f"v{names.number(node)}", names.element(node, "0"))
+        table = names.source(one, shape, self._like)
+        if table is None:
+            return self._load(node, None, f"v{names.number(node)}", names.element(node))
+        return self._load(node, table, f"v{names.number(node)}_{table}", names.element(node, f"{table}[i]"))
+
+    def _load(self, node: Node, table: str | None, name: str, text: str) -> str:
+        if (node, table) not in self._inside:
+            self._body.append(f"const float {name} = {text};")
+            self._inside[node, table] = name
+        return self._inside[node, table]
+
+    def _as_number(self, word: str) -> str:
+        return f"({word} ? 1.0f : 0.0f)" if word in self._truths else word
+
+    def _as_truth(self, word: str) -> str:
+        return word if word in self._truths else f"({word} != 0.0f)"
+
+
+def _traps(node: Elementwise) -> bool:
+    return node.op in TRAPS and (node.op != "div" or isinstance(node.args[1], Node))
+
+
+def expression(op: str, words: Sequence[str]) -> str:
     """One operation in C."""
     if op in INFIX:
-        return f"{words[0]} {INFIX[op]} {words[1]}"
+        return f" {INFIX[op]} ".join(words)
     if op in CALLS:
         return f"{CALLS[op]}({words[0]})"
-    a, *rest = words
-    return {
-        "neg": lambda: f"-{a}",
-        "not": lambda: f"!{a}",
-        "cast": lambda: f"{a} ? 1.0f : 0.0f",
-        "where": lambda: f"{a} ? {rest[0]} : {rest[1]}",
-        "maximum": lambda: f"{a} > {rest[0]} ? {a} : {rest[0]}",
-        "minimum": lambda: f"{a} < {rest[0]} ? {a} : {rest[0]}",
-        "relu": lambda: f"{a} < 0.0f ? 0.0f : {a}",
-        "sign": lambda: f"({a} > 0.0f ? 1.0f : 0.0f) - ({a} < 0.0f ? 1.0f : 0.0f)",
-        "sigmoid": lambda: f"1.0f / (1.0f + expf(-{a}))",
-    }[op]()
+    return EXPRESSIONS[op](*words)
+
+
+def _greater(a: str, b: str, sign: str) -> str:
+    """The first where it is beyond the second or NaN, else the second. Numbers are no NaN."""
+    if not a.startswith("v"):
+        return f"{a} {sign} {b} ? {a} : {b}"
+    return f"({a} {sign} {b}) | ({a} != {a}) ? {a} : {b}"
+
+
+def _negative(a: str) -> str:
+    return f"-({a})" if a.startswith("-") else f"-{a}"
+
+
+EXPRESSIONS: Mapping[str, Callable[..., str]] = {
+    "neg": _negative,
+    "not": lambda a: f"!{a}",
+    "cast": lambda a: a,
+    "where": lambda a, b, c: f"{a} ? {b} : {c}",
+    "maximum": lambda a, b: _greater(a, b, ">"),
+    "minimum": lambda a, b: _greater(a, b, "<"),
+    "relu": lambda a: f"{a} < 0.0f ? 0.0f : {a}",
+    "sign": lambda a: f"({a} > 0.0f ? 1.0f : 0.0f) - ({a} < 0.0f ? 1.0f : 0.0f)",
+    "sigmoid": lambda a: f"1.0f / (1.0f + expf({_negative(a)}))",
+}

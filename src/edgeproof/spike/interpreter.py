@@ -1,15 +1,17 @@
 """What a program computes, in plain numpy: every C variant is held against this, bit for bit where it uses no libm.
 
-Sums start from the bias and take their terms in ascending order, each product rounded before it is added.
+Sums start from the bias and take their terms in ascending order, each product rounded before it is added. A bias of
+-0.0 counts as 0.0, so that no sum is ever -0.0 and terms of zero change nothing, whether they are added or left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from edgeproof.spike.program import (
+    LOGIC,
     Array,
     Constant,
     Convolution,
@@ -24,9 +26,12 @@ from edgeproof.spike.program import (
     walk,
 )
 
-__all__ = ["Trace", "interpret"]
+__all__ = ["Trace", "apply", "interpret"]
 
 F = np.float32
+ZERO = F(0)
+AT_ONCE = 256
+"""Terms of a sum that are computed together."""
 Trace = dict[Node, list[Array]]
 
 
@@ -68,9 +73,10 @@ def interpret(
             carried = {state.name: values[after].astype(F) for state, after in program.states}
             for one in program.outputs:
                 held[one.name].append(values[one.node].astype(F))
+        read_out = {one.name: _read_out(held[one.name], one.readout) for one in program.outputs}
     if states is not None:
         states.update(carried)
-    return {one.name: _read_out(held[one.name], one.readout) for one in program.outputs}
+    return read_out
 
 
 def _read_out(steps: list[Array], readout: str) -> Array:
@@ -78,7 +84,7 @@ def _read_out(steps: list[Array], readout: str) -> Array:
         return np.stack(steps)
     if readout == "last":
         return steps[-1]
-    total = steps[0]
+    total = ZERO + steps[0]
     for one in steps[1:]:
         total = total + one
     return total / F(len(steps)) if readout == "mean" else total
@@ -96,52 +102,62 @@ def _value(node: Node, values: Mapping[Node, Array]) -> Array:
     if isinstance(node, Reshape):
         return values[node.x].reshape(node.shape)
     if isinstance(node, Elementwise):
-        args = [values[one] if isinstance(one, Node) else F(one) for one in node.args]
-        return np.broadcast_to(OPERATIONS[node.op](*args), node.shape)
+        args = [values[one] if isinstance(one, Node) else np.asarray(one, F) for one in node.args]
+        return np.broadcast_to(apply(node.op, args), node.shape)
     raise TypeError(f"no value for {node}")
 
 
+def apply(op: str, args: Sequence[Array]) -> Array:
+    """One elementwise operation, on float32 and truth values."""
+    if op not in LOGIC:
+        first = 1 if op == "where" else 0
+        args = [*args[:first], *(np.asarray(one, F) for one in args[first:])]
+    return np.asarray(OPERATIONS[op](*args))
+
+
 def _linear(x: Array, node: Linear) -> Array:
-    total, weight = node.bias.astype(F), node.weight.astype(F)
-    for i in np.flatnonzero(x):
-        total = total + weight[:, i] * x[i]
+    weight, seen = np.asarray(node.weight, F), np.flatnonzero(x)
+    total: Array = node.bias.astype(F) + ZERO
+    for first in range(0, len(seen), AT_ONCE):
+        some = seen[first : first + AT_ONCE]
+        terms = np.vstack((total, (weight[:, some] * x[some]).T))
+        total = np.add.accumulate(terms, axis=0)[-1]
     return total
 
 
 def _convolution(x: Array, node: Convolution) -> Array:
-    outputs, rows, columns = node.shape
-    weight = node.weight.astype(F)
-    within, kernel_rows, kernel_columns = weight.shape[1:]
-    (down, right), (pad_y, pad_x) = node.stride, node.padding
+    _, rows, columns = node.shape
+    groups, (pad_y, pad_x), (down, right) = node.groups, node.padding, node.stride
+    weight = node.weight.astype(F).reshape(groups, -1, *node.weight.shape[1:])
     padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)))
-    total = np.broadcast_to(node.bias.astype(F)[:, None, None], node.shape).copy()
-    share = outputs // node.groups
-    for ky in range(kernel_rows):
-        for kx in range(kernel_columns):
-            top, left = ky * node.dilation[0], kx * node.dilation[1]
-            seen = padded[:, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
-            for c in range(within):
-                for group in range(node.groups):
-                    mine = slice(group * share, (group + 1) * share)
-                    total[mine] += weight[mine, c, ky, kx][:, None, None] * seen[group * within + c]
-    return total
+    padded = padded.reshape(groups, -1, *padded.shape[1:])
+    bias = node.bias.astype(F).reshape(groups, -1, 1, 1) + ZERO
+    total = np.broadcast_to(bias, (*bias.shape[:2], rows, columns)).copy()
+    for ky, kx, c in np.ndindex(*weight.shape[3:], weight.shape[2]):
+        top, left = ky * node.dilation[0], kx * node.dilation[1]
+        seen = padded[:, c, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
+        total += weight[:, :, c, ky, kx, None, None] * seen[:, None]
+    return total.reshape(node.shape)
 
 
 def _pool(x: Array, node: Pool) -> Array:
     _, rows, columns = node.shape
     (down, right), (pad_y, pad_x) = node.stride, node.padding
-    nothing = F(-np.inf) if node.kind == "max" else F(0)
+    nothing = F(-np.inf) if node.kind == "max" else ZERO
     padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)), constant_values=nothing)
-    total: Array | None = None
-    for ky in range(node.kernel[0]):
-        for kx in range(node.kernel[1]):
-            seen = padded[:, ky : ky + down * (rows - 1) + 1 : down, kx : kx + right * (columns - 1) + 1 : right]
-            if total is None:
-                total = seen
-            else:
-                total = np.where(seen > total, seen, total) if node.kind == "max" else total + seen
-    assert total is not None
+    total = np.full(node.shape, nothing)
+    for ky, kx in np.ndindex(*node.kernel):
+        seen = padded[:, ky : ky + down * (rows - 1) + 1 : down, kx : kx + right * (columns - 1) + 1 : right]
+        total = _larger(seen, total) if node.kind == "max" else total + seen
     return total if node.kind == "max" else total * F(node.scale)
+
+
+def _larger(a: Array, b: Array) -> Array:
+    return np.where((a > b) | (a != a), a, b)
+
+
+def _smaller(a: Array, b: Array) -> Array:
+    return np.where((a < b) | (a != a), a, b)
 
 
 def _sigmoid(x: Array) -> Array:
@@ -154,8 +170,8 @@ OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "sub": np.subtract,
     "mul": np.multiply,
     "div": np.divide,
-    "maximum": lambda a, b: np.where(a > b, a, b),
-    "minimum": lambda a, b: np.where(a < b, a, b),
+    "maximum": _larger,
+    "minimum": _smaller,
     "gt": np.greater,
     "ge": np.greater_equal,
     "lt": np.less,
@@ -173,7 +189,7 @@ OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "log": np.log,
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
-    "relu": lambda x: np.where(x < 0, F(0), x),
+    "relu": lambda x: np.where(x < 0, ZERO, x),
     "floor": np.floor,
     "sign": lambda x: (x > 0).astype(F) - (x < 0).astype(F),
     "cast": lambda x: x.astype(F),

@@ -6,35 +6,58 @@ bits. The widths differ in speed alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-__all__ = ["BLOCKS", "VARIANTS", "blocks_of", "kernels"]
+__all__ = ["ADD", "BLOCKS", "GIVE", "NONZERO", "VARIANTS", "VECTORS", "blocks_of", "by_lanes", "event_sums"]
 
 BLOCKS = (64, 32, 16)
 """Outputs summed up together, in registers."""
 
 
 def blocks_of(size: int) -> list[tuple[int, int]]:
-    """(first output, width) of each block of so many outputs; ``size`` is a multiple of 16."""
-    found, at = [], 0
-    while at < size:
-        width = next(one for one in BLOCKS if at + one <= size)
-        found.append((at, width))
-        at += width
+    """(width, how many) of the blocks of so many outputs, widest first; ``size`` is a multiple of 16."""
+    found = []
+    for width in BLOCKS:
+        count, size = divmod(size, width)
+        if count:
+            found.append((width, count))
     return found
+
+
+def by_lanes(texts: Sequence[str]) -> str:
+    """One text for each width of vectors: 16, 8, 4 and none."""
+    heads = ("#if LANES == 16", "#elif LANES == 8", "#elif LANES == 4", "#else")
+    return "".join(f"{head}\n{text}" for head, text in zip(heads, texts, strict=True)) + "#endif\n"
+
+
+def event_sums(widths: Collection[int]) -> str:
+    """Sums over listed inputs, for blocks of these many outputs."""
+    wanted = [width for width in BLOCKS if width in widths]
+    if not wanted:
+        return ""
+    texts = (
+        [_sum(width, 16) for width in wanted],
+        [_sum(width, 8) for width in wanted],
+        [_sum_in_halves(width) if width > 16 else _sum(width, 4) for width in wanted],
+        [_sum_plain(width) for width in wanted],
+    )
+    return SUMS + by_lanes(["".join(one) for one in texts])
+
+
+def _head(width: int) -> str:
+    return f"""TARGET static void VARIANT(sum{width})(float *restrict y, const float *bias, const float *weights,
+    const uint32_t *list, uint32_t count, const float *x) {{
+"""
 
 
 def _sum(width: int, lanes: int) -> str:
     """One block of outputs at one time step: bias, then each listed input's weights."""
     names = [f"a{i}" for i in range(width // lanes)]
-    load = "\n".join(f"    VECTOR {name} = LOAD(bias + {i * lanes});" for i, name in enumerate(names))
+    load = "\n".join(f"  VECTOR {name} = LOAD(bias + {i * lanes});" for i, name in enumerate(names))
     plain = "\n".join(f"      {name} += LOAD(row + {i * lanes});" for i, name in enumerate(names))
     times = "\n".join(f"      {name} += LOAD(row + {i * lanes}) * value;" for i, name in enumerate(names))
-    store = "\n".join(f"    STORE(y + {i * lanes}, {name});" for i, name in enumerate(names))
-    return f"""
-TARGET static void VARIANT(sum{width})(float *restrict y, const float *bias, const float *weights, const uint32_t *list,
-                                       uint32_t count, const float *x) {{
-{load}
+    store = "\n".join(f"  STORE(y + {i * lanes}, {name});" for i, name in enumerate(names))
+    return f"""{_head(width)}{load}
   if (x) {{
     for (uint32_t k = 0; k < count; k++) {{
       const float *row = weights + (size_t)list[k] * {width};
@@ -54,10 +77,7 @@ TARGET static void VARIANT(sum{width})(float *restrict y, const float *bias, con
 
 def _sum_in_halves(width: int) -> str:
     """Where there are too few registers for the whole block."""
-    return f"""
-TARGET static void VARIANT(sum{width})(float *restrict y, const float *bias, const float *weights, const uint32_t *list,
-                                       uint32_t count, const float *x) {{
-  for (int half = 0; half < {width}; half += 16) {{
+    return f"""{_head(width)}  for (int half = 0; half < {width}; half += 16) {{
     VECTOR a0 = LOAD(bias + half), a1 = LOAD(bias + half + 4), a2 = LOAD(bias + half + 8), a3 = LOAD(bias + half + 12);
     for (uint32_t k = 0; k < count; k++) {{
       const float *row = weights + (size_t)list[k] * {width} + half;
@@ -84,10 +104,7 @@ TARGET static void VARIANT(sum{width})(float *restrict y, const float *bias, con
 
 
 def _sum_plain(width: int) -> str:
-    return f"""
-TARGET static void VARIANT(sum{width})(float *restrict y, const float *bias, const float *weights, const uint32_t *list,
-                                       uint32_t count, const float *x) {{
-  for (int i = 0; i < {width}; i++) y[i] = bias[i];
+    return f"""{_head(width)}  for (int i = 0; i < {width}; i++) y[i] = bias[i];
   for (uint32_t k = 0; k < count; k++) {{
     const float *row = weights + (size_t)list[k] * {width};
     const float value = x ? x[list[k]] : 1.0f;
@@ -96,6 +113,10 @@ TARGET static void VARIANT(sum{width})(float *restrict y, const float *bias, con
 }}
 """
 
+
+SUMS = """
+/* Outputs that stand side by side: the bias, and each listed input's weights, times its value where there is x. */
+"""
 
 VECTORS = """
 #if LANES > 1
@@ -108,7 +129,7 @@ typedef float VARIANT(anywhere) __attribute__((vector_size(4 * LANES), aligned(4
 #endif
 """
 
-LIST = """
+NONZERO = """
 /* The places of the numbers that are not zero, ascending; how many there are. `list` has room for `size` + 16. */
 TARGET static uint32_t VARIANT(nonzero)(const float *x, uint32_t size, uint32_t *list) {
   uint32_t count = 0, i = 0;
@@ -135,21 +156,33 @@ TARGET static uint32_t VARIANT(nonzero)(const float *x, uint32_t size, uint32_t 
 }
 """
 
+ADD = """
+/* Weights of one input, times its value, added to the outputs that see it. */
+TARGET static inline void VARIANT(add)(float *restrict y, const float *restrict weights, int count, float value) {
+  int i = 0;
+#if LANES > 1
+  for (; i + LANES <= count; i += LANES) STORE(y + i, LOAD(y + i) + LOAD(weights + i) * SPREAD(value));
+#endif
+  for (; i < count; i++) y[i] += weights[i] * value;
+}
+"""
 
-def kernels(widths: Collection[int]) -> str:
-    """The C of the fixed part, with sums over blocks of these widths."""
-    wanted = [width for width in BLOCKS if width in widths]
-    by_lanes = (
-        ("#if LANES == 16", [_sum(width, 16) for width in wanted]),
-        ("#elif LANES == 8", [_sum(width, 8) for width in wanted]),
-        ("#elif LANES == 4", [_sum_in_halves(width) if width > 16 else _sum(width, 4) for width in wanted]),
-        ("#else", [_sum_plain(width) for width in wanted]),
-    )
-    return VECTORS + LIST + "".join(f"\n{when}\n{''.join(sums)}" for when, sums in by_lanes) + "\n#endif\n"
-
+GIVE = """
+#if LANES > 1
+/* A vector of results, of which so many are wanted. */
+TARGET static inline void VARIANT(give)(float *y, VECTOR sums, int wanted) {
+  if (wanted >= LANES) {
+    STORE(y, sums);
+  } else {
+    for (int i = 0; i < LANES; i++)
+      if (i < wanted) y[i] = sums[i];
+  }
+}
+#endif
+"""
 
 VARIANTS = """
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#ifdef HAS_AVX512
 #define VARIANT(name) name##_avx512
 #define LANES 16
 #ifdef __clang__
@@ -161,6 +194,8 @@ VARIANTS = """
 #undef VARIANT
 #undef LANES
 #undef TARGET
+#endif
+#ifdef HAS_AVX2
 #define VARIANT(name) name##_avx2
 #define LANES 8
 #define TARGET __attribute__((target("avx2")))
@@ -170,7 +205,7 @@ VARIANTS = """
 #undef TARGET
 #endif
 #define VARIANT(name) name##_plain
-#if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
+#if EDGEPROOF_WIDEST >= 4 && defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
 #define LANES 4
 #else
 #define LANES 1

@@ -24,7 +24,8 @@ def number(value: float) -> str:
         return "INFINITY" if value > 0 else "-INFINITY"
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.1f}f"
-    return value.hex() + "f"
+    mantissa, _, exponent = value.hex().partition("p")
+    return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}f"
 
 
 def floats(values: Array) -> str:

@@ -7,7 +7,7 @@ of how: layout, sparsity and loops belong to ``schedule`` and ``emit``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ __all__ = [
     "Reshape",
     "State",
     "broadcast_shape",
+    "storage",
     "walk",
 ]
 
@@ -51,7 +52,10 @@ ARITY = (
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A value of one time step, float32 or a truth value, of a static shape."""
+    """A value of one time step, float32 or a truth value, of a static shape.
+
+    A truth value counts as 0.0 or 1.0 wherever a number is wanted, and a number as true where it is not zero.
+    """
 
     shape: Shape = field(init=False)
 
@@ -100,7 +104,7 @@ class Constant(Node):
 
 @dataclass(frozen=True, eq=False)
 class Linear(Node):
-    """``y[o] = bias[o] + Σ_i weight[o, i] · x[i]``, i ascending."""
+    """``y[o] = bias[o] + Σ_i weight[o, i] · x[i]``, i ascending in the order of x's shape."""
 
     x: Node
     weight: Array
@@ -145,12 +149,8 @@ class Convolution(Node):
                 f"a convolution with weights of {list(self.weight.shape)} in {self.groups} groups is given "
                 f"{list(self.x.shape)}"
             )
-        rows, columns = (
-            (size + 2 * pad - spread * (taps - 1) - 1) // step + 1
-            for size, pad, spread, taps, step in zip(
-                image, self.padding, self.dilation, kernel, self.stride, strict=True
-            )
-        )
+        spans = [spread * (taps - 1) + 1 for spread, taps in zip(self.dilation, kernel, strict=True)]
+        rows, columns = _places(image, spans, self.stride, self.padding)
         object.__setattr__(self, "shape", (outputs, rows, columns))
 
     @property
@@ -162,7 +162,8 @@ class Convolution(Node):
 class Pool(Node):
     """``[C, H, W] → [C, H', W']``: the maximum, or the sum times ``scale``, over a window, rows first.
 
-    Places outside the image count as nothing: they are never the maximum, and add nothing to a sum.
+    Places outside the image count as nothing: they are never the maximum, and add nothing to a sum. NaN is the
+    maximum of whatever it is among, as in PyTorch.
     """
 
     x: Node
@@ -176,10 +177,7 @@ class Pool(Node):
         if len(self.x.shape) != 3:
             raise ConversionError(f"a pooling is given {list(self.x.shape)}; expected channels, height, width")
         channels, *image = self.x.shape
-        rows, columns = (
-            (size + 2 * pad - taps) // step + 1
-            for size, pad, taps, step in zip(image, self.padding, self.kernel, self.stride, strict=True)
-        )
+        rows, columns = _places(image, self.kernel, self.stride, self.padding)
         object.__setattr__(self, "shape", (channels, rows, columns))
 
     @property
@@ -259,6 +257,22 @@ class Program:
                 raise ConversionError(
                     f"the state {state.name} is {list(state.shape)} before a step and {list(after.shape)} after it"
                 )
+        given = {*self.inputs, *(state for state, _ in self.states)}
+        for node in walk(self.roots()):
+            if isinstance(node, (Input, State)) and node not in given:
+                raise ConversionError(f"{node.name} is used in the time step, and not among its inputs and states")
+        for node in (*given, *walk(self.roots())):
+            if node.size == 0:
+                raise ConversionError(f"a value of the shape {list(node.shape)} has no elements")
+        for kind, names in (
+            ("inputs", [one.name for one in self.inputs]),
+            ("states", [state.name for state, _ in self.states]),
+            ("outputs", [one.name for one in self.outputs]),
+        ):
+            if len(set(names)) < len(names):
+                raise ConversionError(f"two {kind} have one name, among {', '.join(names)}")
+        if self.timesteps < 1:
+            raise ConversionError(f"a call of {self.timesteps} time steps; expected 1 or more")
 
     def roots(self) -> tuple[Node, ...]:
         """What a step must compute."""
@@ -276,6 +290,25 @@ def broadcast_shape(shapes: list[Shape]) -> Shape:
     except ValueError as error:
         listed = " and ".join(str(list(shape)) for shape in shapes)
         raise ConversionError(f"shapes {listed} do not fit together") from error
+
+
+def _places(image: Sequence[int], spans: Sequence[int], stride: Pair, padding: Pair) -> Pair:
+    """Rows and columns of what a window sees that moves over an image."""
+    if min(*stride, *spans) < 1 or min(padding) < 0:
+        raise ConversionError(f"a window of {list(spans)} with stride {list(stride)} and padding {list(padding)}")
+    rows, columns = (
+        (size + 2 * pad - span) // step + 1 for size, span, step, pad in zip(image, spans, stride, padding, strict=True)
+    )
+    if rows < 1 or columns < 1:
+        raise ConversionError(f"a window of {list(spans)} does not fit in {list(image)} with padding {list(padding)}")
+    return rows, columns
+
+
+def storage(node: Node) -> Node:
+    """The node whose numbers these are: reshaping moves nothing."""
+    while isinstance(node, Reshape):
+        node = node.x
+    return node
 
 
 def walk(roots: tuple[Node, ...]) -> Iterator[Node]:

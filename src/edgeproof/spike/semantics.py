@@ -12,7 +12,9 @@ from typing import Literal, TypeAlias, get_args
 from edgeproof.errors import SpikeGraphError
 from edgeproof.spike.neurons.firing import Operator, ResetRule
 
-__all__ = ["CodingKind", "InputCoding", "Integration", "Semantics"]
+__all__ = ["MAX_TIMESTEPS", "CodingKind", "InputCoding", "Integration", "Semantics"]
+
+MAX_TIMESTEPS = 1_000_000
 
 CodingKind: TypeAlias = Literal["constant", "rate", "latency", "delta", "events"]
 Integration: TypeAlias = Literal["euler", "exponential"]
@@ -58,6 +60,7 @@ class Semantics:
         integration: ``euler`` (forward) or ``exponential`` (each equation solved exactly, its input held in a step).
         time_axis: where the caller's input has its time steps.
         input_coding: how a sample became input.
+        timesteps: of a call; None: not said.
     """
 
     reset: ResetRule = "zero"
@@ -67,6 +70,7 @@ class Semantics:
     integration: Integration = "euler"
     time_axis: int = 0
     input_coding: InputCoding = field(default_factory=InputCoding)
+    timesteps: int | None = None
 
     def __post_init__(self) -> None:
         _one_of("reset rule", self.reset, get_args(ResetRule))
@@ -77,13 +81,20 @@ class Semantics:
             raise SpikeGraphError(f"the time axis is {self.time_axis!r}; expected a whole number")
         if not (math.isfinite(self.dt_s) and self.dt_s > 0):
             raise SpikeGraphError(f"the time step is {self.dt_s} s; expected a number above zero")
+        if self.timesteps is not None and not (
+            isinstance(self.timesteps, int) and 1 <= self.timesteps <= MAX_TIMESTEPS
+        ):
+            raise SpikeGraphError(
+                f"a call has {self.timesteps!r} time steps; expected a whole number from 1 to {MAX_TIMESTEPS:,}"
+            )
 
     def statement(self) -> str:
         """One line that names every answer."""
         late = "one step later" if self.reset_delay else "in the same step"
+        steps = "" if self.timesteps is None else f"; {self.timesteps} time steps"
         return (
             f"reset {self.reset} {late}; fires at v {self.threshold_operator} threshold; dt {self.dt_s:g} s, "
-            f"{self.integration}; input {self.input_coding}, time axis {self.time_axis}"
+            f"{self.integration}; input {self.input_coding}, time axis {self.time_axis}{steps}"
         )
 
 

@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeproof.spike.interpreter import OPERATIONS
-from edgeproof.spike.program import TRUTHS, Array, Constant, Elementwise, Node, Reshape, broadcast_shape
+from edgeproof.spike.interpreter import apply
+from edgeproof.spike.program import (
+    TRUTHS,
+    Array,
+    Constant,
+    Elementwise,
+    Node,
+    Pool,
+    Reshape,
+    broadcast_shape,
+    storage,
+    walk,
+)
 
-__all__ = ["constant", "elementwise", "is_binary", "reshape"]
+__all__ = ["binary_among", "constant", "elementwise", "is_truth", "reshape"]
 
 Argument = Node | float
 
@@ -28,9 +39,9 @@ def elementwise(op: str, *args: Argument) -> Argument:
     """The operation, or what is known of it already. Sums and products with neutral numbers are left out."""
     values = [one.value if isinstance(one, Constant) else one for one in args]
     if not any(isinstance(one, Node) for one in values):
-        numbers = [np.float32(one) if isinstance(one, float) else one for one in values]
+        numbers = [np.asarray(one) if isinstance(one, np.ndarray) else np.asarray(one, np.float32) for one in values]
         with np.errstate(all="ignore"):
-            found = np.asarray(OPERATIONS[op](*numbers))
+            found = apply(op, numbers)
         return constant(found) if op not in TRUTHS else constant(found.astype(np.float32))
     neutral = _neutral(op, args)
     return Elementwise(op, args) if neutral is None else neutral
@@ -43,10 +54,9 @@ def _neutral(op: str, args: tuple[Argument, ...]) -> Node | None:
         if not (isinstance(number, float) and same):
             continue
         assert isinstance(other, Node)
-        if (op, number) in (("mul", 1.0), ("add", 0.0)):
-            return other
-        if (op, number) in (("sub", 0.0), ("div", 1.0)) and args[1] is number:
-            return other
+        last = args[1] is number
+        if (op, number) in (("mul", 1.0), ("add", 0.0)) or (last and (op, number) in (("sub", 0.0), ("div", 1.0))):
+            return Elementwise("cast", (other,)) if is_truth(other) else other
     if op == "cast" and isinstance(args[0], Node) and not is_truth(args[0]):
         return args[0]
     return None
@@ -54,32 +64,36 @@ def _neutral(op: str, args: tuple[Argument, ...]) -> Node | None:
 
 def is_truth(node: Node) -> bool:
     """Whether the node is true or false instead of a number."""
-    if isinstance(node, Reshape):
-        return is_truth(node.x)
+    node = storage(node)
     if isinstance(node, Constant):
         return node.value.dtype == np.bool_
     return isinstance(node, Elementwise) and node.is_truth
 
 
-def is_binary(node: Node) -> bool:
-    """Whether every element is 0 or 1: spikes."""
-    from edgeproof.spike.program import Pool
+def binary_among(roots: tuple[Node, ...]) -> frozenset[Node]:
+    """The nodes that the roots need of which every element is 0 or 1: spikes."""
+    found: set[Node] = set()
 
-    if isinstance(node, Reshape):
-        return is_binary(node.x)
-    if isinstance(node, Pool):
-        return node.kind == "max" and node.padding == (0, 0) and is_binary(node.x)
-    if isinstance(node, Elementwise):
-        if node.op in ("mul", "maximum", "minimum"):
-            return all(_binary_argument(one) for one in node.args)
-        if node.op == "where":
-            return all(_binary_argument(one) for one in node.args[1:])
-        return node.op == "cast" or node.is_truth
-    return isinstance(node, Constant) and bool(np.isin(node.value, (0, 1)).all())
+    def binary(one: Argument) -> bool:
+        return one in found if isinstance(one, Node) else one in (0.0, 1.0)
 
-
-def _binary_argument(one: Argument) -> bool:
-    return is_binary(one) if isinstance(one, Node) else one in (0.0, 1.0)
+    for node in walk(roots):
+        if isinstance(node, Reshape):
+            known = binary(node.x)
+        elif isinstance(node, Pool):
+            inside = all(pad < taps for pad, taps in zip(node.padding, node.kernel, strict=True))
+            known = node.kind == "max" and inside and binary(node.x)
+        elif isinstance(node, Elementwise) and node.op in ("mul", "maximum", "minimum"):
+            known = all(map(binary, node.args))
+        elif isinstance(node, Elementwise) and node.op == "where":
+            known = all(map(binary, node.args[1:]))
+        elif isinstance(node, Elementwise):
+            known = node.is_truth or (node.op == "cast" and all(map(is_truth, node.sources)))
+        else:
+            known = isinstance(node, Constant) and bool(np.isin(node.value, (0, 1)).all())
+        if known:
+            found.add(node)
+    return frozenset(found)
 
 
 def reshape(x: Node, to: tuple[int, ...]) -> Node:

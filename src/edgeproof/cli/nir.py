@@ -1,0 +1,99 @@
+"""``edgeproof nir``: a model as a NIR graph that other tools read, held against the model before it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeproof.cli.console import emit_json, json_option, stderr_console
+from edgeproof.cli.options import model_options
+
+if TYPE_CHECKING:
+    from edgeproof.documents.nir import NirDocument
+
+__all__ = ["nir"]
+
+
+@click.command(
+    epilog="\b\nExamples:\n  edgeproof nir examples/digits_snn.py:model --out digits.nir\n"
+    "  edgeproof run digits.nir --samples rep_samples\n"
+    "  edgeproof nir 'theirs.nir?timesteps=25&reset=subtract&reset_delay=1' --out stated.nir"
+)
+@click.argument("model")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write; it must not exist.")
+@click.option(
+    "--dt",
+    "dt_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Seconds in a time step. Default: that of Norse's cells, else 0.0001.",
+)
+@click.option(
+    "--check",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    metavar="COUNT",
+    help="Samples on which the file is run beside the model.",
+)
+@model_options
+@json_option
+def nir(
+    model: str,
+    out: Path,
+    dt_s: float | None,
+    check: int,
+    inputs: tuple[str, ...],
+    samples: str | None,
+    trust: bool,
+    as_json: bool,
+) -> None:
+    """Write MODEL's spiking network as a NIR graph.
+
+    MODEL's module computes one time step, of layers of PyTorch and neurons of snnTorch, SpikingJelly or Norse. The file
+    is read back and run beside the model, and kept only if the spikes are the same. What NIR leaves open is chosen as
+    the model has it, stored in the file, and said.
+
+    Exit code 1 when the file computes something else, 2 when a layer or neuron has no counterpart in NIR.
+    """
+    from edgeproof.phases.nir import write_nir
+
+    console = stderr_console()
+    with console.status("reading the model"):
+        document = write_nir(
+            model, out, inputs=inputs, samples=samples, trust=trust, dt_s=dt_s, check=check, report=console.log
+        )
+    if as_json:
+        emit_json(document)
+    else:
+        _print(document)
+
+
+def _print(document: NirDocument) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    nodes = Table("node", "kind", "gives", box=None)
+    for node in document.nodes:
+        nodes.add_row(node.name, node.kind, "×".join(map(str, node.shape)))
+    console.print(nodes)
+    console.print("\nNIR leaves open how a step is computed. Chosen, and stored in the file:")
+    answers = Table(box=None, show_header=False)
+    for question, answer in document.semantics.items():
+        answers.add_row(question, answer)
+    console.print(answers)
+    for choice in document.choices:
+        click.echo(f"{choice}")
+    for name, reason in document.left_out.items():
+        click.secho(f"left out: the output {name}: {reason}", fg="yellow")
+    check = document.check
+    click.echo(f"\nread back and run on {check.samples} samples ({check.origin}), {check.timesteps} steps each:")
+    for one in check.outputs:
+        what = "spike counts" if one.spikes else f"values, relative L2 {one.relative_l2:.2g},"
+        click.echo(f"  {one.name}: {one.equal:,} of {one.values:,} {what} equal the model's ({one.agreement:.3%})")
+    if check.difference:
+        click.echo(f"  first difference: {check.difference}")
+    click.echo(f"{document.graph}: {document.bytes:,} bytes")

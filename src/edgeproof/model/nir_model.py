@@ -1,0 +1,175 @@
+"""A NIR graph as MODEL: ``graph.nir``, or ``graph.nir?timesteps=25&reset=subtract`` where the file leaves things open.
+
+NIR gives neither a number of time steps nor the rules of a step. What the file says in its metadata holds; what the
+reference says wins; and the model's notes state what is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from edgeproof.documents.signature import Readout, TensorSpec
+from edgeproof.errors import ModelReferenceError
+from edgeproof.model.model import Model
+from edgeproof.spike.network import Network
+from edgeproof.spike.nir_file import read
+from edgeproof.spike.plan import Plan
+from edgeproof.spike.primitives import Identity, Threshold
+from edgeproof.spike.semantics import Semantics
+
+__all__ = ["brings_spikes", "nir_model", "parse_options"]
+
+READOUTS: tuple[Readout, ...] = ("sum", "mean", "last", "stack")
+EXAMPLE = "graph.nir?timesteps=25"
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise ValueError("expected a whole number")
+    return int(text)
+
+
+OPTIONS: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "timesteps": (_whole, "steps of a call"),
+    "reset": (str, "zero, subtract, none"),
+    "reset_delay": (_whole, "0, 1"),
+    "operator": (str, "> or >="),
+    "dt": (float, "seconds in a step"),
+    "integration": (str, "euler, exponential"),
+    "input": (str, "constant, events, rate, latency, delta"),
+    "readout": (str, ", ".join(READOUTS)),
+}
+"""What may stand after ``?``: how it is read, and what it may be."""
+
+
+def parse_options(text: str, query: str) -> dict[str, Any]:
+    """The words after ``?`` of a reference.
+
+    Raises:
+        ModelReferenceError: a word that is not known, or a value that is not of its kind.
+    """
+    found: dict[str, Any] = {}
+    hint = "known are " + "; ".join(f"{name} ({what})" for name, (_, what) in OPTIONS.items())
+    try:
+        pairs = parse_qsl(query, strict_parsing=True, max_num_fields=20) if query else []
+    except ValueError as error:
+        raise ModelReferenceError(f"{text}: cannot read `?{query}`; expected name=value&…", hint=hint) from error
+    for name, value in pairs:
+        if name not in OPTIONS or name in found:
+            raise ModelReferenceError(
+                f"{text}: `{name}` {'is there twice' if name in found else 'is no option'}", hint=hint
+            )
+        read_as, what = OPTIONS[name]
+        try:
+            found[name] = read_as(value)
+        except ValueError as error:
+            raise ModelReferenceError(f"{text}: {name} is `{value}`; expected {what}") from error
+    if found.get("readout", "sum") not in READOUTS:
+        raise ModelReferenceError(f"{text}: readout is `{found['readout']}`; expected {', '.join(READOUTS)}")
+    return found
+
+
+def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
+    """Read a graph and make a model of one time step of it.
+
+    An Output that brings spikes is read out as their count over the steps, any other as its last value. Inputs have the
+    time axis first, unless their coding is ``constant``: then a sample is given at every step.
+
+    Args:
+        path: the file.
+        query: what stands after ``?`` in the reference.
+        text: the reference, for messages.
+
+    Raises:
+        ModelReferenceError: nothing says how many time steps a call has, or an option is not known.
+        SpikeGraphError: the file cannot be read, or its graph cannot run.
+        MissingDependency: h5py is not installed.
+    """
+    from edgeproof.model.nir_module import NetworkModule
+
+    options = parse_options(text or str(path), query)
+    network = read(path)
+    network = Network(network.nodes, network.edges, _semantics(network.semantics, options))
+    timesteps = network.semantics.timesteps
+    if timesteps is None:
+        raise ModelReferenceError(
+            f"{path} does not say how many time steps a call has, and NIR has no place for it",
+            hint=f"say it after the file's name, such as {EXAMPLE.replace('graph.nir', path.name)} (in quotes)",
+        )
+    module = NetworkModule(network)
+    shapes = module.plan.structure.shapes
+    constant = network.semantics.input_coding.kind == "constant"
+    names = _identifiers((*module.inputs, *module.outputs))
+    spiking = [name for name in module.outputs if brings_spikes(module.plan, name)]
+    readouts: list[Readout] = [
+        options.get("readout") or ("sum" if name in spiking else "last") for name in module.outputs
+    ]
+    return Model(
+        module,
+        inputs=[
+            TensorSpec(name=names[name], dtype="float32", shape=(*(() if constant else (timesteps,)), 1, *shapes[name]))
+            for name in module.inputs
+        ],
+        timesteps=timesteps,
+        encoding="repeat" if constant else "sequence",
+        readout=readouts,
+        explicit_state=bool(module.initial),
+        initial_state=module.initial or None,
+        output_names=[names[name] for name in module.outputs],
+        spike_outputs=[names[name] for name in spiking],
+        name=path.stem,
+        notes=_notes(network.semantics, module.outputs, readouts),
+    )
+
+
+def _semantics(stored: Semantics, options: Mapping[str, Any]) -> Semantics:
+    """What the file says, or the defaults, with what the reference says instead."""
+    renamed = {"operator": "threshold_operator", "dt": "dt_s"}
+    changes = {renamed.get(name, name): value for name, value in options.items() if name not in ("input", "readout")}
+    if "input" in options:
+        changes["input_coding"] = replace(stored.input_coding, kind=options["input"])
+    return replace(stored, time_axis=0, **changes)
+
+
+def _notes(semantics: Semantics, outputs: Iterable[str], readouts: Iterable[Readout]) -> tuple[str, ...]:
+    told = [f"NIR leaves open how its equations become time steps; used: {semantics.statement()}"]
+    told += [
+        f"the output {name} is read out as {how} over the steps" for name, how in zip(outputs, readouts, strict=True)
+    ]
+    if semantics.input_coding.kind not in ("constant", "events"):
+        told.append(f"samples are expected as they are after the coding ({semantics.input_coding}), time axis first")
+    return tuple(told)
+
+
+def brings_spikes(plan: Plan, output: str) -> bool:
+    """Whether one neuron that fires, or a Threshold, leads to the Output without a layer between."""
+    name = output
+    while True:
+        sources = plan.sources[name]
+        if len(sources) != 1:
+            return False
+        name = sources[0]
+        node = plan.structure.nodes[name]
+        if name in plan.neurons:
+            return plan.neurons[name][0].spikes
+        if not isinstance(node, Identity):
+            return isinstance(node, Threshold)
+
+
+def _identifiers(names: Iterable[str]) -> dict[str, str]:
+    """A name for each that can stand in a graph and in C."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"\W", "_", name, flags=re.ASCII)[:60]
+        plain = plain if plain[:1].isalpha() else f"n_{plain}"
+        free, number = plain, 1
+        while free in found.values():
+            number += 1
+            free = f"{plain}_{number}"
+        found[name] = free
+    return found
