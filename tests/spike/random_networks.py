@@ -178,7 +178,7 @@ def random_network(seed: int, *, nir: bool = False) -> tuple[Network, dict[str, 
         draw.one_of("euler", "exponential"),
         input_coding=InputCoding(),
     )
-    shape = draw.one_of((7,), (5, 3), (2, 11), (2, 7, 6), (3, 5, 8))
+    shape = draw.one_of((7,), (5, 3), (2, 11), (2, 7, 6), (3, 5, 8), (4, 6, 6))
     nodes: dict[str, Primitive] = {"x": Input(shape)}
     edges = [*_chain(draw, nodes, seed)]
     shapes = _shapes(nodes, edges)
