@@ -37,7 +37,8 @@ from edgeproof.spike.symbols import Symbol, SymbolicOps
 
 F = np.float32
 CHUNK = 30
-COMPILED = (0, 1, 3, 8, 9, 11, 12, 13, 14, 15, 16, 17)
+COMPILED = (2, 3, 8, 10, 12, 13, 31, 36, 56, 79)
+"""Among them they hold every kind of node."""
 
 
 def lif(count: int) -> LIF:
