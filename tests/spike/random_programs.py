@@ -156,7 +156,7 @@ class _Maker:
         x = self.as_image(self.before_layer())
         channels, *image = x.shape
         groups = self.pick([one for one in (1, 1, 2, 3, 4, channels, channels) if channels % one == 0])
-        share = 1 if groups == channels and self.chance(0.5) else self.pick((1, 2, 3, 5, 9, 16, 20))
+        share = 1 if groups == channels and self.chance(0.5) else self.pick((1, 2, 3, 5, 9, 16, 20, 24, 33, 70))
         kernel = [self.pick((1, 2, 3, 5)) for _ in image]
         padding = [self.pick((0, 0, 1, 2)) for _ in image]
         dilation = [self.pick((1, 1, 1, 2)) for _ in image]
