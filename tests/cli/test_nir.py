@@ -1,0 +1,211 @@
+"""``edgeproof nir`` through the real command line: what it writes, what it proves, what it refuses and how."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeproof.cli import main
+from edgeproof.documents.base import decode
+from edgeproof.documents.nir import NirDocument
+from edgeproof.spike.nir_file import read
+from edgeproof.spike.primitives import LIF, Affine, CubaLIF
+from edgeproof.spike.semantics import InputCoding, Semantics
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+FACTORY = """
+import snntorch
+import torch
+import edgeproof
+
+class Net(torch.nn.Module):
+    def __init__(self, between, **leaky):
+        super().__init__()
+        self.fc, self.between = torch.nn.Linear(4, 3), between
+        self.lif = snntorch.Leaky(0.5, init_hidden=True, **leaky)
+
+    def forward(self, x):
+        return self.lif(self.between(self.fc(x)))
+
+def _model(between=torch.nn.Identity(), timesteps=5, **leaky):
+    torch.manual_seed(0)
+    return edgeproof.Model(Net(between, **leaky), inputs=["x:float32[1,4]"], timesteps=timesteps,
+                           output_names=["spikes"], spike_outputs=["spikes"])
+
+def plain():
+    return _model()
+
+def gelu():
+    return _model(torch.nn.GELU())
+
+def doubled():
+    class Doubled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = Net(torch.nn.Identity())
+        def forward(self, x):
+            return self.net(x * 2)
+    return edgeproof.Model(Doubled(), inputs=["x:float32[1,4]"], timesteps=5)
+
+def at_once():
+    return _model(reset_delay=False)
+
+def whole():
+    return _model(timesteps=None)
+
+def dense():
+    return edgeproof.Model(torch.nn.Linear(4, 3).double(), inputs=["x:float64[1,4]"], timesteps=2)
+"""
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def edgeproof(capfdbinary: pytest.CaptureFixture[bytes]) -> Call:
+    def call(*words: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        out, err = capfdbinary.readouterr()
+        return int(left.value.code or 0), out.decode(), err.decode()
+
+    return call
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    path = tmp_path / f"net_{os.urandom(4).hex()}.py"
+    path.write_text(FACTORY)
+    return path
+
+
+LATE = Semantics("subtract", 1, ">", 1e-4, "euler", input_coding=InputCoding("constant"), timesteps=25)
+EXAMPLE_FILES = {
+    "digits_snn": (LATE, LIF),
+    "digits_snn_spikingjelly": (
+        Semantics("subtract", 0, ">=", 1e-4, input_coding=InputCoding("constant"), timesteps=25),
+        LIF,
+    ),
+    "digits_snn_norse": (Semantics("zero", 0, ">", 1e-3, input_coding=InputCoding("constant"), timesteps=25), CubaLIF),
+    "digits_rsnn": (Semantics("subtract", 1, ">", 1e-4, timesteps=24), LIF),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLE_FILES)
+def test_the_examples_come_back_from_their_file_with_the_same_spikes(
+    name: str, edgeproof: Call, tmp_path: Path
+) -> None:
+    """24 held-out samples; ``tests/model/test_nir_model.py`` takes all of them."""
+    out = tmp_path / "graph.nir"
+    code, stdout, _ = edgeproof("nir", EXAMPLES / f"{name}.py:model", "--out", out, "--check", 24, "--json")
+    assert code == 0
+    document = decode(stdout, NirDocument)
+    (spikes,) = document.check.outputs
+    assert (document.check.samples, spikes.spikes, spikes.values, spikes.equal) == (24, True, 240, 240)
+    assert document.check.difference is None
+    assert document.bytes == out.stat().st_size
+    semantics, neuron = EXAMPLE_FILES[name]
+    network = read(out)
+    assert network.semantics == semantics
+    assert document.statement == semantics.statement()
+    neurons = [one for one in network.nodes.values() if isinstance(one, neuron)]
+    layers = [one for one in network.nodes.values() if isinstance(one, Affine)]
+    assert (len(neurons), len(layers)) == (2, 3 if name == "digits_rsnn" else 2)
+    assert len(document.choices) == 2
+    assert {node.name: node.shape for node in document.nodes}["spikes"] == (10,)
+    if name == "digits_rsnn":
+        assert ("rlif", "rlif.recurrent") in network.edges
+        assert ("rlif.recurrent", "rlif") in network.edges
+
+
+def test_what_is_printed_says_nodes_choices_and_the_check(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    code, out, err = edgeproof("nir", f"{net}:plain", "--out", tmp_path / "a.nir", "--dt", "0.002", "--check", 7)
+    assert (code, err) == (0, "")
+    words = " ".join(out.split())
+    for text in (
+        "lif LIF 3",
+        "fires v > threshold",
+        "time step 0.002 s",
+        "when one step later",
+        "lif: snntorch.Leaky as LIF, tau = dt / (1 - beta)",
+        "read back and run on 7 samples (random, seed 0), 5 steps each: spikes: 21 of 21 spike counts equal",
+    ):
+        assert text in words
+    np.testing.assert_allclose(read(tmp_path / "a.nir").nodes["lif"].tau, 0.004)  # type: ignore[union-attr]
+
+
+def test_a_graph_is_a_model_too_and_gets_the_answers_it_lacks(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.nir", tmp_path / "b.nir"
+    assert edgeproof("nir", f"{net}:plain", "--out", first)[0] == 0
+    query = "timesteps=9&operator=>=&reset=zero&reset_delay=0&dt=0.0001"
+    code, out, _ = edgeproof("nir", f"{first}?{query}", "--out", second, "--json")
+    assert code == 0
+    coding = InputCoding("constant")
+    assert read(second).semantics == Semantics("zero", 0, ">=", 1e-4, input_coding=coding, timesteps=9)
+    assert read(second).nodes == read(first).nodes
+    assert json.loads(out)["check"]["outputs"][0]["agreement"] == 1
+
+
+def test_help_says_what_is_taken_and_the_exit_codes(edgeproof: Call) -> None:
+    code, out, err = edgeproof("nir", "--help")
+    assert (code, err) == (0, "")
+    words = " ".join(out.split())
+    for text in ("--out PATH", "--json", "snnTorch, SpikingJelly or Norse", "Exit code 1 when", "2 when a layer"):
+        assert text in words
+
+
+REFUSED = {
+    "gelu": ("'between', a GELU, has no counterpart", "known of torch are Linear, Conv1d, Conv2d"),
+    "doubled": ("takes the result of mul at net_", "put what is computed there into a layer"),
+    "at_once": ("the neuron 'lif' (snntorch.Leaky) has no counterpart in NIR", "use reset_delay=True"),
+    "whole": ("has no time steps of EdgeProof's", "edgeproof.Model(module, timesteps=…)"),
+    "dense": ("x, output is not float32", "real numbers"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_counterpart_is_2_named_and_writes_nothing(
+    name: str, edgeproof: Call, net: Path, tmp_path: Path
+) -> None:
+    code, out, err = edgeproof("nir", f"{net}:{name}", "--out", tmp_path / "a.nir")
+    assert (code, out) == (2, "")
+    for text in REFUSED[name]:
+        assert text in " ".join(err.split())
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("*.nir"))
+
+
+def test_a_file_that_exists_stays_as_it_is(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.nir").write_text("mine")
+    code, out, err = edgeproof("nir", f"{net}:plain", "--out", tmp_path / "a.nir")
+    assert (code, out) == (2, "")
+    assert "exists already" in err
+    assert (tmp_path / "a.nir").read_text() == "mine"
+
+
+def test_a_folder_that_is_not_there_is_made(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    code, _, err = edgeproof("nir", f"{net}:plain", "--out", tmp_path / "none" / "a.nir")
+    assert (code, err) == (0, "")
+    assert [one.name for one in (tmp_path / "none").iterdir()] == ["a.nir"]
+
+
+def test_a_file_that_computes_something_else_is_1_and_not_kept(
+    edgeproof: Call, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is held against the model itself: a converter that writes a wrong time constant is caught."""
+    from edgeproof.spike import as_nir
+
+    def wrong(neuron: object, rate: np.ndarray, what: str) -> np.ndarray:
+        return 1e-4 / rate * 3
+
+    monkeypatch.setattr(as_nir._Neuron, "tau", wrong)
+    code, out, err = edgeproof("nir", f"{net}:plain", "--out", tmp_path / "a.nir")
+    assert (code, out) == (1, "")
+    assert "the graph does not compute what the model does: spikes has" in err
+    assert "NIR's form of lif rounds otherwise" in " ".join(err.split())
+    assert not list(tmp_path.glob("*.nir"))
