@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
 from edgeproof.spike.groups import is_added_up
 from edgeproof.spike.names import Names
 from edgeproof.spike.program import Output, storage
@@ -37,7 +35,8 @@ def run(names: Names, once: Sequence[str], chunk: Sequence[str]) -> str:
         before = [*(line for lines in taken for line in lines), *once, *before]
     if chunks:
         steps = f"const int steps = total - done < {plan.chunk} ? total - done : {plan.chunk};"
-        chunks = block(f"for (int done = 0; done < total; done += {plan.chunk})", [steps, *chunks])
+        wanted = [steps] if any(re.search(r"\bsteps\b", one) for one in chunks) else []
+        chunks = block(f"for (int done = 0; done < total; done += {plan.chunk})", [*wanted, *chunks])
     lines = [*before, *chunks, *(line for i, one in numbered for line in _given(names, i, one))]
     unused = [
         f"(void){name};" for name in ("total", "in", "out") if not any(re.search(rf"\b{name}\b", one) for one in lines)
@@ -61,9 +60,10 @@ def _taken(names: Names, index: int) -> list[str]:
     if names.plan.program.sequence:
         source += f" + (size_t)(done + at) * {node.size}"
     table = names.places(node)
-    if table is None:
+    if table is None and names.numbers.plain:
         return [f"memcpy({names.row(node)}, {source}, {node.size * 4});"]
-    copied = [f"{names.element(node, f'{table}[i]')} = ({source})[i];"]
+    word = names.numbers.taken(node, f"({source})[i]")
+    copied = [f"{names.element(node, f'{table}[i]' if table else 'i')} = {word};"]
     return loop(f"for (int i = 0; i < {node.size}; i++)", copied)
 
 
@@ -74,16 +74,20 @@ def _gathered(names: Names, index: int, one: Output) -> list[str]:
         return []
     if one.readout == "last" and not is_collected(names, one):
         return []
-    if one.readout == "last":
+    plain, given = names.numbers.plain, names.numbers.given
+    if one.readout == "last" and plain:
         return [f"memcpy(m->o{index}, {names.row(node, '(steps - 1)')}, {padded(size) * 4});"]
+    if one.readout == "last":
+        word = given(node, names.element(node, at="(steps - 1)"))
+        return loop(f"for (int i = 0; i < {size}; i++)", [f"m->o{index}[i] = {word};"])
     if one.readout == "stack":
         table = names.places(node)
         to = f"out[{index}] + (size_t)(done + at) * {size}"
-        if table is None:
+        if table is None and plain:
             return loop(EACH, [f"memcpy({to}, {names.row(node)}, {size * 4});"])
-        copied = f"({to})[i] = {names.element(node, f'{table}[i]')};"
+        copied = f"({to})[i] = {given(node, names.element(node, f'{table}[i]' if table else 'i'))};"
         return loop(EACH, loop(f"for (int i = 0; i < {size}; i++)", [copied]))
-    added = f"m->o{index}[i] += {names.element(node)};"
+    added = f"m->o{index}[i] += {given(node, names.element(node))};"
     return loop(EACH, loop(f"for (int i = 0; i < {size}; i++)", [added]))
 
 
@@ -93,7 +97,8 @@ def _given(names: Names, index: int, one: Output) -> list[str]:
         return []
     table = names.places(one.node)
     place = "i" if table is None else f"{table}[i]"
-    source = f"m->o{index}[{place}]" if is_collected(names, one) else names.element(one.node, place)
+    kept = names.numbers.given(one.node, names.element(one.node, place))
+    source = f"m->o{index}[{place}]" if is_collected(names, one) else kept
     mean = " / (float)total" if one.readout == "mean" else ""
     return loop(f"for (int i = 0; i < {one.node.size}; i++)", [f"out[{index}][i] = {source}{mean};"])
 
@@ -102,8 +107,8 @@ def reset(names: Names) -> str:
     """Every state back to its initial value."""
     lines = []
     for state, _ in names.plan.program.states:
-        initial = names.ordered(state.initial.astype(np.float32).reshape(-1), state)
-        here, size = names.state(state), initial.size * 4
+        initial = names.ordered(names.numbers.initial(state), state)
+        here, size = names.state(state), initial.nbytes
         if initial.any():
             lines.append(f"memcpy({here}, {names.table('k', initial)}, {size});")
         else:

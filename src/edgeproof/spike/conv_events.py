@@ -15,7 +15,7 @@ from edgeproof.spike.program import Convolution
 from edgeproof.spike.schedule import padded
 from edgeproof.spike.writing import block, loop
 
-__all__ = ["can_be_windows", "events_added", "events_summed"]
+__all__ = ["can_be_windows", "events_added", "events_summed", "place_seen"]
 
 
 def can_be_windows(node: Convolution) -> bool:
@@ -45,7 +45,7 @@ def events_added(names: Names, node: Convolution) -> list[str]:
         over = block(
             f"for (int ky = 0; ky < {kernel_rows}; ky++)",
             [
-                *_place("to", "row", f"ky{times(node.dilation[0])}", node.stride[0], rows),
+                *place_seen("to", "row", f"ky{times(node.dilation[0])}", node.stride[0], rows),
                 *inner,
             ],
         )
@@ -104,13 +104,13 @@ def _scattered(names: Names, node: Convolution, binary: bool) -> list[str]:
     return block(
         f"for (int kx = 0; kx < {taps}; kx++)",
         [
-            *_place("left", "column", f"kx{times(node.dilation[1])}", node.stride[1], columns),
+            *place_seen("left", "column", f"kx{times(node.dilation[1])}", node.stride[1], columns),
             f"{names.function('add')}({target}, {weights}, {share}, {'1.0f' if binary else 'value'});",
         ],
     )
 
 
-def _place(name: str, at: str, tap: str, stride: int, most: int) -> list[str]:
+def place_seen(name: str, at: str, tap: str, stride: int, most: int) -> list[str]:
     """Where the output stands that sees a place by a tap, if there is one."""
     step = f"{name}_step"
     if stride == 1:

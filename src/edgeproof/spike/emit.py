@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,10 +27,10 @@ from edgeproof.spike.program import Convolution, Linear, Node, Program
 from edgeproof.spike.runs import SIGHT, run_sums
 from edgeproof.spike.schedule import Delay, Group, Kernel, Layer, Schedule, Stage, padded, schedule
 from edgeproof.spike.summary import kernel_summary, layer_table, shape_of
-from edgeproof.spike.templates import FOOT, HEAD, HEADER
+from edgeproof.spike.templates import ENTRIES, FOOT, HEAD, HEADER
 from edgeproof.spike.writing import block, comment, quoted, said, text
 
-__all__ = ["Source", "emit"]
+__all__ = ["File", "Source", "check_name", "emit"]
 
 CONVOLUTIONS: Mapping[Method, Callable[[Names, Convolution], list[str]]] = {
     "events": events_added,
@@ -70,71 +71,55 @@ def emit(program: Program, name: str, activity: Mapping[Node, float] | None = No
     Raises:
         ConversionError: numbers that C cannot write, or a name that is no identifier.
     """
+    check_name(name)
+    plan = schedule(program)
+    return _Floats(plan, name, methods(program, activity or {}, plan.binary), activity or {}).source()
+
+
+def check_name(name: str) -> None:
+    """Raise.
+
+    Raises:
+        ConversionError: C has no such names.
+    """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name in KEYWORDS:
         raise ConversionError(f"{name!r} is no name in C; expected letters, digits and underscores, and no keyword")
-    plan = schedule(program)
-    return _File(plan, name, methods(program, activity or {}, plan.binary), activity or {}).source()
 
 
-class _File:
-    def __init__(
-        self, plan: Schedule, name: str, chosen: Mapping[Node, Method], activity: Mapping[Node, float]
-    ) -> None:
-        self._plan = plan
-        self._names = Names(plan, name)
+class File(ABC):
+    """A program's source, put together from what its kind of numbers needs.
+
+    Args:
+        names: of the values, and the plan.
+        chosen: how layers take their input, where there is a choice.
+    """
+
+    def __init__(self, names: Names, chosen: Mapping[Node, Method]) -> None:
+        self._plan = names.plan
+        self._names = names
         self._methods = chosen
-        self._activity = activity
 
+    @abstractmethod
     def source(self) -> Source:
-        names, plan = self._names, self._plan
-        name, upper = names.name, names.name.upper()
+        """Both files."""
+
+    @abstractmethod
+    def _kernel(self, kernel: Layer | Group, span: Span) -> list[str]:
+        """C of a layer or a group."""
+
+    @abstractmethod
+    def _delay(self, kernel: Delay) -> list[str]:
+        """C of a state that is passed on, at the step ``at``."""
+
+    def _body(self) -> str:
+        """The stages, and the function that runs them."""
         functions: list[str] = []
         once: list[str] = []
         chunk: list[str] = []
-        for at, stage in enumerate(plan.stages):
+        for at, stage in enumerate(self._plan.stages):
             functions.append(self._stage(f"stage{at}", stage))
             (once if stage.steady else chunk).append(f"VARIANT(stage{at})(m{'' if stage.steady else ', steps'});")
-        body = "\n".join([*functions, ""]) + "\n" + run(names, once, chunk)
-        foot = FOOT.substitute(name=name, NAME=upper, reset=reset(names))
-        types = {kind: any(one.startswith(kind) for one in names.functions) for kind in ("dense", "runs")}
-        head = HEAD.substitute(
-            name=name,
-            NAME=upper,
-            description=quoted(self._description()),
-            layers=text([f" * {line}".rstrip() for line in layer_table(plan, self._methods, self._activity)]),
-            types=(WINDOW if types["dense"] else "") + (SIGHT if types["runs"] else ""),
-        )
-        parts = [
-            head.rstrip() + "\n\n",
-            *names.tables,
-            f"\n#define {upper}_BODY\n",
-            VARIANTS.format(file=f"{name}.c").lstrip(),
-            foot,
-            "\n#else\n",
-            self._fixed(),
-            body,
-            "\n#undef VECTOR\n#undef LOAD\n#undef STORE\n#undef SPREAD\n#endif\n",
-        ]
-        return Source(name, "".join(parts), self._header())
-
-    def _fixed(self) -> str:
-        """The functions that the stages call."""
-        wanted = self._names.functions
-        widths = {
-            kind: [int(one.removeprefix(kind)) for one in wanted if one.startswith(kind)]
-            for kind in ("sum", "dense", "runs")
-        }
-        parts = [
-            VECTORS if wanted - {"nonzero", "weigh"} else "",
-            NONZERO if "nonzero" in wanted else "",
-            ADD if "add" in wanted else "",
-            DEPTHWISE if "weigh" in wanted else "",
-            event_sums(widths["sum"]),
-            GIVE if widths["dense"] or widths["runs"] else "",
-            dense_sums(widths["dense"]),
-            run_sums(widths["runs"]),
-        ]
-        return "".join(parts)
+        return "\n".join([*functions, ""]) + "\n" + run(self._names, once, chunk)
 
     def _header(self) -> str:
         program, name = self._plan.program, self._names.name
@@ -159,9 +144,10 @@ class _File:
         names, plan = self._names, self._plan
         for node in plan.stored:
             steps = 1 if node in plan.steady else plan.chunk
-            yield f"float b{names.number(node)}[{steps * padded(node.size)}];"
+            yield f"{names.numbers.type_of(node)} b{names.number(node)}[{steps * padded(node.size)}];"
         for state, _ in plan.program.states:
-            yield f"float s{names.number(state)}[{padded(state.size)}]; /* {said(state.name)} */"
+            of = names.numbers.type_of(state)
+            yield f"{of} s{names.number(state)}[{padded(state.size)}]; /* {said(state.name)} */"
         for i, one in enumerate(plan.program.outputs):
             if is_collected(names, one):
                 yield f"float o{i}[{padded(one.node.size)}];"
@@ -204,9 +190,65 @@ class _File:
             if not isinstance(kernel, Delay):
                 lines += [*comment(kernel_summary(kernel, self._methods)), *self._kernel(kernel, span)]
         if delays:
-            moved = [line for one in delays for line in delay(self._names, one)]
+            moved = [line for one in delays for line in self._delay(one)]
             lines += [*comment(kernel_summary(delays[0], self._methods, len(delays))), *each_step(span, moved)]
         return lines
+
+
+class _Floats(File):
+    """In float32: the file includes itself for each width of vectors."""
+
+    def __init__(
+        self, plan: Schedule, name: str, chosen: Mapping[Node, Method], activity: Mapping[Node, float]
+    ) -> None:
+        super().__init__(Names(plan, name), chosen)
+        self._activity = activity
+
+    def source(self) -> Source:
+        names, plan, body = self._names, self._plan, self._body()
+        name, upper = names.name, names.name.upper()
+        entries = ENTRIES.substitute(name=name, NAME=upper)
+        entries = ENTRIES.substitute(name=name, NAME=upper)
+        foot = FOOT.substitute(name=name, NAME=upper, reset=reset(names), entries=entries)
+        types = {kind: any(one.startswith(kind) for one in names.functions) for kind in ("dense", "runs")}
+        head = HEAD.substitute(
+            name=name,
+            NAME=upper,
+            description=quoted(self._description()),
+            layers=text([f" * {line}".rstrip() for line in layer_table(plan, self._methods, self._activity)]),
+            types=(WINDOW if types["dense"] else "") + (SIGHT if types["runs"] else ""),
+        )
+        parts = [
+            head.rstrip() + "\n\n",
+            *names.tables,
+            f"\n#define {upper}_BODY\n",
+            VARIANTS.format(file=f"{name}.c").lstrip(),
+            foot,
+            "\n#else\n",
+            self._fixed(),
+            body,
+            "\n#undef VECTOR\n#undef LOAD\n#undef STORE\n#undef SPREAD\n#endif\n",
+        ]
+        return Source(name, "".join(parts), self._header())
+
+    def _fixed(self) -> str:
+        """The functions that the stages call."""
+        wanted = self._names.functions
+        widths = {
+            kind: [int(one.removeprefix(kind)) for one in wanted if one.startswith(kind)]
+            for kind in ("sum", "dense", "runs")
+        }
+        parts = [
+            VECTORS if wanted - {"nonzero", "weigh"} else "",
+            NONZERO if "nonzero" in wanted else "",
+            ADD if "add" in wanted else "",
+            DEPTHWISE if "weigh" in wanted else "",
+            event_sums(widths["sum"]),
+            GIVE if widths["dense"] or widths["runs"] else "",
+            dense_sums(widths["dense"]),
+            run_sums(widths["runs"]),
+        ]
+        return "".join(parts)
 
     def _kernel(self, kernel: Layer | Group, span: Span) -> list[str]:
         names = self._names
@@ -218,3 +260,6 @@ class _File:
         if isinstance(node, Convolution):
             return each_step(span, CONVOLUTIONS[self._methods[node]](names, node))
         return each_step(span, pool(names, node))
+
+    def _delay(self, kernel: Delay) -> list[str]:
+        return delay(self._names, kernel)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from edgeproof.spike.literals import number
 from edgeproof.spike.names import Names
-from edgeproof.spike.program import LOGIC, Constant, Elementwise, Node, Output, Shape, storage
+from edgeproof.spike.program import LOGIC, Constant, Elementwise, Node, Output, Shape, State, storage
 from edgeproof.spike.schedule import Group, padded
 from edgeproof.spike.writing import block
 
-__all__ = ["added_up", "group_loop"]
+__all__ = ["GroupLoop", "added_up", "group_loop", "is_added_up"]
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "==",
          "ne": "!=", "and": "&", "or": "|"}  # fmt: skip
@@ -36,10 +36,14 @@ def is_added_up(one: Output) -> bool:
 
 def group_loop(names: Names, group: Group) -> list[str]:
     """C of a group at the step ``at``."""
-    return _Loop(names, group).lines()
+    return GroupLoop(names, group).lines()
 
 
-class _Loop:
+class GroupLoop:
+    """The C of one group. Words are names and numbers in C."""
+
+    of = "float"
+
     def __init__(self, names: Names, group: Group) -> None:
         self._names = names
         self._group = group
@@ -59,12 +63,16 @@ class _Loop:
             word = self._compute(node)
             if node in stored:
                 after.append(f"{names.element(node)} = {word};")
-            after += [f"{total} += {word};" for total in totals.get(node, ())]
-        for state, moved in self._own.items():
-            if storage(moved) is not state:
-                after.append(f"{names.state(state)}[i] = {self._as_number(self._word(moved, state.shape))};")
+            after += [f"{total} += {names.numbers.given(node, word)};" for total in totals.get(node, ())]
+        for state, becomes in self._own.items():
+            if storage(becomes) is not state:
+                after.append(f"{names.state(state)}[i] = {self._moved(state, becomes)};")
         size = self._like.size if any(map(_traps, self._group.nodes)) else padded(self._like.size)
         return block(f"for (int i = 0; i < {size}; i++)", [*self._body, *after])
+
+    def _moved(self, state: State, after: Node) -> str:
+        """What a state becomes."""
+        return self._as_number(self._word(after, state.shape))
 
     def _compute(self, node: Elementwise) -> str:
         """Write the operation; the word for it as a number."""
@@ -73,8 +81,11 @@ class _Loop:
             word = self._word(one, node.shape) if isinstance(one, Node) else number(one)
             wants_truth = node.op in LOGIC or (node.op == "where" and at == 0)
             words.append(self._as_truth(word) if wants_truth else self._as_number(word))
+        return self._named(node, expression(node.op, words))
+
+    def _named(self, node: Elementwise, text: str) -> str:
         name = f"v{self._names.number(node)}"
-        self._body.append(f"const {'int' if node.is_truth else 'float'} {name} = {expression(node.op, words)};")
+        self._body.append(f"const {'int' if node.is_truth else self.of} {name} = {text};")
         if node.is_truth:
             self._truths.add(name)
         self._inside[node, None] = name
@@ -98,7 +109,7 @@ class _Loop:
 
     def _load(self, node: Node, table: str | None, name: str, text: str) -> str:
         if (node, table) not in self._inside:
-            self._body.append(f"const float {name} = {text};")
+            self._body.append(f"const {self.of} {name} = {text};")
             self._inside[node, table] = name
         return self._inside[node, table]
 

@@ -26,7 +26,7 @@ from edgeproof.spike.program import (
     walk,
 )
 
-__all__ = ["Trace", "apply", "interpret"]
+__all__ = ["Trace", "apply", "interpret", "read_out"]
 
 F = np.float32
 ZERO = F(0)
@@ -73,13 +73,14 @@ def interpret(
             carried = {state.name: values[after].astype(F) for state, after in program.states}
             for one in program.outputs:
                 held[one.name].append(values[one.node].astype(F))
-        read_out = {one.name: _read_out(held[one.name], one.readout) for one in program.outputs}
+        results = {one.name: read_out(held[one.name], one.readout) for one in program.outputs}
     if states is not None:
         states.update(carried)
-    return read_out
+    return results
 
 
-def _read_out(steps: list[Array], readout: str) -> Array:
+def read_out(steps: list[Array], readout: str) -> Array:
+    """An output of a call from its values at every step; sums begin with the first step."""
     if readout == "stack":
         return np.stack(steps)
     if readout == "last":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from edgeproof.spike.layout import source_places
@@ -9,7 +11,47 @@ from edgeproof.spike.literals import floats, integers
 from edgeproof.spike.program import Array, Constant, Node, Shape, State, storage
 from edgeproof.spike.schedule import Schedule, padded
 
-__all__ = ["Names", "padded_places"]
+__all__ = ["FLOATS", "Names", "Numbers", "padded_places"]
+
+TYPES = {"f4": "float", "i4": "int32_t", "i1": "int8_t"}
+
+
+class Numbers(Protocol):
+    """What values are made of in C."""
+
+    plain: bool
+    """Whether the caller's float32 are copied as they are."""
+
+    def type_of(self, node: Node) -> str:
+        """Of a value's buffer."""
+
+    def initial(self, state: State) -> Array:
+        """A state's first values, flat, in the order of its shape."""
+
+    def taken(self, node: Node, word: str) -> str:
+        """A caller's float32 as it is stored."""
+
+    def given(self, node: Node, word: str) -> str:
+        """A stored number as float32."""
+
+
+class _Floats:
+    plain = True
+
+    def type_of(self, node: Node) -> str:
+        return "float"
+
+    def initial(self, state: State) -> Array:
+        return state.initial.astype(np.float32).reshape(-1)
+
+    def taken(self, node: Node, word: str) -> str:
+        return word
+
+    def given(self, node: Node, word: str) -> str:
+        return word
+
+
+FLOATS: Numbers = _Floats()
 
 
 class Names:
@@ -18,15 +60,17 @@ class Names:
     Attributes:
         plan: what is written.
         name: what every symbol begins with.
+        numbers: what values are made of.
         tables: constant arrays, in order.
         carried: states that the stage being written moves on step by step: they are read where they stand.
         room: members of the struct to work in, with how many numbers of which type.
         functions: those of the fixed part that are called.
     """
 
-    def __init__(self, plan: Schedule, name: str) -> None:
+    def __init__(self, plan: Schedule, name: str, numbers: Numbers = FLOATS) -> None:
         self.plan = plan
         self.name = name
+        self.numbers = numbers
         self.tables: list[str] = []
         self.carried: set[State] = set()
         self.room: dict[str, tuple[str, int]] = {}
@@ -81,7 +125,7 @@ class Names:
     def ordered(self, values: Array, like: Node) -> Array:
         """Numbers in the order of a buffer, padded with the last one."""
         places = self.plan.layouts.places(like)
-        found = np.full(padded(values.size), values[-1], np.float32)
+        found = np.full(padded(values.size), values[-1], values.dtype)
         found[places] = values
         return found
 
@@ -96,8 +140,8 @@ class Names:
         return None if self.plan.layouts.of(node) == 1 else self.table("p", places.astype(np.int32))
 
     def table(self, kind: str, values: Array) -> str:
-        """The name of a constant array of float32 or int32; equal ones are one."""
-        of = "float" if values.dtype == np.float32 else "int"
+        """The name of a constant array of float32, int32 or int8; equal ones are one."""
+        of = TYPES[values.dtype.str[1:]]
         key = (kind, of, values.tobytes())
         if key not in self._known:
             self._known[key] = name = f"{kind}{len(self._known)}"

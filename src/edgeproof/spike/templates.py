@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
-__all__ = ["FOOT", "HEAD", "HEADER"]
+__all__ = ["ENTRIES", "FOOT", "HEAD", "HEADER"]
 
 HEADER = Template("""\
 /* $name: $timesteps time steps a call. Generated; the weights are in $name.c.
@@ -111,7 +111,9 @@ void ${name}_init(struct $name *m, int widest) {
   (void)widest;
   ${name}_reset(m);
 }
+$entries""")
 
+ENTRIES = Template("""
 void ${name}_run(struct $name *m, int steps, const float *const *in, float *const *out) { m->run(m, steps, in, out); }
 
 void ${name}_step(struct $name *m, const float *const *in, float *const *out) { m->run(m, 1, in, out); }
