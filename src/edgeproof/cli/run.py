@@ -74,8 +74,8 @@ def run(
 ) -> int:
     """Take MODEL through all five phases and give a verdict per device class.
 
-    MODEL is file.py:factory, package.module:factory, model.pt2 or model.pt. The factory returns an nn.Module or an
-    edgeproof.Model; it is your own code and runs with your rights.
+    MODEL is file.py:factory, package.module:factory, model.pt2, model.pt or 'graph.nir?timesteps=25'. The factory
+    returns an nn.Module or an edgeproof.Model; it is your own code and runs with your rights.
 
     Exit code 1 when no candidate could be made; the report says why.
     """

@@ -16,6 +16,8 @@ from edgeproof.errors import SignatureError
 if TYPE_CHECKING:
     import torch
 
+    from edgeproof.spike.semantics import CodingKind, InputCoding
+
 __all__ = ["DTYPES", "Model", "Samples", "parse_spec"]
 
 DTYPES = ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
@@ -81,6 +83,9 @@ class Model:
         inputs: specs as ``"x:float32[1,64]"`` or ``TensorSpec``; empty: taken from the samples.
         timesteps: if set, ``module`` computes *one* time step and a call runs this many.
         encoding: ``repeat`` feeds the same input at every step; ``sequence`` feeds ``input[t]``, time axis first.
+        coding: how a sample becomes a value per time step, as ``"rate"``, ``"latency"``, ``"delta"`` or an
+            ``edgeproof.spike.semantics.InputCoding`` with its seed and threshold; samples are given before it, and
+            ``encoding`` is ``sequence``. None: a sample is the input itself.
         readout: how the steps' outputs become the call's: ``sum``, ``mean``, ``last``, ``stack`` (time axis first);
             one for all, or one per output.
         explicit_state: ``module(x, state) -> (output, state)``; ``initial_state`` is the first ``state``, None if the
@@ -98,6 +103,7 @@ class Model:
     inputs: Sequence[str | TensorSpec] = ()
     timesteps: int | None = None
     encoding: Encoding = "repeat"
+    coding: InputCoding | CodingKind | None = None
     readout: Readout | Sequence[Readout] = "sum"
     explicit_state: bool = False
     initial_state: Any = None

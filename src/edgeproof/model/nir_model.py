@@ -42,9 +42,12 @@ OPTIONS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "dt": (float, "seconds in a step"),
     "integration": (str, "euler, exponential"),
     "input": (str, "constant, events, rate, latency, delta"),
+    "input_seed": (_whole, "of rate's draws"),
+    "input_threshold": (float, "of delta and latency"),
     "readout": (str, ", ".join(READOUTS)),
 }
 """What may stand after ``?``: how it is read, and what it may be."""
+_CODING = {"input": "kind", "input_seed": "seed", "input_threshold": "threshold"}
 
 
 def parse_options(text: str, query: str) -> dict[str, Any]:
@@ -78,7 +81,8 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
     """Read a graph and make a model of one time step of it.
 
     An Output that brings spikes is read out as their count over the steps, any other as its last value. Inputs have the
-    time axis first, unless their coding is ``constant``: then a sample is given at every step.
+    time axis first, unless their coding is ``constant``: then a sample is given at every step. Samples are given before
+    the coding (``model.coding``).
 
     Args:
         path: the file.
@@ -94,6 +98,7 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
 
     options = parse_options(text or str(path), query)
     network = read(path)
+    axis = network.semantics.time_axis
     network = Network(network.nodes, network.edges, _semantics(network.semantics, options))
     timesteps = network.semantics.timesteps
     if timesteps is None:
@@ -117,32 +122,32 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
         ],
         timesteps=timesteps,
         encoding="repeat" if constant else "sequence",
+        coding=network.semantics.input_coding,
         readout=readouts,
         explicit_state=bool(module.initial),
         initial_state=module.initial or None,
         output_names=[names[name] for name in module.outputs],
         spike_outputs=[names[name] for name in spiking],
         name=path.stem,
-        notes=_notes(network.semantics, module.outputs, readouts),
+        notes=_notes(network.semantics, axis, module.outputs, readouts),
     )
 
 
 def _semantics(stored: Semantics, options: Mapping[str, Any]) -> Semantics:
     """What the file says, or the defaults, with what the reference says instead."""
     renamed = {"operator": "threshold_operator", "dt": "dt_s"}
-    changes = {renamed.get(name, name): value for name, value in options.items() if name not in ("input", "readout")}
-    if "input" in options:
-        changes["input_coding"] = replace(stored.input_coding, kind=options["input"])
-    return replace(stored, time_axis=0, **changes)
+    changes = {renamed.get(name, name): value for name, value in options.items() if name not in (*_CODING, "readout")}
+    coding = {field: options[name] for name, field in _CODING.items() if name in options}
+    return replace(stored, time_axis=0, input_coding=replace(stored.input_coding, **coding), **changes)
 
 
-def _notes(semantics: Semantics, outputs: Iterable[str], readouts: Iterable[Readout]) -> tuple[str, ...]:
+def _notes(semantics: Semantics, axis: int, outputs: Iterable[str], readouts: Iterable[Readout]) -> tuple[str, ...]:
     told = [f"NIR leaves open how its equations become time steps; used: {semantics.statement()}"]
+    if axis != 0:
+        told.append(f"the file has the time axis at {axis}; samples here have it first")
     told += [
         f"the output {name} is read out as {how} over the steps" for name, how in zip(outputs, readouts, strict=True)
     ]
-    if semantics.input_coding.kind not in ("constant", "events"):
-        told.append(f"samples are expected as they are after the coding ({semantics.input_coding}), time axis first")
     return tuple(told)
 
 

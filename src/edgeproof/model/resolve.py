@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import SignatureError
+from edgeproof.model.coding import ready, stated
 from edgeproof.model.model import Model, Samples, parse_spec
 from edgeproof.model.reference import load_model
 from edgeproof.model.samples import read_samples, resolve_pool
@@ -49,11 +50,12 @@ def resolve(reference: str, *, inputs: Sequence[str] = (), samples: str | None =
 
 def resolve_model(model: Model, given: Sequence[TensorSpec] = (), user: Samples | None = None) -> Resolved:
     """The same for a model that is loaded. Specs given win over the model's own, and those over the samples."""
+    model = stated(model)
     specs = tuple(given) or model.specs()
     source = user or resolve_pool(model.samples) or resolve_pool(model.held_out)
     if specs:
         subject = make_subject(model, specs)
-    elif source is not None:
+    elif source is not None and model.coding is None:
         subject = _guess(model, source)
     else:
         raise SignatureError(
@@ -115,9 +117,8 @@ def _with_kinds(subject: Subject, samples: Samples | None) -> Subject:
     if not signature.spiking or subject.model.spike_outputs or samples is None:
         return subject
     from edgeproof.model.eager import EagerSession, run_all
-    from edgeproof.model.samples import conform
 
-    few, _ = conform(samples.take(np.arange(min(16, samples.count))), signature.inputs)
+    few, _ = ready(subject.model, samples.take(np.arange(min(16, samples.count))), signature.inputs)
     results = run_all(EagerSession(subject), few.inputs)
     outputs = tuple(
         msgspec.structs.replace(spec, kind="spikes") if _are_spikes(results[spec.name]) else spec

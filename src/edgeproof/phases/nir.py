@@ -13,9 +13,10 @@ import numpy.typing as npt
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.nir import NirCheck, NirDocument, NirNode, NirOutput
 from edgeproof.errors import ConversionError, SignatureError, UsageError
+from edgeproof.model.coding import coding_of, ready
 from edgeproof.model.model import Samples
 from edgeproof.model.resolve import Resolved, resolve
-from edgeproof.model.samples import conform, resolve_pool, synthetic_samples
+from edgeproof.model.samples import resolve_pool, synthetic_samples
 from edgeproof.model.subject import Subject, make_subject
 from edgeproof.rundir import atomic_path
 from edgeproof.spike.as_nir import NirVersion, as_nir
@@ -28,7 +29,7 @@ from edgeproof.spike.nir_file import read, write
 from edgeproof.spike.plan import Plan, plan_of
 from edgeproof.spike.primitives import Input, Primitive
 from edgeproof.spike.reference import run
-from edgeproof.spike.semantics import InputCoding, Semantics
+from edgeproof.spike.semantics import Semantics
 
 if TYPE_CHECKING:
     import torch
@@ -132,7 +133,7 @@ def _samples(resolved: Resolved, count: int) -> Samples:
     source = resolved.user_samples or resolve_pool(model.held_out) or resolve_pool(model.samples)
     if source is None:
         return synthetic_samples(specs, count, SEED)
-    chosen, _ = conform(source.take(np.unique(np.linspace(0, source.count - 1, count).astype(int))), specs)
+    chosen, _ = ready(model, source.take(np.unique(np.linspace(0, source.count - 1, count).astype(int))), specs)
     return chosen
 
 
@@ -145,7 +146,7 @@ def _graph(subject: Subject, samples: Samples, dt_s: float | None) -> _Graph:
         network = module.network if dt_s is None else _with(module.network, dt_s=dt_s)
         pairs = dict(zip(names_in, module.inputs, strict=True)), dict(zip(names_out, module.outputs, strict=True))
         return _Graph(None, NirVersion(network, ()), *pairs, {})
-    coding = InputCoding("constant" if subject.model.encoding == "repeat" else "events")
+    coding = coding_of(subject.model)
     seconds = dt_s or _norse_dt(module) or DT_S
     semantics = Semantics(dt_s=seconds, input_coding=coding, timesteps=subject.model.timesteps)
     found = _read(subject, samples, semantics)

@@ -13,13 +13,13 @@ import numpy as np
 from edgeproof.documents.manifest import RunOptions
 from edgeproof.documents.samples import Check, HeldOut, SamplesDocument
 from edgeproof.errors import SamplesError
+from edgeproof.model.coding import ready
 from edgeproof.model.model import Samples
 from edgeproof.model.resolve import resolve
 from edgeproof.model.samples import (
     MINIMUM_INT8_COUNT,
     check_samples,
     class_balanced,
-    conform,
     read_samples,
     resolve_pool,
     synthetic_samples,
@@ -91,11 +91,11 @@ def draw(subject: Subject, user: Samples | None, options: RunOptions) -> Prepare
     pool = resolve_pool(subject.model.samples)
     seed: int | None = options.seed
     if user is not None:
-        representative, found = conform(user, specs)
+        representative, found = ready(subject.model, user, specs)
         checks += found
         source, seed = "user", None
     elif pool is not None:
-        whole, found = conform(pool, specs)
+        whole, found = ready(subject.model, pool, specs)
         checks += found
         if whole.count < options.sample_count:
             detail = f"{options.sample_count} samples asked for, the model's pool holds {whole.count}: all are taken"
@@ -140,9 +140,9 @@ def draw(subject: Subject, user: Samples | None, options: RunOptions) -> Prepare
 def _held_out(subject: Subject, representative: Samples, options: RunOptions) -> tuple[Samples, str]:
     specs = subject.signature.inputs
     if options.held_out is not None:
-        found, source = conform(read_samples(Path(options.held_out)), specs)[0], "user"
+        found, source = ready(subject.model, read_samples(Path(options.held_out)), specs)[0], "user"
     elif options.samples is None and (declared := resolve_pool(subject.model.held_out)) is not None:
-        found, source = conform(declared, specs)[0], "model"
+        found, source = ready(subject.model, declared, specs)[0], "model"
     else:
         found, source = representative, "representative"
     if source != "representative":

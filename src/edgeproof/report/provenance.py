@@ -31,6 +31,7 @@ def summary(evidence: Evidence) -> tuple[Fact, ...]:
         ins = ", ".join(tensor_text(tensor) for tensor in signature.inputs)
         outs = ", ".join(tensor_text(tensor) for tensor in signature.outputs)
         lines.append(Fact("Model", f"{kind}{steps}: {ins} → {outs}"))
+        lines += [Fact("Note", note) for note in signature.notes]
         lines.append(Fact("Samples", samples_text(evidence.samples)))
     if evidence.environment is not None:
         machine = evidence.environment.machine
