@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from edgeproof.errors import ConversionError
+from edgeproof.spike.compilers import Choice, Compiler, compiler_for, system_of
 from edgeproof.spike.emit import Source
-from edgeproof.spike.targets import Target, compiler_for
+from edgeproof.spike.freestanding import write_headers
+from edgeproof.spike.stdin_program import main_program
+from edgeproof.spike.targets import Target
 
-__all__ = ["FLAGS", "Kind", "build", "build_library", "main_program"]
+__all__ = ["FLAGS", "Build", "Kind", "build", "build_library", "compiler_flags", "main_program"]
 
 FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 """No multiply-add in one rounding: every processor gives the same bits."""
-LONGEST_SECONDS = 600.0
+CONTRACTED = "-ffp-contract=fast"
 
 Kind = Literal["library", "program", "object"]
-LINKING: dict[Kind, tuple[str, ...]] = {
-    "library": ("-fPIC", "-shared", "-fvisibility=hidden"),
-    "program": ("-static",),
-    "object": ("-fPIC", "-c"),
-}
-SUFFIXES: dict[Kind, str] = {"library": ".so", "program": "", "object": ".o"}
+
+
+@dataclass(frozen=True)
+class Build:
+    """One file that was compiled, and how.
+
+    Attributes:
+        file: what was made.
+        kind: what it is.
+        target: for which machine; None: this one.
+        compiler: who compiled it.
+        flags: without the folders of this machine.
+        reproducible: whether it gives the same bits as every other reproducible build of the same source, and whether
+            this compiler makes the same file from it again.
+        sources: what was compiled; the first is the engine's ``.c``.
+    """
+
+    file: Path
+    kind: Kind
+    target: Target | None
+    compiler: Compiler
+    flags: tuple[str, ...]
+    reproducible: bool
+    sources: tuple[Path, ...]
 
 
 def build_library(source: Source, folder: Path) -> Path:
@@ -38,10 +61,19 @@ def build_library(source: Source, folder: Path) -> Path:
     (folder / f"{source.name}.h").write_text(source.h)
     c = folder / f"{source.name}.c"
     c.write_text(source.c)
-    return build(c, folder, "library")
+    return build(c, folder, "library").file
 
 
-def build(c: Path, out: Path, kind: Kind, target: Target | None = None, *, main: str | None = None) -> Path:
+def build(
+    c: Path,
+    out: Path,
+    kind: Kind,
+    target: Target | None = None,
+    *,
+    main: str | None = None,
+    reproducible: bool = True,
+    compiler: Choice = "auto",
+) -> Build:
     """Compile a generated ``.c``, whose ``.h`` stands beside it.
 
     Args:
@@ -50,85 +82,76 @@ def build(c: Path, out: Path, kind: Kind, target: Target | None = None, *, main:
         kind: what to make.
         target: for which machine; None: this one.
         main: for a program, the C of its ``main``, such as that of ``main_program``.
-
-    Returns:
-        the file that was made.
+        reproducible: False lets the compiler round a multiplication and an addition as one and, for this machine, use
+            all that its processor has.
+        compiler: whose compiler.
 
     Raises:
         ConversionError: no compiler, it failed, or the target only takes objects.
     """
     if target is not None and not target.links and kind != "object":
-        raise ConversionError(f"for {target.name} only objects are made: link them with {target.title.split(' ')[-1]}")
-    name = c.stem
+        raise ConversionError(
+            f"for {target.name} only objects are made, to be linked there",
+            hint="--kind object; --kind android and --kind swift write whole packages",
+        )
+    found = compiler_for(target, compiler, library=kind == "library")
+    if not reproducible and target is None:
+        found = _for_this_processor(found)
     out.mkdir(parents=True, exist_ok=True)
-    made = out / f"{name}{SUFFIXES[kind]}"
-    sources = [str(c)]
+    made = out / f"{c.stem}{_suffix(kind, target)}"
+    sources = [c]
     if kind == "program":
-        (out / f"{name}_main.c").write_text(main or "")
-        sources.append(str(out / f"{name}_main.c"))
-    libraries = () if kind == "object" else ("-lm",)
-    command = [*compiler_for(target), *FLAGS, *LINKING[kind], f"-I{c.parent}", *sources, *libraries, "-o", str(made)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise ConversionError(f"the compiler was stopped after {LONGEST_SECONDS:.0f} s") from error
-    if done.returncode != 0:
-        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:300])
-        raise ConversionError(f"{command[0]} could not compile the engine: {said}")
-    return made
+        sources.append(out / f"{c.stem}_main.c")
+        sources[1].write_text(main or "")
+    flags = compiler_flags(kind, target, found, c.stem, reproducible=reproducible)
+    folders = {c.parent.resolve(), out.resolve()}
+    maps = [f"-ffile-prefix-map={one}=." for one in sorted(folders)]
+    with _headers(target, found) as headers:
+        libraries = () if kind == "object" else ("-lm",)
+        words = [*flags, *maps, *headers, f"-I{c.parent}", *map(str, sources), *libraries, "-o", str(made)]
+        found.compile(words)
+    return Build(made, kind, target, found, flags, reproducible, tuple(sources))
 
 
-def main_program(name: str, inputs: Sequence[int], outputs: Sequence[int]) -> str:
-    """C of a program around the network ``name``: samples from stdin, outputs to stdout, both raw float32.
-
-    Each sample is its inputs one after another; so are the outputs. With ``--time N`` it runs the first sample N times
-    and prints the microseconds of each call instead.
-
-    Args:
-        name: of the network.
-        inputs: numbers in each input of a call.
-        outputs: numbers in each output.
-    """
-    sizes = [", ".join(map(str, one)) for one in (inputs, outputs)]
-    return MAIN.replace("IN_SIZES", sizes[0]).replace("OUT_SIZES", sizes[1]).replace("NAME", name)
+def compiler_flags(
+    kind: Kind, target: Target | None, compiler: Compiler, name: str, *, reproducible: bool = True
+) -> tuple[str, ...]:
+    """The flags of a build, without paths."""
+    # What a target asks for, such as a lower level of optimisation, stands in the compiler's own words.
+    common = [one for one in FLAGS if not (one == "-O3" and "-O2" in compiler.command)]
+    if not reproducible:
+        common[common.index("-ffp-contract=off")] = CONTRACTED
+    return (*common, "-g0", *_linking(kind, target, compiler, name))
 
 
-MAIN = """/* Samples from stdin, outputs to stdout, raw float32.
- * With --time N the microseconds of N calls on the first sample. */
-#define _POSIX_C_SOURCE 199309L
-#include "NAME.h"
+def _linking(kind: Kind, target: Target | None, compiler: Compiler, name: str) -> Sequence[str]:
+    system = system_of(target)
+    if kind == "object":
+        return ("-fPIC", "-c") if system != "bare" else ("-ffunction-sections", "-fdata-sections", "-c")
+    linker = ("-s",) if compiler.zig else () if system == "macos" else ("-Wl,--build-id=none",)
+    if kind == "program":
+        return (*(() if system == "macos" else ("-static",)), *linker)
+    named = (f"-Wl,-install_name,@rpath/{name}.dylib",) if system == "macos" else ()
+    return ("-fPIC", "-shared", "-fvisibility=hidden", *named, *linker)
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-static const size_t in_sizes[] = {IN_SIZES};
-static const size_t out_sizes[] = {OUT_SIZES};
-enum { INPUTS = sizeof in_sizes / sizeof *in_sizes, OUTPUTS = sizeof out_sizes / sizeof *out_sizes };
+def _suffix(kind: Kind, target: Target | None) -> str:
+    if kind == "library":
+        return ".dylib" if target is not None and target.system == "macos" else ".so"
+    return ".o" if kind == "object" else ""
 
-static struct NAME instance;
 
-int main(int count, char **words) {
-  float *in[INPUTS], *out[OUTPUTS];
-  for (int i = 0; i < INPUTS; i++) in[i] = calloc(in_sizes[i], sizeof(float));
-  for (int i = 0; i < OUTPUTS; i++) out[i] = calloc(out_sizes[i], sizeof(float));
-  const long repeats = count == 3 && !strcmp(words[1], "--time") ? atol(words[2]) : 0;
-  NAME_init(&instance, 16);
-  for (;;) {
-    for (int i = 0; i < INPUTS; i++)
-      if (fread(in[i], sizeof(float), in_sizes[i], stdin) != in_sizes[i]) return 0;
-    NAME_call(&instance, (const float *const *)in, out);
-    if (repeats > 0) break;
-    for (int i = 0; i < OUTPUTS; i++) fwrite(out[i], sizeof(float), out_sizes[i], stdout);
-  }
-  for (long k = 0; k < repeats; k++) {
-    struct timespec before, after;
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    NAME_call(&instance, (const float *const *)in, out);
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    printf("%.3f\\n", (after.tv_sec - before.tv_sec) * 1e6 + (after.tv_nsec - before.tv_nsec) * 1e-3);
-  }
-  return 0;
-}
-"""
+def _for_this_processor(compiler: Compiler) -> Compiler:
+    if compiler.zig:
+        return Compiler((*compiler.command[:4], "-mcpu=native"), zig=True)
+    return Compiler((*compiler.command, "-march=native"))
+
+
+@contextmanager
+def _headers(target: Target | None, compiler: Compiler) -> Iterator[tuple[str, ...]]:
+    """``-isystem`` of the declarations that Zig has not got for a target."""
+    if target is None or target.links or not compiler.zig:
+        yield ()
+        return
+    with tempfile.TemporaryDirectory(prefix="edgeproof-headers-") as folder:
+        yield ("-isystem", str(write_headers(Path(folder))))
