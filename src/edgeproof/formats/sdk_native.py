@@ -16,10 +16,16 @@ from edgeproof.formats.bindings import bind, safe_names
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
+    from edgeproof.spike.emit import Source
     from edgeproof.spike.native import Engine
     from edgeproof.spike.program import Program
 
 __all__ = ["FORMAT"]
+
+CALIBRATION = 64
+"""Samples that set the units of whole numbers."""
+OBSERVED = 16
+"""Samples on which the activity of layers is measured."""
 
 
 class SdkNative(Format):
@@ -27,11 +33,11 @@ class SdkNative(Format):
 
     name = "sdk-native"
     title = "EdgeProof SDK, native"
-    precisions = ("fp32",)
+    precisions = ("fp32", "int8")
     requires = ("torch==2.13.0",)
     runtime_requires = ()
     suffix = ".so"
-    preload = ("torch", "edgeproof.spike.from_torch", "edgeproof.spike.emit")
+    preload = ("torch", "edgeproof.spike.from_torch", "edgeproof.spike.emit", "edgeproof.spike.fixed.emit")
     platforms = ("host", "raspberry-pi", "android", "iphone")
     sdk = True
 
@@ -39,15 +45,14 @@ class SdkNative(Format):
         return ("step",)
 
     def candidate(self, precision: str) -> str:
-        return "sdk-native"
+        return "sdk-native" if precision == "fp32" else f"sdk-native-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
         from edgeproof.spike.build import build_library
-        from edgeproof.spike.emit import emit
 
         spine = conversion.spine
         name = safe_names([TensorSpec(name=conversion.name, dtype="float32", shape=())])[0]
-        library = build_library(emit(_program(spine), name), conversion.folder)
+        library = build_library(_source(spine, conversion.precision, name), conversion.folder)
         signature = spine.document.signature
         return Produced(
             library.name,
@@ -98,6 +103,26 @@ class SdkNative(Format):
             inputs=inputs,
             outputs=outputs,
         )
+
+
+def _source(spine: Spine, precision: str, name: str) -> Source:
+    """The C, which hangs on samples: int8 units on what they reach, how layers take inputs on how busy these are."""
+    from edgeproof.spike.activity import measure_activity
+    from edgeproof.spike.emit import emit
+    from edgeproof.spike.fixed.emit import emit_fixed
+    from edgeproof.spike.fixed.quantise import quantise
+
+    program = _program(spine)
+    if precision == "int8":
+        return emit_fixed(quantise(program, _calls(spine, CALIBRATION)), name)
+    return emit(program, name, measure_activity(program, _calls(spine, OBSERVED)))
+
+
+def _calls(spine: Spine, limit: int) -> list[dict[str, Array]]:
+    """Inputs of whole calls, evenly chosen from the samples."""
+    count = min(len(one) for one in spine.samples.values())
+    chosen = np.unique(np.linspace(0, count - 1, min(limit, count)).astype(int))
+    return [{name: values[at] for name, values in spine.samples.items()} for at in chosen]
 
 
 def _program(spine: Spine) -> Program:

@@ -1,4 +1,4 @@
-"""The C of a program in whole numbers: the same interface as in float32, one width, small enough for a microcontroller.
+"""The C of a program in whole numbers: the same interface as in float32, small enough for a microcontroller.
 
 Time steps are computed one by one, so that buffers hold a single one.
 """
@@ -6,49 +6,20 @@ Time steps are computed one by one, so that buffers hold a single one.
 from __future__ import annotations
 
 from dataclasses import replace
-from string import Template
 
-from edgeproof.spike.call import reset
-from edgeproof.spike.emit import File, Source, check_name
 from edgeproof.spike.fixed.groups import delay, group_loop
 from edgeproof.spike.fixed.layers import convolution, linear, pool
 from edgeproof.spike.fixed.names import FixedNumbers
 from edgeproof.spike.fixed.plan import Fixed
 from edgeproof.spike.fixed.words import HELPERS
+from edgeproof.spike.frame import File, Source, check_name
 from edgeproof.spike.layers import Span, each_step
 from edgeproof.spike.names import Names
-from edgeproof.spike.program import Convolution, Linear
+from edgeproof.spike.program import Convolution, Linear, Node
 from edgeproof.spike.schedule import Delay, Group, Layer, schedule
-from edgeproof.spike.templates import ENTRIES
-from edgeproof.spike.writing import quoted
+from edgeproof.spike.summary import layer_summary
 
 __all__ = ["emit_fixed"]
-
-FRAME = Template("""\
-/* Generated: int8 weights, int32 membranes. See $name.h. */
-#include "$name.h"
-
-#include <math.h>
-#include <string.h>
-
-#define ALIGNED ${NAME}_ALIGNED
-#define VARIANT(name) name##_fixed
-#define TARGET
-static const char description[] = $description;
-
-$tables$helpers$body
-
-void ${name}_reset(struct $name *m) {
-$reset
-}
-
-void ${name}_init(struct $name *m, int widest) {
-  (void)widest;
-  memset(m, 0, sizeof *m);
-  m->run = run_fixed;
-  ${name}_reset(m);
-}
-$entries""")
 
 
 def emit_fixed(fixed: Fixed, name: str) -> Source:
@@ -71,20 +42,19 @@ class _Whole(File):
         super().__init__(names, {})
         self._fixed = fixed
 
-    def source(self) -> Source:
-        names, body = self._names, self._body()
-        name, upper = names.name, names.name.upper()
-        text = FRAME.substitute(
-            name=name,
-            NAME=upper,
-            description=quoted(self._description()),
-            reset=reset(names),
-            tables="".join(names.tables),
-            helpers=HELPERS,
-            body=body,
-            entries=ENTRIES.substitute(name=name, NAME=upper),
-        )
-        return Source(name, text, self._header())
+    def _layers(self) -> list[str]:
+        """Each layer, and what a weight and a result of one are worth."""
+        return ["int8 weights, int32 sums and membranes", *map(self._summary, self._fixed.layers)]
+
+    def _summary(self, node: Node) -> str:
+        assert isinstance(node, (Linear, Convolution))
+        return f"{layer_summary(node)}: results in units of 2^-{self._fixed.bits_of(node)}"
+
+    def _types(self) -> str:
+        return HELPERS
+
+    def _functions(self) -> str:
+        return ""
 
     def _kernel(self, kernel: Layer | Group, span: Span) -> list[str]:
         names, fixed = self._names, self._fixed
