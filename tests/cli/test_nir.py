@@ -209,3 +209,28 @@ def test_a_file_that_computes_something_else_is_1_and_not_kept(
     assert "the graph does not compute what the model does: spikes has" in err
     assert "NIR's form of lif rounds otherwise" in " ".join(err.split())
     assert not list(tmp_path.glob("*.nir"))
+
+
+@pytest.mark.slow
+def test_a_run_of_a_graph_ends_with_its_own_engine_and_says_its_rules(
+    edgeproof: Call, net: Path, tmp_path: Path
+) -> None:
+    graph, samples, out = tmp_path / "a.nir", tmp_path / "x.npz", tmp_path / "run"
+    assert edgeproof("nir", f"{net}:plain", "--out", graph)[0] == 0
+    np.savez(samples, x=np.random.default_rng(0).random((40, 4), np.float32), labels=np.arange(40) % 3)
+    model = f"{graph}?timesteps=20&operator=>=&input=rate&input_seed=4"
+    words = ("run", model, "--samples", samples, "--candidates", "sdk-native", "--requests", 5, "--out", out, "--json")
+    code, _, err = edgeproof(*words)
+    assert code == 0, err
+    (result,) = json.loads((out / "phase3_validation.json").read_text())["results"]
+    assert (result["candidate"], result["status"]) == ("sdk-native", "passed")
+    rules = (
+        "NIR leaves open how its equations become time steps; used: reset subtract one step later; fires at v >= "
+        "threshold; dt 0.0001 s, euler; input rate, seed 4, time axis 0; 20 time steps"
+    )
+    assert rules in json.loads((out / "phase1_samples.json").read_text())["signature"]["notes"]
+    assert rules in json.loads((out / "artifacts" / "sdk-native" / "artifact.json").read_text())["notes"]
+    report = (out / "edge_phase1_5_report.md").read_text().replace("\\", "")
+    assert report.count(rules) == 1
+    assert report.index(rules) < report.index("samples are coded before they are used: rate, seed 4")
+    assert "input rate, seed 4" in (out / "edge_phase1_5_report.html").read_text()

@@ -158,7 +158,7 @@ def _convert(job: Job) -> None:
             outputs=produced.outputs,
             loop=loop,
             rewrites=produced.rewrites,
-            notes=produced.notes,
+            notes=tuple(dict.fromkeys((*spine.document.signature.notes, *produced.notes))),
             versions={Requirement(text).name: metadata.version(Requirement(text).name) for text in one.requires},
             options=produced.options,
         )

@@ -35,6 +35,8 @@ def detail(row: CandidateRow, evidence: Evidence, evaluation: EvaluationDocument
         rewrites_table(name, conversion),
     )
     structure = validation.structure if validation is not None else ()
+    said = evidence.samples.signature.notes if evidence.samples is not None else ()
+    noted = [note for note in conversion.notes if note not in said] if conversion is not None else []
     return Detail(
         id=f"candidate-{name}",
         candidate=row.candidate,
@@ -43,7 +45,7 @@ def detail(row: CandidateRow, evidence: Evidence, evaluation: EvaluationDocument
         reason=row.reason,
         facts=facts(row, conversion, validation),
         tables=tuple(table for table in made if table is not None),
-        notes=(*(conversion.notes if conversion is not None else ()), *(f"Checked: {check}" for check in structure)),
+        notes=(*noted, *(f"Checked: {check}" for check in structure)),
     )
 
 
