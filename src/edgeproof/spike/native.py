@@ -42,7 +42,16 @@ class Port:
 
 
 class Engine:
-    """One instance of a network: its states and its room to work in. Not thread-safe; make one per thread."""
+    """One instance of a network: its states and its room to work in. Not thread-safe; make one per thread.
+
+    Attributes:
+        name: of the network; its C functions begin with it.
+        timesteps: of one call.
+        sequence: whether inputs have a time axis, the first.
+        stacked: of each output, whether it has one.
+        inputs: of a whole call, in order.
+        outputs: of a whole call, in order.
+    """
 
     def __init__(self, path: Path, *, widest: int = WIDEST) -> None:
         """Load a library.
@@ -64,11 +73,12 @@ class Engine:
         self.name = str(told["name"])
         self.timesteps = int(told["timesteps"])
         steps = (self.timesteps,)
-        self.inputs = tuple(
-            Port(one["name"], (*(steps if told["sequence"] else ()), *one["shape"])) for one in told["inputs"]
-        )
+        self.sequence = bool(told["sequence"])
+        self.stacked = tuple(one["readout"] == "stack" for one in told["outputs"])
+        self.inputs = tuple(Port(one["name"], (*(steps * self.sequence), *one["shape"])) for one in told["inputs"])
         self.outputs = tuple(
-            Port(one["name"], (*(steps if one["readout"] == "stack" else ()), *one["shape"])) for one in told["outputs"]
+            Port(one["name"], (*(steps * stacked), *one["shape"]))
+            for one, stacked in zip(told["outputs"], self.stacked, strict=True)
         )
         self._library = library
         size = self._function("size", ctypes.c_size_t)

@@ -3,14 +3,12 @@ numpy."""
 
 from __future__ import annotations
 
-import ctypes
 import json
-import math
-import sys
-from array import array
 
-from edgeproof.errors import ArtifactError, SignatureError
+from edgeproof.errors import ArtifactError
+from edgeproof.spike.buffers import addresses, empty, shaped, taken
 from edgeproof.spike.native import Engine, Port
+from edgeproof.spike.stream import Stream
 
 TYPE_CHECKING = False  # as in native
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ class NativeSession:
     Attributes:
         inputs: what a call takes: name and shape, float32.
         outputs: what it gives.
-        engine: what runs, for bound calls and streams.
+        engine: what runs, for bound calls.
     """
 
     def __init__(self, library: Path) -> None:
@@ -51,6 +49,7 @@ class NativeSession:
         Raises:
             ArtifactError: not for this machine, or not one of ours.
         """
+        self._library = library
         self.engine = Engine(library)
         told = _document(library.with_name(DOCUMENT)) if library.with_name(DOCUMENT).is_file() else {}
         self._given = _ports(told.get("inputs"), self.engine.inputs)
@@ -70,38 +69,13 @@ class NativeSession:
         Raises:
             SignatureError: a name or a size is not the model's.
         """
-        given = [self._taken(port, inputs) for port in self._given]
-        if len(inputs) != len(given):
-            unknown = set(inputs) - {port.name for port in self._given}
-            raise SignatureError(f"unknown input {', '.join(sorted(unknown))}")
-        results = [array("f", bytes(port.bytes)) for port in self._results]
-        self.engine.call([_address(one) for one in given], [one.buffer_info()[0] for one in results])
-        numpy = sys.modules.get("numpy")
-        if numpy is not None and isinstance(inputs[self._given[0].name], numpy.ndarray):
-            return {
-                port.name: numpy.frombuffer(one, numpy.float32).reshape(port.shape)
-                for port, one in zip(self._results, results, strict=True)
-            }
-        return {
-            port.name: memoryview(one).cast("B").cast("f", list(port.shape or (1,)))
-            for port, one in zip(self._results, results, strict=True)
-        }
+        given, results = taken(self._given, inputs), empty(self._results)
+        self.engine.call(addresses(given), [one.buffer_info()[0] for one in results])
+        return shaped(self._results, results, inputs)
 
-    def _taken(self, port: Port, inputs: Mapping[str, Any]) -> memoryview:
-        try:
-            view = memoryview(inputs[port.name])
-        except KeyError:
-            raise SignatureError(f"the input {port.name} is missing") from None
-        except TypeError as error:
-            raise SignatureError(f"the input {port.name} is no buffer: {error}") from None
-        if view.nbytes != port.bytes or (view.format not in ("f", "B", "b", "c")) or not view.c_contiguous:
-            raise SignatureError(
-                f"the input {port.name} holds {view.nbytes} bytes of format {view.format}; "
-                f"expected {math.prod(port.shape)} float32 in one piece, {list(port.shape)}"
-            )
-        if view.ndim > 1 and view.shape != port.shape:
-            raise SignatureError(f"the input {port.name} is {list(view.shape or ())}; expected {list(port.shape)}")
-        return memoryview(bytearray(view.cast("B"))) if view.readonly else view
+    def stream(self) -> Stream:
+        """An instance of its own whose states go on from step to step, for input that comes as time passes."""
+        return Stream(Engine(self._library), self._given, self._results)
 
     def close(self) -> None:
         """Nothing is held but memory."""
@@ -113,10 +87,6 @@ class NativeSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _address(view: memoryview) -> int:
-    return ctypes.addressof(ctypes.c_char.from_buffer(view))
 
 
 def _document(path: Path) -> dict[str, Any]:

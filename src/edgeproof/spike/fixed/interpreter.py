@@ -125,7 +125,7 @@ def _taken(fixed: Fixed, node: Node, values: Array) -> Array:
     """Numbers as integers; NaN counts as zero."""
     scaled = np.asarray(values, F) * F(2.0 ** fixed.bits_of(node))
     held = np.clip(np.nan_to_num(scaled, nan=0.0, posinf=LIMIT, neginf=-LIMIT), -LIMIT, LIMIT)
-    return np.rint(held).astype(np.int64)
+    return np.asarray(np.rint(held), np.int64)
 
 
 def _given(fixed: Fixed, node: Node, values: Array) -> Array:
