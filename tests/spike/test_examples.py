@@ -1,0 +1,55 @@
+"""The spiking examples: what they score, and the engine's C against the library, on every held-out sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgeproof.formats.sdk_native import _program
+from edgeproof.model.coding import ready
+from edgeproof.model.eager import EagerSession, run_all
+from edgeproof.model.resolve import resolve
+from edgeproof.model.samples import resolve_pool
+from edgeproof.model.spine import export_spine, load_spine
+from edgeproof.spike.build import build_library
+from edgeproof.spike.emit import emit
+from edgeproof.spike.native import Engine
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ACCURACY = {
+    "digits_snn": 0.9833,
+    "digits_snn_spikingjelly": 0.9861,
+    "digits_snn_norse": 0.9778,
+    "digits_rsnn": 0.9694,
+}
+"""On the 360 held-out digits, as README states it."""
+
+
+@pytest.mark.parametrize("name", ACCURACY)
+def test_the_engine_gives_the_librarys_spike_counts(name: str, tmp_path: Path) -> None:
+    subject = resolve(f"{EXAMPLES / name}.py:model").subject
+    held_out = resolve_pool(subject.model.held_out)
+    assert held_out is not None
+    assert held_out.labels is not None
+    samples, _ = ready(subject.model, held_out, subject.signature.inputs)
+    threads = torch.get_num_threads()
+    try:
+        spikes = run_all(EagerSession(subject), samples.inputs)["spikes"]
+    finally:
+        torch.set_num_threads(threads)
+    assert spikes.shape == (360, 1, 10)
+    assert np.mean(spikes[:, 0].argmax(axis=1) == held_out.labels) == pytest.approx(ACCURACY[name], abs=5e-5)
+
+    few = {key: array[:8] for key, array in samples.inputs.items()}
+    export_spine(subject, "step", few, tmp_path / "spine", reference=name)
+    engine = Engine(build_library(emit(_program(load_spine(tmp_path / "spine", few)), name), tmp_path))
+    found = np.empty_like(spikes)
+    for index in range(len(spikes)):
+        results = [np.empty(port.shape, np.float32) for port in engine.outputs]
+        given = [np.ascontiguousarray(samples.inputs[port.name][index]) for port in engine.inputs]
+        engine.call([one.ctypes.data for one in given], [one.ctypes.data for one in results])
+        found[index] = next(one for one, port in zip(results, engine.outputs, strict=True) if port.name == "spikes")
+    np.testing.assert_array_equal(found, spikes)
