@@ -1,4 +1,4 @@
-"""What the benchmarks measure: each example converted once, and kept until something that makes it changes."""
+"""What the benchmarks measure: each model converted once, and kept until something that makes it changes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,27 @@ from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.formats.registry import formats
 from edgeproof.rundir import write_document
 
-__all__ = ["EXAMPLES", "ROOT", "Made", "make", "tell"]
+__all__ = ["DENSE", "ROOT", "SPIKING", "Made", "make", "tell"]
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "bench_output" / "benchmarks"
-EXAMPLES = ("digits_snn", "digits_cnn", "digits_gru")
-PRECISIONS = ("fp32", "int8")
+SPIKING = (
+    "examples/digits_snn.py",
+    "examples/digits_snn_spikingjelly.py",
+    "examples/digits_snn_norse.py",
+    "examples/digits_rsnn.py",
+    "benchmarks/networks/wide_snn.py",
+    "benchmarks/networks/event_camera.py",
+)
+DENSE = ("examples/digits_cnn.py", "examples/digits_gru.py")
+BOTH = ("fp32", "int8")
+PRECISIONS = dict.fromkeys((*SPIKING[1:], *DENSE), ("fp32",)) | {SPIKING[0]: BOTH, DENSE[0]: BOTH, DENSE[1]: BOTH}
+"""The twins differ from the first in nothing that int8 would show again, and the networks are not trained."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """An example's artifacts.
+    """A model's artifacts.
 
     Attributes:
         reference: MODEL, as on the command line.
@@ -41,20 +51,23 @@ class Made:
     inputs: Path
 
 
-def make(example: str) -> Made:
-    """The example in fp32 and int8, in every format that runs on this machine; from the last time where it still holds.
+def make(model: str) -> Made:
+    """The model in every format that runs on this machine; from the last time where it still holds.
+
+    Args:
+        model: one of ``SPIKING`` or ``DENSE``.
 
     Raises:
-        EdgeProofError: the example itself does not load or export.
+        EdgeProofError: the model itself does not load or export.
     """
-    folder, sources = KEPT / example, _fingerprint(example)
-    reference = f"{ROOT}/examples/{example}.py:model"
+    folder, sources = KEPT / Path(model).stem, _fingerprint(model)
+    reference = f"{ROOT}/{model}:model"
     mark, record, inputs = folder / "sources.sha256", folder / "conversion.json", folder / "heldout.npz"
     if not mark.is_file() or mark.read_text() != sources:
         shutil.rmtree(folder, ignore_errors=True)
-        tell(f"{example}: converting")
+        tell(f"{model}: converting")
         here = [name for name, one in formats().items() if one.runs_here is None]
-        write_document(record, edgeproof.convert(reference, folder, to=here, precision=PRECISIONS))
+        write_document(record, edgeproof.convert(reference, folder, to=here, precision=PRECISIONS[model]))
         _write_inputs(reference, inputs)
         mark.write_text(sources)
     results = decode(record.read_bytes(), ConversionDocument).candidates
@@ -71,19 +84,20 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _fingerprint(example: str) -> str:
-    """Of the example with its weights, the converters' versions, and the rooms that convert."""
+def _fingerprint(model: str) -> str:
+    """Of the model with its weights, the converters' versions, and the rooms that convert."""
     digest = hashlib.sha256()
-    for path in _sources(example):
+    for path in _sources(model):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
-def _sources(example: str) -> Iterator[Path]:
+def _sources(model: str) -> Iterator[Path]:
     yield ROOT / "requirements.lock"
-    yield from sorted(ROOT.glob(f"examples/**/{example}.*"))
+    yield ROOT / model
+    yield from sorted(ROOT.glob(f"examples/weights/{Path(model).stem}.*"))
     yield ROOT / "examples" / "digits_data.py"
-    for room in ("formats", "model"):
+    for room in ("formats", "model", "spike"):
         yield from sorted(ROOT.glob(f"src/edgeproof/{room}/**/*.py"))
 
 

@@ -13,7 +13,8 @@ from contextlib import ExitStack
 from itertools import cycle, islice
 
 import numpy as np
-from artifacts import EXAMPLES, ROOT, Made, make, tell
+from artifacts import DENSE, ROOT, SPIKING, Made, make, tell
+from engine import against_others
 
 import edgeproof
 from edgeproof.documents.latency import Percentile
@@ -33,6 +34,8 @@ __all__ = ["section"]
 BASELINE = "eager"
 ROUNDS = 20
 CALLS = 50
+LONGEST_TURN_S = 0.3
+FEWEST = 5
 WARMUP = 10
 SEED = 7
 
@@ -45,11 +48,11 @@ def section() -> str:
     parts = [
         "## Steady-state latency",
         f"""\
-All sessions of an example are open in one process, each asked to use one thread. In each of {ROUNDS} rounds every
+All sessions of a model are open in one process, each asked to use one thread. In each of {ROUNDS} rounds every
 candidate takes one turn, in an order that is drawn anew (seed {SEED}): {WARMUP} calls to warm up, then {CALLS} timed
-calls with batch 1, on held-out samples. So every figure stands on {ROUNDS * CALLS:,} calls, and all candidates see the
-same minute of the machine. A call is `session.run`: arrays of the model in, arrays of the model out, the time loop of a
-spiking model included.
+calls with batch 1, on held-out samples; {FEWEST} or more where {CALLS} would last longer than {LONGEST_TURN_S} s. So
+all candidates see the same minute of the machine. A call is `session.run`: arrays of the model in, arrays of the model
+out, the time loop of a spiking model included.
 
 - `{BASELINE}` is the module as the example's factory gives it, opened with `edgeproof.load`; `sdk-eager` is the
   artifact that ships.
@@ -61,18 +64,22 @@ spiking model included.
 - *CPU* is processor time over wall time in the timed calls. Well above 100 %, a runtime uses more threads than it was
   given; well below, it waited, or something else had the core.""",
     ]
-    for example in EXAMPLES:
-        made = make(example)
-        tell(f"{example}: measuring")
+    spiking: dict[str, Turns] = {}
+    for model in (*SPIKING, *DENSE):
+        made = make(model)
+        tell(f"{model}: measuring")
         turns, refused = measure(made)
         parts += [f"### {made.reference.removeprefix(f'{ROOT}/')}", table(latencies(turns, made.failures | refused))]
-    return "\n\n".join(parts)
+        if model in SPIKING:
+            spiking[model] = turns
+    return "\n\n".join([*parts, against_others(spiking)])
 
 
 def measure(made: Made) -> tuple[Turns, dict[str, str]]:
     """The turns of every candidate that opens, and why the others do not."""
     turns: dict[str, list[Timed]] = {}
     refused: dict[str, str] = {}
+    counts: dict[str, int] = {}
     order = random.Random(SEED)
     with ExitStack() as stack:
         eager = stack.enter_context(edgeproof.load(made.reference, threads=1))
@@ -89,7 +96,8 @@ def measure(made: Made) -> tuple[Turns, dict[str, str]]:
         with still_collector():
             for _ in range(ROUNDS):
                 for candidate in order.sample(list(sessions), len(sessions)):
-                    turns.setdefault(candidate, []).append(turn(sessions[candidate], feeds))
+                    count = counts.setdefault(candidate, affordable(sessions[candidate], feeds))
+                    turns.setdefault(candidate, []).append(turn(sessions[candidate], feeds, count))
     return {candidate: turns[candidate] for candidate in sessions}, refused
 
 
@@ -108,14 +116,22 @@ class Bound:
         self._calls[id(feed)]()
 
 
-def turn(session: Session | NativeSession | Bound, feeds: Sequence[Feed]) -> Timed:
+def affordable(session: Session | NativeSession | Bound, feeds: Sequence[Feed]) -> int:
+    """How many calls a turn has: as many as the second call says."""
+    session.run(feeds[0])
+    began = time.perf_counter()
+    session.run(feeds[0])
+    return max(FEWEST, min(CALLS, int(LONGEST_TURN_S / (time.perf_counter() - began))))
+
+
+def turn(session: Session | NativeSession | Bound, feeds: Sequence[Feed], count: int) -> Timed:
     """Warm up, then time single calls. The garbage collector rests over all turns: a collection costs more than one."""
     clock = time.perf_counter_ns
-    for feed in islice(cycle(feeds), WARMUP):
+    for feed in islice(cycle(feeds), min(WARMUP, count)):
         session.run(feed)
     values_us: list[float] = []
     busy, start = time.process_time_ns(), clock()
-    for feed in islice(cycle(feeds), CALLS):
+    for feed in islice(cycle(feeds), count):
         before = clock()
         session.run(feed)
         values_us.append((clock() - before) / 1e3)

@@ -243,3 +243,10 @@ def test_a_model_without_a_tensor_is_refused() -> None:
 def test_the_score_is_read_from_classes_only(shape: tuple[int, ...], dtype: str, scored: bool) -> None:
     model = Model(nn.Identity(), inputs=[TensorSpec(name="input", dtype=dtype, shape=shape)])
     assert (make_subject(model, model.specs()).signature.score_output == "output") == scored
+
+
+def test_a_sequence_has_its_time_steps_first() -> None:
+    model = Model(Leak(), inputs=["x:float32[1,5]"], timesteps=STEPS, encoding="sequence")
+    with pytest.raises(SignatureError, match=r"a sequence of 4 time steps has them first") as told:
+        make_subject(model, model.specs())
+    assert told.value.hint == "say x:float32[4,1,5]"

@@ -139,6 +139,15 @@ def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
     Raises:
         SignatureError: the module does not run on such inputs, or gives no tensor.
     """
+    if model.timesteps is not None and model.encoding == "sequence":
+        for spec in inputs:
+            if spec.shape[:1] != (model.timesteps,):
+                wanted = ",".join(map(str, (model.timesteps, *spec.shape)))
+                raise SignatureError(
+                    f"{spec.name} is {list(spec.shape)}; a sequence of {model.timesteps} time steps has them first, "
+                    "before the batch axis",
+                    hint=f"say {spec.name}:{spec.dtype}[{wanted}]",
+                )
     model.module.eval()
     names = [spec.name for spec in inputs]
     example = tuple(_example(spec) for spec in inputs)
