@@ -7,13 +7,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from tests.spike.test_nir_file import HOSTILE, loop_without_state, recurrent
 
 from edgeproof.cli import main
 from edgeproof.documents.base import decode
 from edgeproof.documents.nir import NirDocument
-from edgeproof.spike.nir_file import read
+from edgeproof.spike.nir_file import read, write
 from edgeproof.spike.primitives import LIF, Affine, CubaLIF
 from edgeproof.spike.semantics import InputCoding, Semantics
 
@@ -209,6 +211,44 @@ def test_a_file_that_computes_something_else_is_1_and_not_kept(
     assert "the graph does not compute what the model does: spikes has" in err
     assert "NIR's form of lif rounds otherwise" in " ".join(err.split())
     assert not list(tmp_path.glob("*.nir"))
+
+
+BAD = {
+    name: HOSTILE[name]
+    for name in ("a missing node", "wrong weights", "gigantic weights", "NaN", "infinite", "a graph in itself",
+                 "unknown primitive", "text as weights", "wrong semantics", "no nodes")
+}  # fmt: skip
+BAD["a loop without delay"] = loop_without_state, "neither a neuron nor a delay"
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("command", ["run", "nir"])
+def test_a_bad_file_is_2_and_says_what_is_wrong_with_it(
+    command: str, name: str, edgeproof: Call, tmp_path: Path
+) -> None:
+    change, text = BAD[name]
+    path, out = tmp_path / "bad.nir", tmp_path / "out"
+    write(path, recurrent())
+    with h5py.File(path, "a") as file:
+        change(file)
+    code, stdout, err = edgeproof(command, f"{path}?timesteps=5", *(["--synthetic"] * (command == "run")), "--out", out)
+    assert (code, stdout) == (2, "")
+    assert text in " ".join(err.split())
+    assert "bad.nir" in err
+    assert "Traceback" not in err
+    assert command == "run" or not out.exists()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 300, 0.5])
+def test_a_file_that_was_cut_off_is_2(kept: float, edgeproof: Call, tmp_path: Path) -> None:
+    path = tmp_path / "bad.nir"
+    write(path, recurrent())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    code, _, err = edgeproof("nir", f"{path}?timesteps=5", "--out", tmp_path / "out.nir")
+    assert code == 2
+    assert "is damaged" in err or "is no HDF5 file" in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.slow

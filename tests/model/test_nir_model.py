@@ -105,6 +105,12 @@ def test_answers_that_are_none_are_refused(query: str, message: str, graph: Path
     assert message in str(caught.value)
 
 
+def test_a_call_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.nir", chain(Input((1000,)), Threshold(np.ones(1000)), Output((1000,))))
+    with pytest.raises(SpikeGraphError, match="'input' has 200,000,000 numbers over 200,000 time steps; at most 134,"):
+        nir_model(tmp_path / "a.nir", "timesteps=200000")
+
+
 def test_every_option_is_read() -> None:
     query = (
         "timesteps=7&reset=subtract&reset_delay=1&operator=>=&dt=1e-3&integration=exponential&input=rate&input_seed=3"

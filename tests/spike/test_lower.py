@@ -119,6 +119,25 @@ def test_a_loop_begins_with_what_silence_gives() -> None:
     assert interpret(program, {"x": np.zeros((4, 1))})["y"].ravel().tolist() == [1, 0, 1, 0]
 
 
+def test_a_recurrent_subgraph_is_compiled(tmp_path: Path) -> None:
+    """As NIR writes a recurrent layer: a graph in a graph, whose own edge goes back through a layer."""
+    random = np.random.default_rng(5)
+    weights = [random.integers(-8, 12, shape) / 8 for shape in ((6, 3), (6, 6), (2, 6))]
+    inner = Network(
+        {"in": Input((6,)), "lif": lif(6), "back": Affine(weights[1], np.full(6, 0.125)), "out": Output((6,))},
+        (("in", "lif"), ("lif", "back"), ("back", "lif"), ("lif", "out")),
+    )
+    nodes = {"x": Input((3,)), "fc": Linear(weights[0]), "rnn": inner, "head": Linear(weights[2]), "y": Output((2,))}
+    network = Network(nodes, (("x", "fc"), ("fc", "rnn"), ("rnn", "head"), ("head", "y")))
+    x = (random.random((STEPS, 3)) < 0.4).astype(F)
+    expected = run(network, x).outputs["y"]
+    assert len(np.unique(expected)) > 4
+    engine = Engine(build_library(emit(lower(network, STEPS), "net"), tmp_path))
+    found = np.empty(engine.outputs[0].shape, F)
+    engine.call([x.ctypes.data], [found.ctypes.data])
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_a_delay_becomes_as_many_states_as_it_has_steps() -> None:
     network = chain(Input((3,)), Delay(np.array([0, 1, 3]) * DT), Output((3,)))
     program = lower(network, 5)

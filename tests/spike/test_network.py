@@ -231,6 +231,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "0 Output nodes",
     ),
     "too many edges": (lambda: Network({"x": Input((1,))}, (("x", "x"),) * 16_385), "16385 edges"),
+    "many values together": (
+        lambda: analyse(chain(Input((2**25,)), *(Threshold(np.ones(1)) for _ in range(3)), Output((2**25,)))),
+        "give and the delays hold 167,772,160 numbers in a time step; at most 134,217,728",
+    ),
     "reset rule": (lambda: Semantics(reset="half"), "the reset rule is 'half'"),  # type: ignore[arg-type]
     "time step": (lambda: Semantics(dt_s=0.0), "the time step is 0.0 s"),
     "coding": (lambda: InputCoding("phase"), "the input coding is 'phase'"),  # type: ignore[arg-type]

@@ -344,7 +344,7 @@ HOSTILE: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "no tau": (removed("node/nodes/lif/tau"), "has no 'tau'"),
     "a missing node": (removed("node/nodes/w"), "names the node 'w', which is not in the graph"),
     "another root": (replaced("node/type", data="LIF"), "holds a 'LIF'"),
-    "unknown primitive": (replaced("node/nodes/w/type", data="Exec"), "'Exec', which is no primitive"),
+    "unknown primitive": (replaced("node/nodes/w/type", data="Exec"), "is of type 'Exec', which is no primitive"),
     "type of numbers": (replaced("node/nodes/w/type", data=3), "no text"),
     "types": (replaced("node/nodes/w/type", data=["a", "b"]), "expected one text"),
     "broken text": (replaced("node/nodes/w/type", data=np.bytes_(b"\xff\xfe")), "damaged"),

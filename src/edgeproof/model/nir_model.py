@@ -6,6 +6,7 @@ reference says wins; and the model's notes state what is used.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -14,13 +15,15 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from edgeproof.documents.signature import Readout, TensorSpec
-from edgeproof.errors import ModelReferenceError
+from edgeproof.errors import ModelReferenceError, SpikeGraphError
 from edgeproof.model.model import Model
 from edgeproof.spike.network import Network
 from edgeproof.spike.nir_file import read
 from edgeproof.spike.plan import Plan
-from edgeproof.spike.primitives import Identity, Threshold
+from edgeproof.spike.primitives import Identity, Input, Output, Threshold
 from edgeproof.spike.semantics import Semantics
+from edgeproof.spike.shapes import MAX_VALUES
+from edgeproof.spike.structure import analyse
 
 __all__ = ["brings_spikes", "nir_model", "parse_options"]
 
@@ -106,6 +109,7 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
             f"{path} does not say how many time steps a call has, and NIR has no place for it",
             hint=f"say it after the file's name, such as {EXAMPLE.replace('graph.nir', path.name)} (in quotes)",
         )
+    _check_call(network, timesteps)
     module = NetworkModule(network)
     shapes = module.plan.structure.shapes
     constant = network.semantics.input_coding.kind == "constant"
@@ -131,6 +135,18 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
         name=path.stem,
         notes=_notes(network.semantics, axis, module.outputs, readouts),
     )
+
+
+def _check_call(network: Network, timesteps: int) -> None:
+    """A small file must not ask for a call that fills the memory."""
+    structure = analyse(network)
+    for name in (*structure.named(Input), *structure.named(Output)):
+        values = timesteps * math.prod(structure.shapes[name])
+        if values > MAX_VALUES:
+            raise SpikeGraphError(
+                f"{name!r} has {values:,} numbers over {timesteps:,} time steps; at most {MAX_VALUES:,} are taken",
+                hint="say fewer time steps",
+            )
 
 
 def _semantics(stored: Semantics, options: Mapping[str, Any]) -> Semantics:

@@ -114,7 +114,7 @@ class Group:
         import h5py
 
         if name not in self.handle:
-            raise SpikeGraphError(f"{self.path} has no {name!r}; expected {expected} of that name")
+            raise SpikeGraphError(f"{self.path or '/'} has no {name!r}; expected {expected} of that name")
         if not isinstance(self.handle.get(name, getlink=True), h5py.HardLink):
             raise SpikeGraphError(f"{self.path}/{name} is a link to another place; such are not followed")
         entry = self.handle[name]

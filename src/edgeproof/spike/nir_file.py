@@ -122,7 +122,7 @@ def _graph(group: Group, semantics: Semantics, *, depth: int, left: list[int]) -
             nodes[name] = _primitive(kind, node)
         else:
             raise SpikeGraphError(
-                f"{node.path} is a {kind[:60]!r}, which is no primitive of NIR {NIR_VERSION}",
+                f"{node.path} is of type {kind[:60]!r}, which is no primitive of NIR {NIR_VERSION}",
                 hint=f"known are {', '.join(sorted(NIR_PRIMITIVES))} and NIRGraph",
             )
     return Network(nodes, group.text_pairs("edges", MAX_EDGES), semantics)

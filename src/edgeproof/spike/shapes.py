@@ -25,10 +25,12 @@ from edgeproof.spike.primitives import (
     numbers,
 )
 
-__all__ = ["MAX_ELEMENTS", "check_shape", "output_shape", "padding_pairs", "window"]
+__all__ = ["MAX_ELEMENTS", "MAX_VALUES", "check_shape", "output_shape", "padding_pairs", "window"]
 
 MAX_ELEMENTS = 2**26
 """Numbers in one tensor, parameters and values alike: 256 MiB of float32."""
+MAX_VALUES = 2**27
+"""Numbers that all nodes give in a time step and delays hold, together; and that a call takes or gives."""
 
 
 def check_shape(shape: Iterable[int], what: str) -> Shape:

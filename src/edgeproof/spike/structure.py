@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from edgeproof.spike.discretise import delay_steps, is_stateful, neuron_of
 from edgeproof.spike.network import Edge, Network, flattened
 from edgeproof.spike.neurons.models import MODELS
 from edgeproof.spike.primitives import Delay, Input, Neuron, Output, Primitive, Shape, numbers
-from edgeproof.spike.shapes import check_shape, output_shape
+from edgeproof.spike.shapes import MAX_VALUES, check_shape, output_shape
 
 __all__ = ["Structure", "analyse"]
 
@@ -62,12 +63,17 @@ def analyse(network: Network) -> Structure:
     late = frozenset((source, target) for source, target in flat.edges if _holds_back(nodes[target], target, dt_s))
     _check_loops(nodes, [edge for edge in flat.edges if edge not in late])
     shapes, taken = _shapes(flat, nodes)
+    values = sum(map(math.prod, shapes.values()))
     for name, node in nodes.items():
         if isinstance(node, Delay):
             longest = int(delay_steps(node, dt_s, name).max())
-            check_shape((max(longest, 1), *shapes[name]), f"the memory of the delay {name!r}")
+            values += math.prod(check_shape((max(longest, 1), *shapes[name]), f"the memory of the delay {name!r}"))
         if is_stateful(node):
             neuron_of(node, flat.semantics, name)
+    if values > MAX_VALUES:
+        raise SpikeGraphError(
+            f"the nodes give and the delays hold {values:,} numbers in a time step; at most {MAX_VALUES:,} are taken"
+        )
     feedback = _feedback(nodes, [edge for edge in flat.edges if edge not in late])
     order = _order(nodes, [edge for edge in flat.edges if edge not in late and edge not in feedback])
     return Structure(flat, {name: nodes[name] for name in order}, shapes, taken, order, feedback, late)
