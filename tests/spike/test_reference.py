@@ -12,6 +12,8 @@ import torch
 
 from edgeproof.errors import SpikeGraphError
 from edgeproof.spike.divergence import explain_divergence
+from edgeproof.spike.interpreter import interpret
+from edgeproof.spike.lower import lower
 from edgeproof.spike.network import Network, chain
 from edgeproof.spike.neurons.discrete import LeakyParams, SynapticParams
 from edgeproof.spike.neurons.firing import Firing
@@ -52,11 +54,18 @@ def lif(count: int, **changes: Any) -> LIF:
 
 
 def test_the_worked_example_of_the_document(capsys: pytest.CaptureFixture[str]) -> None:
-    """The code in docs/spiking.md runs and prints the numbers that stand there."""
+    """The code in docs/spiking.md runs and prints the numbers that stand there; the engine's program gives the same."""
     text = (ROOT / "docs" / "spiking.md").read_text()
     code, printed = re.findall(r"```python\n(.*?)```\s+```text\n(.*?)```", text, re.DOTALL)[0]
-    exec(compile(code, "docs/spiking.md", "exec"), {})
+    found: dict[str, Any] = {}
+    exec(compile(code, "docs/spiking.md", "exec"), found)
     assert capsys.readouterr().out == printed
+    trains = found["trains"]
+    assert len({spikes.tobytes() for spikes in trains.values()}) == 5
+    for (reset, delay, operator), spikes in trains.items():
+        semantics = Semantics(reset, delay, operator)
+        network = chain(Input((1,)), found["weights"], found["lif"], Output((2,)), semantics=semantics)
+        np.testing.assert_array_equal(interpret(lower(network, 6), {"input": np.ones((6, 1))})["output"], spikes)
 
 
 def test_the_document_has_every_model_and_says_what_the_defaults_are() -> None:
