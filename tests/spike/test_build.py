@@ -222,8 +222,8 @@ def test_the_generated_c_is_clean_c99(source: Path, tmp_path: Path) -> None:
 def test_the_source_describes_itself(source: Path) -> None:
     told = read_description(source)
     assert (told.name, told.timesteps) == (NAME, 12)
-    assert [(one.name, one.shape, one.step, one.whole, one.timed) for one in told.inputs] == [
-        ("pixels", (64,), 64, 64, False)
+    assert [(one.name, one.shape, one.step, one.whole, one.whole_shape) for one in told.inputs] == [
+        ("pixels", (64,), 64, 64, (64,))
     ]
     assert [(one.name, one.whole) for one in told.outputs] == [("spikes", 10), ("membrane", 10)]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,55 +11,125 @@ from edgeproof.cli.console import emit_json, json_option
 from edgeproof.cli.options import split_names
 from edgeproof.errors import EdgeProofError, UsageError
 
+if TYPE_CHECKING:
+    from edgeproof.spike.memory import Memory
+
 __all__ = ["build"]
+
+COMPILED = ("library", "program", "object")
+PACKAGES = ("cmake", "android", "swift")
 
 
 @click.command(
     epilog="\b\nExamples:\n  edgeproof build RUN/artifacts/sdk-native --target aarch64-linux --out pi\n"
     "  edgeproof build out/sdk-native --target aarch64-linux,armv7-linux,riscv64-linux --kind program --out programs\n"
     "  scp programs/aarch64-linux/digits_snn pi@raspberrypi.local: && ssh pi@raspberrypi.local \\\n"
-    "      './digits_snn --time 1000 < sample.bin'       # microseconds, one call a line"
+    "      './digits_snn --time 1000 < sample.bin'       # microseconds, one call a line\n"
+    "  edgeproof build out/sdk-native --target cortex-m4 --kind object --memory --out mcu\n"
+    "  edgeproof build out/sdk-native --kind android --out app/digits"
 )
 @click.argument("artifact", type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--target", "targets", callback=split_names, default="host", show_default=True, metavar="NAMES",
-    help="host, x86_64-linux, aarch64-linux, armv7-linux, riscv64-linux, aarch64-macos, x86_64-macos, "
-    "aarch64-android, aarch64-ios; comma-separated.",
+    help="host, x86_64-linux, aarch64-linux, armv7-linux, riscv64-linux, aarch64-macos, x86_64-macos; for objects also "
+    "aarch64-android, armv7-android, x86_64-android, aarch64-ios, aarch64-ios-simulator, cortex-m4, cortex-m7, "
+    "cortex-m33; comma-separated.",
 )  # fmt: skip
 @click.option(
-    "--kind", type=click.Choice(["library", "program", "object"]), default="library", show_default=True,
-    help="A shared library; a static program: samples from stdin, outputs to stdout, raw float32; an object to link.",
+    "--kind", type=click.Choice([*COMPILED, *PACKAGES]), default="library", show_default=True,
+    help="A shared library; a static program: samples from stdin, outputs to stdout, raw float32; an object to link; "
+    "or source to build elsewhere: a CMake project, a Gradle module for Android in Java and Kotlin, a Swift package.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; one folder a target inside.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True,
+    help="Folder; one folder a target inside, with a build.json. A package of source is the folder itself.",
+)  # fmt: skip
+@click.option(
+    "--reproducible/--no-reproducible", " /--fast", default=True, show_default=True,
+    help="The same bits on every processor, and the same file from every build. --fast lets the compiler round a "
+    "multiplication and an addition as one and use all of this machine's processor: quicker at times, other bits.",
+)  # fmt: skip
+@click.option(
+    "--compiler", type=click.Choice(["auto", "system", "zig"]), default="auto", show_default=True,
+    help="The system's, or Zig's from the ziglang package; auto takes Zig's where the system has none for the target.",
+)  # fmt: skip
+@click.option("--memory", is_flag=True, help="Measure flash, static RAM and stack as well; needs GCC for the target.")
 @json_option
-def build(artifact: Path, targets: tuple[str, ...], kind: str, out: Path, as_json: bool) -> int:
+def build(
+    artifact: Path,
+    targets: tuple[str, ...],
+    kind: str,
+    out: Path,
+    reproducible: bool,
+    compiler: str,
+    memory: bool,
+    as_json: bool,
+) -> int:
     """Build the native engine of ARTIFACT (an sdk-native folder, or its .c) for other machines.
 
-    The system's cross compilers are used where they are installed, else the ziglang package. All builds of one engine
-    give the same bits. Exit code 1 when one failed.
+    The system's cross compilers are used where they are installed, else the ziglang package. All reproducible builds of
+    one engine give the same bits. Exit code 1 when one failed.
     """
-    from edgeproof.spike import build as builder
-    from edgeproof.spike.targets import target_named
-
     source = _source(artifact)
-    main = builder.main_program(source.stem, *_sizes(source)) if kind == "program" else None
-    rows: list[dict[str, str | int | None]] = []
-    for name in targets:
-        target = target_named(name)
-        try:
-            made = builder.build(source, out / name, kind, target, main=main)  # type: ignore[arg-type]
-        except EdgeProofError as error:
-            rows.append({"target": name, "status": "failed", "file": None, "bytes": None, "reason": str(error)})
-        else:
-            size = made.stat().st_size
-            rows.append({"target": name, "status": "ok", "file": str(made), "bytes": size, "reason": None})
+    if kind in PACKAGES:
+        return _package(source, kind, out, as_json)
+    rows = [_row(source, name, kind, out, reproducible, compiler, memory) for name in targets]
     if as_json:
         emit_json({"kind": kind, "builds": rows})
     else:
         for row in rows:
             told = row["reason"] or f"{row['file']}  {row['bytes']:,} bytes"
-            click.echo(f"{row['target']:>16}  {row['status']}  {told}")
+            click.echo(f"{row['target']:>21}  {row['status']}  {told}")
+            if measured := row["memory"]:
+                figures = (("flash", "flash_bytes"), ("static RAM", "static_ram_bytes"), ("stack", "stack_bytes"))
+                told = ", ".join(f"{title} {measured[key]:,}" for title, key in figures)
+                click.echo(f"{'':>21}  bytes of {told}")
+                click.echo(f"{'':>21}  {measured['how']}")
     return 0 if all(row["status"] == "ok" for row in rows) else 1
+
+
+def _row(
+    source: Path, name: str, kind: str, out: Path, reproducible: bool, compiler: str, memory: bool
+) -> dict[str, Any]:
+    """Build for one target; what came of it."""
+    from edgeproof.spike import build as builder
+    from edgeproof.spike.description import read_description
+    from edgeproof.spike.manifest import write_manifest
+    from edgeproof.spike.memory import memory_of
+    from edgeproof.spike.targets import target_named
+
+    target = target_named(name)
+    main = None
+    if kind == "program":
+        told = read_description(source)
+        main = builder.main_program(told.name, [one.whole for one in told.inputs], [one.whole for one in told.outputs])
+    row: dict[str, Any] = {"target": name, "status": "failed", "file": None, "bytes": None, "memory": None}
+    measured: Memory | None = None
+    try:
+        made = builder.build(
+            source, out / name, kind, target,  # type: ignore[arg-type]
+            main=main, reproducible=reproducible, compiler=compiler,  # type: ignore[arg-type]
+        )  # fmt: skip
+        row |= {"file": str(made.file), "bytes": made.file.stat().st_size}
+        write_manifest(made)
+        if memory:
+            measured = memory_of(source, target)
+            write_manifest(made, measured)
+    except EdgeProofError as error:
+        return row | {"reason": str(error)}
+    return row | {"status": "ok", "reason": None, "memory": measured.document() if measured else None}
+
+
+def _package(source: Path, kind: str, out: Path, as_json: bool) -> int:
+    """Write a package of source."""
+    from edgeproof.spike.package.write import write_package
+
+    files = write_package(source, kind, out)
+    if as_json:
+        emit_json({"kind": kind, "folder": str(out), "files": [str(one.relative_to(out)) for one in files]})
+    else:
+        click.echo(f"{out}  {kind} package, {len(files)} files; see {out / 'README.md'}")
+    return 0
 
 
 def _source(artifact: Path) -> Path:
@@ -70,17 +140,3 @@ def _source(artifact: Path) -> Path:
             f"{artifact} holds no engine's source", hint="give the folder of an sdk-native artifact, or its .c"
         )
     return found[0]
-
-
-def _sizes(source: Path) -> tuple[list[int], list[int]]:
-    """How many numbers each input and output of a call has."""
-    from edgeproof.documents.artifact import ArtifactDocument
-    from edgeproof.documents.base import decode
-
-    path = source.with_name("artifact.json")
-    if not path.is_file():
-        raise UsageError(f"{path} is not there, and a program needs the sizes in it")
-    document = decode(path.read_bytes(), ArtifactDocument)
-    return tuple(  # type: ignore[return-value]
-        [prod(one.graph_shape) for one in bindings] for bindings in (document.inputs, document.outputs)
-    )

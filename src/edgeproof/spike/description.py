@@ -18,24 +18,32 @@ TEXT = re.compile(r'^static const char description\[\] = "((?:[^"\\]|\\.)*)";$',
 
 @dataclass(frozen=True)
 class Plug:
-    """An input or output.
+    """An input or output, float32.
 
     Attributes:
         name: as in the model.
         shape: at one time step.
-        step: float32 numbers at one time step.
-        whole: float32 numbers in a whole call.
-        timed: whether a whole call has a row for each time step.
+        rows: time steps that a whole call has a row for; 0: it has none, and is of one piece.
     """
 
     name: str
     shape: tuple[int, ...]
-    step: int
-    whole: int
+    rows: int
 
     @property
-    def timed(self) -> bool:
-        return self.whole != self.step
+    def step(self) -> int:
+        """Numbers at one time step."""
+        return prod(self.shape)
+
+    @property
+    def whole(self) -> int:
+        """Numbers in a whole call."""
+        return self.step * (self.rows or 1)
+
+    @property
+    def whole_shape(self) -> tuple[int, ...]:
+        """In a whole call, time steps first where it has a row for each."""
+        return (self.rows, *self.shape) if self.rows else self.shape
 
 
 @dataclass(frozen=True)
@@ -66,11 +74,11 @@ def read_description(c: Path) -> Description:
         raise ArtifactError(f"{c} holds no description of an engine", hint="give the .c of an sdk-native artifact")
     told = json.loads(re.sub(r"\\(.)", r"\1", found[1]))
     steps = int(told["timesteps"])
-    inputs = tuple(_plug(one, steps if told["sequence"] else 1) for one in told["inputs"])
-    outputs = tuple(_plug(one, steps if one["readout"] == "stack" else 1) for one in told["outputs"])
+    inputs = tuple(_plug(one, steps if told["sequence"] else 0) for one in told["inputs"])
+    outputs = tuple(_plug(one, steps if one["readout"] == "stack" else 0) for one in told["outputs"])
     return Description(str(told["name"]), steps, inputs, outputs)
 
 
 def _plug(told: dict[str, Any], rows: int) -> Plug:
     shape = tuple(int(one) for one in told["shape"])
-    return Plug(str(told["name"]), shape, prod(shape), prod(shape) * rows)
+    return Plug(str(told["name"]), shape, rows)
