@@ -53,7 +53,11 @@ PACKAGES = ("cmake", "android", "swift")
     "--compiler", type=click.Choice(["auto", "system", "zig"]), default="auto", show_default=True,
     help="The system's, or Zig's from the ziglang package; auto takes Zig's where the system has none for the target.",
 )  # fmt: skip
-@click.option("--memory", is_flag=True, help="Measure flash, static RAM and stack as well; needs GCC for the target.")
+@click.option(
+    "--memory",
+    is_flag=True,
+    help="Measure flash, static RAM and stack as well, and keep the linker's map; needs GCC for the target.",
+)
 @json_option
 def build(
     artifact: Path,
@@ -113,7 +117,7 @@ def _row(
         row |= {"file": str(made.file), "bytes": made.file.stat().st_size}
         write_manifest(made)
         if memory:
-            measured = memory_of(source, target)
+            measured = memory_of(source, target, keep=made.file.parent)
             write_manifest(made, measured)
     except EdgeProofError as error:
         return row | {"reason": str(error)}

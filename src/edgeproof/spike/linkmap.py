@@ -12,7 +12,7 @@ BEGIN = "Linker script and memory map"
 FOLDED = re.compile(r"^( ?[^\s(][^\s(]*)\n +(0x[0-9a-f]+ +0x[0-9a-f]+)", re.MULTILINE)
 """A name that is too long for its column stands in a line of its own."""
 OUTPUT = re.compile(r"^(\S+) +0x[0-9a-f]+ +0x[0-9a-f]+(?: load address 0x[0-9a-f]+)?$")
-INPUT = re.compile(r"^ (\S+) +0x[0-9a-f]+ +0x([0-9a-f]+)(?: +(.+))?$")
+INPUT = re.compile(r"^ (\S+) +0x[0-9a-f]+ +0x([0-9a-f]+)(?: +(\S.*))? *$")
 
 
 @dataclass(frozen=True)

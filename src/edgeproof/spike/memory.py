@@ -6,6 +6,7 @@ any function that nobody calls. The caller's own bytes are not counted, nor what
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -24,6 +25,9 @@ __all__ = ["Memory", "SectionBytes", "memory_of"]
 
 ENTRIES = ("init", "reset", "call", "run", "step")
 LARGEST = 10
+X86_64, RED_ZONE = 62, 128
+"""ELF's number of the machine, and the bytes below the stack pointer that its innermost function may use without taking
+them (System V ABI for AMD64, 3.2.2); GCC counts them in no frame."""
 WATCHED = ("-ffunction-sections", "-fdata-sections", "-fstack-usage", "-fcallgraph-info=su")
 PROBE = """#include "NAME.h"
 static struct NAME instance;
@@ -81,6 +85,7 @@ class Memory:
         flash_bytes: code and constants, with what is used of the C library.
         static_ram_bytes: one instance, and the variables of the library.
         stack_bytes: of the deepest chain of calls from any function of the engine's; interrupts come on top.
+        red_zone_bytes: what is in it below the innermost stack pointer.
         instance_bytes: each further instance.
         sections: of the linked program.
         symbols: the largest ones.
@@ -93,6 +98,7 @@ class Memory:
     flash_bytes: int
     static_ram_bytes: int
     stack_bytes: int
+    red_zone_bytes: int
     instance_bytes: int
     sections: tuple[SectionBytes, ...]
     symbols: tuple[Symbol, ...]
@@ -106,6 +112,8 @@ class Memory:
         library = ", the C library's as disassembled"
         if self.stack.unknown:
             library = f", without those of {', '.join(self.stack.unknown)}"
+        if self.red_zone_bytes:
+            library += f", and {self.red_zone_bytes} bytes of red zone"
         return (
             f"linked by {self.compiler} with --gc-sections, sizes from the linker's map; "
             f"stack: the compiler's frames along the deepest chain of calls{library}"
@@ -127,12 +135,14 @@ class Memory:
         }
 
 
-def memory_of(source: Path, target: Target | None = None) -> Memory:
+def memory_of(source: Path, target: Target | None = None, *, keep: Path | None = None) -> Memory:
     """Measure an engine.
 
     Args:
         source: its ``.c``; the ``.h`` stands beside it.
         target: for which machine; None: this one.
+        keep: folder for what was linked and its map, ``NAME_memory.elf`` and ``NAME_memory.map``; None: they are not
+            kept.
 
     Raises:
         ConversionError: there is no GCC for the target, it failed, or the stack has no bound.
@@ -159,13 +169,18 @@ def memory_of(source: Path, target: Target | None = None) -> Memory:
         frames = read_callgraph((folder / "engine.ci").read_text())
         if bare:
             _add_library(frames, compiler.run([_objdump(compiler), "-d", "--no-show-raw-insn", str(linked)]), symbols)
+        if keep is not None:
+            shutil.copy(linked, keep / f"{name}_memory.elf")
+            shutil.copy(drawn, keep / f"{name}_memory.map")
     stack = deepest(frames, [f"{name}_{one}" for one in ENTRIES])
+    red_zone = RED_ZONE if int.from_bytes(data[18:20], "little") == X86_64 else 0
     own = ("instance", "edgeproof_probe", "edgeproof_in", "edgeproof_out")
     return Memory(
         target=target.name if target else HOST,
         flash_bytes=sum(one.counted for one in sections if one.in_flash),
         static_ram_bytes=sum(one.counted for one in sections if one.in_ram),
-        stack_bytes=stack.bytes,
+        stack_bytes=stack.bytes + red_zone,
+        red_zone_bytes=red_zone,
         instance_bytes=sum(one.instance for one in sections),
         sections=sections,
         symbols=tuple(one for one in symbols if one.name not in own)[:LARGEST],
