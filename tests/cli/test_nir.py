@@ -61,6 +61,14 @@ def at_once():
 def whole():
     return _model(timesteps=None)
 
+class Loops(Net):
+    def forward(self, x):
+        return torch.stack([super(Loops, self).forward(x) for _ in range(6)])
+
+def loops():
+    torch.manual_seed(0)
+    return edgeproof.Model(Loops(torch.nn.Identity()), inputs=["x:float32[1,4]"])
+
 def dense():
     return edgeproof.Model(torch.nn.Linear(4, 3).double(), inputs=["x:float64[1,4]"], timesteps=2)
 """
@@ -153,6 +161,23 @@ def test_a_graph_is_a_model_too_and_gets_the_answers_it_lacks(edgeproof: Call, n
     assert json.loads(out)["check"]["outputs"][0]["agreement"] == 1
 
 
+def test_a_module_that_loops_by_itself_becomes_its_step(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    code, out, _ = edgeproof("nir", f"{net}:loops", "--out", tmp_path / "a.nir", "--json")
+    assert code == 0
+    document = decode(out, NirDocument)
+    assert document.choices[:2] == (
+        "the module loops by itself: its layers are called in turns, 6 times",
+        "output: its values of all time steps",
+    )
+    assert (document.check.timesteps, document.check.outputs[0].values, document.check.outputs[0].agreement) == (
+        6,
+        192,
+        1,
+    )
+    network = read(tmp_path / "a.nir")
+    assert network.semantics == Semantics("subtract", 1, input_coding=InputCoding("constant"), timesteps=6)
+
+
 def test_help_says_what_is_taken_and_the_exit_codes(edgeproof: Call) -> None:
     code, out, err = edgeproof("nir", "--help")
     assert (code, err) == (0, "")
@@ -165,7 +190,10 @@ REFUSED = {
     "gelu": ("'between', a GELU, has no counterpart", "known of torch are Linear, Conv1d, Conv2d"),
     "doubled": ("takes the result of mul at net_", "put what is computed there into a layer"),
     "at_once": ("the neuron 'lif' (snntorch.Leaky) has no counterpart in NIR", "use reset_delay=True"),
-    "whole": ("has no time steps of EdgeProof's", "edgeproof.Model(module, timesteps=…)"),
+    "whole": (
+        "does not call the same layers in the same order time step after time step",
+        "Model(module, timesteps=…)",
+    ),
     "dense": ("x, output is not float32", "real numbers"),
 }
 

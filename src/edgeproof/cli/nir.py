@@ -52,9 +52,9 @@ def nir(
 ) -> None:
     """Write MODEL's spiking network as a NIR graph.
 
-    MODEL's module computes one time step, of layers of PyTorch and neurons of snnTorch, SpikingJelly or Norse. The file
-    is read back and run beside the model, and kept only if the spikes are the same. What NIR leaves open is chosen as
-    the model has it, stored in the file, and said.
+    MODEL's module computes one time step, or loops over them by itself, with layers of PyTorch and neurons of snnTorch,
+    SpikingJelly or Norse. The file is read back and run beside the model, and kept only if the spikes are the same.
+    What NIR leaves open is chosen as the model has it, stored in the file, and said.
 
     Exit code 1 when the file computes something else, 2 when a layer or neuron has no counterpart in NIR.
     """

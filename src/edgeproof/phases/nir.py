@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.nir import NirCheck, NirDocument, NirNode, NirOutput
+from edgeproof.documents.signature import Readout, Signature
 from edgeproof.errors import ConversionError, SignatureError, UsageError
 from edgeproof.model.coding import coding_of, ready
 from edgeproof.model.model import Samples
@@ -34,6 +35,7 @@ from edgeproof.spike.semantics import Semantics
 if TYPE_CHECKING:
     import torch
 
+    from edgeproof.spike.from_modules.loop import Loop
     from edgeproof.spike.from_modules.read import Imported
 
 __all__ = ["write_nir"]
@@ -41,6 +43,13 @@ __all__ = ["write_nir"]
 Array = npt.NDArray[Any]
 DT_S = 1e-4
 SEED = 0
+LOOP_SAMPLES = 8
+READOUTS: Mapping[Readout, str] = {
+    "stack": "its values of all time steps",
+    "sum": "the sum over the time steps",
+    "mean": "the mean over the time steps",
+    "last": "its value of the last time step",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,15 @@ class _Graph:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     left_out: Mapping[str, str]
+    readouts: Mapping[str, Readout]
+    """How the model gives an output: every step's, or what it makes of them."""
+    batch_axes: Mapping[str, int]
+    """Of each input of the model, without the sample axis."""
+
+    @property
+    def timesteps(self) -> int:
+        """Of a call."""
+        return self.version.network.semantics.timesteps or 1
 
 
 def write_nir(
@@ -68,7 +86,7 @@ def write_nir(
     """Write MODEL's graph to ``out``, read it back, and run it beside the model.
 
     Args:
-        model: MODEL; its module computes one time step.
+        model: MODEL; its module computes one time step, or loops over them by itself.
         out: the file; it must not be there.
         inputs, samples, trust: as everywhere.
         dt_s: seconds in a time step; None: Norse's own, else 1e-4.
@@ -117,13 +135,10 @@ def write_nir(
 
 
 def _stacked(subject: Subject) -> Subject:
-    """The subject with every step's outputs instead of their sum."""
+    """The subject with every step's outputs instead of their sum; one that loops by itself as it is."""
     model = subject.model
     if model.timesteps is None:
-        raise SignatureError(
-            f"{subject.name} has no time steps of EdgeProof's, and a graph describes one step",
-            hint="return edgeproof.Model(module, timesteps=…) with a module that computes one time step",
-        )
+        return subject
     return make_subject(replace(model, readout="stack", score_output=None), subject.signature.inputs)
 
 
@@ -145,14 +160,39 @@ def _graph(subject: Subject, samples: Samples, dt_s: float | None) -> _Graph:
     if isinstance(module, NetworkModule):
         network = module.network if dt_s is None else _with(module.network, dt_s=dt_s)
         pairs = dict(zip(names_in, module.inputs, strict=True)), dict(zip(names_out, module.outputs, strict=True))
-        return _Graph(None, NirVersion(network, ()), *pairs, {})
-    coding = coding_of(subject.model)
+        return _Graph(None, NirVersion(network, ()), *pairs, {}, *_steps_of_ours(subject))
+    _check_real(signature)
     seconds = dt_s or _norse_dt(module) or DT_S
-    semantics = Semantics(dt_s=seconds, input_coding=coding, timesteps=subject.model.timesteps)
-    found = _read(subject, samples, semantics)
+    if subject.model.timesteps is None:
+        found, loop = _read_loop(subject, samples, Semantics(dt_s=seconds))
+        axes = {name: 0 if axis is None else 1 - axis for name, axis in loop.time_axes.items()}
+        called: tuple[Mapping[str, Readout], Mapping[str, int]] = loop.readouts, axes
+        seen = [f"the module loops by itself: its layers are called in turns, {loop.timesteps} times"]
+        seen += [f"{name}: {READOUTS[how]}" for name, how in loop.readouts.items()]
+    else:
+        semantics = Semantics(dt_s=seconds, input_coding=coding_of(subject.model), timesteps=subject.model.timesteps)
+        found, called, seen = _read(subject, samples, semantics), _steps_of_ours(subject), []
     structure = plan_of(found.network).structure
     pairs = dict(zip(names_in, structure.named(Input), strict=True)), dict(found.outputs)
-    return _Graph(found.network, as_nir(found.network), *pairs, found.left_out)
+    version = as_nir(found.network)
+    version = replace(version, choices=(*seen, *version.choices))
+    return _Graph(found.network, version, *pairs, found.left_out, *called)
+
+
+def _steps_of_ours(subject: Subject) -> tuple[Mapping[str, Readout], Mapping[str, int]]:
+    """How a module of one time step gives its outputs and takes its inputs."""
+    axis = 1 if subject.model.encoding == "sequence" else 0
+    every: Readout = "stack"
+    return (
+        dict.fromkeys((one.name for one in subject.signature.outputs), every),
+        dict.fromkeys((one.name for one in subject.signature.inputs), axis),
+    )
+
+
+def _check_real(signature: Signature) -> None:
+    odd = [spec.name for spec in (*signature.inputs, *signature.outputs) if spec.dtype != "float32"]
+    if odd:
+        raise SignatureError(f"{', '.join(odd)} is not float32, and a graph of NIR computes with real numbers")
 
 
 def _read(subject: Subject, samples: Samples, semantics: Semantics) -> Imported:
@@ -163,9 +203,6 @@ def _read(subject: Subject, samples: Samples, semantics: Semantics) -> Imported:
     from edgeproof.spike.from_modules.read import network_of
 
     model, signature = subject.model, subject.signature
-    odd = [spec.name for spec in (*signature.inputs, *signature.outputs) if spec.dtype != "float32"]
-    if odd:
-        raise SignatureError(f"{', '.join(odd)} is not float32, and a graph of NIR computes with real numbers")
     names = [spec.name for spec in signature.inputs]
     steps = model.encoding == "sequence"
     now = [
@@ -186,6 +223,29 @@ def _read(subject: Subject, samples: Samples, semantics: Semantics) -> Imported:
         return network_of(model.module, dict(zip(names, now, strict=True)), step, semantics)
 
 
+def _read_loop(subject: Subject, samples: Samples, semantics: Semantics) -> tuple[Imported, Loop]:
+    """The time step of a module that loops by itself; some samples tell its outputs apart."""
+    import torch
+
+    from edgeproof.model.forms import caller
+    from edgeproof.model.outputs import flatten_output
+    from edgeproof.spike.from_modules.read import network_of_loop
+
+    names = [spec.name for spec in subject.signature.inputs]
+    outputs = [spec.name for spec in subject.signature.outputs]
+
+    def call(inputs: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        with subject.state.fresh():
+            output = caller(subject.model.module, names)([inputs[name] for name in names])
+        return dict(zip(outputs, [tensor for _, tensor in flatten_output(output)], strict=True))
+
+    few = [
+        {name: torch.from_numpy(np.array(samples.inputs[name][index])) for name in names}
+        for index in range(min(samples.count, LOOP_SAMPLES))
+    ]
+    return network_of_loop(subject.model.module, few, call, semantics)
+
+
 def _with(network: Network, **changes: Any) -> Network:
     return Network(network.nodes, network.edges, replace(network.semantics, **changes))
 
@@ -204,18 +264,20 @@ def _checked(subject: Subject, graph: _Graph, network: Network, samples: Samples
 
     eager = run_all(EagerSession(subject), samples.inputs)
     plan = plan_of(network)
-    timesteps = subject.model.timesteps or 1
-    program = lower(network, timesteps)
+    timesteps = graph.timesteps
+    readouts = {node: graph.readouts[name] for name, node in graph.outputs.items()}
+    program = lower(network, timesteps, readouts)
     found: dict[str, list[Array]] = {name: [] for name in graph.outputs}
     for index in range(samples.count):
         results = interpret(program, _given(graph, samples, index, repeated=None))
         for name, node in graph.outputs.items():
-            found[name].append(results[node])
+            made = results[node]
+            found[name].append(made if graph.readouts[name] == "stack" else made[None])
     outputs, difference = [], None
     for name, node in graph.outputs.items():
         theirs = eager[name].reshape(np.shape(found[name]))
         ours = np.stack(found[name])
-        outputs.append(_compared(name, theirs, ours, spikes=_spiking(plan, node)))
+        outputs.append(_compared(name, theirs, ours, spikes=_spiking(plan, node) and graph.readouts[name] != "mean"))
         if difference is None and outputs[-1].equal < outputs[-1].values:
             difference = _explained(graph, samples, name, theirs, ours, timesteps)
     return NirCheck(
@@ -228,14 +290,13 @@ def _given(graph: _Graph, samples: Samples, index: int, *, repeated: int | None)
     sequence = graph.version.network.semantics.input_coding.kind != "constant"
     given = {}
     for name, node in graph.inputs.items():
-        array = samples.inputs[name][index]
-        one = array[:, 0] if sequence else array[0]
+        one = np.take(samples.inputs[name][index], 0, axis=graph.batch_axes[name])
         given[node] = np.repeat(one[None], repeated, axis=0) if repeated and not sequence else one
     return given
 
 
 def _compared(name: str, theirs: Array, ours: Array, *, spikes: bool) -> NirOutput:
-    """Spikes by their counts over the steps, other outputs by all values."""
+    """Spikes by their counts over the steps, other outputs by all values. Arrays are [samples, steps or 1, ...]."""
     limits = DifferenceLimits()
     if spikes:
         equal = theirs.sum(axis=1) == ours.sum(axis=1)

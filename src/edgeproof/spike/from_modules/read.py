@@ -6,7 +6,7 @@ NIR's. It is told by trying: hold the network against the module before anything
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,13 +15,14 @@ import torch
 
 from edgeproof.errors import SpikeGraphError
 from edgeproof.spike.from_modules import layers, norse, snntorch, spikingjelly
+from edgeproof.spike.from_modules.loop import HINT, Loop, Tensors, watch_loop
 from edgeproof.spike.from_modules.piece import Fold, Piece, Place, Reader, refuse
 from edgeproof.spike.from_modules.watch import Foreign, Part, Use, Value, Wiring, watch
 from edgeproof.spike.network import Edge, Network, Node
 from edgeproof.spike.primitives import Affine, Conv1d, Conv2d, Delay, Flatten, Input, Linear, Output, Primitive
-from edgeproof.spike.semantics import Semantics
+from edgeproof.spike.semantics import InputCoding, Semantics
 
-__all__ = ["Imported", "network_of"]
+__all__ = ["Imported", "network_of", "network_of_loop"]
 
 F = np.float32
 LIBRARIES: Mapping[str, Mapping[str, Reader]] = {
@@ -64,8 +65,38 @@ def network_of(
     Raises:
         SpikeGraphError: a layer or neuron that has no counterpart, with its name; or values that come from elsewhere.
     """
-    wiring = watch(module, inputs, run, lambda one: _reader(one) is not None)
-    building = _Building(wiring, semantics or Semantics())
+    return _imported(watch(module, inputs, run, _is_known), semantics or Semantics())
+
+
+def network_of_loop(
+    module: torch.nn.Module, samples: Sequence[Tensors], call: Callable[[Tensors], Tensors], semantics: Semantics
+) -> tuple[Imported, Loop]:
+    """Read a module that loops over time by itself; ``semantics`` get its time steps and how it takes its input.
+
+    Args:
+        module, samples, call: as of ``loop.watch_loop``.
+        semantics: its ``dt_s`` counts.
+
+    Raises:
+        SpikeGraphError: as ``network_of`` and ``watch_loop``.
+    """
+    loop = watch_loop(module, samples, call, _is_known)
+    codings = {"constant" if axis is None else "events" for axis in loop.time_axes.values()}
+    if len(codings) > 1:
+        raise SpikeGraphError(
+            f"of the inputs {', '.join(loop.time_axes)} some have time steps and some have none", hint=HINT
+        )
+    coding: Any = codings.pop()
+    said = replace(semantics, timesteps=loop.timesteps, input_coding=InputCoding(coding))
+    return _imported(loop.wiring, said, HINT), loop
+
+
+def _is_known(module: torch.nn.Module) -> bool:
+    return _reader(module) is not None
+
+
+def _imported(wiring: Wiring, semantics: Semantics, hint: str | None = None) -> Imported:
+    building = _Building(wiring, semantics)
     outputs: dict[str, str] = {}
     left_out: dict[str, str] = {}
     for name, value in wiring.outputs.items():
@@ -74,7 +105,7 @@ def network_of(
         else:
             outputs[name] = building.output(name, value)
     if len(left_out) == len(wiring.outputs):
-        raise SpikeGraphError("no output of the model is in the network: " + "; ".join(_listed(left_out)))
+        raise SpikeGraphError("no output of the model is in the network: " + "; ".join(_listed(left_out)), hint=hint)
     return Imported(building.network(), outputs, left_out)
 
 

@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 from edgeproof.errors import SpikeGraphError
 from edgeproof.spike.primitives import Shape
 
-__all__ = ["Foreign", "Part", "Use", "Value", "Wiring", "watch"]
+__all__ = ["Foreign", "Part", "Use", "Value", "Watching", "Wiring", "leaves", "tensors", "watch"]
 
 PASSING = frozenset(("alias", "clone", "contiguous", "detach", "float", "requires_grad_", "to"))
 RESHAPING = frozenset(("flatten", "reshape", "squeeze", "unsqueeze", "view"))
@@ -108,9 +108,9 @@ def watch(
     Raises:
         SpikeGraphError: a neuron is called twice in a step, or is given another's state.
     """
-    watching = _Watching(inputs)
+    watching = Watching(inputs)
     handles = []
-    for name, part in _leaves(module, "", known):
+    for name, part in leaves(module, "", known):
         handles.append(part.register_forward_pre_hook(watching.enter))
         handles.append(part.register_forward_hook(watching.leaving(name or "module"), with_kwargs=True))
     try:
@@ -126,7 +126,7 @@ def watch(
     return Wiring(watching.uses, shapes, found)
 
 
-def _leaves(
+def leaves(
     module: torch.nn.Module, name: str, known: Callable[[torch.nn.Module], bool]
 ) -> Iterator[tuple[str, torch.nn.Module]]:
     """Layers and neurons, each once, and whatever has no parts of its own."""
@@ -145,7 +145,9 @@ def _leaves(
 
 
 @dataclass
-class _Watching(TorchFunctionMode):
+class Watching(TorchFunctionMode):
+    """Notes which tensor came from where, in modules (by hooks) and between them."""
+
     inputs: Mapping[str, torch.Tensor]
     uses: dict[str, Use] = field(default_factory=dict)
     values: dict[int, Value] = field(default_factory=dict)
@@ -178,7 +180,7 @@ class _Watching(TorchFunctionMode):
         def leave(module: Any, args: Any, kwargs: Any, output: Any) -> None:
             self.inside -= 1
             if not self.inside:
-                self.called(name, module, _tensors((args, kwargs)), _tensors(output))
+                self.called(name, module, tensors((args, kwargs)), tensors(output))
 
         return leave
 
@@ -211,7 +213,7 @@ class _Watching(TorchFunctionMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if not self.inside and isinstance(result, torch.Tensor):
-            given = _tensors((args, kwargs))
+            given = tensors((args, kwargs))
             if any(id(one) in self.values for one in given):
                 self.between(func, given, result)
         return result
@@ -243,7 +245,8 @@ class _Watching(TorchFunctionMode):
         self.note(after, (Part(name, self.step),))
 
 
-def _tensors(value: Any) -> list[torch.Tensor]:
+def tensors(value: Any) -> list[torch.Tensor]:
+    """The tensors in arguments or in an output, in order."""
     return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
 
