@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,13 @@ import torch
 from tests.spike.test_from_modules import exact
 from torch import nn
 
-from edgeproof.errors import SpikeGraphError
+from edgeproof.errors import ConversionError, SpikeGraphError
+from edgeproof.formats.base import Conversion
+from edgeproof.formats.sdk_native import FORMAT
+from edgeproof.model.model import Model
 from edgeproof.model.outputs import flatten_output
+from edgeproof.model.resolve import resolve_model
+from edgeproof.model.spine import export_spine, load_spine
 from edgeproof.model.state import find_hidden_state
 from edgeproof.spike.from_modules.loop import Loop
 from edgeproof.spike.from_modules.read import Imported, network_of_loop
@@ -239,3 +245,14 @@ def test_what_is_not_understood_is_said_and_what_to_do(kind: type[nn.Module], me
     assert message in str(caught.value)
     if kind is not Scaled:
         assert "edgeproof.Model(module, timesteps=…)" in str(caught.value)
+
+
+def test_the_engine_says_how_to_ship_a_module_that_loops(tmp_path: Path) -> None:
+    model = Model(exact(Tutorial()), inputs=["x:float32[1,5]"])
+    x = {"x": np.stack(drawn(1, 5))}
+    export_spine(resolve_model(model).subject, "whole", x, tmp_path / "spine", reference="tutorial")
+    with pytest.raises(ConversionError) as caught:
+        FORMAT.convert(Conversion(load_spine(tmp_path / "spine", x), "fp32", tmp_path, "tutorial"))
+    assert "the engine does not know" in caught.value.message
+    assert caught.value.hint is not None
+    assert "edgeproof.Model(module, timesteps=…), or let `edgeproof nir MODEL --out net.nir`" in caught.value.hint

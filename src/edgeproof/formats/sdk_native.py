@@ -28,6 +28,12 @@ OBSERVED = 16
 """Samples on which the activity of layers is measured."""
 
 
+LOOPS = (
+    "if the module loops over time by itself, let it compute one step and return edgeproof.Model(module, timesteps=…), "
+    "or let `edgeproof nir MODEL --out net.nir` find the step, and give net.nir as MODEL"
+)
+
+
 class SdkNative(Format):
     """A shared library with the C it was made of. One call runs all time steps."""
 
@@ -52,8 +58,14 @@ class SdkNative(Format):
 
         spine = conversion.spine
         name = safe_names([TensorSpec(name=conversion.name, dtype="float32", shape=())])[0]
-        library = build_library(_source(spine, conversion.precision, name), conversion.folder)
         signature = spine.document.signature
+        try:
+            source = _source(spine, conversion.precision, name)
+        except ConversionError as error:
+            if spine.document.loop is not None or not signature.spiking:
+                raise
+            raise ConversionError(error.message, hint=f"{LOOPS}; {error.hint}" if error.hint else LOOPS) from error
+        library = build_library(source, conversion.folder)
         return Produced(
             library.name,
             bind(signature.inputs, [one.name for one in signature.inputs]),
