@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,13 @@ def write_source(folder: Path) -> Path:
 
 
 def samples(count: int = 40) -> Array:
-    """Scanned digits, ``[count, 64]`` float32 from 0 to 1."""
-    from sklearn.datasets import load_digits
-
-    return (load_digits().data[:count] / 16).astype(np.float32)
+    """Scanned digits, ``[count, 64]`` float32 from 0 to 1, out of the package's file: importing it takes seconds."""
+    package = importlib.util.find_spec("sklearn")
+    assert package is not None
+    assert package.submodule_search_locations
+    file = Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    rows = np.loadtxt(file, delimiter=",", max_rows=count)
+    return (rows[:, :64] / 16).astype(np.float32)
 
 
 def expected(count: int = 40) -> bytes:

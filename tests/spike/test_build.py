@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.spike.digits import INPUTS, NAME, OUTPUTS, expected, samples, write_source
+from tests.spike.digits import INPUTS, NAME, OUTPUTS, expected, program, samples, write_source
 from tests.spike.mach_o import read as read_mach_o
 
 from edgeproof.errors import ConversionError, UsageError
@@ -20,6 +20,8 @@ from edgeproof.spike.build import build, main_program
 from edgeproof.spike.compilers import compiler_for
 from edgeproof.spike.description import read_description
 from edgeproof.spike.elf import read_sections
+from edgeproof.spike.fixed.emit import emit_fixed
+from edgeproof.spike.fixed.quantise import quantise
 from edgeproof.spike.manifest import write_manifest
 from edgeproof.spike.native import Engine
 from edgeproof.spike.targets import TARGETS, Target, target_named
@@ -148,6 +150,16 @@ def test_objects_for_android_and_bare_metal(name: str, machine: int, source: Pat
     assert {one for one, kind in kinds.items() if kind in "TW"} == EXPORTS
     linked = {one for one, kind in kinds.items() if kind == "U"}
     assert {one for one in linked if not one.startswith(("__aeabi_", "__cpu_"))} <= LIBRARY
+
+
+@needs_zig
+@pytest.mark.parametrize("name", ["aarch64-android", "aarch64-ios", "cortex-m4"])
+def test_objects_of_an_engine_in_whole_numbers(name: str, tmp_path: Path) -> None:
+    made = emit_fixed(quantise(program(), [{"pixels": one} for one in samples(4)]), "whole")
+    (tmp_path / "whole.c").write_text(made.c)
+    (tmp_path / "whole.h").write_text(made.h)
+    file = build(tmp_path / "whole.c", tmp_path, "object", TARGETS[name], compiler="zig").file
+    assert file.read_bytes()[:4] in (b"\x7fELF", b"\xcf\xfa\xed\xfe")
 
 
 def same_again(source: Path, tmp_path: Path, kind: str, **words) -> tuple[bytes, str]:

@@ -18,6 +18,9 @@ from edgeproof.spike.build import build
 from edgeproof.spike.callgraph import Frames, deepest, read_callgraph, read_thumb
 from edgeproof.spike.elf import read_sections, read_symbols
 from edgeproof.spike.emit import emit
+from edgeproof.spike.fixed.emit import emit_fixed
+from edgeproof.spike.fixed.interpreter import interpret_fixed
+from edgeproof.spike.fixed.quantise import quantise
 from edgeproof.spike.linkmap import Piece, read_map
 from edgeproof.spike.memory import Memory, memory_of
 from edgeproof.spike.program import Input, Linear, Output, Program, State
@@ -103,6 +106,24 @@ def test_a_microcontroller_gives_the_same_bits_on_no_more_stack(name: str, sourc
     memory = memory_of(source, TARGETS[name])
     assert max(touched.values()) <= memory.stack_bytes <= 2 * max(touched.values())
     assert not memory.stack.unknown
+
+
+def test_int8_takes_a_quarter_of_the_flash(source: Path, tmp_path: Path) -> None:
+    """The engine in whole numbers, on the board: the bits of its own interpreter."""
+    need(TARGETS["cortex-m4"].gcc, EMULATOR)
+    rows = [{"pixels": one} for one in samples(8)]
+    fixed = quantise(program(), rows)
+    made = emit_fixed(fixed, "whole")
+    (tmp_path / "whole.c").write_text(made.c)
+    (tmp_path / "whole.h").write_text(made.h)
+    touched, outputs = run_on_board(tmp_path / "whole.c", "cortex-m4", samples(8), tmp_path)
+    results = [interpret_fixed(fixed, one) for one in rows]
+    assert outputs == b"".join(one["spikes"].tobytes() + one["membrane"].tobytes() for one in results)
+    memory = memory_of(tmp_path / "whole.c", TARGETS["cortex-m4"])
+    assert max(touched.values()) <= memory.stack_bytes
+    full = memory_of(source, TARGETS["cortex-m4"])
+    assert memory.flash_bytes < 0.5 * full.flash_bytes
+    assert memory.static_ram_bytes < 0.5 * full.static_ram_bytes
 
 
 def test_the_c_library_s_frames_are_counted(tmp_path: Path) -> None:

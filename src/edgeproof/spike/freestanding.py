@@ -21,6 +21,15 @@ typedef __INT64_TYPE__ int64_t;
 typedef __UINT64_TYPE__ uint64_t;
 typedef __INTPTR_TYPE__ intptr_t;
 typedef __UINTPTR_TYPE__ uintptr_t;
+#define INT32_C(number) number
+#define UINT32_C(number) number##U
+#define INT64_C(number) number##LL
+#define UINT64_C(number) number##ULL
+#define INT8_MAX 127
+#define INT16_MAX 32767
+#define INT32_MAX 2147483647
+#define INT32_MIN (-INT32_MAX - 1)
+#define UINT32_MAX 4294967295U
 """,
     "string.h": """#include <stddef.h>
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
