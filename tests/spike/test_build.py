@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.spike.digits import INPUTS, NAME, OUTPUTS, expected, program, samples, write_source
 from tests.spike.mach_o import read as read_mach_o
@@ -20,10 +21,14 @@ from edgeproof.spike.build import build, main_program
 from edgeproof.spike.compilers import compiler_for
 from edgeproof.spike.description import read_description
 from edgeproof.spike.elf import read_sections
+from edgeproof.spike.emit import emit
 from edgeproof.spike.fixed.emit import emit_fixed
 from edgeproof.spike.fixed.quantise import quantise
+from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.manifest import write_manifest
 from edgeproof.spike.native import Engine
+from edgeproof.spike.program import Input, Linear, Output, Program, State
+from edgeproof.spike.simplify import elementwise
 from edgeproof.spike.targets import TARGETS, Target, target_named
 
 EMULATED = [one for one in TARGETS.values() if one.emulator is not None]
@@ -57,12 +62,21 @@ def need(*programs: str | None) -> None:
         pytest.skip(f"{', '.join(missing)} not installed")
 
 
-def outputs_of(program: Path, target: Target | None) -> bytes:
+def link(built: Path, target: Target, main: str, headers: Path, folder: Path) -> Path:
+    """An object and a ``main`` made into a program by the target's GCC."""
+    assert target.gcc
+    (folder / "main.c").write_text(main)
+    words = [f"-I{headers}", "main.c", str(built), "-static", "-lm", "-o", "program"]
+    subprocess.run([target.gcc, *target.flags, *words], check=True, cwd=folder)
+    return folder / "program"
+
+
+def outputs_of(program: Path, target: Target | None, given: bytes | None = None) -> bytes:
     """What a built program gives for the samples, under emulation where it is for another processor."""
     command = [str(program)] if target is None or not target.emulator else [target.emulator, str(program)]
     environment = {**os.environ, "QEMU_CPU": target.cpu} if target is not None and target.cpu else None
     done = subprocess.run(
-        command, input=samples().tobytes(), capture_output=True, env=environment, check=True, timeout=120
+        command, input=given or samples().tobytes(), capture_output=True, env=environment, check=True, timeout=120
     )
     return done.stdout
 
@@ -81,10 +95,28 @@ def test_code_of_zig_s_gives_the_same_bits(target, source: Path, wanted: bytes, 
     """Zig's object, linked by GCC: a C library of Zig's own takes it most of a minute to make."""
     need(target.gcc, target.emulator)
     made = build(source, tmp_path, "object", target, compiler="zig")
-    (tmp_path / "main.c").write_text(MAIN)
-    linked = [f"-I{source.parent}", "main.c", made.file.name, "-static", "-lm", "-o", "program"]
-    subprocess.run([target.gcc, *target.flags, *linked], check=True, cwd=tmp_path)
-    assert outputs_of(tmp_path / "program", target) == wanted
+    assert outputs_of(link(made.file, target, MAIN, source.parent, tmp_path), target) == wanted
+
+
+@pytest.mark.parametrize("compiler", ["system", pytest.param("zig", marks=needs_zig)])
+@pytest.mark.parametrize("target", [TARGETS["x86_64-linux"], *EMULATED], ids=name_of)
+def test_subnormal_numbers_are_no_zeros(target, compiler, tmp_path: Path) -> None:
+    """The vectors of 32-bit ARM would take them for such."""
+    need(target.gcc, target.emulator)
+    generator = np.random.default_rng(0)
+    x, state = Input("x", (64,)), State("s", np.zeros(64, np.float32))
+    current = Linear(x, (generator.normal(size=(64, 64)) * 3e-40).astype(np.float32), np.zeros(64, np.float32))
+    after = elementwise("add", elementwise("mul", state, 0.9), current)
+    tiny = Program((x,), ((state, after),), (Output("a", after, "last"),), 5, False)
+    made = emit(tiny, "tiny")
+    (tmp_path / "tiny.c").write_text(made.c)
+    (tmp_path / "tiny.h").write_text(made.h)
+    given = samples(3)
+    wanted = np.concatenate([interpret(tiny, {"x": one})["a"] for one in given])
+    assert ((wanted != 0) & (abs(wanted) < np.finfo(np.float32).tiny)).sum() > 100
+    built = build(tmp_path / "tiny.c", tmp_path, "object", target, compiler=compiler)
+    program_file = link(built.file, target, main_program("tiny", [64], [64]), tmp_path, tmp_path)
+    assert outputs_of(program_file, target, given.tobytes()) == wanted.tobytes()
 
 
 @needs_zig
