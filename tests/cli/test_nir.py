@@ -191,7 +191,7 @@ REFUSED = {
     "doubled": ("takes the result of mul at net_", "put what is computed there into a layer"),
     "at_once": ("the neuron 'lif' (snntorch.Leaky) has no counterpart in NIR", "use reset_delay=True"),
     "whole": (
-        "does not call the same layers in the same order time step after time step",
+        "does not call the same layers in the same order time step after time step by itself",
         "Model(module, timesteps=…)",
     ),
     "dense": ("x, output is not float32", "real numbers"),

@@ -231,7 +231,7 @@ class Scaled(Tutorial):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (Once, "does not call the same layers in the same order time step after time step; seen were fc1, lif1, fc2"),
+        (Once, "the same layers in the same order time step after time step by itself; seen were fc1, lif1, fc2"),
         (LayerAfter, "seen were fc1, lif1, fc2, lif2, fc1"),
         (Skipping, "the same layers in the same order"),
         (HeadAfter, "no output of the model is in the network: output: it is not a layer's values over the time steps"),

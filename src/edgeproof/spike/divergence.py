@@ -57,4 +57,4 @@ def explain_divergence(a_spikes: Array, b_spikes: Array) -> Divergence | None:
 
 def _named(a: object, b: object, place: tuple[int, ...]) -> str:
     index = str(place[0]) if len(place) == 1 else str(place)
-    return f"neuron {index} gives {a:g} and {b:g}"
+    return f"neuron {index} gives {a:.9g} and {b:.9g}"

@@ -69,7 +69,8 @@ def watch_loop(
     steps = (len(names) - before) // period if period else 0
     if steps < 2:
         raise SpikeGraphError(
-            "the module does not call the same layers in the same order time step after time step; seen were "
+            "no time steps were said, and the module does not call the same layers in the same order time step after "
+            "time step by itself; seen were "
             + (", ".join(names[:12]) + (" …" if len(names) > 12 else "") if names else "no layers that are known"),
             hint=HINT,
         )
