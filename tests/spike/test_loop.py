@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.spike.test_from_modules import exact
+from tests.spike.test_from_modules import exact, snntorch_net
 from torch import nn
 
 from edgeproof.errors import ConversionError, SpikeGraphError
@@ -22,7 +22,7 @@ from edgeproof.model.spine import export_spine, load_spine
 from edgeproof.model.state import find_hidden_state
 from edgeproof.spike.from_modules.loop import Loop
 from edgeproof.spike.from_modules.read import Imported, network_of_loop
-from edgeproof.spike.primitives import Delay
+from edgeproof.spike.primitives import Delay, Neuron
 from edgeproof.spike.reference import run
 from edgeproof.spike.semantics import Semantics
 
@@ -186,6 +186,24 @@ def test_a_way_back_through_a_layer_comes_a_step_late() -> None:
         module.fc.weight.abs_()
     found, _ = assert_same(module, [8 * one for one in drawn(1, 5)], output="sum")
     assert found.network.sources("back") == ("cell_late",)
+
+
+class Around(nn.Module):
+    """Any module of one time step in a loop."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([self.inner(x[step]) for step in range(STEPS)])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_networks_in_a_loop(seed: int) -> None:
+    torch.manual_seed(seed)
+    found, _ = assert_same(Around(snntorch_net(seed)), [2 * one for one in drawn(STEPS, 1, 12)], output="stack")
+    assert sum(isinstance(node, Neuron) for node in found.network.nodes.values()) == 2
 
 
 # --- what is no loop, or none that is understood ---------------------------------------------------------------------
