@@ -245,7 +245,26 @@ def swift(source: Path, tmp_path: Path) -> Path:
 
 
 class TestSwift:
-    """There is no Swift compiler among the tests' tools: the C target is built, the Swift is checked in structure."""
+    """There is no Swift compiler among the tests' tools: the C target is built, and a parser reads the Swift."""
+
+    @pytest.mark.parametrize("awkward", [False, True])
+    def test_its_grammar(self, awkward: bool, source: Path, tmp_path: Path) -> None:
+        import tree_sitter
+        import tree_sitter_swift
+
+        if awkward:
+            made = emit(odd_program(), "public")
+            source = tmp_path / "public.c"
+            source.write_text(made.c)
+            source.with_suffix(".h").write_text(made.h)
+        write_package(source, "swift", tmp_path / "package")
+        parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_swift.language()))
+        files = sorted((tmp_path / "package").rglob("*.swift"))
+        assert len(files) == 2
+        for file in files:
+            text = file.read_bytes()
+            assert not parser.parse(text).root_node.has_error, file
+            assert parser.parse(text.replace(b"(", b"", 1)).root_node.has_error
 
     def test_the_c_target_stands_alone(self, swift: Path, wanted: bytes, tmp_path: Path) -> None:
         """Compiled as SwiftPM does: each ``.c`` by itself, with the public headers; used through these alone."""

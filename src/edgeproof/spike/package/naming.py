@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edgeproof.spike.description import Description, Plug
 
-__all__ = ["Naming", "naming", "numbers", "plain", "quoted_java", "quoted_kotlin", "quoted_swift"]
+__all__ = ["Naming", "naming", "numbers", "plain", "quoted_java", "quoted_swift"]
 
 KEYWORDS = frozenset(
     ("abstract", "any", "as", "assert", "associatedtype", "associativity", "async", "await", "boolean", "break",
@@ -73,11 +73,6 @@ def numbers(values: Iterable[int]) -> str:
 def quoted_java(words: str) -> str:
     """A string of Java's, ASCII only."""
     return json.dumps(words)
-
-
-def quoted_kotlin(words: str) -> str:
-    """A string of Kotlin's, where a dollar sign begins a template."""
-    return json.dumps(words).replace("$", "\\$")
 
 
 def quoted_swift(words: str) -> str:

@@ -67,7 +67,7 @@ import C$type
 /// An engine runs one call at a time; make one for each thread.
 public final class $type {
     /// An input or output: floats, the last axis of the shape changing quickest.
-    public struct Port {
+    public struct Port: Sendable {
         /// As in the model.
         public let name: String
         /// In a whole call, time steps first where it has a row for each.
