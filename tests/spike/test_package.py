@@ -124,6 +124,24 @@ endforeach()
         assert program.read_bytes()[18] == 243  # EM_RISCV
         assert run(target.emulator, program, given=samples().tobytes()) == wanted
 
+    def test_for_a_microcontroller(self, source: Path, tmp_path: Path) -> None:
+        """A static library alone, with the sections that ``edgeproof build`` makes."""
+        target = TARGETS["cortex-m4"]
+        assert target.gcc
+        need("cmake", target.gcc)
+        write_package(source, "cmake", tmp_path / "package")
+        toolchain = tmp_path / "cortex.cmake"
+        toolchain.write_text(
+            f"set(CMAKE_SYSTEM_NAME Generic)\nset(CMAKE_C_COMPILER {target.gcc})\n"
+            f'set(CMAKE_C_FLAGS_INIT "{" ".join(target.flags)}")\nset(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)\n'
+        )
+        configure(tmp_path / "package", tmp_path / "made", f"-DCMAKE_TOOLCHAIN_FILE={toolchain}")
+        run("cmake", "--install", tmp_path / "made", "--prefix", tmp_path / "installed")
+        made = [one.name for one in (tmp_path / "installed" / "lib").glob("lib*")]
+        assert made == [f"lib{NAME}.a"]
+        listed = run("arm-none-eabi-nm", "-u", tmp_path / "installed" / "lib" / made[0]).decode()
+        assert "_GLOBAL_OFFSET_TABLE_" not in listed
+
 
 @pytest.fixture(scope="module")
 def android(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -26,13 +26,17 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 
+# A microcontroller has none.
+get_property(${NAME}_HAS_SHARED GLOBAL PROPERTY TARGET_SUPPORTS_SHARED_LIBS)
+
 function(${name}_library target kind)
   add_library($${target} $${kind} src/$name.c)
   add_library($name::$${target} ALIAS $${target})
   target_include_directories($${target} PUBLIC
     $$<BUILD_INTERFACE:$${CMAKE_CURRENT_SOURCE_DIR}/include> $$<INSTALL_INTERFACE:$${CMAKE_INSTALL_INCLUDEDIR}>)
   set_target_properties($${target} PROPERTIES
-    C_STANDARD 99 C_EXTENSIONS OFF C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON OUTPUT_NAME $name)
+    C_STANDARD 99 C_EXTENSIONS OFF C_VISIBILITY_PRESET hidden
+    POSITION_INDEPENDENT_CODE $${${NAME}_HAS_SHARED} OUTPUT_NAME $name)
   if(MSVC)
     target_compile_options($${target} PRIVATE $$<IF:$$<BOOL:$${${NAME}_FAST}>,/fp:fast,/fp:precise>)
   else()
@@ -44,20 +48,24 @@ function(${name}_library target kind)
   endif()
 endfunction()
 
+set(${NAME}_TARGETS $name)
 ${name}_library($name STATIC)
-${name}_library(${name}_shared SHARED)
+if(${NAME}_HAS_SHARED)
+  list(APPEND ${NAME}_TARGETS ${name}_shared)
+  ${name}_library(${name}_shared SHARED)
+endif()
 if(WIN32)
   # The import library of the shared one would bear the static one's name.
   set_target_properties(${name}_shared PROPERTIES OUTPUT_NAME ${name}_shared WINDOWS_EXPORT_ALL_SYMBOLS ON)
 endif()
 
-if(${NAME}_EXAMPLE)
+if(${NAME}_EXAMPLE AND ${NAME}_HAS_SHARED)
   add_executable(${name}_example example/${name}_example.c)
   set_target_properties(${name}_example PROPERTIES C_STANDARD 99)
   target_link_libraries(${name}_example PRIVATE $name)
 endif()
 
-install(TARGETS $name ${name}_shared EXPORT ${name}Targets
+install(TARGETS $${${NAME}_TARGETS} EXPORT ${name}Targets
   ARCHIVE DESTINATION $${CMAKE_INSTALL_LIBDIR}
   LIBRARY DESTINATION $${CMAKE_INSTALL_LIBDIR}
   RUNTIME DESTINATION $${CMAKE_INSTALL_BINDIR})
