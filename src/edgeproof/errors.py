@@ -10,7 +10,8 @@
     │   └── RunFolderError                  the run folder is missing, damaged or of another version
     ├── DocumentError                       a document cannot be read as what it says it is
     ├── ConversionError                     a converter could not make the artifact
-    │   └── DataDependentError              control flow depends on data: refused in every format
+    │   ├── DataDependentError              control flow depends on data: refused in every format
+    │   └── UnsupportedError                the format does not take such a model: the candidate is skipped
     ├── MissingDependency                   a package or program is needed and not here
     ├── ArtifactError                       an artifact cannot be opened or run
     ├── ServingError                        the server or its client failed
@@ -38,6 +39,7 @@ __all__ = [
     "ServingError",
     "SignatureError",
     "SpikeGraphError",
+    "UnsupportedError",
     "UsageError",
 ]
 
@@ -97,6 +99,10 @@ class DocumentError(EdgeProofError):
 
 class ConversionError(EdgeProofError):
     """A converter could not make the artifact."""
+
+
+class UnsupportedError(ConversionError):
+    """The format does not take such a model: what it met, where, and what it takes. Its candidate is skipped."""
 
 
 class DataDependentError(ConversionError):

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Form, TensorSpec
-from edgeproof.errors import ConversionError
+from edgeproof.errors import ConversionError, UnsupportedError
 from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, Session
 from edgeproof.formats.bindings import bind, safe_names
 
@@ -62,9 +62,9 @@ class SdkNative(Format):
         try:
             source = _source(spine, conversion.precision, name)
         except ConversionError as error:
-            if spine.document.loop is not None or not signature.spiking:
-                raise
-            raise ConversionError(error.message, hint=f"{LOOPS}; {error.hint}" if error.hint else LOOPS) from error
+            if spine.document.loop is None and signature.spiking:
+                error.hint = f"{LOOPS}; {error.hint}" if error.hint else LOOPS
+            raise
         library = build_library(source, conversion.folder)
         return Produced(
             library.name,
@@ -143,7 +143,7 @@ def _program(spine: Spine) -> Program:
     document = spine.document
     odd = [spec.name for spec in (*document.graph_inputs, *document.graph_outputs) if spec.dtype != "float32"]
     if odd:
-        raise ConversionError(
+        raise UnsupportedError(
             f"the engine computes in float32, and {', '.join(odd)} is of another dtype", hint="ship a conversion"
         )
     loop = document.loop

@@ -24,7 +24,7 @@ import msgspec
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode, encode
-from edgeproof.errors import ConversionError, EdgeProofError
+from edgeproof.errors import ConversionError, EdgeProofError, UnsupportedError
 
 __all__ = ["Job", "Outcome", "Started", "building_folder", "die_with_parent", "fingerprint", "main"]
 
@@ -74,7 +74,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
 
     candidate: str
     status: str
-    """``ok``, ``failed`` or ``crashed``."""
+    """``ok``, ``failed``, ``crashed``, or ``skipped`` where the format does not take such a model."""
     reason: str | None = None
     remedy: str | None = None
     seconds: float = 0.0
@@ -190,7 +190,8 @@ def _child(job: Job, result: int) -> None:
     except EdgeProofError as error:
         traceback.print_exc()
         reason = error.message[:LONGEST_REASON]
-        outcome = Outcome(candidate=job.candidate, status="failed", reason=reason, remedy=error.hint)
+        status = "skipped" if isinstance(error, UnsupportedError) else "failed"
+        outcome = Outcome(candidate=job.candidate, status=status, reason=reason, remedy=error.hint)
     except BaseException as error:
         traceback.print_exc()
         text = " ".join(str(error).split())[:LONGEST_REASON]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -212,9 +213,10 @@ def _job(source: Source, one: Planned, out: Path, base: Path | None) -> Job:
 def _result(one: Planned, outcome: Outcome, out: Path, source: Source) -> ConversionResult:
     log = str(source.root / "work" / "logs" / f"{one.candidate}.log")
     if outcome.status != "ok":
-        failed = one.result("failed", outcome.reason or "the converter failed", outcome.remedy)
+        status: Literal["failed", "skipped"] = "skipped" if outcome.status == "skipped" else "failed"
+        lost = one.result(status, outcome.reason or "the converter failed", outcome.remedy)
         return msgspec.structs.replace(
-            failed, seconds=outcome.seconds, peak_memory_bytes=outcome.peak_memory_bytes, log=log
+            lost, seconds=outcome.seconds, peak_memory_bytes=outcome.peak_memory_bytes, log=log
         )
     try:
         document = decode((out / one.candidate / "artifact.json").read_bytes(), ArtifactDocument)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from edgeproof.errors import ConversionError
+from edgeproof.errors import UnsupportedError
 from edgeproof.spike.program import Array, Convolution, Input, Linear, Node, Output, Pool, Program, Readout, State
 from edgeproof.spike.simplify import Argument, constant, elementwise, is_truth, reshape
 
@@ -57,7 +58,7 @@ def program_from_torch(
         sequence: whether inputs have a time axis.
 
     Raises:
-        ConversionError: an operation that the engine does not know, with its name and the place it comes from.
+        UnsupportedError: an operation that the engine does not know, with its name and the place it comes from.
     """
     module: Any = exported.run_decompositions({}).module(check_guards=False)
     reader = _Reader(module)
@@ -89,11 +90,20 @@ def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _refuse(node: torch.fx.Node, why: str) -> NoReturn:
-    place = [line.strip() for line in str(node.meta.get("stack_trace") or "").splitlines() if "File" in line]
-    raise ConversionError(
-        f"the engine does not know {why}" + (f", at {place[-1]}" if place else ""),
+    raise UnsupportedError(
+        f"the engine does not know {why}{_place(node)}",
         hint="it takes linear layers, convolutions, pooling, batch norm and elementwise neurons; ship a conversion",
     )
+
+
+def _place(node: torch.fx.Node) -> str:
+    """The module it stands in, and the last line of code outside of PyTorch that leads there."""
+    path, kind = next(reversed((node.meta.get("nn_module_stack") or {"": ("", "")}).values()))
+    found = str(kind).rsplit(".", 1)[-1]
+    module = f" in {path.removeprefix('module.')} ({found})" if path else ""
+    lines = [line.strip() for line in str(node.meta.get("stack_trace") or "").splitlines() if "File" in line]
+    own = [line for line in lines if f"{os.sep}torch{os.sep}" not in line] or lines
+    return module + (f", at {own[-1]}" if own else "")
 
 
 class _Reader:
@@ -355,7 +365,7 @@ def _has_node(values: Sequence[Any]) -> bool:
 
 def _array(value: Any) -> Array:
     if not hasattr(value, "detach"):
-        raise ConversionError("the engine does not know layers whose weights are computed from the input")
+        raise UnsupportedError("the engine does not know layers whose weights are computed from the input")
     found: Array = value.detach().numpy().astype(np.float32)
     return found
 

@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeGuard, TypeVar
 
 import numpy as np
 
-from edgeproof.errors import ConversionError
+from edgeproof.errors import ConversionError, UnsupportedError
 from edgeproof.spike.fixed.plan import MOST
 from edgeproof.spike.program import Array, Constant, Elementwise, Node, storage
 
@@ -93,7 +93,7 @@ def compute(node: Elementwise, value: Callable[[Node], V], algebra: Algebra[V], 
         units: of the sources and the result.
 
     Raises:
-        ConversionError: there is no such operation in whole numbers.
+        UnsupportedError: there is no such operation in whole numbers.
     """
     return algebra.fit(_Operation(node, value, algebra, units).result())
 
@@ -112,7 +112,7 @@ class _Operation(Generic[V]):
             finest = max([self._units.bits_of(one) for one in args if _varies(one)], default=0)
             return self._algebra.compare(op, self._as(args[0], finest), self._as(args[1], finest))
         if op not in RECIPES:
-            raise ConversionError(
+            raise UnsupportedError(
                 f"the engine in whole numbers has no {op}, which is among this network's neurons",
                 hint="it has sums, products, comparisons and choices; ship the network in fp32",
             )
@@ -154,7 +154,7 @@ class _Operation(Generic[V]):
         """By a constant."""
         by = self._node.args[1]
         if _varies(by):
-            raise ConversionError(
+            raise UnsupportedError(
                 "the engine in whole numbers divides by constants only", hint="ship the network in fp32"
             )
         values = np.asarray(storage(by).value.reshape(by.shape) if isinstance(by, Node) else by, np.float64)  # type: ignore[attr-defined]
