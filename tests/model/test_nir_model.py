@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nir
 import numpy as np
 import pytest
 import torch
@@ -21,6 +23,7 @@ from edgeproof.model.nir_model import nir_model, parse_options
 from edgeproof.model.nir_module import NetworkModule
 from edgeproof.model.resolve import resolve_model
 from edgeproof.model.spine import export_spine, load_spine
+from edgeproof.model.state import find_hidden_state
 from edgeproof.phases.prepare import draw
 from edgeproof.report.provenance import summary
 from edgeproof.spike.coding import encode
@@ -347,3 +350,63 @@ def test_a_network_whose_delays_hold_too_much_is_refused() -> None:
     network = chain(Input((1,)), Delay(np.array([5000 * DT])), Output((1,)))
     with pytest.raises(EdgeProofError, match="hold back 5000 values together; a module carries up to 4096"):
         NetworkModule(network)
+
+
+# --- files that the libraries' own exporters write -------------------------------------------------------------------
+
+
+def snntorch_file(path: Path, *, recurrent: bool) -> torch.nn.Module:
+    import snntorch
+    from snntorch.export_nir import export_to_nir
+
+    each = {"beta": torch.full((3,), 0.5), "threshold": torch.ones(3), "init_hidden": True, "output": True}
+    neuron = snntorch.RLeaky(linear_features=3, **each) if recurrent else snntorch.Leaky(**each)
+    net = eighths(torch.nn.Sequential(torch.nn.Linear(4, 3), neuron))
+    nir.write(path, export_to_nir(net, torch.zeros(1, 4), ignore_dims=[0]))
+    return net
+
+
+def spikingjelly_file(path: Path) -> torch.nn.Module:
+    from spikingjelly.activation_based import layer, neuron, nir_exchange
+
+    net = eighths(torch.nn.Sequential(layer.Linear(4, 3), neuron.LIFNode(tau=2.0)))
+    nir.write(path, nir_exchange.export_to_nir(net, example_input=torch.zeros(1, 4), dt=1e-4))
+    return net
+
+
+def eighths(net: torch.nn.Sequential) -> torch.nn.Sequential:
+    """Sums that are exact in any order, and large enough to fire."""
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for part in net.modules():
+            if isinstance(part, torch.nn.Linear):
+                part.weight.copy_(torch.randint(-3, 7, part.weight.shape) / 8)
+                part.bias.copy_(torch.randint(0, 3, part.bias.shape) / 8)
+    return net.eval()
+
+
+THEIRS: dict[str, tuple[Callable[[Path], torch.nn.Module], str]] = {
+    "snnTorch": (lambda path: snntorch_file(path, recurrent=False), "reset=subtract&reset_delay=1"),
+    "snnTorch, recurrent": (lambda path: snntorch_file(path, recurrent=True), "reset=subtract&reset_delay=1"),
+    "SpikingJelly": (spikingjelly_file, "operator=>="),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", THEIRS)
+def test_a_librarys_own_file_gives_its_spikes_once_its_rules_are_said(name: str, tmp_path: Path) -> None:
+    """And others with the defaults: a NIR file does not say them."""
+    export, rules = THEIRS[name]
+    net = export(tmp_path / "a.nir")
+    x = (np.random.default_rng(0).integers(0, 9, (1, 60, 1, 4)) / 8).astype(F)
+    hidden = find_hidden_state(net, lambda: net(torch.zeros(1, 4)))
+    with torch.no_grad(), hidden.fresh():
+        steps = [net(torch.from_numpy(one)) for one in x[0]]
+    expected = np.stack([(one[0] if isinstance(one, tuple) else one).numpy() for one in steps])
+    assert 20 < expected.sum() < 160
+    found = {}
+    for query in (f"&{rules}", ""):
+        subject = resolve_model(nir_model(tmp_path / "a.nir", f"timesteps=60&readout=stack{query}")).subject
+        found[query] = run_all(EagerSession(subject), {subject.signature.inputs[0].name: x})["output"][0]
+    np.testing.assert_array_equal(found[f"&{rules}"], expected)
+    assert not np.array_equal(found[""], expected)
