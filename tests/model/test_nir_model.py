@@ -169,7 +169,7 @@ def test_the_answers_stand_in_the_document_of_the_samples_and_in_the_report(grap
         "fires at v > threshold",
         "dt 0.0001 s, euler",
         "input rate, seed 8, time axis 0",
-        "the output output is read out as sum over the steps",
+        "the output 'output' is the sum over the time steps",
         "samples are coded before they are used: rate, seed 8, over 6 time steps",
     ):
         assert words in told

@@ -27,7 +27,12 @@ from edgeproof.spike.structure import analyse
 
 __all__ = ["brings_spikes", "nir_model", "parse_options"]
 
-READOUTS: tuple[Readout, ...] = ("sum", "mean", "last", "stack")
+READOUTS: Mapping[Readout, str] = {
+    "sum": "the sum over the time steps",
+    "mean": "the mean over the time steps",
+    "last": "the value of the last time step",
+    "stack": "the values of all time steps",
+}
 EXAMPLE = "graph.nir?timesteps=25"
 
 
@@ -161,9 +166,7 @@ def _notes(semantics: Semantics, axis: int, outputs: Iterable[str], readouts: It
     told = [f"NIR leaves open how its equations become time steps; used: {semantics.statement()}"]
     if axis != 0:
         told.append(f"the file has the time axis at {axis}; samples here have it first")
-    told += [
-        f"the output {name} is read out as {how} over the steps" for name, how in zip(outputs, readouts, strict=True)
-    ]
+    told += [f"the output {name!r} is {READOUTS[how]}" for name, how in zip(outputs, readouts, strict=True)]
     return tuple(told)
 
 
