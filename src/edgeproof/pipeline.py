@@ -36,9 +36,11 @@ def _prepare(run: RunDir, report: Callable[[str], None]) -> None:
 
 
 def _convert(run: RunDir, report: Callable[[str], None]) -> None:
+    from edgeproof.phases.activity import count_activity
     from edgeproof.phases.convert import convert
 
     convert(run, report)
+    count_activity(run, report)
 
 
 def _validate(run: RunDir, report: Callable[[str], None]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.device import DeviceDocument
@@ -20,6 +21,7 @@ from edgeproof.documents.latency import LatencySummary
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import RunFolderError
+from edgeproof.phases.activity import ACTIVITY, load_raster
 from edgeproof.rundir import RunDir, write_bytes
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.policy import load_policy, policy_toml
@@ -45,6 +47,7 @@ def evaluate(run: RunDir) -> EvaluationDocument:
     from edgeproof.report.markdown import render_markdown
     from edgeproof.report.plots import draw
 
+    activity = run.read_if_there(ACTIVITY, ActivityDocument)
     evidence = read_evidence(run)
     evaluation = judge(run, evidence)
     given = ReportInput(
@@ -52,12 +55,14 @@ def evaluate(run: RunDir) -> EvaluationDocument:
         evaluation=evaluation,
         policy_toml=policy_toml(evaluation.policy),
         latencies=latencies_of(run, evidence),
+        activity=activity,
+        raster=load_raster(run, activity) if activity is not None else {},
     )
     report = build(given, draw(given))
     run.write(EVALUATION, evaluation)
     for stale in run.path("plots").glob("*.svg"):
         stale.unlink()
-    for plot in report.plots:
+    for plot in (*report.plots, *(report.activity.plots if report.activity is not None else ())):
         write_bytes(run.path(f"plots/{plot.name}.svg"), plot.alone.encode())
     write_bytes(run.path(REPORT_MD), render_markdown(report).encode())
     write_bytes(run.path(REPORT_HTML), render_html(report).encode())

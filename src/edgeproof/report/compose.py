@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeproof.documents.evaluation import Verdict
-from edgeproof.report import details, provenance, tables
+from edgeproof.report import activity, details, provenance, tables
 from edgeproof.report.content import DEVICE_TITLES, Fact, Plot, Report, ReportInput, VerdictCard
 
 __all__ = ["build", "verdict_card"]
@@ -41,6 +41,7 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         reproduce=provenance.reproduce(given.evidence),
         versions=provenance.versions(given.evidence),
         not_measured=tuple(Fact(label, reason) for label, reason in evaluation.not_measured.items()),
+        activity=None if given.activity is None else activity.section(given.activity, given.raster),
     )
 
 

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy.typing as npt
+
+from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import EvaluationDocument, Evidence, WouldChange
 
 __all__ = [
+    "Activity",
     "Cell",
     "Column",
     "Detail",
@@ -40,12 +45,16 @@ class ReportInput:
         evaluation: the policy held against them.
         policy_toml: the policy as TOML.
         latencies: per candidate, the host's raw steady-state latencies in µs.
+        activity: what was counted in a spiking network; it is no evidence, and no verdict knows it.
+        raster: spikes of one sample by neurons, bool ``[time steps, neurons]``.
     """
 
     evidence: Evidence
     evaluation: EvaluationDocument
     policy_toml: str
     latencies: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    activity: ActivityDocument | None = None
+    raster: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,18 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Activity:
+    """What a spiking network does: counted, drawn, and what a table of energies makes of it."""
+
+    words: tuple[str, ...]
+    layers: Table | None
+    neurons: Table | None
+    plots: tuple[Plot, ...]
+    energy: Table | None
+    energy_words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """The parts in reading order."""
 
@@ -152,3 +173,4 @@ class Report:
     reproduce: tuple[Fact, ...]
     versions: tuple[Fact, ...]
     not_measured: tuple[Fact, ...]
+    activity: Activity | None = None

@@ -1,0 +1,216 @@
+"""What the report says of a spiking network's activity: tables, drawings and the words that explain them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from edgeproof.documents.activity import ActivityDocument, LayerActivity, NeuronActivity
+from edgeproof.report import activity_figures
+from edgeproof.report.content import Activity, Cell, Column, Plot, Table
+from edgeproof.report.plots import finished
+from edgeproof.report.quantities import percent, significant
+
+__all__ = ["section"]
+
+NONE = Cell("none", tone="absent")
+
+
+def section(document: ActivityDocument, trains: Mapping[str, npt.NDArray[Any]]) -> Activity:
+    """The section.
+
+    Args:
+        document: what was counted.
+        trains: spikes of one sample by neurons, bool ``[time steps, neurons]``.
+    """
+    if document.totals is None:
+        words = (f"Nothing was counted: {document.reason or 'the document does not say why'}.",)
+        return Activity(words=words, layers=None, neurons=None, plots=(), energy=None, energy_words=())
+    found = (raster_plot(document, trains), rate_plot(document.neurons))
+    return Activity(
+        words=words_of(document),
+        layers=layer_table(document),
+        neurons=neuron_table(document.neurons),
+        plots=tuple(plot for plot in found if plot is not None),
+        energy=energy_table(document),
+        energy_words=energy_words(document),
+    )
+
+
+def words_of(document: ActivityDocument) -> tuple[str, ...]:
+    """What the figures mean, with a layer of this network as the example."""
+    totals = document.totals
+    assert totals is not None
+    done = totals.acs + totals.macs
+    share = f", {percent(done / totals.dense)} % of the {figure(totals.dense)} of the same layers when dense" * (
+        totals.dense > 0
+    )
+    first = (
+        f"Counted on {document.samples} samples ({document.sample_source}), {document.timesteps} time steps each, "
+        f"by the definitions of {document.definitions}. An inference takes {figure(done)} synaptic operations{share}."
+    )
+    example = next((one for one in document.layers if one.acs > 0 and one.kind == "linear"), None)
+    reached = (
+        f" In {example.name} a spike reaches {example.output_shape[0]} outputs: "
+        f"{example.output_shape[0]} synaptic operations, if none of the weights is zero."
+        if example is not None
+        else ""
+    )
+    second = (
+        "A synaptic operation is an input that is not zero meeting a weight that is not zero. Where inputs are "
+        "spikes it is an addition (AC); where they are graded values the weight is multiplied first (MAC)." + reached
+    )
+    return first, second
+
+
+def layer_table(document: ActivityDocument) -> Table:
+    """A line a layer, and the sum."""
+    totals = document.totals
+    assert totals is not None
+    columns = (
+        Column("Layer"),
+        Column("Sizes"),
+        Column("Inputs not zero", "%"),
+        Column("Weights that are zero", "%"),
+        Column("ACs", "per inference"),
+        Column("MACs", "per inference"),
+        Column("Dense", "operations per inference"),
+    )
+    last = (
+        Cell("all layers"),
+        Cell(""),
+        Cell(""),
+        share(totals.connection_sparsity),
+        Cell(figure(totals.acs)),
+        Cell(figure(totals.macs)),
+        Cell(figure(totals.dense)),
+    )
+    rows = (*(layer_row(one) for one in document.layers), last)
+    return Table(id="activity-layers", caption="Operations of each layer", columns=columns, rows=rows)
+
+
+def layer_row(one: LayerActivity) -> tuple[Cell, ...]:
+    return (
+        Cell(one.name),
+        Cell(f"{size(one.input_shape)} → {size(one.output_shape)}"),
+        share(one.input_activity),
+        share(one.connection_sparsity),
+        Cell(figure(one.acs)),
+        Cell(figure(one.macs)),
+        Cell(figure(one.dense)),
+    )
+
+
+def neuron_table(neurons: tuple[NeuronActivity, ...]) -> Table | None:
+    """A line for each group of neurons."""
+    if not neurons:
+        return None
+    columns = (
+        Column("Neurons"),
+        Column("Shape"),
+        Column("Firing rate", "spikes per neuron and step"),
+        Column("Activation sparsity", "%"),
+        Column("Membrane updates", "per inference"),
+    )
+    rows = tuple(
+        (
+            Cell(one.name),
+            Cell(size(one.shape)),
+            NONE if one.firing_rate is None else Cell(significant(one.firing_rate)),
+            share(one.activation_sparsity),
+            Cell(figure(one.membrane_updates)),
+        )
+        for one in neurons
+    )
+    return Table(id="activity-neurons", caption="Activity of neurons", columns=columns, rows=rows)
+
+
+def energy_table(document: ActivityDocument) -> Table | None:
+    """Estimates by arithmetic; each cause apart."""
+    if not document.energy:
+        return None
+    unit = "µJ, estimate"
+    columns = (
+        Column("Arithmetic"),
+        Column("Synaptic operations", unit),
+        Column("The same, dense", unit),
+        Column("Membrane updates", unit),
+        Column("Memory", unit),
+        Column("Held in"),
+    )
+    rows = tuple(
+        (
+            Cell(one.technology),
+            Cell(significant(one.synapses_energy_estimate_uj)),
+            Cell(significant(one.dense_energy_estimate_uj)),
+            Cell(significant(one.neurons_energy_estimate_uj)),
+            Cell(significant(one.memory_energy_estimate_uj)),
+            Cell(one.memory),
+        )
+        for one in document.energy
+    )
+    return Table(
+        id="activity-energy", caption="Energy of an inference by the counted operations", columns=columns, rows=rows
+    )
+
+
+def energy_words(document: ActivityDocument) -> tuple[str, ...]:
+    """Where estimates come from, and what they are not."""
+    if not document.energy:
+        return ()
+    first = document.energy[0]
+    return (
+        "Estimates from a table of energies per operation. Nothing here was measured, and no verdict uses it.",
+        f"{first.formula}.",
+        f"Energies: {first.source}. A processor spends most on instructions and data movement that this leaves out.",
+    )
+
+
+def raster_plot(document: ActivityDocument, trains: Mapping[str, npt.NDArray[Any]]) -> Plot | None:
+    """Spikes of the sample that the document names."""
+    drawn = {name: train for name, train in trains.items() if train.size}
+    if not drawn or document.raster is None:
+        return None
+    label = "" if document.raster.label is None else f" (class {document.raster.label})"
+    cut = [
+        f"{name} {train.shape[1]}" for name, train in drawn.items() if train.shape[1] > activity_figures.MOST_NEURONS
+    ]
+    some = f" {activity_figures.MOST_NEURONS} evenly chosen neurons are drawn of {', '.join(cut)}." if cut else ""
+    title = f"Held-out sample {document.raster.sample}{label}"
+    counts = ", ".join(f"{name} {int(train.sum()):,}" for name, train in drawn.items())
+    return finished(
+        "raster",
+        "Spikes of one sample",
+        f"{title}: a tick is a spike; time runs to the right, a row is a neuron.{some}",
+        f"{title}. Spikes: {counts}.",
+        activity_figures.raster(drawn),
+    )
+
+
+def rate_plot(neurons: tuple[NeuronActivity, ...]) -> Plot | None:
+    """Firing rates of neurons that spike."""
+    rates = [(one.name, one.firing_rate) for one in neurons if one.firing_rate is not None]
+    if not rates:
+        return None
+    return finished(
+        "firing-rates",
+        "Firing rate",
+        "Mean over samples, neurons and time steps. What does not fire costs no synaptic operation.",
+        "; ".join(f"{name}: {percent(rate)} % of neurons fire in a time step" for name, rate in rates) + ".",
+        activity_figures.firing_rates(rates),
+    )
+
+
+def figure(value: float) -> str:
+    """A count, whole where it is large."""
+    return f"{value:,.0f}" if value >= 100 or value == round(value) else significant(value)
+
+
+def share(value: float | None) -> Cell:
+    return NONE if value is None else Cell(percent(value))
+
+
+def size(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "1"
