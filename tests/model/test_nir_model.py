@@ -158,6 +158,16 @@ def test_a_time_axis_that_stood_elsewhere_is_said_to_come_first(tmp_path: Path) 
     assert model.specs()[0].shape == (6, 1, 3)
 
 
+def test_a_step_longer_than_a_time_constant_is_noted(graph: Path) -> None:
+    """Its shortest is two steps of 0.0001 s."""
+    assert len(nir_model(graph, "timesteps=6&dt=0.0002").notes) == 2
+    assert len(nir_model(graph, "timesteps=6&dt=0.001&integration=exponential").notes) == 2
+    assert nir_model(graph, "timesteps=6&dt=0.001").notes[2] == (
+        "a step of 0.001 s is longer than a time constant of lif_2, lif_4 (0.0002 s), so forward Euler overshoots: say "
+        "the dt that the network was trained with, or integration=exponential"
+    )
+
+
 def test_the_answers_stand_in_the_document_of_the_samples_and_in_the_report(graph: Path) -> None:
     samples = edgeproof.Samples({"input": images()}, np.arange(12) % 2)
     resolved = resolve_model(nir_model(graph, "timesteps=6&input=rate&input_seed=8&reset=subtract"), (), samples)

@@ -20,7 +20,7 @@ from edgeproof.model.model import Model
 from edgeproof.spike.network import Network
 from edgeproof.spike.nir_file import read
 from edgeproof.spike.plan import Plan
-from edgeproof.spike.primitives import Identity, Input, Output, Threshold
+from edgeproof.spike.primitives import LI, LIF, CubaLI, CubaLIF, Identity, Input, Output, Threshold, numbers
 from edgeproof.spike.semantics import Semantics
 from edgeproof.spike.shapes import MAX_VALUES
 from edgeproof.spike.structure import analyse
@@ -138,7 +138,10 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
         output_names=[names[name] for name in module.outputs],
         spike_outputs=[names[name] for name in spiking],
         name=path.stem,
-        notes=_notes(network.semantics, axis, module.outputs, readouts),
+        notes=(
+            *_notes(network.semantics, axis, module.outputs, readouts),
+            *_overshooting(module.plan, network.semantics),
+        ),
     )
 
 
@@ -168,6 +171,25 @@ def _notes(semantics: Semantics, axis: int, outputs: Iterable[str], readouts: It
         told.append(f"the file has the time axis at {axis}; samples here have it first")
     told += [f"the output {name!r} is {READOUTS[how]}" for name, how in zip(outputs, readouts, strict=True)]
     return tuple(told)
+
+
+def _overshooting(plan: Plan, semantics: Semantics) -> tuple[str, ...]:
+    """Forward Euler goes past its target where a step is longer than a time constant, as with a wrong ``dt``."""
+    if semantics.integration != "euler":
+        return ()
+    shortest = {
+        name: min(float(values.min()) for part, values in numbers(node) if part.startswith("tau"))
+        for name, node in plan.structure.nodes.items()
+        if isinstance(node, LI | LIF | CubaLI | CubaLIF)
+    }
+    short = [name for name, tau in shortest.items() if tau < semantics.dt_s * (1 - 1e-6)]
+    if not short:
+        return ()
+    return (
+        f"a step of {semantics.dt_s:g} s is longer than a time constant of {', '.join(short[:5])}"
+        f"{' and others' if len(short) > 5 else ''} ({min(shortest.values()):g} s), so forward Euler overshoots: say "
+        "the dt that the network was trained with, or integration=exponential",
+    )
 
 
 def brings_spikes(plan: Plan, output: str) -> bool:
