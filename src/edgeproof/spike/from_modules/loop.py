@@ -138,6 +138,8 @@ def _hooked(
 
 def _turns(names: list[str]) -> tuple[int, int]:
     """How many calls stand before the loop, and how many are one step of it; ``(0, 0)`` if there is no loop."""
+    if len(set(names)) == len(names):
+        return 0, 0
     for before in range(len(names)):
         rest = names[before:]
         if set(rest) & set(names[:before]):
