@@ -115,6 +115,25 @@ class TimeFirst(Tutorial):
         return spikes.sum(0), spikes.mean(dim=0), spikes[-1]
 
 
+class Iterated(Tutorial):
+    """``for now in x``."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        m1, total = self.lif1.init_leaky(), 0
+        for now in self.order(x):
+            spikes, m1 = self.lif1(self.fc1(now), m1)
+            total = total + spikes
+        return total
+
+    def order(self, x: torch.Tensor) -> Any:
+        return x
+
+
+class Unbound(Iterated):
+    def order(self, x: torch.Tensor) -> Any:
+        return x.unbind(1)
+
+
 class BatchFirst(Tutorial):
     """An image row in each step, flattened."""
 
@@ -131,6 +150,8 @@ def test_sequences_with_time_first_and_batch_first() -> None:
     assert loop.time_axes == {"x": 0}
     assert found.network.semantics.input_coding.kind == "events"
     assert not any(isinstance(node, Delay) for node in found.network.nodes.values())
+    assert assert_same(Iterated(), drawn(STEPS, 1, 5), output="sum")[1].time_axes == {"x": 0}
+    assert assert_same(Unbound(), drawn(1, STEPS, 5), output="sum")[1].time_axes == {"x": 1}
     found, loop = assert_same(BatchFirst(), drawn(1, STEPS, 5, 1), output="sum")
     assert loop.time_axes == {"x": 1}
     assert found.network.nodes["x"].shape == (5, 1)  # type: ignore[union-attr]

@@ -230,20 +230,31 @@ class _TwoSteps(Watching):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if not self.inside and not kwargs and func is torch.Tensor.__getitem__:
-            taken = self._step_of(*args)
+        if not self.inside and not kwargs and func in (torch.Tensor.__getitem__, torch.Tensor.unbind):
+            iterated = func is torch.Tensor.unbind
+            taken = self._steps_of(args[0], *args[1:]) if iterated else self._step_of(*args)
             if taken is not None:
-                name, axis, time = taken
+                name, axis, first = taken
                 result = func(*args)
                 self.axes[name] = axis
-                self.sliced[name] = tuple(result.shape[1:])
-                self.note(result, (Part(name, time),))
+                for time, one in enumerate(result if iterated else (result,), first):
+                    self.sliced[name] = tuple(one.shape[1:])
+                    self.note(one, (Part(name, time),))
                 return result
         return super().__torch_function__(func, types, args, kwargs)
 
+    def _steps_of(self, tensor: Any, axis: int = 0) -> tuple[str, int, int] | None:
+        """``x.unbind(axis)`` of an input, and ``for now in x``: its name, the axis, and the first step."""
+        name = self._input(tensor)
+        fits = name is not None and tensor.dim() > 1 and axis in (0, 1) and tensor.shape[1 - axis] == 1
+        return (name, axis, 0) if name is not None and fits else None
+
+    def _input(self, tensor: Any) -> str | None:
+        return next((name for name, one in self.inputs.items() if one is tensor), None)
+
     def _step_of(self, tensor: Any, index: Any) -> tuple[str, int, int] | None:
         """``x[t]`` and ``x[:, t]`` of an input: its name, the axis of time, and the step."""
-        name = next((name for name, one in self.inputs.items() if one is tensor), None)
+        name = self._input(tensor)
         if name is None:
             return None
         if isinstance(index, int) and tensor.dim() > 1 and tensor.shape[1] == 1:
