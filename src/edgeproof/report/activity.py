@@ -174,10 +174,9 @@ def raster_plot(document: ActivityDocument, trains: Mapping[str, npt.NDArray[Any
     if not drawn or document.raster is None:
         return None
     label = "" if document.raster.label is None else f" (class {document.raster.label})"
-    cut = [
-        f"{name} {train.shape[1]}" for name, train in drawn.items() if train.shape[1] > activity_figures.MOST_NEURONS
-    ]
-    some = f" {activity_figures.MOST_NEURONS} evenly chosen neurons are drawn of {', '.join(cut)}." if cut else ""
+    most = activity_figures.MOST_NEURONS
+    cut = [f"the {train.shape[1]:,} of {name}" for name, train in drawn.items() if train.shape[1] > most]
+    some = f" Of {' and of '.join(cut)}, {most} are drawn, evenly chosen." if cut else ""
     title = f"Held-out sample {document.raster.sample}{label}"
     counts = ", ".join(f"{name} {int(train.sum()):,}" for name, train in drawn.items())
     return finished(

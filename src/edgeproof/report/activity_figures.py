@@ -38,13 +38,13 @@ def raster(trains: Mapping[str, npt.NDArray[Any]]) -> str:
     shown = {name: train[:, shown_neurons(train.shape[1])] for name, train in trains.items()}
     rows = sum(train.shape[1] for train in shown.values()) + GAP * (len(shown) - 1)
     places, base = [], 0
-    with canvas(min(0.9 + 0.035 * max(rows, 20), 7.5)) as (figure, axes):
+    with canvas(min(0.9 + 0.045 * max(rows, 20), 8.5)) as (figure, axes):
         for number, train in enumerate(shown.values()):
             when, who = np.nonzero(train)
             gap = np.full(len(when), np.nan)
             across = np.stack((when, when, gap), axis=1).ravel()
             up = np.stack((base + who - 0.42, base + who + 0.42, gap), axis=1).ravel()
-            axes.plot(across, up, color=PALETTE[number % len(PALETTE)], linewidth=1.8, solid_capstyle="butt")
+            axes.plot(across, up, color=PALETTE[number % len(PALETTE)], linewidth=2.6, solid_capstyle="butt")
             places.append(base + (train.shape[1] - 1) / 2)
             base += train.shape[1] + GAP
             if number + 1 < len(shown):
