@@ -83,6 +83,18 @@ def test_random_programs_as_they_ship(seed: int, assert_same, tmp_path: Path, mo
         assert_same(program, inputs, call(Engine(library, widest=widest), inputs), f"seed {seed}, {widest} wide")
 
 
+@pytest.mark.parametrize("seed", OPTIMISED)
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_buffers_may_hold_fewer_steps(
+    seed: int, chunk: int, compiler, assert_same, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, inputs = random_program(seed)
+    source = source_of(program, seed, monkeypatch)
+    narrow = ("-O1", "-DEDGEPROOF_WIDEST=4", f"-D{source.name.upper()}_CHUNK={chunk}")
+    library = compiler.library(source, tmp_path, narrow)
+    assert_same(program, inputs, call(Engine(library), inputs), f"seed {seed}, {chunk} at once")
+
+
 @pytest.mark.parametrize("seed", OPTIMISED[:4])
 def test_a_call_in_parts_is_the_same_call(seed: int, compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Step by step from the states as they are, outputs of every step are those of a whole call."""

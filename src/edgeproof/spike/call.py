@@ -34,9 +34,9 @@ def run(names: Names, once: Sequence[str], chunk: Sequence[str]) -> str:
     else:
         before = [*(line for lines in taken for line in lines), *once, *before]
     if chunks:
-        steps = f"const int steps = total - done < {plan.chunk} ? total - done : {plan.chunk};"
+        steps = f"const int steps = total - done < {names.chunk} ? total - done : {names.chunk};"
         wanted = [steps] if any(re.search(r"\bsteps\b", one) for one in chunks) else []
-        chunks = block(f"for (int done = 0; done < total; done += {plan.chunk})", [*wanted, *chunks])
+        chunks = block(f"for (int done = 0; done < total; done += {names.chunk})", [*wanted, *chunks])
     lines = [*before, *chunks, *(line for i, one in numbered for line in _given(names, i, one))]
     unused = [
         f"(void){name};" for name in ("total", "in", "out") if not any(re.search(rf"\b{name}\b", one) for one in lines)
@@ -44,7 +44,7 @@ def run(names: Names, once: Sequence[str], chunk: Sequence[str]) -> str:
     head = (
         f"TARGET static void VARIANT(run)(struct {names.name} *m, int total, const float *const *in, float *const *out)"
     )
-    what = f"`total` time steps, {plan.chunk} at once." if chunks else "Nothing that changes over time."
+    what = f"`total` time steps, {names.chunk} at once." if chunks else "Nothing that changes over time."
     return text([*comment([what]), *block(head, [*unused, *lines])])
 
 

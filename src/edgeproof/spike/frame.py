@@ -140,6 +140,7 @@ class File(ABC):
             name=name,
             NAME=name.upper(),
             timesteps=program.timesteps,
+            chunk=self._plan.chunk,
             members=text(list(self._members()), 2),
             arguments=text(arguments),
             sequence="a row for each time step" if program.sequence else "the same at every time step",
@@ -148,16 +149,16 @@ class File(ABC):
     def _members(self) -> Iterator[str]:
         names, plan = self._names, self._plan
         for node in plan.stored:
-            steps = 1 if node in plan.steady else plan.chunk
-            yield f"{names.numbers.type_of(node)} b{names.number(node)}[{steps * padded(node.size)}];"
+            steps = "" if node in plan.steady else f"{names.chunk} * "
+            yield f"{names.numbers.type_of(node)} b{names.number(node)}[{steps}{padded(node.size)}];"
         for state, _ in plan.program.states:
             of = names.numbers.type_of(state)
             yield f"{of} s{names.number(state)}[{padded(state.size)}]; /* {said(state.name)} */"
         for i, one in enumerate(plan.program.outputs):
             if is_collected(names, one):
                 yield f"float o{i}[{padded(one.node.size)}];"
-        for member, (of, count) in names.room.items():
-            yield f"{of} {member}[{count}];"
+        for member, room in names.room.items():
+            yield f"{room.of} {member}[{names.length(room)}];"
 
     def _description(self) -> str:
         """What a caller must know, as JSON."""

@@ -97,9 +97,9 @@ class _Linear:
         """Lists of all steps first; then a block of weights is read for all steps before the next one is."""
         names, node, chunk = self.names, self.node, self.span == "chunk"
         room = padded(node.x.size) + 16
-        listed = names.need("list", "uint32_t", room * (names.plan.chunk if chunk else 1))
+        listed = names.need("list", "uint32_t", room, each_step=chunk)
         listed = f"{listed} + (size_t)at * {room}" if chunk else listed
-        count = f"{names.need('count', 'uint32_t', names.plan.chunk)}[at]" if chunk else "count"
+        count = f"{names.need('count', 'uint32_t', 1, each_step=True)}[at]" if chunk else "count"
         x = self.x("at")
         values = "NULL" if node.x in names.plan.binary else x
         found = f"{count} = {names.function('nonzero')}({x}, {node.x.size}, {listed});"
@@ -118,7 +118,7 @@ class _Linear:
         row = padded(node.x.size)
         see = names.sizes(
             "window",
-            across=names.plan.chunk,
+            across=names.chunk,
             next=row,
             results=padded(node.size),
             rows=1,
@@ -154,7 +154,7 @@ def _plain(names: Names, x: Node, span: Span) -> tuple[list[str], Callable[[str]
     if table is None:
         return [], lambda at: names.row(x, at)
     row = padded(x.size)
-    to = names.need("sorted", "float", row * (names.plan.chunk if span == "chunk" else 1))
+    to = names.need("sorted", "float", row, each_step=span == "chunk")
     here = f"{to}[at * {row} + i]" if span == "chunk" else f"{to}[i]"
     copied = loop(f"for (int i = 0; i < {x.size}; i++)", [f"{here} = {names.element(x, f'{table}[i]')};"])
     return each_step(span, copied), lambda at: to if span != "chunk" or at == "0" else f"{to} + (size_t){at} * {row}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +55,21 @@ class _Floats:
 FLOATS: Numbers = _Floats()
 
 
+@dataclass
+class Room:
+    """A member of the struct to work in.
+
+    Attributes:
+        of: type of its elements.
+        count: how many, at least.
+        each_step: how many for each step of a chunk, at least.
+    """
+
+    of: str
+    count: int = 0
+    each_step: int = 0
+
+
 class Names:
     """Grows while the file is written: numbers are given, and tables made, as they are asked for.
 
@@ -63,7 +79,7 @@ class Names:
         numbers: what values are made of.
         tables: constant arrays, in order.
         carried: states that the stage being written moves on step by step: they are read where they stand.
-        room: members of the struct to work in, with how many numbers of which type.
+        room: members of the struct to work in.
         functions: those of the fixed part that are called.
     """
 
@@ -73,7 +89,7 @@ class Names:
         self.numbers = numbers
         self.tables: list[str] = []
         self.carried: set[State] = set()
-        self.room: dict[str, tuple[str, int]] = {}
+        self.room: dict[str, Room] = {}
         self.functions: set[str] = set()
         self._numbers: dict[Node, int] = {}
         self._known: dict[tuple[str, str, bytes], str] = {}
@@ -149,7 +165,7 @@ class Names:
             self.tables.append(f"static const {of} {name}[{values.size}] ALIGNED = {{\n{body}}};\n")
         return self._known[key]
 
-    def sizes(self, of: str, **members: int) -> str:
+    def sizes(self, of: str, **members: int | str) -> str:
         """The name of a constant struct of sizes."""
         key = ("see", of, repr(members).encode())
         if key not in self._known:
@@ -163,10 +179,33 @@ class Names:
         self.functions.add(name)
         return f"VARIANT({name})"
 
-    def need(self, member: str, of: str, count: int) -> str:
-        """A member of the struct to work in, at least so long; what was in it may be gone."""
-        self.room[member] = (of, max(count, self.room.get(member, (of, 0))[1]))
+    @property
+    def chunk(self) -> str:
+        """A macro: how many time steps buffers hold."""
+        return f"{self.name.upper()}_CHUNK"
+
+    def need(self, member: str, of: str, count: int, *, each_step: bool = False) -> str:
+        """A member of the struct to work in, at least so long; what was in it may be gone.
+
+        Args:
+            member: its name.
+            of: type of its elements.
+            count: how many.
+            each_step: so many for each step of a chunk.
+        """
+        room = self.room.setdefault(member, Room(of))
+        if each_step:
+            room.each_step = max(room.each_step, count)
+        else:
+            room.count = max(room.count, count)
         return f"m->{member}"
+
+    def length(self, room: Room) -> str:
+        """A constant expression: how many elements a member has."""
+        each = f"{self.chunk} * {room.each_step}"
+        if not room.each_step or not room.count:
+            return each if room.each_step else str(room.count)
+        return f"{each} > {room.count} ? {each} : {room.count}"
 
 
 def padded_places(places: Array) -> Array:

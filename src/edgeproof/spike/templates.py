@@ -34,6 +34,16 @@ extern "C" {
 
 #define ${NAME}_TIMESTEPS $timesteps
 
+/* Time steps that buffers hold: more read weights less often, fewer take less memory. It changes no result. Whoever
+ * defines it does so for every file that includes this one. */
+#ifndef ${NAME}_CHUNK
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define ${NAME}_CHUNK 1
+#else
+#define ${NAME}_CHUNK $chunk
+#endif
+#endif
+
 /* One instance: its states, and room to work in. The caller owns it; the members are no interface. */
 struct ${NAME}_ALIGNED $name {
 $members
