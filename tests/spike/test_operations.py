@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.spike.random_programs import random_program
 
 import edgeproof
 from edgeproof.errors import SamplesError
@@ -178,6 +179,39 @@ def test_spikes_that_are_held_back_count_in_the_layer_that_takes_them() -> None:
     assert [one.name for one in found.neurons] == ["cell"]
     assert found.neurons[0].states == ("cell.mem",), "what holds spikes back is no membrane"
     assert found.layers[0].acs == 2, "the spike of step 0 arrives in step 1"
+
+
+def test_spikes_that_are_delayed_by_two_steps_are_those_of_their_neurons() -> None:
+    x = Input("x", (2,))
+    state, after, spikes = neuron(x, "cell.v")
+    late, later = State("line.1", np.zeros(2, F)), State("line.2", np.zeros(2, F))
+    layer = Linear(later, np.ones((3, 2), F), np.zeros(3, F))
+    program = Program(
+        (x,), ((state, after), (late, spikes), (later, late)), (Output("y", layer, "sum"),), timesteps=4, sequence=True
+    )
+    found = count_operations(program, [{"x": np.array([[2, 0], [0, 0], [0, 0], [0, 2]], F)}])
+    assert [(one.name, one.spikes, one.states) for one in found.neurons] == [("cell", 2, ("cell.v",))]
+    assert found.layers[0].acs == 3, "the spike of step 0 arrives in step 2; that of step 3 does not"
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_any_program_can_be_counted(seed: int) -> None:
+    program, inputs = random_program(seed)
+    found = count_operations(program, [inputs, inputs])
+    for layer in found.layers:
+        assert 0 <= layer.nonzero_inputs <= layer.inputs
+        assert 0 <= layer.effective <= layer.dense
+        assert layer.acs + layer.macs == layer.effective
+    names = [one.name for one in found.neurons]
+    assert len(set(names)) == len(names)
+    counted_states = [state for one in found.neurons for state in one.states]
+    assert len(set(counted_states)) == len(counted_states), "no state is counted twice"
+    assert set(counted_states) <= {state.name for state, _ in program.states}
+    for one in found.neurons:
+        assert one.spikes is None or 0 <= one.spikes <= one.outputs
+    for train in found.raster.values():
+        assert train.shape[0] == program.timesteps
 
 
 def test_poolings_have_no_synaptic_operations_and_make_means_graded() -> None:

@@ -47,7 +47,7 @@ def populations(program: Program) -> tuple[Population, ...]:
     after = {state: storage(value) for state, value in program.states}
     values = dict(program.states)
     trains = _trains(program, after)
-    held = {state for state in after if _plain(after[state]) in trains}
+    held = {state for state in after if _plain(_source(state, after)) in trains}
     free = [state for state in after if state not in held]
     taken: dict[State, Node] = {}
     for train in trains:
@@ -78,9 +78,12 @@ def _trains(program: Program, after: Mapping[State, Node]) -> tuple[Node, ...]:
 
 
 def _source(node: Node, after: Mapping[State, Node]) -> Node:
-    """Where a value comes from: a state that holds it back is looked through, once."""
-    node = storage(node)
-    return after[node] if isinstance(node, State) else node
+    """Where a value comes from: states that only hold it back are looked through."""
+    node, seen = storage(node), set[Node]()
+    while isinstance(node, State) and node not in seen:
+        seen.add(node)
+        node = after[node]
+    return node
 
 
 def _plain(node: Node) -> Node:
