@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from edgeproof.spike.operations import OperationCount
 
-__all__ = ["ACTIVITY", "RASTER", "activity_document", "count_activity", "load_raster"]
+__all__ = ["ACTIVITY", "RASTER", "activity_document", "count_activity", "count_spine", "load_raster"]
 
 ACTIVITY = "phase3_activity.json"
 RASTER = "phase3_raster.npz"
@@ -201,26 +201,45 @@ def activity_document(model: str, count: OperationCount, *, source: str, raster:
     )
 
 
-def _count_here(run: RunDir) -> ActivityDocument:
+def count_spine(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], wanted: int) -> tuple[OperationCount, int]:
+    """Count an exported program on evenly chosen samples.
+
+    Args:
+        folder: of the spine.
+        arrays: one per model input, sample axis first.
+        wanted: samples, at most.
+
+    Returns:
+        the counts, and which sample the raster is of.
+
+    Raises:
+        ConversionError: the engine does not take the program.
+    """
     import numpy as np
 
     from edgeproof.formats.sdk_native import _program as program_of
-    from edgeproof.model.samples import load_arrays
     from edgeproof.model.spine import load_spine
     from edgeproof.spike.operations import count_operations
 
+    program = program_of(load_spine(folder, arrays))
+    available = min(len(one) for one in arrays.values())
+    chosen = np.unique(np.linspace(0, available - 1, min(wanted, available)).astype(int))
+    samples: list[Mapping[str, Any]] = [{name: one[at] for name, one in arrays.items()} for at in chosen]
+    return count_operations(program, samples), int(chosen[0])
+
+
+def _count_here(run: RunDir) -> ActivityDocument:
+    import numpy as np
+
+    from edgeproof.model.samples import load_arrays
+
     document = run.read(SAMPLES, SamplesDocument)
     arrays, labels = load_arrays(run.path(document.held_out.file))
-    program = program_of(load_spine(run.path(STEP), arrays))
-    available = min(len(one) for one in arrays.values())
-    chosen = np.unique(np.linspace(0, available - 1, min(COUNTED, available)).astype(int))
-    samples: list[Mapping[str, Any]] = [{name: one[at] for name, one in arrays.items()} for at in chosen]
-    count = count_operations(program, samples)
+    count, first = count_spine(run.path(STEP), arrays, COUNTED)
     raster = None
     if count.raster:
         with atomic_path(run.path(RASTER)) as path, path.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **dict(count.raster))
-        first = int(chosen[0])
         raster = RasterFile(file=RASTER, sample=first, label=None if labels is None else int(labels[first]))
     source = SOURCES[document.held_out.source]
     return activity_document(_model(run), count, source=source, raster=raster)

@@ -13,7 +13,7 @@ from edgeproof.report.content import Activity, Cell, Column, Plot, Table
 from edgeproof.report.plots import finished
 from edgeproof.report.quantities import percent, significant
 
-__all__ = ["section"]
+__all__ = ["energy_table", "energy_words", "layer_table", "neuron_table", "section", "words_of"]
 
 NONE = Cell("none", tone="absent")
 
@@ -47,8 +47,9 @@ def words_of(document: ActivityDocument) -> tuple[str, ...]:
     share = f", {percent(done / totals.dense)} % of the {figure(totals.dense)} of the same layers when dense" * (
         totals.dense > 0
     )
+    steps = "1 time step" if document.timesteps == 1 else f"{document.timesteps} time steps"
     first = (
-        f"Counted on {document.samples} samples ({document.sample_source}), {document.timesteps} time steps each, "
+        f"Counted on {document.samples} samples ({document.sample_source}), {steps} each, "
         f"by the definitions of {document.definitions}. An inference takes {figure(done)} synaptic operations{share}."
     )
     example = next((one for one in document.layers if one.acs > 0 and one.kind == "linear"), None)
