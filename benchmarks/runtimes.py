@@ -27,7 +27,7 @@ from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
 from edgeproof.report.tables import Notes
-from edgeproof.spike.session import NativeSession
+from edgeproof.spike.runtime.session import NativeSession
 
 __all__ = ["section"]
 

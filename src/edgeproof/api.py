@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgeproof.model.eager import EagerSession
     from edgeproof.model.model import Model, Samples
     from edgeproof.model.resolve import Resolved
-    from edgeproof.spike.session import NativeSession
+    from edgeproof.spike.runtime.session import NativeSession
 
     Arrays = Mapping[str, npt.NDArray[Any]]
     SomeSamples = str | Path | Samples | Arrays
@@ -144,7 +144,7 @@ def open(artifact: str | Path, *, threads: int = 1) -> Session | NativeSession:
         ArtifactError: not there, damaged, or it cannot run on this machine.
         MissingDependency: its runtime is not installed.
     """
-    from edgeproof.spike.session import NativeSession, engine_in
+    from edgeproof.spike.runtime.session import NativeSession, engine_in
 
     library = engine_in(Path(artifact))
     if library is not None:

@@ -15,9 +15,9 @@ from tests.spike.test_nir_file import HOSTILE, loop_without_state, recurrent
 from edgeproof.cli import main
 from edgeproof.documents.base import decode
 from edgeproof.documents.nir import NirDocument
-from edgeproof.spike.nir_file import read, write
-from edgeproof.spike.primitives import LIF, Affine, CubaLIF
-from edgeproof.spike.semantics import InputCoding, Semantics
+from edgeproof.spike.graph.primitives import LIF, Affine, CubaLIF
+from edgeproof.spike.graph.semantics import InputCoding, Semantics
+from edgeproof.spike.nir.nir_file import read, write
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -228,7 +228,7 @@ def test_a_file_that_computes_something_else_is_1_and_not_kept(
     edgeproof: Call, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is held against the model itself: a converter that writes a wrong time constant is caught."""
-    from edgeproof.spike import as_nir
+    from edgeproof.spike.nir import as_nir
 
     def wrong(neuron: object, rate: np.ndarray, what: str) -> np.ndarray:
         return 1e-4 / rate * 3

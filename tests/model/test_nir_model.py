@@ -26,13 +26,13 @@ from edgeproof.model.spine import export_spine, load_spine
 from edgeproof.model.state import find_hidden_state
 from edgeproof.phases.prepare import draw
 from edgeproof.report.provenance import summary
-from edgeproof.spike.coding import encode
+from edgeproof.spike.graph.coding import encode
+from edgeproof.spike.graph.network import Network, chain
+from edgeproof.spike.graph.primitives import LI, LIF, Affine, Delay, Input, Linear, Output, Threshold
+from edgeproof.spike.graph.reference import run
+from edgeproof.spike.graph.semantics import InputCoding, Semantics
 from edgeproof.spike.interpreter import interpret
-from edgeproof.spike.network import Network, chain
-from edgeproof.spike.nir_file import write
-from edgeproof.spike.primitives import LI, LIF, Affine, Delay, Input, Linear, Output, Threshold
-from edgeproof.spike.reference import run
-from edgeproof.spike.semantics import InputCoding, Semantics
+from edgeproof.spike.nir.nir_file import write
 
 F = np.float32
 

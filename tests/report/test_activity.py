@@ -19,7 +19,7 @@ from edgeproof.phases.evaluate import EVALUATION, REPORT_HTML, REPORT_MD, evalua
 from edgeproof.report.activity import section
 from edgeproof.report.activity_figures import MOST_NEURONS, shown_neurons
 from edgeproof.rundir import RunDir
-from edgeproof.spike.operations import LayerCount, NeuronCount, OperationCount
+from edgeproof.spike.counts.operations import LayerCount, NeuronCount, OperationCount
 
 TRAINS = {"lif1": np.eye(25, 128, dtype=bool), "lif2": np.zeros((25, 10), dtype=bool)}
 COUNT = OperationCount(

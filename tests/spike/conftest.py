@@ -11,8 +11,8 @@ from threading import Lock
 import numpy as np
 import pytest
 
-from edgeproof.spike.build import FLAGS
-from edgeproof.spike.emit import Source
+from edgeproof.spike.build.build import FLAGS
+from edgeproof.spike.engine.emit import Source
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Array, Program
 

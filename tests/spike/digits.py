@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeproof.spike.emit import emit
+from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Array, Input, Linear, Output, Program, State
 from edgeproof.spike.simplify import elementwise

@@ -10,15 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeproof.spike.network import Network
-from edgeproof.spike.neurons.adaptive import ALIFParams, LSNNParams
-from edgeproof.spike.neurons.discrete import AlphaParams, LeakyParams, SynapticParams
-from edgeproof.spike.neurons.firing import Firing
-from edgeproof.spike.neurons.izhikevich import IzhikevichParams
-from edgeproof.spike.neurons.models import MODELS
-from edgeproof.spike.neurons.norse import NorseLIFBoxParams, NorseLIFParams, NorseLIParams
-from edgeproof.spike.neurons.spikingjelly import CubaNodeParams, LIFNodeParams, PLIFNodeParams
-from edgeproof.spike.primitives import (
+from edgeproof.spike.graph.network import Network
+from edgeproof.spike.graph.primitives import (
     IF,
     LI,
     LIF,
@@ -42,8 +35,15 @@ from edgeproof.spike.primitives import (
     SumPool2d,
     Threshold,
 )
-from edgeproof.spike.semantics import InputCoding, Semantics
-from edgeproof.spike.shapes import output_shape
+from edgeproof.spike.graph.semantics import InputCoding, Semantics
+from edgeproof.spike.graph.shapes import output_shape
+from edgeproof.spike.neurons.adaptive import ALIFParams, LSNNParams
+from edgeproof.spike.neurons.discrete import AlphaParams, LeakyParams, SynapticParams
+from edgeproof.spike.neurons.firing import Firing
+from edgeproof.spike.neurons.izhikevich import IzhikevichParams
+from edgeproof.spike.neurons.models import MODELS
+from edgeproof.spike.neurons.norse import NorseLIFBoxParams, NorseLIFParams, NorseLIParams
+from edgeproof.spike.neurons.spikingjelly import CubaNodeParams, LIFNodeParams, PLIFNodeParams
 
 DT = 1e-4
 KINDS = {*NIR_PRIMITIVES, *MODELS, "MaxPool2d"} - {"Input", "Output"}

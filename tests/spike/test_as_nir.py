@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from edgeproof.errors import SpikeGraphError
-from edgeproof.spike.as_nir import as_nir
-from edgeproof.spike.network import Network, chain
+from edgeproof.spike.graph.network import Network, chain
+from edgeproof.spike.graph.primitives import NIR_PRIMITIVES, Input, Linear, Neuron, Output, Scale
+from edgeproof.spike.graph.reference import run
+from edgeproof.spike.graph.semantics import Semantics
 from edgeproof.spike.neurons.adaptive import ALIFParams, LSNNParams
 from edgeproof.spike.neurons.discrete import AlphaParams, LeakyParams, SynapticParams
 from edgeproof.spike.neurons.firing import Firing
@@ -20,10 +22,8 @@ from edgeproof.spike.neurons.leaky import LIFParams, LIParams
 from edgeproof.spike.neurons.models import MODELS
 from edgeproof.spike.neurons.norse import NorseLIFBoxParams, NorseLIFParams, NorseLIParams
 from edgeproof.spike.neurons.spikingjelly import CubaNodeParams, LIFNodeParams, PLIFNodeParams
-from edgeproof.spike.nir_file import read, write
-from edgeproof.spike.primitives import NIR_PRIMITIVES, Input, Linear, Neuron, Output, Scale
-from edgeproof.spike.reference import run
-from edgeproof.spike.semantics import Semantics
+from edgeproof.spike.nir.as_nir import as_nir
+from edgeproof.spike.nir.nir_file import read, write
 
 DT = 2.0**-10
 """A power of two, as all numbers here are of few bits: then both forms are exact."""

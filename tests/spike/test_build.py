@@ -17,19 +17,19 @@ from tests.spike.digits import INPUTS, NAME, OUTPUTS, expected, program, samples
 from tests.spike.mach_o import read as read_mach_o
 
 from edgeproof.errors import ConversionError, UsageError
-from edgeproof.spike.build import build, main_program
-from edgeproof.spike.compilers import compiler_for
-from edgeproof.spike.description import read_description
-from edgeproof.spike.elf import read_sections
-from edgeproof.spike.emit import emit
+from edgeproof.spike.build.build import build, main_program
+from edgeproof.spike.build.compilers import compiler_for
+from edgeproof.spike.build.description import read_description
+from edgeproof.spike.build.elf import read_sections
+from edgeproof.spike.build.manifest import write_manifest
+from edgeproof.spike.build.targets import TARGETS, Target, target_named
+from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.fixed.emit import emit_fixed
 from edgeproof.spike.fixed.quantise import quantise
 from edgeproof.spike.interpreter import interpret
-from edgeproof.spike.manifest import write_manifest
-from edgeproof.spike.native import Engine
 from edgeproof.spike.program import Input, Linear, Output, Program, State
+from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.simplify import elementwise
-from edgeproof.spike.targets import TARGETS, Target, target_named
 
 EMULATED = [one for one in TARGETS.values() if one.emulator is not None]
 MAIN = main_program(NAME, INPUTS, OUTPUTS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgeproof.spike.energy import FLOAT32, INT8, estimate_energy, word_access_pj
+from edgeproof.spike.counts.energy import FLOAT32, INT8, estimate_energy, word_access_pj
 
 
 def test_float32_by_hand() -> None:

@@ -18,10 +18,10 @@ from edgeproof.model.model import Model
 from edgeproof.model.outputs import flatten_output
 from edgeproof.model.state import find_hidden_state
 from edgeproof.model.subject import make_subject
-from edgeproof.spike.divergence import explain_divergence
 from edgeproof.spike.from_modules.read import Imported, network_of
-from edgeproof.spike.primitives import Affine, Conv2d, Delay, Flatten, Neuron
-from edgeproof.spike.reference import run
+from edgeproof.spike.graph.divergence import explain_divergence
+from edgeproof.spike.graph.primitives import Affine, Conv2d, Delay, Flatten, Neuron
+from edgeproof.spike.graph.reference import run
 
 F = np.float32
 STEPS = 40

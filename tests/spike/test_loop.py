@@ -22,9 +22,9 @@ from edgeproof.model.spine import export_spine, load_spine
 from edgeproof.model.state import find_hidden_state
 from edgeproof.spike.from_modules.loop import Loop
 from edgeproof.spike.from_modules.read import Imported, network_of_loop
-from edgeproof.spike.primitives import Delay, Neuron
-from edgeproof.spike.reference import run
-from edgeproof.spike.semantics import Semantics
+from edgeproof.spike.graph.primitives import Delay, Neuron
+from edgeproof.spike.graph.reference import run
+from edgeproof.spike.graph.semantics import Semantics
 
 STEPS = 9
 

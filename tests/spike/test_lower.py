@@ -11,14 +11,10 @@ import pytest
 from tests.spike.random_networks import DT, STEPS, random_network
 
 from edgeproof.errors import ConversionError
-from edgeproof.spike.build import build_library
-from edgeproof.spike.emit import emit
-from edgeproof.spike.interpreter import interpret
-from edgeproof.spike.lower import MAX_HELD, lower
-from edgeproof.spike.native import Engine
-from edgeproof.spike.network import Network, chain
-from edgeproof.spike.neurons.models import MODELS
-from edgeproof.spike.primitives import (
+from edgeproof.spike.build.build import build_library
+from edgeproof.spike.engine.emit import emit
+from edgeproof.spike.graph.network import Network, chain
+from edgeproof.spike.graph.primitives import (
     LIF,
     NIR_PRIMITIVES,
     Affine,
@@ -30,9 +26,13 @@ from edgeproof.spike.primitives import (
     Scale,
     Threshold,
 )
+from edgeproof.spike.graph.reference import run
+from edgeproof.spike.graph.semantics import InputCoding, Semantics
+from edgeproof.spike.interpreter import interpret
+from edgeproof.spike.lower import MAX_HELD, lower
+from edgeproof.spike.neurons.models import MODELS
 from edgeproof.spike.program import Constant, Elementwise, walk
-from edgeproof.spike.reference import run
-from edgeproof.spike.semantics import InputCoding, Semantics
+from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.symbols import Symbol, SymbolicOps
 
 F = np.float32

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from edgeproof.errors import SpikeGraphError
-from edgeproof.spike.coding import encode
-from edgeproof.spike.network import Network, chain, flattened
-from edgeproof.spike.neurons.discrete import LeakyParams
-from edgeproof.spike.primitives import (
+from edgeproof.spike.graph.coding import encode
+from edgeproof.spike.graph.network import Network, chain, flattened
+from edgeproof.spike.graph.primitives import (
     LIF,
     Affine,
     Conv1d,
@@ -30,8 +29,9 @@ from edgeproof.spike.primitives import (
     SumPool2d,
     Threshold,
 )
-from edgeproof.spike.semantics import InputCoding, Semantics
-from edgeproof.spike.structure import analyse
+from edgeproof.spike.graph.semantics import InputCoding, Semantics
+from edgeproof.spike.graph.structure import analyse
+from edgeproof.spike.neurons.discrete import LeakyParams
 
 DT = 1e-4
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeproof.spike.divergence import explain_divergence
+from edgeproof.spike.graph.divergence import explain_divergence
 from edgeproof.spike.neurons.adaptive import ALIFParams, LSNNParams
 from edgeproof.spike.neurons.current import CubaLIFParams
 from edgeproof.spike.neurons.discrete import AlphaParams, LeakyParams, SynapticParams

@@ -18,10 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edgeproof.errors import SpikeGraphError
-from edgeproof.spike.network import Network
-from edgeproof.spike.neurons.discrete import LeakyParams
-from edgeproof.spike.nir_file import read, write
-from edgeproof.spike.primitives import (
+from edgeproof.spike.graph.network import Network
+from edgeproof.spike.graph.primitives import (
     IF,
     LI,
     LIF,
@@ -45,8 +43,10 @@ from edgeproof.spike.primitives import (
     SumPool2d,
     Threshold,
 )
-from edgeproof.spike.semantics import InputCoding, Semantics
-from edgeproof.spike.structure import analyse
+from edgeproof.spike.graph.semantics import InputCoding, Semantics
+from edgeproof.spike.graph.structure import analyse
+from edgeproof.spike.neurons.discrete import LeakyParams
+from edgeproof.spike.nir.nir_file import read, write
 
 DT = 1e-4
 FLOATS = st.floats(-4, 4, width=16)
@@ -129,7 +129,7 @@ def around(node: Any, shape: tuple[int, ...], semantics: Semantics | None = None
     nodes: dict[str, Any] = {"in": Input(shape)}
     if node is None:
         return Network({**nodes, "out": Output(shape)}, (("in", "out"),), semantics or Semantics())
-    from edgeproof.spike.shapes import output_shape
+    from edgeproof.spike.graph.shapes import output_shape
 
     given_shape = output_shape(node, shape, "node")
     return Network(

@@ -21,14 +21,14 @@ from edgeproof.errors import SamplesError
 from edgeproof.formats.sdk_native import _program
 from edgeproof.model.spine import export_spine, load_spine
 from edgeproof.model.subject import make_subject
+from edgeproof.spike.counts.operations import OperationCount, count_operations, fan_out
+from edgeproof.spike.graph.network import chain
+from edgeproof.spike.graph.primitives import LIF, CubaLIF
+from edgeproof.spike.graph.primitives import Input as GraphInput
+from edgeproof.spike.graph.primitives import Linear as GraphLinear
+from edgeproof.spike.graph.primitives import Output as GraphOutput
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.lower import lower
-from edgeproof.spike.network import chain
-from edgeproof.spike.operations import OperationCount, count_operations, fan_out
-from edgeproof.spike.primitives import LIF, CubaLIF
-from edgeproof.spike.primitives import Input as GraphInput
-from edgeproof.spike.primitives import Linear as GraphLinear
-from edgeproof.spike.primitives import Output as GraphOutput
 from edgeproof.spike.program import Convolution, Input, Linear, Output, Pool, Program, State
 from edgeproof.spike.simplify import elementwise
 

@@ -11,16 +11,10 @@ import pytest
 import torch
 
 from edgeproof.errors import SpikeGraphError
-from edgeproof.spike.divergence import explain_divergence
-from edgeproof.spike.interpreter import interpret
-from edgeproof.spike.lower import lower
-from edgeproof.spike.network import Network, chain
-from edgeproof.spike.neurons.discrete import LeakyParams, SynapticParams
-from edgeproof.spike.neurons.firing import Firing
-from edgeproof.spike.neurons.models import MODELS
-from edgeproof.spike.neurons.norse import NorseLIFParams
-from edgeproof.spike.operators import compute
-from edgeproof.spike.primitives import (
+from edgeproof.spike.graph.divergence import explain_divergence
+from edgeproof.spike.graph.network import Network, chain
+from edgeproof.spike.graph.operators import compute
+from edgeproof.spike.graph.primitives import (
     LI,
     LIF,
     Affine,
@@ -40,8 +34,14 @@ from edgeproof.spike.primitives import (
     SumPool2d,
     Threshold,
 )
-from edgeproof.spike.reference import run
-from edgeproof.spike.semantics import Semantics
+from edgeproof.spike.graph.reference import run
+from edgeproof.spike.graph.semantics import Semantics
+from edgeproof.spike.interpreter import interpret
+from edgeproof.spike.lower import lower
+from edgeproof.spike.neurons.discrete import LeakyParams, SynapticParams
+from edgeproof.spike.neurons.firing import Firing
+from edgeproof.spike.neurons.models import MODELS
+from edgeproof.spike.neurons.norse import NorseLIFParams
 
 F = np.float32
 DT = 1e-4

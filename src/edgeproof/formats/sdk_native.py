@@ -16,11 +16,11 @@ from edgeproof.formats.bindings import bind, safe_names
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
-    from edgeproof.spike.emit import Source
-    from edgeproof.spike.native import Engine
+    from edgeproof.spike.engine.emit import Source
     from edgeproof.spike.program import Program
+    from edgeproof.spike.runtime.native import Engine
 
-__all__ = ["FORMAT"]
+__all__ = ["FORMAT", "program_of"]
 
 CALIBRATION = 64
 """Samples that set the units of whole numbers."""
@@ -43,7 +43,7 @@ class SdkNative(Format):
     requires = ("torch==2.13.0",)
     runtime_requires = ()
     suffix = ".so"
-    preload = ("torch", "edgeproof.spike.from_torch", "edgeproof.spike.emit", "edgeproof.spike.fixed.emit")
+    preload = ("torch", "edgeproof.spike.from_torch", "edgeproof.spike.engine.emit", "edgeproof.spike.fixed.emit")
     platforms = ("host", "raspberry-pi", "android", "iphone")
     sdk = True
 
@@ -54,7 +54,7 @@ class SdkNative(Format):
         return "sdk-native" if precision == "fp32" else f"sdk-native-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
-        from edgeproof.spike.build import build_library
+        from edgeproof.spike.build.build import build_library
 
         spine = conversion.spine
         name = safe_names([TensorSpec(name=conversion.name, dtype="float32", shape=())])[0]
@@ -76,12 +76,12 @@ class SdkNative(Format):
         )
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
-        from edgeproof.spike.native import Engine
+        from edgeproof.spike.runtime.native import Engine
 
         return _Runner(Engine(folder / artifact.file))
 
     def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session:
-        from edgeproof.spike.session import NativeSession
+        from edgeproof.spike.runtime.session import NativeSession
 
         session = NativeSession(folder / artifact.file)
         session.inputs = tuple(one.tensor for one in artifact.inputs)
@@ -89,7 +89,7 @@ class SdkNative(Format):
         return session
 
     def describe(self, path: Path) -> ArtifactDocument:
-        from edgeproof.spike.native import Engine
+        from edgeproof.spike.runtime.native import Engine
 
         engine = Engine(path)
         inputs, outputs = (
@@ -119,12 +119,12 @@ class SdkNative(Format):
 
 def _source(spine: Spine, precision: str, name: str) -> Source:
     """The C, which hangs on samples: int8 units on what they reach, how layers take inputs on how busy these are."""
-    from edgeproof.spike.activity import measure_activity
-    from edgeproof.spike.emit import emit
+    from edgeproof.spike.engine.activity import measure_activity
+    from edgeproof.spike.engine.emit import emit
     from edgeproof.spike.fixed.emit import emit_fixed
     from edgeproof.spike.fixed.quantise import quantise
 
-    program = _program(spine)
+    program = program_of(spine)
     if precision == "int8":
         return emit_fixed(quantise(program, _calls(spine, CALIBRATION)), name)
     return emit(program, name, measure_activity(program, _calls(spine, OBSERVED)))
@@ -137,7 +137,12 @@ def _calls(spine: Spine, limit: int) -> list[dict[str, Array]]:
     return [{name: values[at] for name, values in spine.samples.items()} for at in chosen]
 
 
-def _program(spine: Spine) -> Program:
+def program_of(spine: Spine) -> Program:
+    """A spine's step as the engine has it.
+
+    Raises:
+        UnsupportedError: an operation or dtype that the engine does not take.
+    """
     from edgeproof.spike.from_torch import program_from_torch
 
     document = spine.document

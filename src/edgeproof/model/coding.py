@@ -16,8 +16,8 @@ from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import SamplesError, SignatureError, SpikeGraphError
 from edgeproof.model.model import Model, Samples
 from edgeproof.model.samples import conform
-from edgeproof.spike.coding import encode
-from edgeproof.spike.semantics import InputCoding
+from edgeproof.spike.graph.coding import encode
+from edgeproof.spike.graph.semantics import InputCoding
 
 __all__ = ["coding_of", "ready", "stated"]
 

@@ -16,7 +16,7 @@ from edgeproof.errors import SignatureError
 if TYPE_CHECKING:
     import torch
 
-    from edgeproof.spike.semantics import CodingKind, InputCoding
+    from edgeproof.spike.graph.semantics import CodingKind, InputCoding
 
 __all__ = ["DTYPES", "Model", "Samples", "parse_spec"]
 
@@ -84,8 +84,8 @@ class Model:
         timesteps: if set, ``module`` computes *one* time step and a call runs this many.
         encoding: ``repeat`` feeds the same input at every step; ``sequence`` feeds ``input[t]``, time axis first.
         coding: how a sample becomes a value per time step, as ``"rate"``, ``"latency"``, ``"delta"`` or an
-            ``edgeproof.spike.semantics.InputCoding`` with its seed and threshold; samples are given before it, and
-            ``encoding`` is ``sequence``. None: a sample is the input itself.
+            ``edgeproof.spike.graph.semantics.InputCoding`` with its seed and threshold; samples are given before it,
+            and ``encoding`` is ``sequence``. None: a sample is the input itself.
         readout: how the steps' outputs become the call's: ``sum``, ``mean``, ``last``, ``stack`` (time axis first);
             one for all, or one per output.
         explicit_state: ``module(x, state) -> (output, state)``; ``initial_state`` is the first ``state``, None if the

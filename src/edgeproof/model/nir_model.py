@@ -17,13 +17,13 @@ from urllib.parse import parse_qsl
 from edgeproof.documents.signature import Readout, TensorSpec
 from edgeproof.errors import ModelReferenceError, SpikeGraphError
 from edgeproof.model.model import Model
-from edgeproof.spike.network import Network
-from edgeproof.spike.nir_file import read
-from edgeproof.spike.plan import Plan
-from edgeproof.spike.primitives import LI, LIF, CubaLI, CubaLIF, Identity, Input, Output, Threshold, numbers
-from edgeproof.spike.semantics import Semantics
-from edgeproof.spike.shapes import MAX_VALUES
-from edgeproof.spike.structure import analyse
+from edgeproof.spike.graph.network import Network
+from edgeproof.spike.graph.plan import Plan
+from edgeproof.spike.graph.primitives import LI, LIF, CubaLI, CubaLIF, Identity, Input, Output, Threshold, numbers
+from edgeproof.spike.graph.semantics import Semantics
+from edgeproof.spike.graph.shapes import MAX_VALUES
+from edgeproof.spike.graph.structure import analyse
+from edgeproof.spike.nir.nir_file import read
 
 __all__ = ["brings_spikes", "nir_model", "parse_options"]
 

@@ -13,11 +13,9 @@ import torch
 from torch.nn import functional
 
 from edgeproof.errors import SpikeGraphError
-from edgeproof.spike.lower import MAX_HELD, even_convolution
-from edgeproof.spike.network import Network
-from edgeproof.spike.neurons.firing import fires
-from edgeproof.spike.plan import map_numbers, plan_of, step
-from edgeproof.spike.primitives import (
+from edgeproof.spike.graph.network import Network
+from edgeproof.spike.graph.plan import map_numbers, plan_of, step
+from edgeproof.spike.graph.primitives import (
     Affine,
     Array,
     Conv1d,
@@ -34,7 +32,9 @@ from edgeproof.spike.primitives import (
     SumPool2d,
     Threshold,
 )
-from edgeproof.spike.reference import first_state
+from edgeproof.spike.graph.reference import first_state
+from edgeproof.spike.lower import MAX_HELD, even_convolution
+from edgeproof.spike.neurons.firing import fires
 
 __all__ = ["NetworkModule", "TorchOps"]
 

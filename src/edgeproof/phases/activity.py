@@ -26,7 +26,7 @@ from edgeproof.rundir import RunDir, atomic_path
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from edgeproof.spike.operations import OperationCount
+    from edgeproof.spike.counts.operations import OperationCount
 
 __all__ = ["ACTIVITY", "RASTER", "activity_document", "count_activity", "count_spine", "load_raster"]
 
@@ -121,7 +121,7 @@ def load_raster(run: RunDir, document: ActivityDocument) -> dict[str, npt.NDArra
 
 def activity_document(model: str, count: OperationCount, *, source: str, raster: RasterFile | None) -> ActivityDocument:
     """Counts as the mean of one inference, with the energy that tables give for them."""
-    from edgeproof.spike.energy import FLOAT32, FORMULA, INT8, SOURCE, estimate_energy
+    from edgeproof.spike.counts.energy import FLOAT32, FORMULA, INT8, SOURCE, estimate_energy
 
     per = count.samples
     totals = OperationTotals(
@@ -217,9 +217,9 @@ def count_spine(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], wanted: in
     """
     import numpy as np
 
-    from edgeproof.formats.sdk_native import _program as program_of
+    from edgeproof.formats.sdk_native import program_of
     from edgeproof.model.spine import load_spine
-    from edgeproof.spike.operations import count_operations
+    from edgeproof.spike.counts.operations import count_operations
 
     program = program_of(load_spine(folder, arrays))
     available = min(len(one) for one in arrays.values())

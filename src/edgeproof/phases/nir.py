@@ -18,9 +18,9 @@ from edgeproof.model.subject import Subject, make_subject
 from edgeproof.phases.nir_check import check_graph
 from edgeproof.phases.nir_graph import graph_of
 from edgeproof.rundir import atomic_path
-from edgeproof.spike.nir_file import read, write
-from edgeproof.spike.plan import plan_of
-from edgeproof.spike.semantics import Semantics
+from edgeproof.spike.graph.plan import plan_of
+from edgeproof.spike.graph.semantics import Semantics
+from edgeproof.spike.nir.nir_file import read, write
 
 __all__ = ["write_nir"]
 

@@ -12,14 +12,14 @@ from edgeproof.documents.nir import NirCheck, NirOutput
 from edgeproof.model.model import Samples
 from edgeproof.model.subject import Subject
 from edgeproof.phases.nir_graph import Graph
-from edgeproof.spike.discretise import is_stateful
-from edgeproof.spike.divergence import explain_divergence
+from edgeproof.spike.graph.discretise import is_stateful
+from edgeproof.spike.graph.divergence import explain_divergence
+from edgeproof.spike.graph.network import Network
+from edgeproof.spike.graph.plan import Plan, plan_of
+from edgeproof.spike.graph.primitives import Primitive
+from edgeproof.spike.graph.reference import run
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.lower import lower
-from edgeproof.spike.network import Network
-from edgeproof.spike.plan import Plan, plan_of
-from edgeproof.spike.primitives import Primitive
-from edgeproof.spike.reference import run
 
 __all__ = ["check_graph"]
 

@@ -13,11 +13,11 @@ from edgeproof.errors import SignatureError
 from edgeproof.model.coding import coding_of
 from edgeproof.model.model import Samples
 from edgeproof.model.subject import Subject
-from edgeproof.spike.as_nir import NirVersion, as_nir
-from edgeproof.spike.network import Network
-from edgeproof.spike.plan import plan_of
-from edgeproof.spike.primitives import Input
-from edgeproof.spike.semantics import Semantics
+from edgeproof.spike.graph.network import Network
+from edgeproof.spike.graph.plan import plan_of
+from edgeproof.spike.graph.primitives import Input
+from edgeproof.spike.graph.semantics import Semantics
+from edgeproof.spike.nir.as_nir import NirVersion, as_nir
 
 if TYPE_CHECKING:
     import torch

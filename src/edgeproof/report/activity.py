@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from edgeproof.documents.activity import ActivityDocument, LayerActivity, NeuronActivity
 from edgeproof.report import activity_figures
 from edgeproof.report.content import Activity, Cell, Column, Plot, Table
 from edgeproof.report.plots import finished
 from edgeproof.report.quantities import percent, significant
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["energy_table", "energy_words", "layer_table", "neuron_table", "section", "words_of"]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from edgeproof.report.figures import as_svg, canvas, names_on, shortened
 from edgeproof.report.svg import PALETTE, RULE
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["MOST_NEURONS", "firing_rates", "raster", "shown_neurons"]
 

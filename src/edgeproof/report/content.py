@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import EvaluationDocument, Evidence, WouldChange
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = [
     "Activity",

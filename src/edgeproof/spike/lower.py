@@ -15,10 +15,9 @@ import numpy as np
 
 from edgeproof.errors import ConversionError
 from edgeproof.spike import program as p
-from edgeproof.spike.network import Network
-from edgeproof.spike.neurons.firing import fires
-from edgeproof.spike.plan import Plan, map_numbers, plan_of, step
-from edgeproof.spike.primitives import (
+from edgeproof.spike.graph.network import Network
+from edgeproof.spike.graph.plan import Plan, map_numbers, plan_of, step
+from edgeproof.spike.graph.primitives import (
     Affine,
     Array,
     Conv1d,
@@ -35,8 +34,9 @@ from edgeproof.spike.primitives import (
     SumPool2d,
     Threshold,
 )
-from edgeproof.spike.reference import first_state
-from edgeproof.spike.shapes import padding_pairs
+from edgeproof.spike.graph.reference import first_state
+from edgeproof.spike.graph.shapes import padding_pairs
+from edgeproof.spike.neurons.firing import fires
 from edgeproof.spike.simplify import reshape
 from edgeproof.spike.symbols import Symbol, SymbolicOps, spread
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from edgeproof.spike.engine.frame import File, Source, check_name
+from edgeproof.spike.engine.layers import Span, each_step
+from edgeproof.spike.engine.names import Names
+from edgeproof.spike.engine.schedule import Delay, Group, Layer, schedule
+from edgeproof.spike.engine.summary import layer_summary
 from edgeproof.spike.fixed.groups import delay, group_loop
 from edgeproof.spike.fixed.layers import convolution, linear, pool
 from edgeproof.spike.fixed.names import FixedNumbers
 from edgeproof.spike.fixed.plan import Fixed
 from edgeproof.spike.fixed.words import HELPERS
-from edgeproof.spike.frame import File, Source, check_name
-from edgeproof.spike.layers import Span, each_step
-from edgeproof.spike.names import Names
 from edgeproof.spike.program import Convolution, Linear, Node
-from edgeproof.spike.schedule import Delay, Group, Layer, schedule
-from edgeproof.spike.summary import layer_summary
 
 __all__ = ["emit_fixed"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgeproof.spike.engine.groups import GroupLoop
+from edgeproof.spike.engine.names import Names
+from edgeproof.spike.engine.schedule import Delay, Group
+from edgeproof.spike.engine.writing import loop
 from edgeproof.spike.fixed.arithmetic import compute
 from edgeproof.spike.fixed.plan import LIMIT, MOST, Fixed
 from edgeproof.spike.fixed.words import Word, Words
-from edgeproof.spike.groups import GroupLoop
-from edgeproof.spike.names import Names
 from edgeproof.spike.program import Array, Constant, Elementwise, Node, Shape, State, storage
-from edgeproof.spike.schedule import Delay, Group
-from edgeproof.spike.writing import loop
 
 __all__ = ["delay", "group_loop", "moved"]
 

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeproof.spike.conv_events import place_seen
+from edgeproof.spike.engine.conv_events import place_seen
+from edgeproof.spike.engine.images import pixels, plus, times
+from edgeproof.spike.engine.layout import channels_of, places
+from edgeproof.spike.engine.names import Names
+from edgeproof.spike.engine.schedule import padded
+from edgeproof.spike.engine.writing import block
 from edgeproof.spike.fixed.plan import MOST, Fixed
 from edgeproof.spike.fixed.words import Word, Words
-from edgeproof.spike.images import pixels, plus, times
-from edgeproof.spike.layout import channels_of, places
-from edgeproof.spike.names import Names
 from edgeproof.spike.program import Array, Convolution, Linear, Pool
-from edgeproof.spike.schedule import padded
-from edgeproof.spike.writing import block
 
 __all__ = ["convolution", "linear", "pool"]
 

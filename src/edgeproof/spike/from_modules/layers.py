@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeproof.spike.from_modules.piece import Fold, Piece, Place, Reader, dense, refuse
-from edgeproof.spike.primitives import AvgPool2d, Conv1d, Conv2d, Flatten, MaxPool2d, Pair
+from edgeproof.spike.graph.primitives import AvgPool2d, Conv1d, Conv2d, Flatten, MaxPool2d, Pair
 
 __all__ = ["READERS"]
 

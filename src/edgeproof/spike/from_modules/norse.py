@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from edgeproof.spike.from_modules.piece import Piece, Place, Reader, dense, number, refuse, spikes_like
+from edgeproof.spike.graph.primitives import Array, Neuron
 from edgeproof.spike.neurons.adaptive import LSNNParams
 from edgeproof.spike.neurons.firing import Firing
 from edgeproof.spike.neurons.integrate import IFParams
 from edgeproof.spike.neurons.leaky import LIParams
 from edgeproof.spike.neurons.norse import NorseLIFBoxParams, NorseLIFParams, NorseLIParams
-from edgeproof.spike.primitives import Array, Neuron
 
 __all__ = ["READERS"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from edgeproof.errors import SpikeGraphError
-from edgeproof.spike.primitives import Affine, Array, Linear, Primitive, Shape
+from edgeproof.spike.graph.primitives import Affine, Array, Linear, Primitive, Shape
 
 if TYPE_CHECKING:
     import torch

@@ -18,9 +18,9 @@ from edgeproof.spike.from_modules import layers, norse, snntorch, spikingjelly
 from edgeproof.spike.from_modules.loop import HINT, Loop, Tensors, watch_loop
 from edgeproof.spike.from_modules.piece import Fold, Piece, Place, Reader, refuse
 from edgeproof.spike.from_modules.watch import Foreign, Part, Use, Value, Wiring, watch
-from edgeproof.spike.network import Edge, Network, Node
-from edgeproof.spike.primitives import Affine, Conv1d, Conv2d, Delay, Flatten, Input, Linear, Output, Primitive
-from edgeproof.spike.semantics import InputCoding, Semantics
+from edgeproof.spike.graph.network import Edge, Network, Node
+from edgeproof.spike.graph.primitives import Affine, Conv1d, Conv2d, Delay, Flatten, Input, Linear, Output, Primitive
+from edgeproof.spike.graph.semantics import InputCoding, Semantics
 
 __all__ = ["Imported", "network_of", "network_of_loop"]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from edgeproof.spike.from_modules.layers import READERS as LAYERS
 from edgeproof.spike.from_modules.piece import Fold, Piece, Place, Reader, number, refuse, spikes_like
+from edgeproof.spike.graph.primitives import Neuron, Primitive, Scale
 from edgeproof.spike.neurons.discrete import AlphaParams, LeakyParams, SynapticParams
-from edgeproof.spike.primitives import Neuron, Primitive, Scale
 
 __all__ = ["READERS"]
 

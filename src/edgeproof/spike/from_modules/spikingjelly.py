@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgeproof.spike.from_modules.piece import Piece, Place, Reader, number, refuse, spikes_like
+from edgeproof.spike.graph.primitives import Neuron
 from edgeproof.spike.neurons.firing import Firing
 from edgeproof.spike.neurons.integrate import IFParams
 from edgeproof.spike.neurons.spikingjelly import CubaNodeParams, LIFNodeParams, PLIFNodeParams
-from edgeproof.spike.primitives import Neuron
 
 __all__ = ["READERS"]
 

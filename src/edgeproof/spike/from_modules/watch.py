@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
 from edgeproof.errors import SpikeGraphError
-from edgeproof.spike.primitives import Shape
+from edgeproof.spike.graph.primitives import Shape
 
 __all__ = ["Foreign", "Part", "Use", "Value", "Watching", "Wiring", "leaves", "tensors", "watch"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import Template
 
-from edgeproof.spike.description import Description
+from edgeproof.spike.build.description import Description
 from edgeproof.spike.package.handle import HANDLE_C, HANDLE_H
 from edgeproof.spike.package.java import java_source
 from edgeproof.spike.package.jni import jni_source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
-from edgeproof.spike.description import Description
+from edgeproof.spike.build.description import Description
 from edgeproof.spike.package.naming import Naming, numbers
 
 __all__ = ["jni_source"]

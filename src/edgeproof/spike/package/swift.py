@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from string import Template
 
-from edgeproof.spike.description import Description, Plug
+from edgeproof.spike.build.description import Description, Plug
 from edgeproof.spike.package.handle import HANDLE_C, HANDLE_H
 from edgeproof.spike.package.naming import Naming, numbers, plain, quoted_swift
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgeproof.errors import UsageError
-from edgeproof.spike.description import Description, read_description
+from edgeproof.spike.build.description import Description, read_description
 from edgeproof.spike.package.android import android_files
 from edgeproof.spike.package.cmake import cmake_files
 from edgeproof.spike.package.naming import Naming, naming

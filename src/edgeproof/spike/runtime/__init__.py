@@ -1,0 +1,1 @@
+"""A compiled engine, opened: it needs neither torch nor numpy."""

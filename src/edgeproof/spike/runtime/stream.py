@@ -1,0 +1,62 @@
+"""A network on input that comes as time passes: one step a call, states carried on."""
+
+from __future__ import annotations
+
+from edgeproof.spike.runtime.buffers import addresses, empty, shaped, taken
+from edgeproof.spike.runtime.native import Port
+
+TYPE_CHECKING = False  # as in native
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from edgeproof.spike.runtime.native import Engine
+
+__all__ = ["Stream"]
+
+
+class Stream:
+    """One instance whose states go on. Not thread-safe; any number of them may run beside one another.
+
+    Attributes:
+        inputs: of one time step: name and shape, float32.
+        outputs: of one time step, not read out over any others.
+        steps: taken since the initial states.
+    """
+
+    def __init__(self, engine: Engine, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+        """Begin at the initial states.
+
+        Args:
+            engine: an instance that nobody else uses.
+            inputs: of a whole call, in the engine's order.
+            outputs: of a whole call.
+        """
+        self._engine = engine
+        self.inputs = tuple(Port(one.name, one.shape[engine.sequence :]) for one in inputs)
+        self.outputs = tuple(
+            Port(one.name, one.shape[stacked:]) for one, stacked in zip(outputs, engine.stacked, strict=True)
+        )
+        self.steps = 0
+
+    def step(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """One more time step.
+
+        Args:
+            inputs: what the network sees in this step, as ``NativeSession.run`` takes buffers.
+
+        Returns:
+            each output's value in this step.
+
+        Raises:
+            SignatureError: a name or a size is not the model's.
+        """
+        given, results = taken(self.inputs, inputs), empty(self.outputs)
+        self._engine.advance(1, addresses(given), [one.buffer_info()[0] for one in results])
+        self.steps += 1
+        return shaped(self.outputs, results, inputs)
+
+    def reset(self) -> None:
+        """Back to the initial states."""
+        self._engine.reset()
+        self.steps = 0
