@@ -11,17 +11,20 @@ OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_
 	OPENVINO_TELEMETRY_ENABLE=0 KAGGLEHUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types bench conversions clean
+.PHONY: help run test test-long check format lint types bench conversions clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  PYTHON=python3.12 picks another Python, MODEL=net.py:make another model for make run"
 
 run: $(RUN_READY) ## Prove the example network on this machine: all five phases, ending in a verdict
 	@$(OFFLINE) $(BIN)/edgeproof run $(MODEL)
 
-test: $(TEST_READY) ## Run the whole test suite, offline
-	@$(OFFLINE) $(BIN)/pytest -q -n 2 --dist=loadgroup
+test: $(TEST_READY) ## Run the test suite, offline
+	@$(OFFLINE) $(BIN)/pytest -q -n 2 --dist=loadgroup -m "not long"
+
+test-long: $(TEST_READY) ## Run the rest of it: hundreds more random programs under sanitizers, Zig's first build
+	@$(OFFLINE) $(BIN)/pytest -q -n 2 -m long
 
 check: lint types ## Check formatting, style and types, without the tests
 

@@ -16,7 +16,7 @@ import edgeproof
 from edgeproof.documents.evaluation import Evidence
 from edgeproof.documents.manifest import RunOptions
 from edgeproof.errors import EdgeProofError, ModelReferenceError, SamplesError, SignatureError, SpikeGraphError
-from edgeproof.formats.sdk_native import _program
+from edgeproof.formats.sdk_native import program_of
 from edgeproof.model.coding import ready
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.nir_model import nir_model, parse_options
@@ -349,7 +349,7 @@ def test_a_file_goes_through_the_whole_way_to_the_engines_program(seed: int, tmp
         for spec, name in zip(specs, model.module.inputs, strict=True)
     }
     export_spine(subject, "step", given, tmp_path / "spine", reference="g.nir")
-    program = _program(load_spine(tmp_path / "spine", given))
+    program = program_of(load_spine(tmp_path / "spine", given))
     found = interpret(program, {name: array[0][:, 0] for name, array in given.items()})
     for spec, name in zip(subject.signature.outputs, model.module.outputs, strict=True):
         expected = run(network, inputs).outputs[name]

@@ -120,7 +120,7 @@ def test_subnormal_numbers_are_no_zeros(target, compiler, tmp_path: Path) -> Non
 
 
 @needs_zig
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_static_program_of_zig_s(source: Path, wanted: bytes, tmp_path: Path) -> None:
     target = TARGETS["aarch64-linux"]
     need(target.emulator)

@@ -145,7 +145,7 @@ def test_the_random_programs_hold_every_form(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 4))])
 def test_under_sanitizers(part: int, compiler, assert_same, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No report of AddressSanitizer or UBSan over hundreds of programs, and outputs equal to the interpreter's.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgeproof.formats.sdk_native import _program
+from edgeproof.formats.sdk_native import program_of
 from edgeproof.model.coding import ready
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.resolve import resolve
@@ -45,7 +45,7 @@ def test_the_engine_gives_the_librarys_spike_counts(name: str, tmp_path: Path) -
 
     few = {key: array[:8] for key, array in samples.inputs.items()}
     export_spine(subject, "step", few, tmp_path / "spine", reference=name)
-    engine = Engine(build_library(emit(_program(load_spine(tmp_path / "spine", few)), name), tmp_path))
+    engine = Engine(build_library(emit(program_of(load_spine(tmp_path / "spine", few)), name), tmp_path))
     found = np.empty_like(spikes)
     for index in range(len(spikes)):
         results = [np.empty(port.shape, np.float32) for port in engine.outputs]

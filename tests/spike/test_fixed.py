@@ -27,6 +27,7 @@ QUICK = range(2000, 2060)
 BATCH = 15
 SANITIZED = range(3000, 3120)
 AT_ONCE = 30
+MORE = SANITIZED[AT_ONCE::AT_ONCE]
 
 
 def made(seed: int) -> tuple[Fixed, Source, dict[str, Array]] | None:
@@ -55,7 +56,7 @@ def test_random_programs(first: int, compiler, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", SANITIZED[::AT_ONCE])
+@pytest.mark.parametrize("first", [SANITIZED[0], *(pytest.param(one, marks=pytest.mark.long) for one in MORE)])
 def test_under_sanitizers(first: int, compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No overflow, no shift beyond the width, nothing read outside: AddressSanitizer and UBSan report nothing."""
     monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")

@@ -18,7 +18,7 @@ from tests.spike.random_programs import random_program
 
 import edgeproof
 from edgeproof.errors import SamplesError
-from edgeproof.formats.sdk_native import _program
+from edgeproof.formats.sdk_native import program_of
 from edgeproof.model.spine import export_spine, load_spine
 from edgeproof.model.subject import make_subject
 from edgeproof.spike.counts.operations import OperationCount, count_operations, fan_out
@@ -68,7 +68,7 @@ def counted(script: ModuleType, name: str, folder: Path) -> OperationCount:
     )
     subject = make_subject(model, model.specs())
     export_spine(subject, "step", {"x": inputs}, folder, reference=name)
-    program = _program(load_spine(folder, {"x": inputs}))
+    program = program_of(load_spine(folder, {"x": inputs}))
     return count_operations(program, [{"x": one} for one in inputs])
 
 
