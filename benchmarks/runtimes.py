@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import cycle, islice
 
 import numpy as np
@@ -37,8 +38,10 @@ CALLS = 50
 LONGEST_TURN_S = 0.3
 FEWEST = 5
 WARMUP = 10
+WARM_NS = 2_000_000
 SEED = 7
 
+Call = Callable[[], object]
 Turns = Mapping[str, Sequence[Timed]]
 """Candidate to its turns, one a round."""
 
@@ -49,10 +52,10 @@ def section() -> str:
         "## Steady-state latency",
         f"""\
 All sessions of a model are open in one process, each asked to use one thread. In each of {ROUNDS} rounds every
-candidate takes one turn, in an order that is drawn anew (seed {SEED}): {WARMUP} calls to warm up, then {CALLS} timed
-calls with batch 1, on held-out samples; {FEWEST} or more where {CALLS} would last longer than {LONGEST_TURN_S} s. So
-all candidates see the same minute of the machine. A call is `session.run`: arrays of the model in, arrays of the model
-out, the time loop of a spiking model included.
+candidate takes one turn, in an order that is drawn anew (seed {SEED}): {WARMUP} calls or {WARM_NS / 1e6:.0f} ms to warm
+up, then {CALLS} timed calls with batch 1, on held-out samples; {FEWEST} or more where {CALLS} would last longer than
+{LONGEST_TURN_S} s. So all candidates see the same minute of the machine. A call is `session.run`: arrays of the model
+in, arrays of the model out, the time loop of a spiking model included.
 
 - `{BASELINE}` is the module as the example's factory gives it, opened with `edgeproof.load`; `sdk-eager` is the
   artifact that ships.
@@ -83,60 +86,58 @@ def measure(made: Made) -> tuple[Turns, dict[str, str]]:
     order = random.Random(SEED)
     with ExitStack() as stack:
         eager = stack.enter_context(edgeproof.load(made.reference, threads=1))
-        sessions: dict[str, Session | NativeSession | Bound] = {BASELINE: eager}
+        sessions: dict[str, Session | NativeSession] = {BASELINE: eager}
         for target in made.targets:
             try:
                 sessions[target.candidate] = stack.enter_context(edgeproof.open(target.artifact, threads=1))
             except EdgeProofError as error:
                 refused[target.candidate] = str(error)
         feeds = load_feeds(made.inputs, eager.inputs, limit=WARMUP + CALLS)
-        for candidate, session in list(sessions.items()):
+        calls: dict[str, Sequence[Call]] = {}
+        for candidate, session in sessions.items():
+            calls[candidate] = [partial(session.run, feed) for feed in feeds]
             if isinstance(session, NativeSession):
-                sessions[f"{candidate}, bound"] = Bound(session, feeds)
+                calls[f"{candidate}, bound"] = bound(session, feeds)
         with still_collector():
             for _ in range(ROUNDS):
-                for candidate in order.sample(list(sessions), len(sessions)):
-                    count = counts.setdefault(candidate, affordable(sessions[candidate], feeds))
-                    turns.setdefault(candidate, []).append(turn(sessions[candidate], feeds, count))
-    return {candidate: turns[candidate] for candidate in sessions}, refused
+                for candidate in order.sample(list(calls), len(calls)):
+                    if candidate not in counts:
+                        counts[candidate] = affordable(calls[candidate])
+                    turns.setdefault(candidate, []).append(turn(calls[candidate], counts[candidate]))
+    return {candidate: turns[candidate] for candidate in calls}, refused
 
 
-class Bound:
+def bound(session: NativeSession, feeds: Sequence[Feed]) -> list[Call]:
     """The native engine on the buffers of feeds that are known beforehand."""
-
-    def __init__(self, session: NativeSession, feeds: Sequence[Feed]) -> None:
-        outputs = [np.zeros(port.shape, np.float32) for port in session.outputs]
-        self._calls = {
-            id(feed): session.engine.bind([np.array(feed[port.name]) for port in session.inputs], outputs)
-            for feed in feeds
-        }
-
-    def run(self, feed: Feed) -> None:
-        """One call on a feed."""
-        self._calls[id(feed)]()
+    outputs = [np.zeros(port.shape, np.float32) for port in session.outputs]
+    return [session.engine.bind([np.array(feed[port.name]) for port in session.inputs], outputs) for feed in feeds]
 
 
-def affordable(session: Session | NativeSession | Bound, feeds: Sequence[Feed]) -> int:
+def affordable(calls: Sequence[Call]) -> int:
     """How many calls a turn has: as many as the second call says."""
-    session.run(feeds[0])
+    calls[0]()
     began = time.perf_counter()
-    session.run(feeds[0])
+    calls[0]()
     return max(FEWEST, min(CALLS, int(LONGEST_TURN_S / (time.perf_counter() - began))))
 
 
-def turn(session: Session | NativeSession | Bound, feeds: Sequence[Feed], count: int) -> Timed:
+def turn(calls: Sequence[Call], count: int) -> Timed:
     """Warm up, then time single calls. The garbage collector rests over all turns: a collection costs more than one."""
     clock = time.perf_counter_ns
-    for feed in islice(cycle(feeds), min(WARMUP, count)):
-        session.run(feed)
+    warmed, end = 0, clock() + WARM_NS
+    for call in cycle(calls):
+        if warmed >= min(WARMUP, count) and clock() >= end:
+            break
+        call()
+        warmed += 1
     values_us: list[float] = []
     busy, start = time.process_time_ns(), clock()
-    for feed in islice(cycle(feeds), count):
+    for call in islice(cycle(calls), count):
         before = clock()
-        session.run(feed)
+        call()
         values_us.append((clock() - before) / 1e3)
     wall, busy = clock() - start, time.process_time_ns() - busy
-    return Timed(values_us=values_us, warmup=WARMUP, seconds=wall / 1e9, cpu_percent=100 * busy / wall)
+    return Timed(values_us=values_us, warmup=warmed, seconds=wall / 1e9, cpu_percent=100 * busy / wall)
 
 
 def ratios(turns: Sequence[Timed], baseline: Sequence[Timed]) -> list[float]:
