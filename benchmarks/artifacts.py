@@ -74,7 +74,9 @@ def make(model: str) -> Made:
     return Made(
         reference=reference,
         targets=tuple(Target(one.candidate, folder / one.candidate) for one in results if one.status == "ok"),
-        failures={one.candidate: one.reason or one.status for one in results if one.status != "ok"},
+        failures={
+            one.candidate: (one.reason or one.status).replace(f"{ROOT}/", "") for one in results if one.status != "ok"
+        },
         inputs=inputs,
     )
 

@@ -26,7 +26,7 @@ from edgeproof.spike.program import (
     walk,
 )
 
-__all__ = ["Trace", "apply", "interpret", "read_out"]
+__all__ = ["OPERATIONS", "Trace", "apply", "interpret", "read_out"]
 
 F = np.float32
 ZERO = F(0)

@@ -135,9 +135,13 @@ class _Operation(Generic[V]):
 
     def truth(self, at: int) -> V:
         """Whether an argument is not zero."""
-        one = self._node.args[at]
+        value, _ = self._own(self._node.args[at])
+        return self._algebra.compare("ne", value, self._algebra.number(0))
+
+    def _own(self, one: Node | float) -> tuple[V, int]:
+        """An argument in its own unit, and that unit's bits."""
         bits = self._units.bits_of(one) if _varies(one) else FACTOR_BITS
-        return self._algebra.compare("ne", self._as(one, bits), self._algebra.number(0))
+        return self._as(one, bits), bits
 
     def sum(self) -> V:
         return self._algebra.add(self.argument(0), self.argument(1))
@@ -157,7 +161,7 @@ class _Operation(Generic[V]):
             raise UnsupportedError(
                 "the engine in whole numbers divides by constants only", hint="ship the network in fp32"
             )
-        values = np.asarray(storage(by).value.reshape(by.shape) if isinstance(by, Node) else by, np.float64)  # type: ignore[attr-defined]
+        values = _numbers(by)
         if not values.all():
             raise ConversionError("the network divides by zero", hint="ship the network in fp32")
         factor, bits = self._constant_factor(by, 1 / values)
@@ -168,8 +172,7 @@ class _Operation(Generic[V]):
         """An argument and its bits; a constant with as many as its size allows."""
         if _varies(one):
             return self._value(one), self._units.bits_of(one)
-        values = storage(one).value.reshape(one.shape) if isinstance(one, Node) else one  # type: ignore[attr-defined]
-        return self._constant_factor(one, np.asarray(values, np.float64))
+        return self._constant_factor(one, _numbers(one))
 
     def _constant_factor(self, one: Node | float, values: Array) -> tuple[V, int]:
         largest = float(np.abs(values).max())
@@ -207,16 +210,13 @@ class _Operation(Generic[V]):
         return self._algebra.where(self._algebra.compare("lt", a, self._algebra.number(0)), self.negative(), a)
 
     def sign(self) -> V:
-        one = self._node.args[0]
-        bits = self._units.bits_of(one) if _varies(one) else FACTOR_BITS
-        a, zero = self._as(one, bits), self._algebra.number(0)
+        (a, _), zero = self._own(self._node.args[0]), self._algebra.number(0)
         found = self._algebra.sub(self._algebra.compare("gt", a, zero), self._algebra.compare("lt", a, zero))
         return self._algebra.shift(found, -self._bits)
 
     def rounded_down(self) -> V:
-        one = self._node.args[0]
-        bits = self._units.bits_of(one) if _varies(one) else FACTOR_BITS
-        return self._algebra.shift(self._algebra.floor(self._as(one, bits), bits), -self._bits)
+        value, bits = self._own(self._node.args[0])
+        return self._algebra.shift(self._algebra.floor(value, bits), -self._bits)
 
     def both(self) -> V:
         return self._algebra.both(self.truth(0), self.truth(1))
@@ -246,6 +246,15 @@ RECIPES: Mapping[str, Callable[[_Operation[V]], V]] = {
     "or": _Operation.either,
     "not": _Operation.opposite,
 }
+
+
+def _numbers(one: Node | float) -> Array:
+    """A constant's numbers, float64."""
+    if not isinstance(one, Node):
+        return np.asarray(one, np.float64)
+    constant = storage(one)
+    assert isinstance(constant, Constant)
+    return constant.value.reshape(one.shape).astype(np.float64)
 
 
 def _varies(one: Node | float) -> TypeGuard[Node]:

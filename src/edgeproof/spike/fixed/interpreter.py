@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeproof.spike.fixed.arithmetic import compute
 from edgeproof.spike.fixed.plan import LIMIT, MOST, Fixed, FixedLayer
-from edgeproof.spike.interpreter import read_out
+from edgeproof.spike.interpreter import OPERATIONS, read_out
 from edgeproof.spike.program import (
     Array,
     Constant,
@@ -54,7 +54,7 @@ class Whole:
         return a >> right if right >= 0 else a << -right
 
     def compare(self, op: str, a: Array, b: Array) -> Array:
-        return COMPARE[op](a, b).astype(np.int64)
+        return OPERATIONS[op](a, b).astype(np.int64)
 
     def both(self, a: Array, b: Array) -> Array:
         return a & b
@@ -69,14 +69,6 @@ class Whole:
         return np.clip(a, -MOST, MOST)
 
 
-COMPARE = {
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "lt": np.less,
-    "le": np.less_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-}
 WHOLE = Whole()
 
 
