@@ -1,0 +1,116 @@
+"""Runs a plan: one step after the other over a frame of slots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeproof.errors import ArtifactError, EdgeProofError
+from edgeproof.mil.plan import BlockPlan, Output, Plan, Step
+from edgeproof.mil.values import Array, Budget, Limits, Value
+
+__all__ = ["execute"]
+
+HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
+
+
+def execute(plan: Plan, inputs: Sequence[Value], limits: Limits) -> list[Value]:
+    """One call.
+
+    Args:
+        inputs: one value per input of the plan, of its type.
+
+    Raises:
+        ArtifactError: an operation failed, gave what the program does not declare, or ran into the limits.
+    """
+    run = _Run(plan.slots, Budget(limits))
+    with np.errstate(all="ignore"):
+        return list(run.block(plan.block, inputs))
+
+
+class _Run:
+    """The values of one call."""
+
+    def __init__(self, slots: int, budget: Budget) -> None:
+        self.frame: list[Any] = [None] * slots
+        self.budget = budget
+
+    def block(self, plan: BlockPlan, inputs: Sequence[Value]) -> tuple[Value, ...]:
+        frame = self.frame
+        for slot, value in zip(plan.inputs, inputs, strict=True):
+            frame[slot] = value
+        for step in plan.steps:
+            try:
+                given = step.op.function(*self.arguments(step))
+            except EdgeProofError as error:
+                raise ArtifactError(_told(step, str(error))) from error
+            except MemoryError as error:
+                raise ArtifactError(_told(step, "there is not enough memory for it")) from error
+            except Exception as error:
+                raise ArtifactError(_told(step, f"{type(error).__name__}: {error}")) from error
+            outputs = step.outputs
+            if len(outputs) == 1:
+                frame[outputs[0].slot] = _declared(step, outputs[0], given)
+            else:
+                for output, value in zip(outputs, _several(step, given), strict=True):
+                    frame[output.slot] = _declared(step, output, value)
+            for slot in step.release:
+                frame[slot] = None
+        return tuple(frame[one] if isinstance(one, int) else one for one in plan.outputs)
+
+    def arguments(self, step: Step) -> list[Any]:
+        frame = self.frame
+        arguments = step.arguments.copy()
+        for position, slot, convert in step.fills:
+            value = frame[slot]
+            arguments[position] = value if convert is None else convert(value)
+        if step.groups:
+            for position, group in step.groups:
+                arguments[position] = tuple(
+                    one if not isinstance(one, tuple) else frame[one[1]] if one[2] is None else one[2](frame[one[1]])
+                    for one in group
+                )
+        if step.bodies:
+            for position, body in step.bodies:
+                arguments[position] = lambda *values, body=body: self.block(body, values)
+        if step.budget is not None:
+            arguments[step.budget] = self.budget
+        return arguments
+
+
+def _several(step: Step, given: Any) -> Sequence[Any]:
+    if given is None and not step.outputs:
+        return ()
+    if not isinstance(given, tuple) or len(given) != len(step.outputs):
+        count = len(given) if isinstance(given, tuple) else 1
+        raise ArtifactError(_told(step, f"it gives {count} values; the program declares {len(step.outputs)}"))
+    return given
+
+
+def _declared(step: Step, output: Output, value: Any) -> Value:
+    """The value in the dtype that the program declares, its shape checked; a half is rounded here, once."""
+    if output.dtype is None:
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    array: Array = value if type(value) is np.ndarray else np.asarray(value)
+    if array.dtype != output.dtype:
+        if output.dtype != HALF or array.dtype != SINGLE:
+            raise ArtifactError(_told(step, f"it gives {array.dtype}; the program declares {output.type}"))
+        array = array.astype(HALF)
+    if array.shape != output.shape and (output.fixed or not _fits(array.shape, output.shape)):
+        raise ArtifactError(_told(step, f"it gives the shape {list(array.shape)}; the program declares {output.type}"))
+    return array
+
+
+def _fits(shape: tuple[int, ...], declared: tuple[int | None, ...] | None) -> bool:
+    assert declared is not None
+    return len(shape) == len(declared) and all(
+        want is None or want == size for size, want in zip(shape, declared, strict=True)
+    )
+
+
+def _told(step: Step, what: str) -> str:
+    return f"{step.operation.kind} {step.operation.name!r} (operation {step.number}): {what}"

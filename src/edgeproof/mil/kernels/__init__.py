@@ -1,0 +1,1 @@
+"""What several families compute alike: windows, sums in half precision, the way between numpy and torch."""

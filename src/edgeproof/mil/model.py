@@ -1,0 +1,199 @@
+"""An opened package: its functions, ready to be called with named arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeproof.errors import ArtifactError, SignatureError
+from edgeproof.mil.execute import execute
+from edgeproof.mil.inputs import admit
+from edgeproof.mil.package.decode import decode_description, decode_program
+from edgeproof.mil.package.folder import open_folder
+from edgeproof.mil.package.schema import parse_model
+from edgeproof.mil.package.weights import Weights
+from edgeproof.mil.plan import Plan, Precision, make_plan
+from edgeproof.mil.program.features import Description, Signature
+from edgeproof.mil.program.program import Program
+from edgeproof.mil.program.types import StateType
+from edgeproof.mil.results import give
+from edgeproof.mil.values import Array, Limits, StateCell, Value
+
+__all__ = ["Model", "State", "open_model", "read_model"]
+
+
+class State:
+    """The values of a stateful model between its calls; each state has its own.
+
+    Attributes:
+        cells: values by the state's name; to be read and written between calls.
+    """
+
+    def __init__(self, cells: dict[str, StateCell]) -> None:
+        self.cells = cells
+
+    def read(self, name: str) -> Array:
+        """A copy of a value.
+
+        Raises:
+            SignatureError: there is no such state.
+        """
+        return self._cell(name).value.copy()
+
+    def write(self, name: str, value: Array) -> None:
+        """Put another value in its place.
+
+        Raises:
+            SignatureError: there is no such state, or the value has another shape.
+        """
+        cell = self._cell(name)
+        if value.shape != cell.value.shape:
+            raise SignatureError(f"the state {name} has the shape {list(cell.value.shape)}; given {list(value.shape)}")
+        cell.value = value.astype(cell.value.dtype)
+
+    def _cell(self, name: str) -> StateCell:
+        if name not in self.cells:
+            raise SignatureError(f"there is no state {name}; there are {', '.join(sorted(self.cells)) or 'none'}")
+        return self.cells[name]
+
+
+class Model:
+    """A model of one or several functions.
+
+    Args:
+        program: what it computes.
+        description: what it says of its inputs and outputs.
+        precision: how fp16 is computed, see ``Precision``.
+        limits: what one call may take.
+        name: for messages: the package's path.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        description: Description,
+        *,
+        precision: Precision = "reference",
+        limits: Limits | None = None,
+        name: str = "the program",
+    ) -> None:
+        self.program = program
+        self.description = description
+        self.precision: Precision = precision
+        self.limits = limits or Limits()
+        self.name = name
+        self._plans: dict[str, Plan] = {}
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Names of the functions; the default first."""
+        default = self.description.default
+        return (default, *sorted(one for one in self.description.functions if one != default))
+
+    def signature(self, function: str | None = None) -> Signature:
+        """Inputs, outputs and states of a function; of the default one where none is named.
+
+        Raises:
+            SignatureError: there is no such function.
+        """
+        name = function or self.description.default
+        if name not in self.description.functions or name not in self.program.functions:
+            raise SignatureError(f"there is no function {name}; there are {', '.join(self.functions)}")
+        return self.description.functions[name]
+
+    def prepare(self, function: str | None = None) -> Plan:
+        """Make a function ready, if it is not yet.
+
+        Raises:
+            ArtifactError: it cannot be run: unknown operations are named here, before anything runs.
+        """
+        self.signature(function)
+        name = function or self.description.default
+        if name not in self._plans:
+            try:
+                self._plans[name] = make_plan(self.program.functions[name], self.precision, self.limits)
+            except ArtifactError as error:
+                raise ArtifactError(f"{self.name}: {error.message}", hint=error.hint) from error
+        return self._plans[name]
+
+    def make_state(self, function: str | None = None) -> State:
+        """Fresh states, all zeros."""
+        plan = self.prepare(function)
+        cells = {}
+        for name, kind in zip(plan.names, plan.types, strict=True):
+            if isinstance(kind, StateType):
+                shape = tuple(size or 0 for size in kind.tensor.shape)
+                cells[name] = StateCell(np.zeros(shape, kind.tensor.numpy))
+        return State(cells)
+
+    def predict(
+        self, inputs: Mapping[str, Any], state: State | None = None, *, function: str | None = None
+    ) -> dict[str, Any]:
+        """One call.
+
+        Args:
+            inputs: arrays by name, of the declared dtype and shape; images as uint8 arrays (height, width, colours).
+            state: from ``make_state``; a stateful model begins anew without.
+
+        Returns:
+            Arrays by name; a classifier's label as text or int, its probabilities as a dict.
+
+        Raises:
+            SignatureError: a name, shape or dtype is not what is declared.
+            ArtifactError: the program cannot be run, or failed.
+        """
+        signature = self.signature(function)
+        plan = self.prepare(function)
+        admitted = admit(signature, plan.names, plan.types, inputs)
+        if any(isinstance(kind, StateType) for kind in plan.types):
+            admitted.update((state or self.make_state(function)).cells)
+        values: list[Value] = [admitted[name] for name in plan.names]
+        try:
+            results = execute(plan, values, self.limits)
+        except ArtifactError as error:
+            raise ArtifactError(f"{self.name}: {error.message}", hint=error.hint) from error
+        return give(signature, dict(zip(plan.results, results, strict=True)))
+
+
+def open_model(path: Path | str, *, precision: Precision = "reference", limits: Limits | None = None) -> Model:
+    """Open an ``.mlpackage``.
+
+    Raises:
+        ArtifactError: no package, damaged, or not an ML program.
+    """
+    package = open_folder(Path(path))
+    return read_model(package.model, package.weights, precision=precision, limits=limits, name=str(path))
+
+
+def read_model(
+    data: bytes,
+    weights: Path | None,
+    *,
+    precision: Precision = "reference",
+    limits: Limits | None = None,
+    name: str = "the program",
+) -> Model:
+    """A model from its message.
+
+    Args:
+        data: the message as it stands in the package's model file.
+        weights: the folder that files of weights stand in, or None.
+
+    Raises:
+        ArtifactError: damaged, or not an ML program.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        message = parse_model(data)
+    except DecodeError as error:
+        raise ArtifactError(f"{name}: the model file is damaged: {error}") from error
+    try:
+        description = decode_description(message)
+        program = decode_program(message.mlProgram, Weights(weights))
+    except ArtifactError as error:
+        raise ArtifactError(f"{name}: {error.message}", hint=error.hint) from error
+    return Model(program, description, precision=precision, limits=limits, name=name)

@@ -1,0 +1,1 @@
+"""What the operations compute: one file a family, one pure function an operation and version."""

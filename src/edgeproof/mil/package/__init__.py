@@ -1,0 +1,1 @@
+"""What stands in an ``.mlpackage``: the folder, the protobuf message in it, and its file of weights."""
