@@ -1,9 +1,9 @@
 """pytest plugin: coremltools' own tests, with the MIL reference check in the place of Apple's runtime.
 
 On Linux those tests convert and compare nothing, because prediction needs macOS. Here they believe to be on one:
-``MLModel.predict`` and ``make_state`` run the interpreter on the very message and weights that a Mac would load, and the
-suite compares by its own rules. Loaded with ``-p tests.conformance.plugin``; EDGEPROOF_CONFORMANCE names a file that gets a
-JSON line per case: its id, outcome, whether anything was predicted, and the reason it failed.
+``MLModel.predict`` and ``make_state`` run the interpreter on the very message and weights that a Mac would load, and
+the suite compares by its own rules. Loaded with ``-p tests.conformance.plugin``; EDGEPROOF_CONFORMANCE names a file
+that gets a JSON line per case: its id, outcome, whether anything was predicted, and the reason it failed.
 """
 
 from __future__ import annotations

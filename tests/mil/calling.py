@@ -38,7 +38,7 @@ def call(name: str, system: str = "iOS18", **arguments: Any) -> Any:
 
 
 def inferred(name: str, system: str = "iOS18", **arguments: Any) -> Any:
-    """What coremltools' ``value_inference`` gives for constants: arrays, or a tuple of them; None where it gives none."""
+    """What coremltools' ``value_inference`` gives for constants: an array, several, or None where it has none."""
     import coremltools as ct
     from coremltools.converters.mil.mil import Builder as mb
     from coremltools.converters.mil.mil import Function, Program

@@ -51,10 +51,10 @@ def image_of(image: Image, value: Array) -> Array:
     """
     planes = value[0]
     if image.colors == "grayscale_float16":
-        return planes[0].astype(np.float16)
-    levels = np.clip(np.rint(planes.astype(np.float32)), 0, 255).astype(np.uint8)
+        return np.asarray(planes[0], np.float16)
+    levels: Array = np.clip(np.rint(planes.astype(np.float32)), 0, 255).astype(np.uint8)
     if image.colors == "grayscale":
-        return levels[0]
+        return np.asarray(levels[0])
     return np.ascontiguousarray(np.moveaxis(levels if image.colors == "rgb" else levels[::-1], 0, 2))
 
 

@@ -66,8 +66,9 @@ FunctionDescription: name=1 string, input=2 *Feature, output=3 *Feature, predict
     predictedProbabilitiesName=5 string, state=6 *Feature
 Metadata: shortDescription=1 string, versionString=2 string, author=3 string, license=4 string, userDefined=100 {string}
 Feature: name=1 string, shortDescription=2 string, type=3 FeatureType
-FeatureType: int64Type=1 Empty, doubleType=2 Empty, stringType=3 Empty, imageType=4 ImageType, multiArrayType=5 ArrayType,
-    dictionaryType=6 Empty, sequenceType=7 Empty, stateType=8 StateFeature, isOptional=1000 bool
+FeatureType: int64Type=1 Empty, doubleType=2 Empty, stringType=3 Empty, imageType=4 ImageType,
+    multiArrayType=5 ArrayType, dictionaryType=6 Empty, sequenceType=7 Empty, stateType=8 StateFeature,
+    isOptional=1000 bool
 StateFeature: arrayType=1 ArrayType
 ArrayType: shape=1 *int64, dataType=2 enum, enumeratedShapes=21 Shapes, shapeRange=31 ShapeRange,
     intDefaultValue=41 int32, floatDefaultValue=51 float, doubleDefaultValue=61 double
@@ -86,7 +87,8 @@ Argument: arguments=1 *Binding
 Binding: name=1 string, value=2 Value
 Operation: type=1 string, inputs=2 {Argument}, outputs=3 *NamedType, blocks=4 *Block, attributes=5 {Value}
 NamedType: name=1 string, type=2 Type
-Type: tensorType=1 TensorType, listType=2 ListType, tupleType=3 TupleType, dictionaryType=4 DictType, stateType=5 StateType
+Type: tensorType=1 TensorType, listType=2 ListType, tupleType=3 TupleType, dictionaryType=4 DictType,
+    stateType=5 StateType
 TensorType: dataType=1 enum, rank=2 int64, dimensions=3 *Dimension, attributes=4 {Value}
 TupleType: types=1 *Type
 ListType: type=1 Type, length=2 Dimension
@@ -98,7 +100,8 @@ Unknown: variadic=1 bool
 Value: docString=1 string, type=2 Type, immediateValue=3 Immediate, blobFileValue=5 BlobFile
 Immediate: tensor=1 TensorValue, tuple=2 Values, list=3 Values, dictionary=4 Pairs
 BlobFile: fileName=1 string, offset=2 uint64
-TensorValue: floats=1 Floats, ints=2 Ints, bools=3 Bools, strings=4 Strings, longInts=5 Longs, doubles=6 Doubles, bytes=7 Bytes
+TensorValue: floats=1 Floats, ints=2 Ints, bools=3 Bools, strings=4 Strings, longInts=5 Longs, doubles=6 Doubles,
+    bytes=7 Bytes
 Floats: values=1 *float
 Doubles: values=1 *double
 Ints: values=1 *int32
@@ -128,11 +131,12 @@ def _model_class() -> Any:
 
     file = descriptor_pb2.FileDescriptorProto(name="edgeproof/mil.proto", package="edgeproof.mil", syntax="proto2")
     for line in TABLE.replace(",\n", ",").strip().splitlines():
-        name, _, fields = line.partition(":")
-        message = file.message_type.add(name=name)
+        title, _, fields = line.partition(":")
+        message = file.message_type.add(name=title)
         for field in filter(None, fields.split(",")):
             label, kind = field.split()
-            _add_field(message, *label.split("="), kind)
+            name, number = label.split("=")
+            _add_field(message, name, number, kind)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("edgeproof.mil.Model"))

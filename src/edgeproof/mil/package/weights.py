@@ -74,7 +74,7 @@ class Weights:
         where = f"{name} at {offset}"
         if offset % 64 or offset + RECORD.size > data.size:
             raise ArtifactError(f"no weights stand in {where}: the file has {data.size:,} bytes, in records of 64")
-        sentinel, code, size, start, padding = RECORD.unpack_from(data[offset : offset + RECORD.size])
+        sentinel, code, size, start, padding = RECORD.unpack(data[offset : offset + RECORD.size].tobytes())
         if sentinel != SENTINEL:
             raise ArtifactError(f"no weights stand in {where}: the record there is damaged")
         if STORED.get(code) != declared.dtype:
@@ -123,7 +123,7 @@ def unpack(data: Array, declared: TensorType) -> Array:
         return data.view(dtype).reshape(shape)
     count = declared.elements or 0
     flat = np.unpackbits(data, count=count * bits, bitorder="little").reshape(count, bits)
-    values = (flat << np.arange(bits, dtype=np.uint8)).sum(axis=1, dtype=np.uint8)
+    values: Array = (flat << np.arange(bits, dtype=np.uint8)).sum(axis=1, dtype=np.uint8)
     if declared.dtype.startswith("int"):
         half, full = np.uint8(1 << bits - 1), np.uint8(256 - (1 << bits))
         values = np.where(values >= half, values + full, values).astype(np.uint8)
