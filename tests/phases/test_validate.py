@@ -14,7 +14,8 @@ from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.formats.worker import fingerprint
-from edgeproof.phases.validate import Reference, validate_artifacts
+from edgeproof.phases.against import Reference
+from edgeproof.phases.validate import validate_artifacts
 
 COUNT = 12
 WEIGHTS = np.arange(12, dtype=np.float32).reshape(4, 3)

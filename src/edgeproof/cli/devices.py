@@ -57,7 +57,7 @@ def soak(
     from edgeproof.measure.soak import soak as run_soak
 
     console = stderr_console()
-    with open_artifact(artifact, threads=threads) as session:
+    with open_artifact(artifact, threads=threads, timed=True) as session:
         feeds = load_feeds(samples, session.inputs) if samples else random_feeds(session.inputs, count=RANDOM_SAMPLES)
         report = run_soak(
             session,

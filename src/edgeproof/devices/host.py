@@ -40,6 +40,7 @@ def run_runner(
     threads: int = 1,
     timeout_s: float = 180.0,
     memory_limit: int | None = None,
+    variant: str | None = None,
 ) -> RunnerReport:
     """Run the runner in a fresh process on this machine.
 
@@ -54,6 +55,7 @@ def run_runner(
         threads: of the runtime and of every known thread pool.
         timeout_s: after which the process and its children are killed.
         memory_limit: bytes of private memory.
+        variant: another way to compute the same, as its format names it.
 
     Returns:
         the runner's report; with ``error`` set when it failed, was killed, hung, or wrote no valid report.
@@ -66,6 +68,7 @@ def run_runner(
         command += ["--limit", str(limit)] if limit is not None else []
         command += ["--seconds", str(seconds)] if seconds is not None else []
         command += ["--memory-limit", str(memory_limit)] if memory_limit else []
+        command += ["--variant", variant] if variant else []
         spawned = time.monotonic_ns()
         try:
             code, noise = _wait(command, environment_for(threads), timeout_s)
@@ -83,9 +86,11 @@ def run_outputs(
     inputs: Path,
     outputs: Path,
     *,
+    limit: int | None = None,
     threads: int = 1,
     timeout_s: float = 300.0,
     memory_limit: int | None = None,
+    variant: str | None = None,
 ) -> RunnerReport:
     """Run every sample of ``inputs`` through ``artifact`` in a fresh process and keep the outputs.
 
@@ -93,12 +98,21 @@ def run_outputs(
         artifact: what to open.
         inputs: npz, one key per input, sample axis first.
         outputs: npz to write, one key per output, sample axis first; not written when the report has an ``error``.
+        limit: at most so many samples.
         threads: of the runtime.
         timeout_s: after which the process is killed.
         memory_limit: bytes of private memory.
+        variant: another way to compute the same, as its format names it.
     """
     return run_runner(
-        artifact, inputs, outputs=outputs, threads=threads, timeout_s=timeout_s, memory_limit=memory_limit
+        artifact,
+        inputs,
+        outputs=outputs,
+        limit=limit,
+        threads=threads,
+        timeout_s=timeout_s,
+        memory_limit=memory_limit,
+        variant=variant,
     )
 
 

@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--warmup", type=int, default=10, metavar="W", help="calls before the timed ones (default 10)")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop timing after S seconds")
+    parser.add_argument("--variant", help="another way to compute the same, as its format names it")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="fail instead of using more memory")
     parser.add_argument(
@@ -92,7 +93,9 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
     temperature_before, throttling_before = temperature_c(), read_throttling()
     baseline = own_memory().resident_bytes
     load_begin = time.perf_counter_ns()
-    with open_artifact(options.artifact, threads=options.threads) as session:
+    with open_artifact(
+        options.artifact, threads=options.threads, timed=options.measure > 0, variant=options.variant
+    ) as session:
         load_ms = (time.perf_counter_ns() - load_begin) / 1e6
         feeds = load_feeds(options.inputs, session.inputs, limit=options.limit)
         first_begin = time.perf_counter_ns()

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.signature import Form, OutputKind
 
-__all__ = ["Differences", "SpikeDifference", "ValidationDocument", "ValidationResult"]
+__all__ = ["Differences", "SpikeDifference", "ValidationDocument", "ValidationResult", "Variant"]
 
 
 class SpikeDifference(Value, frozen=True, kw_only=True):
@@ -39,6 +39,20 @@ class Differences(Value, frozen=True, kw_only=True):
     spikes: SpikeDifference | None = None
 
 
+class Variant(Value, frozen=True, kw_only=True):
+    """The same artifact computed another way, such as with sums rounded after every term."""
+
+    name: str
+    samples: int
+    """How many samples were compared, the first ones."""
+    differences: Differences | None = None
+    """Against the eager reference; the worst over all outputs."""
+    spread: Differences | None = None
+    """Against the artifact computed the usual way, on the same samples; the worst over all outputs."""
+    warning: str | None = None
+    """What hangs on the way of computing, or why it could not be told."""
+
+
 class ValidationResult(Value, frozen=True, kw_only=True):
     """One candidate's verdict on its numbers. ``skipped``: it cannot run here, and ``reason`` says why."""
 
@@ -56,6 +70,9 @@ class ValidationResult(Value, frozen=True, kw_only=True):
     task_drop: float | None = None
     """Reference score minus this score, in percentage points."""
     outputs: tuple[Differences, ...] = ()
+    checked_by: str | None = None
+    """What ran it in the place of its own runtime; None when its own runtime did."""
+    variants: tuple[Variant, ...] = ()
     structure: tuple[str, ...] = ()
     """Structural checks that were made on an artifact that cannot run here."""
 

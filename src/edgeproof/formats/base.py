@@ -21,9 +21,11 @@ from edgeproof.errors import ArtifactError
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
 
-__all__ = ["Array", "Conversion", "Format", "GraphRunner", "Produced", "Session"]
+__all__ = ["VARIANT", "Array", "Conversion", "Format", "GraphRunner", "Produced", "Session"]
 
 Array = npt.NDArray[Any]
+VARIANT = "variant"
+"""The runtime option that asks for one of a format's variants."""
 
 
 class GraphRunner(Protocol):
@@ -119,6 +121,9 @@ class Format(ABC):
     """Modules the conversion process imports before it forks a child per candidate."""
     runs_here: str | None = None
     """None when sessions run on this machine; else why not."""
+    stands_in: str | None = None
+    """What runs it on this machine in the place of its own runtime; None when its own does. A stand-in tells what an
+    artifact computes; its times, memory and power tell nothing."""
     sdk: bool = False
     """Whether it runs the model with our own engine instead of converting it for another's."""
     streams: bool = False
@@ -131,6 +136,10 @@ class Format(ABC):
     def candidate(self, precision: str) -> str:
         """``litert-int8``; ``sdk-eager`` for the engine itself."""
         return f"{self.name}-{precision}"
+
+    def variants(self, precision: str) -> tuple[str, ...]:
+        """Other ways to compute the same artifact; how far their answers lie apart is told beside its validation."""
+        return ()
 
     @abstractmethod
     def convert(self, conversion: Conversion) -> Produced:

@@ -1,18 +1,21 @@
-"""Core ML ``.mlpackage``: converted and checked in structure anywhere; run on Apple's systems only."""
+"""Core ML ``.mlpackage``: run by Core ML on a Mac, anywhere else by the MIL reference check."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Conversion, Format, GraphRunner, Produced
+from edgeproof.errors import ConversionError
+from edgeproof.formats.base import VARIANT, Conversion, Format, GraphRunner, Produced, Session
 from edgeproof.formats.bindings import bind, safe_names
 
 __all__ = ["FORMAT"]
 
+APPLE = sys.platform == "darwin"
+CHECK = "the MIL reference check"
 DTYPES = {"float32": "float32", "float16": "float16", "int32": "int32", "int64": "int32", "bool": "float32"}
 
 
@@ -23,13 +26,11 @@ class CoreML(Format):
     title = "Core ML"
     precisions = ("fp32", "fp16", "int8")
     requires = ("coremltools>=9.0,<9.1", "torch==2.13.0")
-    runtime_requires = ("coremltools>=9.0,<9.1",)
+    runtime_requires = ("protobuf>=5,<8",)
     extra = "coreml"
     suffix = ".mlpackage"
     preload = ("torch", "coremltools", "coremltools.optimize.coreml")
-    runs_here: str | None = (
-        "Core ML packages run on macOS and iOS only; this one was converted, reloaded and checked in structure"
-    )
+    stands_in = None if APPLE else CHECK
     platforms = ("iphone",)
     streams = True
 
@@ -56,10 +57,29 @@ class CoreML(Format):
         )
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
-        raise ArtifactError(f"{artifact.candidate}: {self.runs_here}")
+        from edgeproof.formats.coreml_runners import AppleRunner, ReferenceRunner
 
-    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
-        return _inspect(artifact, folder / artifact.file)
+        variant = artifact.options.get(VARIANT)
+        if APPLE and variant is None:
+            return AppleRunner(artifact, folder / artifact.file)
+        return ReferenceRunner(artifact, folder / artifact.file, strict=variant == "strict", threads=threads)
+
+    def variants(self, precision: str) -> tuple[str, ...]:
+        """On a Mac what the reference check gives stands beside Core ML's own answer."""
+        strict = ("strict",) if precision == "fp16" else ()
+        return ("reference", *strict) if APPLE else strict
+
+    def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session | None:
+        from edgeproof.formats.coreml_package import PackageSession
+
+        if artifact.sha256:
+            return None
+        return PackageSession(folder / artifact.file, strict=artifact.options.get(VARIANT) == "strict", threads=threads)
+
+    def describe(self, path: Path) -> ArtifactDocument:
+        from edgeproof.formats.coreml_package import describe_package
+
+        return describe_package(path, self.name)
 
 
 def _convert(prepared: Any, inputs: Sequence[str], outputs: Sequence[str], precision: str) -> Any:
@@ -104,39 +124,6 @@ def _weights_int8(model: Any) -> Any:
         return cto.linear_quantize_weights(model, config)
     except Exception as error:
         raise ConversionError(f"the weight quantisation failed: {type(error).__name__}: {error}") from error
-
-
-def _inspect(artifact: ArtifactDocument, path: Path) -> tuple[str, ...]:
-    import coremltools as ct
-    from coremltools.converters.mil.frontend.milproto.load import load as load_program
-
-    try:
-        model = ct.models.MLModel(str(path), skip_model_load=True)
-        spec = model.get_spec()
-        program = load_program(
-            spec, specification_version=spec.specificationVersion, file_weights_dir=model.weights_dir
-        )
-    except Exception as error:
-        raise ArtifactError(f"{path} cannot be read back: {error}") from error
-    main = program.functions["main"]
-    checks = [f"reloaded: specification version {spec.specificationVersion}, {len(list(main.operations))} operations"]
-    for kind, bindings, described in (
-        ("input", artifact.inputs, spec.description.input),
-        ("output", artifact.outputs, spec.description.output),
-    ):
-        names = {one.name for one in described}
-        lost = [one.graph_name for one in bindings if one.graph_name not in names]
-        if lost:
-            raise ArtifactError(
-                f"{path}: the package has no {kind} {', '.join(lost)}; it has {', '.join(sorted(names))}"
-            )
-        checks.append(f"{kind}s: {', '.join(one.graph_name for one in bindings)}")
-    shapes = {one.name: tuple(one.type.multiArrayType.shape) for one in spec.description.input}
-    for one in artifact.inputs:
-        if shapes[one.graph_name] != one.graph_shape:
-            raise ArtifactError(f"{path}: {one.graph_name} is {shapes[one.graph_name]}; expected {one.graph_shape}")
-    checks.append("input shapes agree with the model's signature")
-    return tuple(checks)
 
 
 FORMAT = CoreML()

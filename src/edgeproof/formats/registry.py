@@ -8,10 +8,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
 from edgeproof.errors import ArtifactError, MissingDependency, UsageError
-from edgeproof.formats.base import Format, Session
+from edgeproof.formats.base import VARIANT, Format, Session
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -143,11 +145,16 @@ def _format_named(name: str) -> Format:
     return found
 
 
-def open_artifact(path: Path, *, threads: int = 1) -> Session:
+def open_artifact(path: Path, *, threads: int = 1, timed: bool = False, variant: str | None = None) -> Session:
     """Open an artifact in its runtime.
 
+    Args:
+        threads: of the runtime.
+        timed: the caller wants its times, which a stand-in for the runtime cannot give.
+        variant: one of the format's variants for its precision; None for the usual way.
+
     Raises:
-        ArtifactError: not there, damaged, or it cannot run on this machine.
+        ArtifactError: not there, damaged, or it cannot run, or not be timed, on this machine.
         MissingDependency: its runtime is not installed.
     """
     from edgeproof.formats.session import ArtifactSession
@@ -155,6 +162,13 @@ def open_artifact(path: Path, *, threads: int = 1) -> Session:
     document, folder, one = artifact_document(path)
     if one.runs_here is not None:
         raise ArtifactError(f"{document.candidate} cannot run here: {one.runs_here}")
+    if timed and one.stands_in is not None:
+        raise ArtifactError(
+            f"{document.candidate} can be run here by {one.stands_in} only, whose times say nothing of {one.title}",
+            hint="measure it on the device; `edgeproof runbook RUN` has the commands",
+        )
+    if variant is not None:
+        document = msgspec.structs.replace(document, options={**document.options, VARIANT: variant})
     missing = missing_requirements(one.runtime_requires)
     if missing:
         raise MissingDependency(f"{document.candidate} needs {', '.join(missing)}", hint=install_command(one, missing))

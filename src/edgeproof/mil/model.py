@@ -17,7 +17,7 @@ from edgeproof.mil.package.schema import parse_model
 from edgeproof.mil.package.weights import Weights
 from edgeproof.mil.plan import Plan, Precision, make_plan
 from edgeproof.mil.program.features import Description, Signature
-from edgeproof.mil.program.program import Program
+from edgeproof.mil.program.program import Literal, Program, Reference
 from edgeproof.mil.program.types import StateType
 from edgeproof.mil.results import give
 from edgeproof.mil.values import Array, Limits, StateCell, Value
@@ -103,6 +103,21 @@ class Model:
         if name not in self.description.functions or name not in self.program.functions:
             raise SignatureError(f"there is no function {name}; there are {', '.join(self.functions)}")
         return self.description.functions[name]
+
+    def classes(self, function: str | None = None) -> tuple[Any, ...]:
+        """Labels of a classifier, in the order of its probabilities; empty where it is none."""
+        self.signature(function)
+        written: dict[str, Literal] = {}
+        for one in self.program.functions[function or self.description.default].block.operations:
+            arguments = one.inputs.get("classes" if one.kind == "classify" else "val", ())
+            value = arguments[0] if arguments else None
+            if isinstance(value, Reference):
+                value = written.get(value.name)
+            if one.kind == "classify" and value is not None:
+                return tuple(value.value.tolist())
+            if one.kind == "const" and value is not None:
+                written[one.outputs[0].name] = value
+        return ()
 
     def prepare(self, function: str | None = None) -> Plan:
         """Make a function ready, if it is not yet.

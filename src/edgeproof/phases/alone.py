@@ -21,10 +21,11 @@ from edgeproof.model.model import Samples
 from edgeproof.model.resolve import resolve
 from edgeproof.model.samples import resolve_pool
 from edgeproof.model.subject import Subject
+from edgeproof.phases.against import load_reference
 from edgeproof.phases.convert import REFERENCE, SPINE, Source, convert_candidates
 from edgeproof.phases.plan import Planned, plan
 from edgeproof.phases.prepare import HELD_OUT, REPRESENTATIVE, draw, prepare_samples
-from edgeproof.phases.validate import load_reference, validate_artifacts
+from edgeproof.phases.validate import validate_artifacts
 from edgeproof.verdict.policy import load_policy
 
 __all__ = ["convert_alone", "finish_alone", "validate_alone"]

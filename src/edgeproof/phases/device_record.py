@@ -136,6 +136,8 @@ def _why_not(one: ConversionResult, validated: ValidationResult | None) -> str |
         return f"not converted: {one.reason or one.status}"
     if validated is not None and validated.status in {"skipped", "error"}:
         return f"it did not run in the validation: {validated.reason or validated.status}"
+    if validated is not None and validated.checked_by is not None:
+        return f"only {validated.checked_by} runs it here, and its times say nothing of the device's own runtime"
     return None
 
 

@@ -32,11 +32,12 @@ from edgeproof.model.resolve import Resolved
 from edgeproof.model.samples import resolve_pool
 from edgeproof.model.spine import export_spine
 from edgeproof.model.subject import Subject
+from edgeproof.phases.against import load_reference
 from edgeproof.phases.alone import finish_alone
 from edgeproof.phases.convert import REFERENCE, SPINE, Source, convert_candidates
 from edgeproof.phases.plan import plan
 from edgeproof.phases.prepare import draw, prepare_samples
-from edgeproof.phases.validate import load_reference, validate_artifacts
+from edgeproof.phases.validate import validate_artifacts
 
 __all__ = ["convert_here", "validate_here"]
 

@@ -4,79 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from edgeproof.compare.difference import NotFinite, compare_outputs, worst_of
-from edgeproof.compare.score import accuracy
 from edgeproof.devices.host import run_outputs
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.evaluation import DifferenceLimits, PolicyValue
 from edgeproof.documents.samples import SamplesDocument
-from edgeproof.documents.signature import Signature
-from edgeproof.documents.validation import Differences, ValidationDocument, ValidationResult
+from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import EdgeProofError
 from edgeproof.formats.registry import artifact_document
 from edgeproof.formats.worker import fingerprint
 from edgeproof.model.samples import load_arrays
+from edgeproof.phases.against import Reference, held_against, load_reference
 from edgeproof.phases.convert import CONVERSION, REFERENCE
-from edgeproof.phases.prepare import HELD_OUT, SAMPLES
+from edgeproof.phases.prepare import SAMPLES
+from edgeproof.phases.variants import run_variant
 from edgeproof.rundir import RunDir
-from edgeproof.verdict.outputs import judge_outputs, limit_for
 from edgeproof.verdict.policy import load_policy
 
-__all__ = ["Reference", "load_reference", "validate", "validate_artifacts"]
+__all__ = ["validate", "validate_artifacts"]
 
 VALIDATION = "phase3_validation.json"
 OUTPUTS = "work/outputs"
 PARALLEL = 2
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What artifacts are held against.
-
-    Attributes:
-        signature: the model's.
-        outputs: eager outputs, sample axis first.
-        labels: classes, or None.
-        held_out: npz of the inputs.
-        source: where the samples come from.
-    """
-
-    signature: Signature
-    outputs: dict[str, npt.NDArray[Any]]
-    labels: npt.NDArray[Any] | None
-    held_out: Path
-    source: str
-
-    @property
-    def score(self) -> float | None:
-        """The eager model's own task score, or None."""
-        return self.score_of(self.outputs)
-
-    def score_of(self, outputs: dict[str, npt.NDArray[Any]]) -> float | None:
-        """The task score of outputs, or None without labels or a score output."""
-        name = self.signature.score_output
-        if self.labels is None or name is None or name not in outputs:
-            return None
-        try:
-            return accuracy(outputs[name], self.labels)
-        except ValueError:
-            return None
-
-
-def load_reference(root: Path, document: SamplesDocument) -> Reference:
-    """The reference that the export process wrote under ``root``."""
-    outputs, _ = load_arrays(root / REFERENCE)
-    _, labels = load_arrays(root / HELD_OUT)
-    return Reference(document.signature, outputs, labels, root / HELD_OUT, document.held_out.source)
 
 
 def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> ValidationDocument:
@@ -157,6 +111,7 @@ def _validate_one(path: Path, reference: Reference, limits: DifferenceLimits, sc
         format=document.format,
         precision=document.precision,
         form=document.form,
+        checked_by=one.stands_in,
     )
     damage = _damage(document, folder)
     if damage:
@@ -164,14 +119,21 @@ def _validate_one(path: Path, reference: Reference, limits: DifferenceLimits, sc
     if one.runs_here is not None:
         return msgspec.structs.replace(told, status="skipped", reason=one.runs_here, structure=document.structure)
     inputs = _inputs_for(document, reference, scratch)
-    ran = run_outputs(path, inputs, scratch)
-    if inputs != reference.held_out:
-        inputs.unlink()
-    if ran.error:
-        return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
-    outputs, _ = load_arrays(scratch)
-    scratch.unlink()
-    return _held_against(told, document, outputs, reference, limits)
+    try:
+        ran = run_outputs(path, inputs, scratch)
+        if ran.error:
+            return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
+        outputs, _ = load_arrays(scratch)
+        scratch.unlink()
+        result = held_against(told, document, outputs, reference, limits)
+        variants = tuple(
+            run_variant(name, path, document, inputs, scratch, outputs, reference, limits)
+            for name in one.variants(document.precision)
+        )
+    finally:
+        if inputs != reference.held_out:
+            inputs.unlink()
+    return msgspec.structs.replace(result, variants=variants)
 
 
 def _inputs_for(document: ArtifactDocument, reference: Reference, scratch: Path) -> Path:
@@ -194,44 +156,3 @@ def _damage(document: ArtifactDocument, folder: Path) -> str | None:
     if document.sha256 and fingerprint(file)[0] != document.sha256:
         return f"{file} is not the file that artifact.json describes: its sha256 differs"
     return None
-
-
-def _held_against(
-    told: ValidationResult,
-    document: ArtifactDocument,
-    outputs: dict[str, npt.NDArray[Any]],
-    reference: Reference,
-    limits: DifferenceLimits,
-) -> ValidationResult:
-    signature = reference.signature
-    named = _by_position(outputs, document, signature)
-    try:
-        differences = compare_outputs(signature.outputs, reference.outputs, named)
-    except NotFinite as error:
-        return msgspec.structs.replace(told, status="failed", reason=str(error))
-    except ValueError as error:
-        return msgspec.structs.replace(told, status="error", reason=str(error))
-    judged = judge_outputs(differences, limits, document.precision)
-    reasons = [point.text for point in judged if point.state == "not met"]
-    worst: Differences = worst_of(differences)
-    score, base = reference.score_of(named), reference.score
-    return msgspec.structs.replace(
-        told,
-        status="failed" if reasons else "passed",
-        reason="; ".join(reasons) or None,
-        tolerance=limit_for(document.precision, limits, spikes=worst.kind == "spikes"),
-        differences=worst,
-        outputs=differences,
-        task_score=score,
-        task_drop=None if score is None or base is None else (base - score) * 100,
-    )
-
-
-def _by_position(
-    outputs: dict[str, npt.NDArray[Any]], document: ArtifactDocument, signature: Signature
-) -> dict[str, npt.NDArray[Any]]:
-    """Outputs by the model's names; an artifact from elsewhere may have its own, in the same order."""
-    wanted = [spec.name for spec in signature.outputs]
-    if set(wanted) <= set(outputs) or len(outputs) != len(wanted):
-        return outputs
-    return {name: outputs[one.tensor.name] for name, one in zip(wanted, document.outputs, strict=True)}

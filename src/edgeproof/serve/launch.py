@@ -89,7 +89,7 @@ def open_served(
         from edgeproof.formats.registry import artifact_document, open_artifact
 
         begin = time.perf_counter_ns()
-        session = open_artifact(Path(reference), threads=threads)
+        session = open_artifact(Path(reference), threads=threads, timed=True)
         platform = artifact_document(Path(reference))[0].candidate
     else:
         begin = time.perf_counter_ns()

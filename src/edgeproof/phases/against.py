@@ -1,0 +1,112 @@
+"""An artifact's outputs held against what the eager model gives on the same samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy.typing as npt
+
+from edgeproof.compare.difference import NotFinite, compare_outputs, worst_of
+from edgeproof.compare.score import accuracy
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.signature import Signature
+from edgeproof.documents.validation import Differences, ValidationResult
+from edgeproof.model.samples import load_arrays
+from edgeproof.phases.convert import REFERENCE
+from edgeproof.phases.prepare import HELD_OUT
+from edgeproof.verdict.outputs import judge_outputs, limit_for
+
+__all__ = ["Reference", "by_position", "held_against", "load_reference"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What artifacts are held against.
+
+    Attributes:
+        signature: the model's.
+        outputs: eager outputs, sample axis first.
+        labels: classes, or None.
+        held_out: npz of the inputs.
+        source: where the samples come from.
+    """
+
+    signature: Signature
+    outputs: dict[str, npt.NDArray[Any]]
+    labels: npt.NDArray[Any] | None
+    held_out: Path
+    source: str
+
+    @property
+    def score(self) -> float | None:
+        """The eager model's own task score, or None."""
+        return self.score_of(self.outputs)
+
+    def score_of(self, outputs: dict[str, npt.NDArray[Any]]) -> float | None:
+        """The task score of outputs, or None without labels or a score output."""
+        name = self.signature.score_output
+        if self.labels is None or name is None or name not in outputs:
+            return None
+        try:
+            return accuracy(outputs[name], self.labels)
+        except ValueError:
+            return None
+
+
+def load_reference(root: Path, document: SamplesDocument) -> Reference:
+    """The reference that the export process wrote under ``root``."""
+    outputs, _ = load_arrays(root / REFERENCE)
+    _, labels = load_arrays(root / HELD_OUT)
+    return Reference(document.signature, outputs, labels, root / HELD_OUT, document.held_out.source)
+
+
+def held_against(
+    told: ValidationResult,
+    document: ArtifactDocument,
+    outputs: dict[str, npt.NDArray[Any]],
+    reference: Reference,
+    limits: DifferenceLimits,
+) -> ValidationResult:
+    """The result with its differences, its task score and what the limits say of them.
+
+    Args:
+        told: what is known of the artifact already.
+        outputs: one array per output, sample axis first.
+    """
+    signature = reference.signature
+    named = by_position(outputs, document, signature)
+    try:
+        differences = compare_outputs(signature.outputs, reference.outputs, named)
+    except NotFinite as error:
+        return msgspec.structs.replace(told, status="failed", reason=str(error))
+    except ValueError as error:
+        return msgspec.structs.replace(told, status="error", reason=str(error))
+    judged = judge_outputs(differences, limits, document.precision)
+    reasons = [point.text for point in judged if point.state == "not met"]
+    worst: Differences = worst_of(differences)
+    score, base = reference.score_of(named), reference.score
+    return msgspec.structs.replace(
+        told,
+        status="failed" if reasons else "passed",
+        reason="; ".join(reasons) or None,
+        tolerance=limit_for(document.precision, limits, spikes=worst.kind == "spikes"),
+        differences=worst,
+        outputs=differences,
+        task_score=score,
+        task_drop=None if score is None or base is None else (base - score) * 100,
+    )
+
+
+def by_position(
+    outputs: dict[str, npt.NDArray[Any]], document: ArtifactDocument, signature: Signature
+) -> dict[str, npt.NDArray[Any]]:
+    """Outputs by the model's names; an artifact from elsewhere may have its own, in the same order."""
+    wanted = [spec.name for spec in signature.outputs]
+    if set(wanted) <= set(outputs) or len(outputs) != len(wanted):
+        return outputs
+    return {name: outputs[one.tensor.name] for name, one in zip(wanted, document.outputs, strict=True)}
