@@ -30,11 +30,13 @@ def detail(row: CandidateRow, evidence: Evidence, evaluation: EvaluationDocument
     name = slug(row.candidate)
     made = (
         outputs_table(name, validation),
+        variants_table(name, validation),
         standing_table(name, row.candidate, evaluation),
         device_table(name, row.candidate, evidence),
         rewrites_table(name, conversion),
     )
-    structure = validation.structure if validation is not None else ()
+    checks = [f"Checked: {check}" for check in validation.structure] if validation is not None else []
+    warnings = [f"Warning: {one.warning}" for one in validation.variants if one.warning] if validation else []
     said = evidence.samples.signature.notes if evidence.samples is not None else ()
     noted = [note for note in conversion.notes if note not in said] if conversion is not None else []
     return Detail(
@@ -45,7 +47,7 @@ def detail(row: CandidateRow, evidence: Evidence, evaluation: EvaluationDocument
         reason=row.reason,
         facts=facts(row, conversion, validation),
         tables=tuple(table for table in made if table is not None),
-        notes=(*noted, *(f"Checked: {check}" for check in structure)),
+        notes=(*warnings, *noted, *checks),
     )
 
 
@@ -83,6 +85,8 @@ def facts(
             lines.append(Fact("Made with", made_with))
         if conversion.log is not None:
             lines.append(Fact("Log", conversion.log, code=True))
+    if validation is not None and validation.checked_by is not None:
+        lines.append(Fact("Run by", f"{validation.checked_by}, in the place of its own runtime"))
     if validation is not None and validation.reason is not None and validation.reason != row.reason:
         lines.append(Fact("Validation", validation.reason))
     if row.remedy is not None:
@@ -113,6 +117,37 @@ def outputs_table(name: str, validation: ValidationResult | None) -> Table | Non
     rows = tuple(output_row(output, notes, spiking=spiking) for output in outputs)
     caption = "Outputs against the eager model."
     return Table(id=f"{name}-outputs", caption=caption, columns=columns, rows=rows, notes=tuple(notes.reasons))
+
+
+def variants_table(name: str, validation: ValidationResult | None) -> Table | None:
+    """The same artifact computed other ways, and how far that lies from the usual one."""
+    told = [one for one in validation.variants if one.differences is not None] if validation is not None else []
+    if not told:
+        return None
+    notes = Notes()
+    undefined = "not finite, or not defined for this output"
+    rows = tuple(
+        (
+            Cell(one.name, tone="name"),
+            Cell(f"{one.samples:,}"),
+            *(
+                notes.figure(value, difference, undefined)
+                for against in (one.differences, one.spread)
+                for value in ((against.max_abs, against.relative_l2) if against is not None else (None, None))
+            ),
+        )
+        for one in told
+    )
+    columns = (
+        Column("Computed"),
+        Column("Samples"),
+        Column("Largest", "max_abs, against eager"),
+        Column("Relative", "relative L2, against eager"),
+        Column("Largest", "max_abs, spread"),
+        Column("Relative", "relative L2, spread"),
+    )
+    caption = "Computed another way; the spread is its distance from the usual way on the same samples."
+    return Table(id=f"{name}-variants", caption=caption, columns=columns, rows=rows, notes=tuple(notes.reasons))
 
 
 def output_row(output: Differences, notes: Notes, *, spiking: bool) -> tuple[Cell, ...]:

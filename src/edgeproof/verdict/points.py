@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import msgspec
+
 from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
 from edgeproof.documents.evaluation import (
     Evidence,
@@ -77,6 +79,8 @@ def difference_point(evidence: Evidence, policy: PolicyValue, candidate: str) ->
     by_tolerance = result.tolerance is not None and all(output.relative_l2 is not None for output in outputs)
     if result.status == "failed" and worst.state == "met" and not by_tolerance:
         return PolicyPoint(name=name, state="not met", text=f"validation failed: {result.reason or 'no reason given'}")
+    if result.checked_by is not None:
+        return msgspec.structs.replace(worst, text=f"{worst.text}, by {result.checked_by}")
     return worst
 
 
