@@ -29,7 +29,7 @@ class Limits:
     """
 
     bytes: int = 4 * 2**30
-    iterations: int = 10_000_000
+    iterations: int = 1_000_000
     seconds: float | None = None
 
 

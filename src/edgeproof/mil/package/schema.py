@@ -71,7 +71,7 @@ FeatureType: int64Type=1 Empty, doubleType=2 Empty, stringType=3 Empty, imageTyp
     isOptional=1000 bool
 StateFeature: arrayType=1 ArrayType
 ArrayType: shape=1 *int64, dataType=2 enum, enumeratedShapes=21 Shapes, shapeRange=31 ShapeRange,
-    intDefaultValue=41 int32, floatDefaultValue=51 float, doubleDefaultValue=61 double
+    intDefaultValue=41 ?int32, floatDefaultValue=51 ?float, doubleDefaultValue=61 ?double
 Shapes: shapes=1 *Shape
 Shape: shape=1 *int64
 ShapeRange: sizeRanges=1 *SizeRange
@@ -113,11 +113,11 @@ Values: values=1 *Value
 Pairs: values=1 *Pair
 Pair: key=1 Value, value=2 Value
 """
-"""A message a line; ``*`` repeats, ``{T}`` maps strings to T."""
+"""A message a line; ``*`` repeats, ``{T}`` maps strings to T, ``?`` tells whether a number was set."""
 
 
 def parse_model(data: bytes) -> Any:
-    """The model message; every field tells by ``HasField`` whether it was set.
+    """The model message; fields that are messages tell by ``HasField`` whether they were set.
 
     Raises:
         google.protobuf.message.DecodeError: no such message, or cut short.
@@ -129,7 +129,7 @@ def parse_model(data: bytes) -> Any:
 def _model_class() -> Any:
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    file = descriptor_pb2.FileDescriptorProto(name="edgeproof/mil.proto", package="edgeproof.mil", syntax="proto2")
+    file = descriptor_pb2.FileDescriptorProto(name="edgeproof/mil.proto", package="edgeproof.mil", syntax="proto3")
     for line in TABLE.replace(",\n", ",").strip().splitlines():
         title, _, fields = line.partition(":")
         message = file.message_type.add(name=title)
@@ -145,8 +145,11 @@ def _model_class() -> Any:
 def _add_field(message: Any, name: str, number: str, kind: str) -> None:
     optional, repeated, of_message = 1, 3, 11
     field = message.field.add(name=name, number=int(number), label=optional)
-    base = kind.strip("*{}")
-    if kind != base:
+    base = kind.strip("*{}?")
+    if kind.startswith("?"):
+        field.proto3_optional, field.oneof_index = True, len(message.oneof_decl)
+        message.oneof_decl.add(name=f"_{name}")
+    elif kind != base:
         field.label = repeated
     if kind.startswith("{"):
         entry = message.nested_type.add(name=f"{name[0].upper()}{name[1:].replace('_s', 'S')}Entry")

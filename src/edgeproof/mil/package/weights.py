@@ -99,10 +99,13 @@ class Weights:
             return self._files[name]
         if self._folder is None:
             raise ArtifactError(f"the program refers to {name}, and the package has no weights")
+        outside = ArtifactError(f"the program refers to weights outside its package: {name!r}")
+        if "\0" in name:
+            raise outside
         folder = self._folder.resolve()
         path = (folder / name.removeprefix("@model_path/").removeprefix("weights/")).resolve()
-        if "\0" in name or not path.is_relative_to(folder):
-            raise ArtifactError(f"the program refers to weights outside its package: {name}")
+        if not path.is_relative_to(folder):
+            raise outside
         try:
             data: Array = np.fromfile(path, np.uint8)
         except OSError as error:
