@@ -2,21 +2,29 @@
 
 On Linux those tests convert and compare nothing, because prediction needs macOS. Here they believe to be on one:
 ``MLModel.predict`` and ``make_state`` run the interpreter on the very message and weights that a Mac would load, and
-the suite compares by its own rules. Loaded with ``-p tests.conformance.plugin``; EDGEPROOF_CONFORMANCE names a file
-that gets a JSON line per case: its id, outcome, whether anything was predicted, and the reason it failed.
+the suite compares by its own rules. Loaded with ``-p tests.conformance.plugin`` by ``tests.conformance.suite``, which
+says in the environment where a JSON line per case goes, and whether a sample of the cases is enough.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-PREDICTED = 0
+RECORD = "EDGEPROOF_CONFORMANCE"
+"""Names the file that gets a line per case: its name, outcome, calls that were predicted, reason."""
+SAMPLE = "EDGEPROOF_CONFORMANCE_SAMPLE"
+"""``COUNT/PART/PARTS``: so many cases, spread evenly over all files, and of them only this part."""
+FEWEST = 12
+"""Cases of a file that a sample has at least, where it has as many."""
+
+predicted = 0
 
 
 class StandInState:
@@ -53,8 +61,8 @@ def as_declared(feature: Any, value: Any) -> Any:
 
 
 def predict(model: Any, data: Any, state: StandInState | None = None) -> Any:
-    global PREDICTED
-    PREDICTED += 1
+    global predicted
+    predicted += 1
     if isinstance(data, list):
         return [predict(model, one, state) for one in data]
     function = getattr(model, "function_name", None)
@@ -78,23 +86,46 @@ def pytest_configure(config: pytest.Config) -> None:
     coremltools.models.MLModel.make_state = make_state
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = os.environ.get(SAMPLE)
+    if not wanted:
+        return
+    count, part, parts = (int(one) for one in wanted.split("/"))
+    files: dict[Path, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        files[item.path].append(item)
+    share = count / len(items)
+    chosen = []
+    for cases in files.values():
+        number = min(len(cases), max(FEWEST, round(share * len(cases))))
+        chosen += [cases[at * len(cases) // number] for at in range(number)]
+    kept = set(chosen[part::parts])
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    global PREDICTED
+    global predicted
     report = yield
     if call.when == "setup":
-        PREDICTED = 0
-    file = os.environ.get("EDGEPROOF_CONFORMANCE")
+        predicted = 0
+    file = os.environ.get(RECORD)
     if file and (call.when == "call" or report.outcome != "passed"):
         line = {
-            "case": f"{item.path.parent.name}/{item.path.name}::{item.nodeid.partition('::')[2]}",
+            "case": case_name(item),
             "outcome": report.outcome,
-            "predicted": PREDICTED,
+            "predicted": predicted,
             "reason": _reason(call),
         }
         with Path(file).open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
     return report
+
+
+def case_name(item: pytest.Item) -> str:
+    """``iOS17/test_conv.py::TestConv::test_one[…]``."""
+    return f"{item.path.parent.name}/{item.path.name}::{item.nodeid.partition('::')[2].removeprefix('::')}"
 
 
 def _reason(call: pytest.CallInfo[None]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeproof.errors import ArtifactError, EdgeProofError
-from edgeproof.mil.plan import BlockPlan, Output, Plan, Step
+from edgeproof.mil.plan import BlockPlan, Fill, Output, Plan, Step
 from edgeproof.mil.values import Array, Budget, Limits, Value
 
 __all__ = ["execute"]
@@ -68,16 +68,18 @@ class _Run:
             arguments[position] = value if convert is None else convert(value)
         if step.groups:
             for position, group in step.groups:
-                arguments[position] = tuple(
-                    one if not isinstance(one, tuple) else frame[one[1]] if one[2] is None else one[2](frame[one[1]])
-                    for one in group
-                )
+                arguments[position] = tuple(_fetch(one, frame) if isinstance(one, Fill) else one for one in group)
         if step.bodies:
             for position, body in step.bodies:
                 arguments[position] = lambda *values, body=body: self.block(body, values)
         if step.budget is not None:
             arguments[step.budget] = self.budget
         return arguments
+
+
+def _fetch(fill: Fill, frame: list[Any]) -> Any:
+    value = frame[fill.slot]
+    return value if fill.convert is None else fill.convert(value)
 
 
 def _several(step: Step, given: Any) -> Sequence[Any]:

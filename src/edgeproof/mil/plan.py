@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,13 @@ __all__ = ["BlockPlan", "Output", "Plan", "Precision", "Step", "make_plan", "unk
 Precision = Literal["reference", "strict"]
 """``reference``: fp16 values, each operation computed in fp32 and rounded once; ``strict``: fp16 in every sum too."""
 
-Fill = tuple[int, int, Callable[[Any], Any] | None]
-"""Argument number, slot, and how the value is made what the function takes."""
+
+class Fill(NamedTuple):
+    """Argument number, slot, and how the value there is made what the function takes."""
+
+    position: int
+    slot: int
+    convert: Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True)
@@ -233,7 +238,7 @@ class _Planner:
         step.groups = [one for one in step.groups if not self.all_constant(step, *one)]
 
     def all_constant(self, step: Step, position: int, group: tuple[Fill | Value, ...]) -> bool:
-        if any(isinstance(one, tuple) for one in group):
+        if any(isinstance(one, Fill) for one in group):
             return False
         step.arguments[position] = group
         return True
@@ -244,7 +249,7 @@ class _Planner:
         if len(arguments) != 1:
             raise ArtifactError(f"{_where(step)} takes one {parameter.name}, and is given {len(arguments)}")
         bound = self.bound(arguments[0], position, parameter, step, scope)
-        if isinstance(bound, tuple):
+        if isinstance(bound, Fill):
             step.fills.append(bound)
         else:
             step.arguments[position] = bound
@@ -259,7 +264,7 @@ class _Planner:
         if convert is None and self.reference and not step.op.moves and _is_half(held.type):
             convert = self.widened if held.value is not None else _widen
         if held.value is None:
-            return position, held.slot, convert
+            return Fill(position, held.slot, convert)
         try:
             return held.value if convert is None else convert(held.value)
         except (ValueError, TypeError) as error:
@@ -306,9 +311,9 @@ def _set_releases(block: BlockPlan) -> None:
 
 def _read(step: Step) -> Iterable[int]:
     """Slots that a step reads, its blocks included."""
-    yield from (slot for _, slot, _ in step.fills)
+    yield from (one.slot for one in step.fills)
     for _, group in step.groups:
-        yield from (one[1] for one in group if isinstance(one, tuple))
+        yield from (one.slot for one in group if isinstance(one, Fill))
     for _, body in step.bodies:
         yield from (one for one in body.outputs if isinstance(one, int))
         for inner in body.steps:

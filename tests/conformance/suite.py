@@ -1,0 +1,84 @@
+"""Runs coremltools' own tests of MIL operations over the interpreter, and counts what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conformance.plugin import RECORD, SAMPLE
+
+__all__ = ["Outcome", "run_suite", "suite_folder"]
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One case. ``predicted``: how often the interpreter was asked; 0 where nothing was compared."""
+
+    case: str
+    outcome: str
+    predicted: int
+    reason: str | None
+
+    @property
+    def file(self) -> str:
+        """``iOS17/test_conv.py``."""
+        return self.case.partition("::")[0]
+
+
+def suite_folder() -> Path:
+    """Where the installed coremltools has its tests of operations."""
+    found = importlib.util.find_spec("coremltools")
+    if found is None or found.origin is None:
+        raise RuntimeError("coremltools is not installed")
+    return Path(found.origin).parent / "converters" / "mil" / "mil" / "ops" / "tests"
+
+
+def run_suite(
+    record: Path, *, sample: str | None = None, single: bool = True, workers: int = 0, show: bool = False
+) -> list[Outcome]:
+    """Run the cases for ML programs in a process of their own.
+
+    Args:
+        record: file for a line per case.
+        sample: ``COUNT/PART/PARTS``; None: all cases.
+        single: the cases in fp32 too, which the suite leaves out by default; their tolerances are far tighter.
+        workers: processes; 0: one.
+        show: let pytest's own progress through.
+
+    Raises:
+        RuntimeError: pytest ended without running cases.
+    """
+    record.unlink(missing_ok=True)
+    environment = dict(
+        os.environ, PYTHONPATH=str(ROOT), PYMIL_TEST_TARGETS="mlprogram", OMP_NUM_THREADS="1", **{RECORD: str(record)}
+    )
+    if single:
+        environment["INCLUDE_MIL_FP32_UNIT_TESTS"] = "1"
+    if sample is not None:
+        environment[SAMPLE] = sample
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.conformance.plugin"]
+    command += ["-c", os.devnull, "--rootdir", str(suite_folder()), "-W", "ignore", "--no-header"]
+    command += ["-n", str(workers)] if workers else []
+    done = subprocess.run(
+        [*command, str(suite_folder())], env=environment, cwd=record.parent, check=False,
+        stdout=None if show else subprocess.PIPE, stderr=None if show else subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    if not record.exists():
+        raise RuntimeError(f"the suite ran no case: {(done.stdout or '')[-2000:]}")
+    return [Outcome(**json.loads(line)) for line in record.read_text(encoding="utf-8").splitlines()]
+
+
+def counts(outcomes: list[Outcome]) -> dict[str, Counter[str]]:
+    """Outcomes per file of the suite."""
+    files: dict[str, Counter[str]] = {}
+    for one in outcomes:
+        files.setdefault(one.file, Counter())[one.outcome] += 1
+    return dict(sorted(files.items()))
