@@ -21,7 +21,7 @@ from edgeproof.errors import ArtifactError
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
 
-__all__ = ["VARIANT", "Array", "Conversion", "Format", "GraphRunner", "Produced", "Session"]
+__all__ = ["VARIANT", "Array", "Conversion", "Format", "GraphRunner", "Produced", "Session", "Variation"]
 
 Array = npt.NDArray[Any]
 VARIANT = "variant"
@@ -58,6 +58,20 @@ class Session(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Another way to compute an artifact.
+
+    Attributes:
+        name: what ``open`` finds in the artifact's options under ``VARIANT``.
+        exact: the relative L2 against the eager model that storing weights in this precision explains, where nothing
+            else is rounded: what lies further off is a fault of the conversion; None where rounding hides faults.
+    """
+
+    name: str
+    exact: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +151,7 @@ class Format(ABC):
         """``litert-int8``; ``sdk-eager`` for the engine itself."""
         return f"{self.name}-{precision}"
 
-    def variants(self, precision: str) -> tuple[str, ...]:
+    def variants(self, precision: str) -> tuple[Variation, ...]:
         """Other ways to compute the same artifact; how far their answers lie apart is told beside its validation."""
         return ()
 

@@ -9,13 +9,15 @@ from typing import Any
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.errors import ConversionError
-from edgeproof.formats.base import VARIANT, Conversion, Format, GraphRunner, Produced, Session
+from edgeproof.formats.base import VARIANT, Conversion, Format, GraphRunner, Produced, Session, Variation
 from edgeproof.formats.bindings import bind, safe_names
 
 __all__ = ["FORMAT"]
 
 APPLE = sys.platform == "darwin"
 CHECK = "the MIL reference check"
+HALF_WEIGHTS = 2e-3
+"""Four units of half precision: what the weights of some tens of layers add up to when each is rounded once."""
 DTYPES = {"float32": "float32", "float16": "float16", "int32": "int32", "int64": "int32", "bool": "float32"}
 
 
@@ -62,19 +64,21 @@ class CoreML(Format):
         variant = artifact.options.get(VARIANT)
         if APPLE and variant is None:
             return AppleRunner(artifact, folder / artifact.file)
-        return ReferenceRunner(artifact, folder / artifact.file, strict=variant == "strict", threads=threads)
+        return ReferenceRunner(artifact, folder / artifact.file, precision=variant or "reference", threads=threads)
 
-    def variants(self, precision: str) -> tuple[str, ...]:
+    def variants(self, precision: str) -> tuple[Variation, ...]:
         """On a Mac what the reference check gives stands beside Core ML's own answer."""
-        strict = ("strict",) if precision == "fp16" else ()
-        return ("reference", *strict) if APPLE else strict
+        usual = (Variation("reference"),) if APPLE else ()
+        half = (Variation("strict"), Variation("unrounded", exact=HALF_WEIGHTS)) if precision == "fp16" else ()
+        return (*usual, *half)
 
     def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session | None:
         from edgeproof.formats.coreml_package import PackageSession
 
         if artifact.sha256:
             return None
-        return PackageSession(folder / artifact.file, strict=artifact.options.get(VARIANT) == "strict", threads=threads)
+        precision = artifact.options.get(VARIANT, "reference")
+        return PackageSession(folder / artifact.file, precision=precision, threads=threads)
 
     def describe(self, path: Path) -> ArtifactDocument:
         from edgeproof.formats.coreml_package import describe_package

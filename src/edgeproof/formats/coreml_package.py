@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import SignatureError
 from edgeproof.formats.base import Array
 from edgeproof.mil.model import Model, State, open_model
+from edgeproof.mil.plan import Precision
 from edgeproof.mil.program.features import Feature
 from edgeproof.mil.program.types import TensorType
 
@@ -30,7 +31,7 @@ class PackageSession:
 
     Args:
         path: the package.
-        strict: compute fp16 with every partial sum rounded.
+        precision: how fp16 is computed, as ``edgeproof.mil.plan.Precision`` has it.
         threads: of the kernels.
 
     Attributes:
@@ -41,13 +42,19 @@ class PackageSession:
     """
 
     def __init__(
-        self, path: Path, *, strict: bool = False, threads: int = 1, model: Model | None = None, function: str = ""
+        self,
+        path: Path,
+        *,
+        precision: str = "reference",
+        threads: int = 1,
+        model: Model | None = None,
+        function: str = "",
     ) -> None:
         import torch
 
         torch.set_num_threads(threads)
         self._path, self._threads = path, threads
-        self._model = model or open_model(path, precision="strict" if strict else "reference")
+        self._model = model or open_model(path, precision=cast(Precision, precision))
         self.functions = self._model.functions
         self.name = function or self.functions[0]
         self._model.prepare(self.name)

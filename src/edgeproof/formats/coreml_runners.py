@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.errors import ArtifactError, MissingDependency
 from edgeproof.formats.base import Array
+
+if TYPE_CHECKING:
+    from edgeproof.mil.plan import Precision
 
 __all__ = ["AppleRunner", "ReferenceRunner"]
 
@@ -20,20 +23,20 @@ class ReferenceRunner:
 
     Args:
         path: the package.
-        strict: compute fp16 with every partial sum rounded.
+        precision: how fp16 is computed, as ``edgeproof.mil.plan.Precision`` has it.
         threads: of the kernels.
 
     Raises:
         ArtifactError: the package is damaged, or holds what the interpreter does not know.
     """
 
-    def __init__(self, artifact: ArtifactDocument, path: Path, *, strict: bool, threads: int) -> None:
+    def __init__(self, artifact: ArtifactDocument, path: Path, *, precision: str, threads: int) -> None:
         import torch
 
         from edgeproof.mil.model import open_model
 
         torch.set_num_threads(threads)
-        self._model = open_model(path, precision="strict" if strict else "reference")
+        self._model = open_model(path, precision=cast("Precision", precision))
         self._model.prepare()
         self._inputs = [one.graph_name for one in artifact.inputs]
         self._outputs = [one.graph_name for one in artifact.outputs]

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeproof.errors import ArtifactError, EdgeProofError
 from edgeproof.mil.plan import BlockPlan, Fill, Output, Plan, Step
+from edgeproof.mil.program.types import TensorType
 from edgeproof.mil.values import Array, Budget, Limits, Value
 
 __all__ = ["execute"]
@@ -93,15 +94,15 @@ def _several(step: Step, given: Any) -> Sequence[Any]:
 
 def _declared(step: Step, output: Output, value: Any) -> Value:
     """The value in the dtype that the program declares, its shape checked; a half is rounded here, once."""
-    if output.dtype is None:
+    if not isinstance(output.type, TensorType):
         return value  # type: ignore[no-any-return]
     if isinstance(value, tuple) and len(value) == 1:
         value = value[0]
     array: Array = value if type(value) is np.ndarray else np.asarray(value)
     if array.dtype != output.dtype:
-        if output.dtype != HALF or array.dtype != SINGLE:
+        if {output.dtype, array.dtype} != {HALF, SINGLE} or output.type.numpy != HALF:
             raise ArtifactError(_told(step, f"it gives {array.dtype}; the program declares {output.type}"))
-        array = array.astype(HALF)
+        array = array.astype(output.dtype)
     if array.shape != output.shape and (output.fixed or not _fits(array.shape, output.shape)):
         raise ArtifactError(_told(step, f"it gives the shape {list(array.shape)}; the program declares {output.type}"))
     return array

@@ -104,6 +104,14 @@ class Model:
             raise SignatureError(f"there is no function {name}; there are {', '.join(self.functions)}")
         return self.description.functions[name]
 
+    def _held(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """How values of a dtype are held: nothing in fp16, where nothing is rounded."""
+        wide = self.precision == "unrounded" and dtype == np.float16
+        return np.dtype(np.float32) if wide else dtype
+
+    def _widened(self, value: Value) -> Value:
+        return value.astype(self._held(value.dtype), copy=False) if isinstance(value, np.ndarray) else value
+
     def classes(self, function: str | None = None) -> tuple[Any, ...]:
         """Labels of a classifier, in the order of its probabilities; empty where it is none."""
         self.signature(function)
@@ -141,7 +149,7 @@ class Model:
         for name, kind in zip(plan.names, plan.types, strict=True):
             if isinstance(kind, StateType):
                 shape = tuple(size or 0 for size in kind.tensor.shape)
-                cells[name] = StateCell(np.zeros(shape, kind.tensor.numpy))
+                cells[name] = StateCell(np.zeros(shape, self._held(kind.tensor.numpy)))
         return State(cells)
 
     def predict(
@@ -165,7 +173,7 @@ class Model:
         admitted = admit(signature, plan.names, plan.types, inputs)
         if any(isinstance(kind, StateType) for kind in plan.types):
             admitted.update((state or self.make_state(function)).cells)
-        values: list[Value] = [admitted[name] for name in plan.names]
+        values: list[Value] = [self._widened(admitted[name]) for name in plan.names]
         try:
             results = execute(plan, values, self.limits)
         except ArtifactError as error:

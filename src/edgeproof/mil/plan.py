@@ -18,8 +18,9 @@ from edgeproof.mil.values import Array, Budget, Limits, Value
 
 __all__ = ["BlockPlan", "Output", "Plan", "Precision", "Step", "make_plan", "unknown_operations"]
 
-Precision = Literal["reference", "strict"]
-"""``reference``: fp16 values, each operation computed in fp32 and rounded once; ``strict``: fp16 in every sum too."""
+Precision = Literal["reference", "strict", "unrounded"]
+"""How fp16 is computed. ``reference``: each operation in fp32, its result rounded once; ``strict``: every sum in fp16
+too; ``unrounded``: fp32 throughout, so that what is left of a difference is no rounding of values."""
 
 
 class Fill(NamedTuple):
@@ -28,6 +29,9 @@ class Fill(NamedTuple):
     position: int
     slot: int
     convert: Callable[[Any], Any] | None
+
+
+SINGLE = np.dtype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def make_plan(function: Function, precision: Precision, limits: Limits) -> Plan:
 class _Planner:
     def __init__(self, function: Function, precision: Precision, limits: Limits) -> None:
         self.function = function
-        self.reference = precision == "reference"
+        self.precision = precision
         self.budget = Budget(limits)
         self.slots = 0
         self.number = 0
@@ -163,7 +167,11 @@ class _Planner:
         (value,) = operation.inputs.get("val", (None,))
         if not isinstance(value, Written) or len(operation.outputs) != 1:
             raise ArtifactError(f"the constant {operation.name!r} has no value")
-        scope[operation.outputs[0].name] = Held(value.type, value=value.value)
+        scope[operation.outputs[0].name] = Held(value.type, value=self.kept(value.value, value.type))
+
+    def kept(self, value: Array, kind: Type) -> Array:
+        """A constant as it is held: wide, where nothing is rounded."""
+        return self.widened(value) if self.precision == "unrounded" and _is_half(kind) else value
 
     def find(self, name: str, scope: dict[str, Held], where: str) -> Held:
         held = scope.get(name)
@@ -194,7 +202,8 @@ class _Planner:
         slot = self.slot(one, scope)
         if not isinstance(one.type, TensorType):
             return Output(one.name, slot, one.type, None, None, True)
-        return Output(one.name, slot, one.type, one.type.numpy, one.type.shape, None not in one.type.shape)
+        dtype = SINGLE if self.precision == "unrounded" and _is_half(one.type) else one.type.numpy
+        return Output(one.name, slot, one.type, dtype, one.type.shape, None not in one.type.shape)
 
     def fold(self, step: Step, scope: dict[str, Held]) -> None:
         """Compute a compressed weight here and now: from here on it is a constant."""
@@ -215,7 +224,7 @@ class _Planner:
                 raise ArtifactError(
                     f"{_where(step)} gives {value.dtype}{list(value.shape)}; the program declares {one.type}"
                 )
-            scope[one.name] = Held(one.type, value=value)
+            scope[one.name] = Held(one.type, value=self.kept(value, one.type))
 
     def arguments(self, step: Step, scope: dict[str, Held]) -> None:
         """Bind what is constant, note where the rest comes from."""
@@ -257,11 +266,11 @@ class _Planner:
     def bound(self, argument: Argument, position: int, parameter: Parameter, step: Step, scope: dict[str, Held]) -> Any:
         """A constant as the function takes it, or where to fetch it and how to make it so."""
         if isinstance(argument, Written):
-            held = Held(argument.type, value=argument.value)
+            held = Held(argument.type, value=self.kept(argument.value, argument.type))
         else:
             held = self.find(argument.name, scope, _where(step))
         convert = converter(parameter.kind)
-        if convert is None and self.reference and not step.op.moves and _is_half(held.type):
+        if convert is None and self.precision == "reference" and not step.op.moves and _is_half(held.type):
             convert = self.widened if held.value is not None else _widen
         if held.value is None:
             return Fill(position, held.slot, convert)

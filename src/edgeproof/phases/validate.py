@@ -127,8 +127,8 @@ def _validate_one(path: Path, reference: Reference, limits: DifferenceLimits, sc
         scratch.unlink()
         result = held_against(told, document, outputs, reference, limits)
         variants = tuple(
-            run_variant(name, path, document, inputs, scratch, outputs, reference, limits)
-            for name in one.variants(document.precision)
+            run_variant(variation, path, document, inputs, scratch, outputs, reference, limits)
+            for variation in one.variants(document.precision)
         )
     finally:
         if inputs != reference.held_out:

@@ -12,9 +12,11 @@ from edgeproof.devices.host import run_outputs
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.validation import Variant
+from edgeproof.formats.base import Variation
 from edgeproof.model.samples import load_arrays
 from edgeproof.phases.against import Reference, by_position
 from edgeproof.verdict.outputs import judge_outputs
+from edgeproof.verdict.wording import figure
 
 __all__ = ["run_variant"]
 
@@ -24,7 +26,7 @@ TIMEOUT_S = 120.0
 
 
 def run_variant(
-    name: str,
+    variation: Variation,
     path: Path,
     document: ArtifactDocument,
     inputs: Path,
@@ -36,10 +38,11 @@ def run_variant(
     """Run the first samples that way, and hold them against the eager model and against the usual way.
 
     Args:
-        name: of the variant, as the artifact's format has it.
+        variation: as the artifact's format has it.
         scratch: file for its outputs.
         usual: outputs of the usual way, sample axis first.
     """
+    name = variation.name
     ran = run_outputs(path, inputs, scratch, limit=SAMPLES, timeout_s=TIMEOUT_S, variant=name)
     if ran.error:
         return Variant(name=name, samples=0, warning=f"computed {name}, it does not run: {ran.error}")
@@ -63,6 +66,12 @@ def run_variant(
     warning = None
     if failed and not before:
         warning = f"the result hangs on how sums are computed: {name}, {'; '.join(failed)}"
-    return Variant(
-        name=name, samples=count, differences=worst_of(differences), spread=worst_of(spread), warning=warning
-    )
+    worst = worst_of(differences)
+    left = worst.relative_l2
+    if variation.exact is not None and worst.kind == "real" and not (left is not None and left <= variation.exact):
+        distance = "" if left is None else f" {figure(left)}"
+        warning = (
+            f"computed without rounding of values it still lies{distance} (relative L2) from the eager model, and "
+            f"weights in {document.precision} explain {figure(variation.exact)}: a fault of the conversion"
+        )
+    return Variant(name=name, samples=count, differences=worst, spread=worst_of(spread), warning=warning)
