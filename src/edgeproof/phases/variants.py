@@ -18,7 +18,7 @@ from edgeproof.phases.against import Reference, by_position
 from edgeproof.verdict.outputs import judge_outputs
 from edgeproof.verdict.wording import figure
 
-__all__ = ["run_variant"]
+__all__ = ["judge_variant", "run_variant"]
 
 SAMPLES = 32
 """Samples that are computed another way: it takes longer, and shows on few what it shows on many."""
@@ -48,7 +48,24 @@ def run_variant(
         return Variant(name=name, samples=0, warning=f"computed {name}, it does not run: {ran.error}")
     outputs, _ = load_arrays(scratch)
     scratch.unlink()
-    signature = reference.signature
+    return judge_variant(variation, document, outputs, usual, reference, limits)
+
+
+def judge_variant(
+    variation: Variation,
+    document: ArtifactDocument,
+    outputs: dict[str, npt.NDArray[Any]],
+    usual: dict[str, npt.NDArray[Any]],
+    reference: Reference,
+    limits: DifferenceLimits,
+) -> Variant:
+    """What outputs computed another way say of the artifact.
+
+    Args:
+        outputs: of the first samples, sample axis first.
+        usual: those computed the usual way, of as many samples or more.
+    """
+    name, signature = variation.name, reference.signature
     named, plain = (by_position(one, document, signature) for one in (outputs, usual))
     count = len(next(iter(named.values())))
     eager = {key: values[:count] for key, values in reference.outputs.items()}
