@@ -41,6 +41,7 @@ def run_runner(
     timeout_s: float = 180.0,
     memory_limit: int | None = None,
     variant: str | None = None,
+    base: Path | None = None,
 ) -> RunnerReport:
     """Run the runner in a fresh process on this machine.
 
@@ -56,6 +57,7 @@ def run_runner(
         timeout_s: after which the process and its children are killed.
         memory_limit: bytes of private memory.
         variant: another way to compute the same, as its format names it.
+        base: the same format's artifact that its weights are held against.
 
     Returns:
         the runner's report; with ``error`` set when it failed, was killed, hung, or wrote no valid report.
@@ -69,6 +71,7 @@ def run_runner(
         command += ["--seconds", str(seconds)] if seconds is not None else []
         command += ["--memory-limit", str(memory_limit)] if memory_limit else []
         command += ["--variant", variant] if variant else []
+        command += ["--base", str(base)] if base else []
         spawned = time.monotonic_ns()
         try:
             code, noise = _wait(command, environment_for(threads), timeout_s)
@@ -91,6 +94,7 @@ def run_outputs(
     timeout_s: float = 300.0,
     memory_limit: int | None = None,
     variant: str | None = None,
+    base: Path | None = None,
 ) -> RunnerReport:
     """Run every sample of ``inputs`` through ``artifact`` in a fresh process and keep the outputs.
 
@@ -103,6 +107,7 @@ def run_outputs(
         timeout_s: after which the process is killed.
         memory_limit: bytes of private memory.
         variant: another way to compute the same, as its format names it.
+        base: the same format's artifact that its weights are held against.
     """
     return run_runner(
         artifact,
@@ -113,6 +118,7 @@ def run_outputs(
         timeout_s=timeout_s,
         memory_limit=memory_limit,
         variant=variant,
+        base=base,
     )
 
 

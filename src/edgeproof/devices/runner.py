@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--warmup", type=int, default=10, metavar="W", help="calls before the timed ones (default 10)")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop timing after S seconds")
     parser.add_argument("--variant", help="another way to compute the same, as its format names it")
+    parser.add_argument("--base", type=Path, help="hold its weights against those of this artifact")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="fail instead of using more memory")
     parser.add_argument(
@@ -78,7 +79,7 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
         _limit_memory(options.memory_limit)
 
     from edgeproof.devices.runner_report import RunnerReport
-    from edgeproof.formats.registry import open_artifact
+    from edgeproof.formats.registry import artifact_document, open_artifact
     from edgeproof.measure.feeds import load_feeds
     from edgeproof.measure.latency import Timed, time_calls
     from edgeproof.measure.machine import (
@@ -114,6 +115,10 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
             timed = time_calls(
                 session.run, feeds, warmup=options.warmup, count=options.measure, seconds=options.seconds
             )
+    faults: tuple[str, ...] = ()
+    if options.base:
+        document, folder, one = artifact_document(options.artifact)
+        faults = one.storage_faults(folder / document.file, options.base)
     return RunnerReport(
         artifact=str(options.artifact),
         samples=len(feeds),
@@ -136,6 +141,7 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
         temperature_after_c=temperature_c(),
         throttled=throttled_between(throttling_before, read_throttling()),
         outputs=outputs,
+        storage_faults=faults,
         machine=read_machine(),
     )
 

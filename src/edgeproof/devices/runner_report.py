@@ -54,5 +54,7 @@ class RunnerReport(Document, frozen=True, kw_only=True):
     temperature_after_c: float | None = None
     throttled: bool | None = None
     outputs: tuple[OutputSummary, ...] = ()
+    storage_faults: tuple[str, ...] = ()
+    """What is wrong with its weights, beside those it was told to hold them against."""
     machine: Machine | None = None
     """Where it ran; read after everything else."""

@@ -190,6 +190,15 @@ class Format(ABC):
             hint="keep the artifact.json that was made with it",
         )
 
+    def storage_faults(self, artifact: Path, base: Path) -> tuple[str, ...]:
+        """What is wrong with an artifact's weights, beside those of the same format's first precision.
+
+        Args:
+            artifact: the file or folder that a runtime opens.
+            base: the same of the first precision.
+        """
+        return ()
+
     def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
         """Structural checks for an artifact that cannot run here; one line per check that held.
 

@@ -72,6 +72,13 @@ class CoreML(Format):
         half = (Variation("strict"), Variation("unrounded", exact=HALF_WEIGHTS)) if precision == "fp16" else ()
         return (*usual, *half)
 
+    def storage_faults(self, artifact: Path, base: Path) -> tuple[str, ...]:
+        from edgeproof.mil.compression import compare_weights
+        from edgeproof.mil.model import open_model
+
+        found = compare_weights(open_model(base), open_model(artifact))
+        return tuple(one.fault for one in found if one.fault is not None)
+
     def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session | None:
         from edgeproof.formats.coreml_package import PackageSession
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -76,9 +77,10 @@ def validate_artifacts(
         scratch: folder for the outputs of each.
     """
     scratch.mkdir(parents=True, exist_ok=True)
+    bases = _bases(artifacts)
 
     def one(number: int, path: Path) -> ValidationResult:
-        result = _validate_one(path, reference, limits, scratch / f"{number:02d}.npz")
+        result = _validate_one(path, reference, limits, scratch / f"{number:02d}.npz", bases)
         report(f"{result.candidate}: {result.status}")
         return result
 
@@ -95,7 +97,24 @@ def validate_artifacts(
     )
 
 
-def _validate_one(path: Path, reference: Reference, limits: DifferenceLimits, scratch: Path) -> ValidationResult:
+def _bases(artifacts: Sequence[Path]) -> dict[tuple[str, str], Path]:
+    """By format and form, the artifact of the format's first precision: what others were compressed from."""
+    found: dict[tuple[str, str], Path] = {}
+    for path in artifacts:
+        with contextlib.suppress(Exception):
+            document, folder, one = artifact_document(path)
+            if document.precision == one.precisions[0] and _damage(document, folder) is None:
+                found[document.format, document.form] = folder / document.file
+    return found
+
+
+def _validate_one(
+    path: Path,
+    reference: Reference,
+    limits: DifferenceLimits,
+    scratch: Path,
+    bases: Mapping[tuple[str, str], Path],
+) -> ValidationResult:
     try:
         document, folder, one = artifact_document(path)
     except EdgeProofError as error:
@@ -120,7 +139,8 @@ def _validate_one(path: Path, reference: Reference, limits: DifferenceLimits, sc
         return msgspec.structs.replace(told, status="skipped", reason=one.runs_here, structure=document.structure)
     inputs = _inputs_for(document, reference, scratch)
     try:
-        ran = run_outputs(path, inputs, scratch)
+        base = bases.get((document.format, document.form))
+        ran = run_outputs(path, inputs, scratch, base=None if base == folder / document.file else base)
         if ran.error:
             return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
         outputs, _ = load_arrays(scratch)
@@ -133,6 +153,9 @@ def _validate_one(path: Path, reference: Reference, limits: DifferenceLimits, sc
     finally:
         if inputs != reference.held_out:
             inputs.unlink()
+    if ran.storage_faults:
+        reason = "; ".join([*([result.reason] if result.reason else []), *ran.storage_faults])
+        result = msgspec.structs.replace(result, status="failed", reason=reason)
     return msgspec.structs.replace(result, variants=variants)
 
 
