@@ -119,6 +119,19 @@ class Spiking(nn.Module):
         return counts + 0.01 * u2
 
 
+class SpikingStep(nn.Module):
+    """One time step with its state as an input and an output, put into one array with the spikes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(24, 32)
+
+    def forward(self, current: torch.Tensor, membrane: torch.Tensor) -> torch.Tensor:
+        membrane = 0.9 * membrane + self.fc(current)
+        spikes = (membrane > 1.0).float()
+        return torch.cat([spikes, membrane - spikes], dim=-1)
+
+
 def encoder() -> Case:
     return Case(nn.Sequential(Encoder(), Encoder()), {"tokens": torch.randn(1, 10, 32)})
 
@@ -146,6 +159,10 @@ def spiking() -> Case:
     return Case(Spiking(), {"current": torch.rand(1, 24)})
 
 
+def spiking_step() -> Case:
+    return Case(SpikingStep(), {"current": torch.rand(1, 24), "membrane": torch.rand(1, 32)})
+
+
 def dense() -> Case:
     return Case(
         nn.Sequential(nn.Linear(20, 64), nn.LeakyReLU(0.1), nn.Linear(64, 48), nn.Tanh(), nn.Linear(48, 8)),
@@ -153,7 +170,9 @@ def dense() -> Case:
     )
 
 
-CASES: dict[str, Callable[[], Case]] = {one.__name__: one for one in (encoder, residual, unet, lstm, spiking, dense)}
+CASES: dict[str, Callable[[], Case]] = {
+    one.__name__: one for one in (encoder, residual, unet, lstm, spiking, spiking_step, dense)
+}
 
 
 def build(name: str) -> Case:

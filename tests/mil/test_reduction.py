@@ -136,3 +136,8 @@ def test_arguments_of_extremes(name: str, data: st.DataObject, keep_dims: bool) 
 def test_another_output_dtype_is_refused() -> None:
     with pytest.raises(ArtifactError, match="'int8'"):
         call("reduce_argmax", x=np.zeros(3, np.float32), output_dtype="int8")
+
+
+def test_axes_that_x_does_not_have_are_refused() -> None:
+    with pytest.raises(ArtifactError, match="axes"):
+        call("reduce_sum", x=np.zeros((2, 3), np.float32), axes=(2,))

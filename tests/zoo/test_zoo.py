@@ -1,7 +1,7 @@
 """Every model of the zoo in every format at fp32: relative L2 below 1e-3 on every output, or refused with its line.
 
-Conversions go through the real workers, one a format, as in a run; artifacts are opened in their real runtimes. Core ML
-packages are converted, reloaded and checked in structure.
+Conversions go through the real workers, one a format, as in a run; artifacts are opened in their real runtimes, Core ML
+packages in the MIL reference check.
 """
 
 from __future__ import annotations
@@ -110,10 +110,6 @@ def test_converted_model_computes_what_the_model_does(
     folder = zoo / name / "artifacts" / format_name
     document = decode((folder / "artifact.json").read_bytes(), ArtifactDocument)
     assert all(one.max_abs is None or one.max_abs < 1e-3 for one in document.rewrites)
-    if formats()[format_name].runs_here is not None:
-        assert len(document.structure) >= 3
-        assert (folder / document.file).is_dir()
-        return
     with np.load(zoo / name / "reference.npz") as archive:
         reference = dict(archive)
     with np.load(zoo / name / "samples.npz") as archive:
