@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,23 +51,25 @@ class Made:
     inputs: Path
 
 
-def make(model: str) -> Made:
-    """The model in every format that runs on this machine; from the last time where it still holds.
+def make(model: str, to: Sequence[str] = ()) -> Made:
+    """The model in every format whose own runtime is of this machine; from the last time where it still holds.
 
     Args:
-        model: one of ``SPIKING`` or ``DENSE``.
+        model: a file with a factory ``model``, in the project's folder.
+        to: formats, in fp32; empty: all.
 
     Raises:
         EdgeProofError: the model itself does not load or export.
     """
-    folder, sources = KEPT / Path(model).stem, _fingerprint(model)
+    folder, sources = KEPT / "-".join((Path(model).stem, *to)), _fingerprint(model)
     reference = f"{ROOT}/{model}:model"
     mark, record, inputs = folder / "sources.sha256", folder / "conversion.json", folder / "heldout.npz"
     if not mark.is_file() or mark.read_text() != sources:
         shutil.rmtree(folder, ignore_errors=True)
         tell(f"{model}: converting")
-        here = [name for name, one in formats().items() if one.runs_here is None]
-        write_document(record, edgeproof.convert(reference, folder, to=here, precision=PRECISIONS[model]))
+        here = [name for name, one in formats().items() if one.runs_here is None and one.stands_in is None]
+        precisions = ("fp32",) if to else PRECISIONS[model]
+        write_document(record, edgeproof.convert(reference, folder, to=to or here, precision=precisions))
         _write_inputs(reference, inputs)
         mark.write_text(sources)
     results = decode(record.read_bytes(), ConversionDocument).candidates

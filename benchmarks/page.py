@@ -18,7 +18,7 @@ from edgeproof.report.provenance import machine_facts
 from edgeproof.rundir import write_bytes
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-PARTS = ("runtimes.py", "startup.py")
+PARTS = ("runtimes.py", "startup.py", "reference_check.py")
 HEAD = """\
 # Benchmarks
 
