@@ -21,7 +21,7 @@ FEWEST = 16
 """Elements of a tensor that is looked at; in fewer of them chance decides."""
 GAIN = 0.008
 """How far a gain may lie from 1. Per output channel as many times more as chance needs."""
-UNLIKE = 0.5
+UNLIKE = 0.7
 """A relative error from which weights are others, not coarser ones."""
 
 
@@ -84,7 +84,10 @@ def _difference(where: str, before: Array, after: Array) -> WeightDifference:
     elif w.ndim > 1:
         channels = [_gain(one.ravel(), other.ravel()) for one, other in zip(w, v, strict=True)]
         bound = GAIN + 6 * relative / (w.size / len(w)) ** 0.5
-        off = [index for index, one in enumerate(channels) if abs(one - 1) > bound]
+        pruned = np.count_nonzero(v) < v.size * (1 - 2 / len(v))
+        off = [
+            index for index, one in enumerate(channels) if abs(one - 1) > bound and not (pruned and not v[index].any())
+        ]
         if off:
             worst = max(off, key=lambda index: abs(channels[index] - 1))
             fault = f"{where}: output {worst} is multiplied by {channels[worst]:.4g}"
