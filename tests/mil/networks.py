@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -204,7 +206,7 @@ def converted(case: Case, *, half: bool = False, target: str = "iOS18", passes: 
     """The case as a coremltools model, output ``result``."""
     import coremltools as ct
 
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(case.module, tuple(case.inputs.values()))
         return ct.convert(

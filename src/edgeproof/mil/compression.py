@@ -6,21 +6,25 @@ and a wrong scale to one, so it shows in the weights themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgeproof.mil.model import Model
 from edgeproof.mil.plan import BlockPlan
+from edgeproof.mil.program.program import Reference
 from edgeproof.mil.values import Array
 
 __all__ = ["WeightDifference", "compare_weights"]
 
 FEWEST = 16
 """Elements of a tensor that is looked at; in fewer of them chance decides."""
-GAIN = 0.008
-"""How far a gain may lie from 1. Per output channel as many times more as chance needs."""
+GAIN = 0.003
+"""How far a gain may lie from 1 before chance is counted."""
+CHANCE = 3.5
+CHANCE_OF_MANY = 4.5
+"""Standard errors of a gain that chance explains: of a tensor; of one channel of many."""
 UNLIKE = 0.7
 """A relative error from which weights are others, not coarser ones."""
 
@@ -52,41 +56,49 @@ def compare_weights(base: Model, compressed: Model, function: str | None = None)
     Raises:
         ArtifactError: one of them cannot be run.
     """
-    before = dict(_weights(base.prepare(function).block))
+    before = {where: weight for where, weight, _ in _weights(base.prepare(function).block, {})}
+    made_by = {
+        output.name: one.kind
+        for one in compressed.program.functions[function or compressed.description.default].block.walk()
+        for output in one.outputs
+    }
     return [
-        _difference(where, before[where], weight)
-        for where, weight in _weights(compressed.prepare(function).block)
+        _difference(where, before[where], weight, linear="lut" not in kind and "sparse" not in kind)
+        for where, weight, kind in _weights(compressed.prepare(function).block, made_by)
         if where in before and before[where].shape == weight.shape and not np.array_equal(before[where], weight)
     ]
 
 
-def _weights(block: BlockPlan) -> Iterator[tuple[str, Array]]:
-    """Constants of some size that operations read, under the operation's name and the parameter's."""
+def _weights(block: BlockPlan, made_by: Mapping[str, str]) -> Iterator[tuple[str, Array, str]]:
+    """Constants of some size that operations read: the operation and parameter, the value, what kind made it."""
     for step in block.steps:
         for parameter, value in zip(step.op.parameters, step.arguments, strict=True):
             if isinstance(value, np.ndarray) and value.size >= FEWEST and value.dtype.kind == "f":
-                yield f"{step.operation.kind} {step.operation.name}, {parameter.name}", value
+                (given,) = step.operation.inputs[parameter.name]
+                kind = made_by.get(given.name, "") if isinstance(given, Reference) else ""
+                yield f"{step.operation.kind} {step.operation.name}, {parameter.name}", value, kind
         for _, body in step.bodies:
-            yield from _weights(body)
+            yield from _weights(body, made_by)
 
 
-def _difference(where: str, before: Array, after: Array) -> WeightDifference:
+def _difference(where: str, before: Array, after: Array, *, linear: bool) -> WeightDifference:
     w, v = before.astype(np.float64), after.astype(np.float64)
-    error = v - w
-    size = float(np.linalg.norm(w))
-    relative = float(np.linalg.norm(error)) / size if size else float(np.linalg.norm(error) > 0)
-    gain = _gain(w.ravel(), v.ravel())
+    size, error = float(np.linalg.norm(w)), float(np.linalg.norm(v - w))
+    relative = error / size if size else float(error > 0)
+    each = error / w.size**0.5
+    gain = _gain(w.ravel(), v.ravel(), linear=linear)
     fault = None
     if not np.isfinite(relative) or relative > UNLIKE:
         fault = f"{where}: these are other weights: they lie {relative:.2g} (relative L2) from those before compression"
-    elif abs(gain - 1) > GAIN + 4 * relative / w.size**0.5:
+    elif abs(gain - 1) > GAIN + CHANCE * each / size:
         fault = f"{where}: the weights are {abs(gain - 1) * 100:.2g} % too {'large' if gain > 1 else 'small'}"
     elif w.ndim > 1:
-        channels = [_gain(one.ravel(), other.ravel()) for one, other in zip(w, v, strict=True)]
-        bound = GAIN + 6 * relative / (w.size / len(w)) ** 0.5
-        pruned = np.count_nonzero(v) < v.size * (1 - 2 / len(v))
+        channels = [_gain(one.ravel(), other.ravel(), linear=linear) for one, other in zip(w, v, strict=True)]
         off = [
-            index for index, one in enumerate(channels) if abs(one - 1) > bound and not (pruned and not v[index].any())
+            index
+            for index, one in enumerate(channels)
+            if abs(one - 1) > GAIN + CHANCE_OF_MANY * each / max(float(np.linalg.norm(w[index])), 1e-30)
+            and (linear or v[index].any())
         ]
         if off:
             worst = max(off, key=lambda index: abs(channels[index] - 1))
@@ -94,14 +106,15 @@ def _difference(where: str, before: Array, after: Array) -> WeightDifference:
     return WeightDifference(where, relative, gain, fault)
 
 
-def _gain(w: Array, v: Array) -> float:
-    """The factor from ``w`` to ``v`` that lies nearer to 1 of two estimates.
+def _gain(w: Array, v: Array, *, linear: bool) -> float:
+    """What ``w`` was multiplied by to become ``v``, by least squares.
 
-    ``<w, v> / <w, w>`` is 1 where the error is independent of ``w`` (a linear quantisation), ``<v, v> / <w, v>`` where
-    values became means of what they stand for (a palette) or were dropped (a sparse weight).
+    A linear quantisation errs independently of ``w``, so ``<w, v> / <w, w>``. Where values became the means of what
+    they stand for (a palette), or were dropped (a sparse weight), that estimate is below 1 and ``<v, v> / <w, v>`` is
+    not: the one nearer to 1 counts.
     """
     common = float(w @ v)
     if common <= 0:
         return 0.0 if float(w @ w) > 0 else 1.0
     forward, backward = common / float(w @ w), float(v @ v) / common
-    return forward if abs(forward - 1) < abs(backward - 1) else backward
+    return forward if linear or abs(forward - 1) < abs(backward - 1) else backward

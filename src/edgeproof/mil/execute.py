@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeproof.errors import ArtifactError, EdgeProofError
+from edgeproof.mil.kernels.half import narrow, widen
 from edgeproof.mil.plan import BlockPlan, Fill, Output, Plan, Step
 from edgeproof.mil.program.types import TensorType
 from edgeproof.mil.values import Array, Budget, Limits, Value
@@ -102,7 +103,7 @@ def _declared(step: Step, output: Output, value: Any) -> Value:
     if array.dtype != output.dtype:
         if {output.dtype, array.dtype} != {HALF, SINGLE} or output.type.numpy != HALF:
             raise ArtifactError(_told(step, f"it gives {array.dtype}; the program declares {output.type}"))
-        array = array.astype(output.dtype)
+        array = narrow(array) if output.dtype == HALF else widen(array)
     if array.shape != output.shape and (output.fixed or not _fits(array.shape, output.shape)):
         raise ArtifactError(_told(step, f"it gives the shape {list(array.shape)}; the program declares {output.type}"))
     return array

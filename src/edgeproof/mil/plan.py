@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeproof.errors import ArtifactError
 from edgeproof.mil.arguments import Kind, converter
+from edgeproof.mil.kernels.half import widen
 from edgeproof.mil.program.program import Argument, Block, Function, Named, Operation
 from edgeproof.mil.program.program import Literal as Written
 from edgeproof.mil.program.types import TensorType, Type
@@ -271,7 +272,7 @@ class _Planner:
             held = self.find(argument.name, scope, _where(step))
         convert = converter(parameter.kind)
         if convert is None and self.precision == "reference" and not step.op.moves and _is_half(held.type):
-            convert = self.widened if held.value is not None else _widen
+            convert = self.widened if held.value is not None else widen
         if held.value is None:
             return Fill(position, held.slot, convert)
         try:
@@ -285,12 +286,8 @@ class _Planner:
         """A constant in fp32, made once however many operations read it."""
         held = self.wide.get(id(value))
         if held is None:
-            held = self.wide[id(value)] = value, _widen(value)
+            held = self.wide[id(value)] = value, widen(value)
         return held[1]
-
-
-def _widen(value: Array) -> Array:
-    return value.astype(np.float32)
 
 
 def _is_half(kind: Type) -> bool:

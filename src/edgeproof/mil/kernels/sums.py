@@ -23,10 +23,10 @@ def matmul(a: Array, b: Array) -> Array:
     if a.dtype != np.float16:
         return array(torch.matmul(tensor(a), tensor(b)))
     left, right = tensor(a).float(), tensor(b).float()
-    rows = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    result = torch.zeros(*rows, left.shape[-2], right.shape[-1])
-    for k in range(left.shape[-1]):
-        result = (result + left[..., :, k, None] * right[..., None, k, :]).half().float()
+    rows = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    result = torch.zeros(*rows, a.shape[-2], b.shape[-1])
+    for k in range(a.shape[-1]):
+        result = result.addcmul_(left[..., :, k, None], right[..., None, k, :]).half().float()
     return array(result.half())
 
 

@@ -1,0 +1,114 @@
+"""Compressed weights beside those they were made of: rounding is no fault, a wrong scale is one, however small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import coremltools.optimize.coreml as cto
+import numpy as np
+import pytest
+from tests.mil import networks
+
+from edgeproof.mil.compression import compare_weights
+from edgeproof.mil.model import Model, open_model
+from edgeproof.mil.program.program import Block, Function, Literal, Operation, Program
+
+Array = np.ndarray[Any, np.dtype[Any]]
+HOW: dict[str, Callable[[Any], Any]] = {
+    "int8 per tensor": lambda model: cto.linear_quantize_weights(
+        model, cto.OptimizationConfig(cto.OpLinearQuantizerConfig(granularity="per_tensor", weight_threshold=64))
+    ),
+    "int8 per channel": lambda model: cto.linear_quantize_weights(
+        model, cto.OptimizationConfig(cto.OpLinearQuantizerConfig(weight_threshold=64))
+    ),
+    "4-bit blocks": lambda model: cto.linear_quantize_weights(
+        model,
+        cto.OptimizationConfig(
+            cto.OpLinearQuantizerConfig(dtype="int4", granularity="per_block", block_size=16, weight_threshold=64)
+        ),
+    ),
+    "6-bit palette": lambda model: cto.palettize_weights(
+        model, cto.OptimizationConfig(cto.OpPalettizerConfig(mode="uniform", nbits=6, weight_threshold=64))
+    ),
+}
+SCALES = ("scale", "lut")
+FEW_BLOCKS = 60
+"""In fewer blocks of 16 weights of 4 bits, two per cent drown in the noise."""
+
+
+@pytest.fixture(scope="module", params=["encoder", "residual"])
+def base(request: pytest.FixtureRequest) -> Any:
+    return networks.converted(networks.build(request.param))
+
+
+Place = tuple[str, str]
+"""An operation that decompresses a weight, and one of its parameters."""
+
+
+def changed(model: Model, place: Place, change: Callable[[Array], Array]) -> Model:
+    """The model with one constant changed."""
+
+    def one(operation: Operation) -> Operation:
+        if operation.name != place[0]:
+            return operation
+        (value,) = operation.inputs[place[1]]
+        assert isinstance(value, Literal)
+        new = Literal(change(value.value).astype(value.value.dtype), value.type)
+        return replace(operation, inputs={**operation.inputs, place[1]: (new,)})
+
+    function = model.program.functions["main"]
+    block = Block(function.block.inputs, tuple(map(one, function.block.operations)), function.block.outputs)
+    program = Program({"main": Function("main", function.opset, function.inputs, block)})
+    return Model(program, model.description, name="changed")
+
+
+def constants(model: Model, *parameters: str) -> list[tuple[Place, Array]]:
+    """What compressed weights are made of."""
+    found = [
+        ((one.name, name), given[0].value)
+        for one in model.program.functions["main"].block.operations
+        if one.kind.startswith("constexpr_")
+        for name, given in one.inputs.items()
+        if name in parameters and isinstance(given[0], Literal)
+    ]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("how", list(HOW))
+def test_a_scale_that_is_two_per_cent_off(base: Any, how: str, tmp_path: Path) -> None:
+    before = open_model(networks.saved(base, tmp_path, "base"))
+    model = open_model(networks.saved(HOW[how](base), tmp_path, "small"))
+    assert [one.fault for one in compare_weights(before, model) if one.fault] == []
+    for where, value in constants(model, *SCALES):
+        if how == "4-bit blocks" and value.size < FEW_BLOCKS:
+            continue
+        for factor in (1.02, 0.98):
+            faults = compare_weights(before, changed(model, where, lambda value, factor=factor: value * factor))
+            assert any(one.fault for one in faults), (where, factor)
+
+
+def test_one_channels_scale_that_is_two_per_cent_off(base: Any, tmp_path: Path) -> None:
+    before = open_model(networks.saved(base, tmp_path, "base"))
+    model = open_model(networks.saved(HOW["int8 per channel"](base), tmp_path, "small"))
+    for where, value in constants(model, *SCALES):
+
+        def wrong(scale: Array) -> Array:
+            scale = scale.copy()
+            scale[len(scale) // 2] *= 1.02
+            return scale
+
+        faults = [one.fault for one in compare_weights(before, changed(model, where, wrong)) if one.fault]
+        assert len(faults) == 1, (where, faults)
+        assert f"output {len(value) // 2} is multiplied by 1.0" in faults[0]
+
+
+def test_values_in_another_order(base: Any, tmp_path: Path) -> None:
+    before = open_model(networks.saved(base, tmp_path, "base"))
+    model = open_model(networks.saved(HOW["int8 per channel"](base), tmp_path, "small"))
+    for where, _ in constants(model, "data"):
+        faults = compare_weights(before, changed(model, where, lambda value: np.roll(value, 1, axis=0)))
+        assert any("these are other weights" in (one.fault or "") for one in faults), where
