@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from tests.mil import networks
@@ -26,11 +26,11 @@ from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import ValidationResult
 from edgeproof.errors import EdgeProofError
-from edgeproof.formats.base import Variation
-from edgeproof.formats.coreml import HALF_WEIGHTS
+from edgeproof.formats.coreml import FORMAT
+from edgeproof.mil.compression import compare_weights
 from edgeproof.mil.model import Model, read_model
 from edgeproof.mil.plan import Precision
-from edgeproof.phases.against import Reference, held_against
+from edgeproof.phases.against import Reference, held_against, unexplained
 from edgeproof.phases.variants import judge_variant
 
 __all__ = ["Clean", "Fault", "clean_packages", "faults_of", "flagged", "planted"]
@@ -55,6 +55,8 @@ class Clean:
     weights: bytes
     inputs: list[dict[str, Array]]
     reference: Reference
+    base: Clean | None = None
+    """The same network in fp32, beside which a run holds the weights of the others."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,16 @@ def clean_packages(folder: Path) -> Iterator[Clean]:
             outputs=(TensorSpec(name="result", dtype="float32", shape=outputs.shape[1:]),),
         )
         reference = Reference(signature, {"result": outputs}, None, folder, "seeded")
+        base = None
         for precision in ("fp32", "fp16"):
             if precision == "fp16" and name.startswith("spiking"):
                 continue
             path = networks.saved(networks.converted(case, half=precision == "fp16"), folder, f"{name}-{precision}")
             data = path / "Data" / "com.apple.CoreML"
-            yield Clean(
-                name, precision, (data / "model.mlmodel").read_bytes(), (data / "weights" / "weight.bin").read_bytes(),
-                inputs, reference,
-            )  # fmt: skip
+            message, weights = ((data / file).read_bytes() for file in ("model.mlmodel", "weights/weight.bin"))
+            clean = Clean(name, precision, message, weights, inputs, reference, base)
+            base = base or clean
+            yield clean
 
 
 def opened(clean: Clean, message: bytes, weights: bytes, precision: Precision) -> Model:
@@ -110,10 +113,16 @@ def flagged(clean: Clean, message: bytes, weights: bytes) -> str | None:
         result = held_against(told, document, usual, clean.reference, limits)
         if result.status != "passed":
             return result.reason or result.status
-        if clean.precision == "fp16":
-            variation = Variation("unrounded", exact=HALF_WEIGHTS)
-            exact = _outputs(clean, message, weights, "unrounded")
-            return judge_variant(variation, document, exact, usual, clean.reference, limits).warning
+        warnings = list(unexplained(result, FORMAT.explained(clean.precision)))
+        for variation in FORMAT.variants(clean.precision):
+            outputs = _outputs(clean, message, weights, cast(Precision, variation.name))
+            warning = judge_variant(variation, document, outputs, usual, clean.reference, limits).warning
+            warnings += [warning] if warning else []
+        if clean.base is not None:
+            before = opened(clean.base, clean.base.message, clean.base.weights, "reference")
+            found = compare_weights(before, opened(clean, message, weights, "reference"))
+            warnings += [one.fault for one in found if one.fault is not None]
+        return warnings[0] if warnings else None
     except EdgeProofError as error:
         return f"it does not run: {error}"
     return None

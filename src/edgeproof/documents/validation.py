@@ -73,6 +73,8 @@ class ValidationResult(Value, frozen=True, kw_only=True):
     checked_by: str | None = None
     """What ran it in the place of its own runtime; None when its own runtime did."""
     variants: tuple[Variant, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What a reader should look into though the limits are met."""
     structure: tuple[str, ...] = ()
     """Structural checks that were made on an artifact that cannot run here."""
 

@@ -190,6 +190,11 @@ class Format(ABC):
             hint="keep the artifact.json that was made with it",
         )
 
+    def explained(self, precision: str) -> float | None:
+        """The relative L2 against the eager model that computing in this precision explains, where sessions compute
+        each operation exactly: what lies further off is a fault of the conversion. None where a runtime is free."""
+        return None
+
     def storage_faults(self, artifact: Path, base: Path) -> tuple[str, ...]:
         """What is wrong with an artifact's weights, beside those of the same format's first precision.
 

@@ -16,6 +16,8 @@ __all__ = ["FORMAT"]
 
 APPLE = sys.platform == "darwin"
 CHECK = "the MIL reference check"
+SINGLE = 2e-5
+"""Hundreds of units of fp32: what sums in another order come to."""
 HALF_WEIGHTS = 2e-3
 """Four units of half precision: what the weights of some tens of layers add up to when each is rounded once."""
 DTYPES = {"float32": "float32", "float16": "float16", "int32": "int32", "int64": "int32", "bool": "float32"}
@@ -71,6 +73,9 @@ class CoreML(Format):
         usual = (Variation("reference"),) if APPLE else ()
         half = (Variation("strict"), Variation("unrounded", exact=HALF_WEIGHTS)) if precision == "fp16" else ()
         return (*usual, *half)
+
+    def explained(self, precision: str) -> float | None:
+        return SINGLE if precision == "fp32" and self.stands_in else None
 
     def storage_faults(self, artifact: Path, base: Path) -> tuple[str, ...]:
         from edgeproof.mil.compression import compare_weights

@@ -18,6 +18,8 @@ from edgeproof.mil.values import Array
 
 __all__ = ["WeightDifference", "compare_weights"]
 
+HALF = "_cast_fp16"
+"""What the converter appends to an operation's name in a program of half precision."""
 FEWEST = 16
 """Elements of a tensor that is looked at; in fewer of them chance decides."""
 GAIN = 0.003
@@ -76,7 +78,8 @@ def _weights(block: BlockPlan, made_by: Mapping[str, str]) -> Iterator[tuple[str
             if isinstance(value, np.ndarray) and value.size >= FEWEST and value.dtype.kind == "f":
                 (given,) = step.operation.inputs[parameter.name]
                 kind = made_by.get(given.name, "") if isinstance(given, Reference) else ""
-                yield f"{step.operation.kind} {step.operation.name}, {parameter.name}", value, kind
+                name = step.operation.name.removesuffix(HALF)
+                yield f"{step.operation.kind} {name}, {parameter.name}", value, kind
         for _, body in step.bodies:
             yield from _weights(body, made_by)
 

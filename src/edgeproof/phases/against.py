@@ -20,8 +20,9 @@ from edgeproof.model.samples import load_arrays
 from edgeproof.phases.convert import REFERENCE
 from edgeproof.phases.prepare import HELD_OUT
 from edgeproof.verdict.outputs import judge_outputs, limit_for
+from edgeproof.verdict.wording import figure
 
-__all__ = ["Reference", "by_position", "held_against", "load_reference"]
+__all__ = ["Reference", "by_position", "held_against", "load_reference", "unexplained"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,24 @@ def held_against(
         outputs=differences,
         task_score=score,
         task_drop=None if score is None or base is None else (base - score) * 100,
+    )
+
+
+def unexplained(result: ValidationResult, explained: float | None) -> tuple[str, ...]:
+    """A warning where outputs lie further off than their arithmetic explains, though no further than the limits allow.
+
+    Args:
+        explained: relative L2; None where that is not known.
+    """
+    found = result.differences
+    if explained is None or found is None or found.kind != "real" or result.status != "passed":
+        return ()
+    if found.relative_l2 is not None and found.relative_l2 <= explained:
+        return ()
+    distance = "" if found.relative_l2 is None else f" {figure(found.relative_l2)}"
+    return (
+        f"it lies{distance} (relative L2) from the eager model, and {result.precision} explains {figure(explained)}: "
+        "look for a fault of the conversion",
     )
 
 

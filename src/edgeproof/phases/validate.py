@@ -20,7 +20,7 @@ from edgeproof.errors import EdgeProofError
 from edgeproof.formats.registry import artifact_document
 from edgeproof.formats.worker import fingerprint
 from edgeproof.model.samples import load_arrays
-from edgeproof.phases.against import Reference, held_against, load_reference
+from edgeproof.phases.against import Reference, held_against, load_reference, unexplained
 from edgeproof.phases.convert import CONVERSION, REFERENCE
 from edgeproof.phases.prepare import SAMPLES
 from edgeproof.phases.variants import run_variant
@@ -156,7 +156,8 @@ def _validate_one(
     if ran.storage_faults:
         reason = "; ".join([*([result.reason] if result.reason else []), *ran.storage_faults])
         result = msgspec.structs.replace(result, status="failed", reason=reason)
-    return msgspec.structs.replace(result, variants=variants)
+    warnings = unexplained(result, one.explained(document.precision))
+    return msgspec.structs.replace(result, variants=variants, warnings=warnings)
 
 
 def _inputs_for(document: ArtifactDocument, reference: Reference, scratch: Path) -> Path:

@@ -36,7 +36,7 @@ def detail(row: CandidateRow, evidence: Evidence, evaluation: EvaluationDocument
         rewrites_table(name, conversion),
     )
     checks = [f"Checked: {check}" for check in validation.structure] if validation is not None else []
-    warnings = [f"Warning: {one.warning}" for one in validation.variants if one.warning] if validation else []
+    warnings = warnings_of(validation) if validation is not None else []
     said = evidence.samples.signature.notes if evidence.samples is not None else ()
     noted = [note for note in conversion.notes if note not in said] if conversion is not None else []
     return Detail(
@@ -117,6 +117,12 @@ def outputs_table(name: str, validation: ValidationResult | None) -> Table | Non
     rows = tuple(output_row(output, notes, spiking=spiking) for output in outputs)
     caption = "Outputs against the eager model."
     return Table(id=f"{name}-outputs", caption=caption, columns=columns, rows=rows, notes=tuple(notes.reasons))
+
+
+def warnings_of(validation: ValidationResult) -> list[str]:
+    """What a reader should look into, of the artifact and of the ways it was computed."""
+    said = [*validation.warnings, *(one.warning for one in validation.variants if one.warning)]
+    return [f"Warning: {text}" for text in said]
 
 
 def variants_table(name: str, validation: ValidationResult | None) -> Table | None:
