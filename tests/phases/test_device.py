@@ -9,9 +9,12 @@ import pytest
 from tests.phases.run_folder import add_conversion, add_validation, make_run
 
 from edgeproof.devices.base import Effort
+from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.device import DeviceDocument
+from edgeproof.documents.validation import ValidationResult
 from edgeproof.errors import DeviceError, DocumentError, UsageError
 from edgeproof.phases.device import measure_devices
+from edgeproof.phases.device_record import why_not
 
 QUICK = Effort(rounds=2, count=30, warmup=2, seconds=1.0, timeout_s=60)
 
@@ -100,3 +103,14 @@ def test_phase_3_comes_first(tmp_path: Path) -> None:
     add_conversion(run, ["onnx-fp32"])
     with pytest.raises(UsageError, match="no candidate nope"):
         measure_devices(run, candidates=["onnx-fp32", "nope"])
+
+
+def test_what_a_stand_in_ran_is_not_measured() -> None:
+    made = ConversionResult(
+        candidate="coreml-fp32", format="coreml", precision="fp32", form="whole", status="ok", artifact="a"
+    )
+    validated = ValidationResult(candidate="coreml-fp32", artifact="a", status="passed", checked_by="a stand-in")
+    assert why_not(made, None) is None
+    reason = why_not(made, validated)
+    assert reason is not None
+    assert "only a stand-in runs it here, and its times say nothing" in reason

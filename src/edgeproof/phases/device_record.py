@@ -17,7 +17,7 @@ from edgeproof.errors import UsageError
 from edgeproof.measure.statistics import cold_start, steady
 from edgeproof.rundir import RunDir, write_bytes
 
-__all__ = ["FOLDER", "chosen_candidates", "record", "targets_of"]
+__all__ = ["FOLDER", "chosen_candidates", "record", "targets_of", "why_not"]
 
 FOLDER = "phase4_devices"
 CONVERSION = "phase3_conversion.json"
@@ -47,7 +47,7 @@ def chosen_candidates(run: RunDir, names: Sequence[str]) -> tuple[list[Conversio
             f"the run has no candidate {', '.join(unknown) or 'at all'}", hint=f"it has: {', '.join(known) or 'none'}"
         )
     chosen = [one for one in conversion.candidates if not names or one.candidate in names]
-    skipped = {one.candidate: reason for one in chosen if (reason := _why_not(one, validated.get(one.candidate)))}
+    skipped = {one.candidate: reason for one in chosen if (reason := why_not(one, validated.get(one.candidate)))}
     return chosen, skipped
 
 
@@ -130,7 +130,7 @@ def _kept(run: RunDir, relative: str, chosen: Sequence[ConversionResult]) -> lis
     ]
 
 
-def _why_not(one: ConversionResult, validated: ValidationResult | None) -> str | None:
+def why_not(one: ConversionResult, validated: ValidationResult | None) -> str | None:
     """Why a candidate cannot be measured, or None. One whose outputs differ too much still has a latency."""
     if one.status != "ok" or one.artifact is None:
         return f"not converted: {one.reason or one.status}"
