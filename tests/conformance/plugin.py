@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeproof.errors import ArtifactError
+
 RECORD = "EDGEPROOF_CONFORMANCE"
 """Names the file that gets a line per case: its name, outcome, calls that were predicted, reason."""
 SAMPLE = "EDGEPROOF_CONFORMANCE_SAMPLE"
@@ -69,7 +71,10 @@ def predict(model: Any, data: Any, state: StandInState | None = None) -> Any:
     interpreter = opened(model)
     features = {one.name: one for one in interpreter.signature(function).inputs}
     given = {name: as_declared(features[name], value) if name in features else value for name, value in data.items()}
-    return interpreter.predict(given, state.state if state else None, function=function)
+    try:
+        return interpreter.predict(given, state.state if state else None, function=function)
+    except ArtifactError as error:
+        raise RuntimeError(f"Unable to compute the prediction using ML Program: {error}") from error
 
 
 def make_state(model: Any) -> StandInState:

@@ -82,21 +82,18 @@ def tampered(folder: Path, name: str, into: Path, kind: str) -> Path:
     return into
 
 
-@pytest.mark.parametrize("kind", ["scale", "permuted"])
-def test_a_fault_fails_or_is_warned_of(made: Path, tmp_path: Path, kind: str) -> None:
+def test_a_fault_fails_or_is_warned_of_and_damage_is_an_error(made: Path, tmp_path: Path) -> None:
     for name in ("coreml-fp32", "coreml-fp16"):
-        one = validated(tampered(made, name, tmp_path, kind), name)[name]
-        said = [*one.warnings, *(variant.warning for variant in one.variants if variant.warning)]
-        assert one.status == "failed" or said
-
-
-def test_damage_is_seen_before_anything_runs(made: Path, tmp_path: Path) -> None:
-    shutil.copytree(made / "coreml-fp32", tmp_path / "coreml-fp32")
-    (weights,) = (tmp_path / "coreml-fp32").rglob("weight.bin")
+        tampered(made, name, tmp_path, "scale")
+    shutil.copytree(made / "coreml-int8", tmp_path / "coreml-int8")
+    (weights,) = (tmp_path / "coreml-int8").rglob("weight.bin")
     weights.write_bytes(weights.read_bytes()[:-1])
-    one = validated(tmp_path, "coreml-fp32")["coreml-fp32"]
-    assert one.status == "error"
-    assert "its sha256 differs" in (one.reason or "")
+    results = validated(tmp_path, "coreml-fp32", "coreml-fp16", "coreml-int8")
+    for name in ("coreml-fp32", "coreml-fp16"):
+        one = results[name]
+        assert one.status == "failed" or one.warnings or any(variant.warning for variant in one.variants)
+    assert results["coreml-int8"].status == "error"
+    assert "its sha256 differs" in (results["coreml-int8"].reason or "")
 
 
 def test_what_stands_in_for_core_ml_is_not_timed(made: Path) -> None:

@@ -55,7 +55,13 @@ def convolved(
 
 
 def spread(
-    x: np.ndarray, weight: np.ndarray, cut: list[int], sizes: list[int], strides: list[int], dilations: list[int], groups: int
+    x: np.ndarray,
+    weight: np.ndarray,
+    cut: list[int],
+    sizes: list[int],
+    strides: list[int],
+    dilations: list[int],
+    groups: int,
 ) -> np.ndarray:
     """The transposed convolution: every element put where it belongs, what falls outside dropped."""
     x, weight = x.astype(np.float64), weight.astype(np.float64)
@@ -176,7 +182,9 @@ def test_conv_quantized_opens_its_weight(shape: tuple[int, ...]) -> None:
     weight = np.random.default_rng(0).integers(0, 256, (3, 2, 3, 3)).astype(np.uint8)
     scale, offset = np.full(shape, 0.02, np.float32), np.full(shape, -1.5, np.float32)
     arguments = {"x": some(1, 1, 2, 5, 6), "pad_type": "same", "strides": [2, 1]}
-    result = call("conv_quantized", weight=weight, quantization_type="linear", quant_scale=scale, quant_bias=offset, **arguments)
+    result = call(
+        "conv_quantized", weight=weight, quantization_type="linear", quant_scale=scale, quant_bias=offset, **arguments
+    )
     pads = pads_of("same", [], (5, 6), [3, 3], [2, 1])
     expected = convolved(arguments["x"], weight * 0.02 - 1.5, pads, [2, 1], [1, 1], 1)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
@@ -200,8 +208,8 @@ def test_what_does_not_fit_is_refused() -> None:
         call("conv", x=x, weight=some(1, 3, 2, 1, 1), strides=[0, 1])
     with pytest.raises(ArtifactError, match="limit"):
         call("conv", x=x, weight=some(1, 3, 2, 1, 1), pad_type="custom", pad=[10**6] * 4)
+    scale = np.ones((), np.float32)
     with pytest.raises(ArtifactError, match="lut"):
-        scale = np.ones((), np.float32)
         call(
             "conv_quantized",
             x=x,

@@ -33,7 +33,9 @@ def test_linear(rows: list[int], inner: int, out: int, bias: bool, seed: int) ->
 @given(rows=st.lists(SIZES, max_size=2), inner=SIZES, out=SIZES, seed=st.integers(0, 99))
 @Few
 def test_linear_of_halves_is_near_and_half(rows: list[int], inner: int, out: int, seed: int) -> None:
-    x, weight, bias = (some(seed + at, *shape).astype(np.float16) for at, shape in enumerate([(*rows, inner), (out, inner), (out,)]))
+    x, weight, bias = (
+        some(seed + at, *shape).astype(np.float16) for at, shape in enumerate([(*rows, inner), (out, inner), (out,)])
+    )
     result = call("linear", x=x, weight=weight, bias=bias)
     assert result.dtype == np.float16
     a, b, c = (one.astype(np.float64) for one in (x, weight, bias))
@@ -92,6 +94,20 @@ def test_matmul_of_two_floating_point_types_takes_the_wider_one() -> None:
 def test_matmul_of_halves_rounds_every_sum() -> None:
     ones = np.ones((1, 4096), np.float16)
     assert call("matmul", x=ones, y=ones.T).item() == 2048
+
+
+@given(rows=SIZES, inner=st.integers(1, 12), columns=SIZES, seed=st.integers(0, 99))
+@Few
+def test_matmul_of_halves_adds_one_product_after_the_other(rows: int, inner: int, columns: int, seed: int) -> None:
+    x, y = some(seed, rows, inner).astype(np.float16), some(seed + 1, inner, columns).astype(np.float16)
+    expected = np.zeros((rows, columns), np.float16)
+    for i in range(rows):
+        for j in range(columns):
+            total = np.float16(0)
+            for k in range(inner):
+                total = np.float16(np.float32(total) + np.float32(x[i, k]) * np.float32(y[k, j]))
+            expected[i, j] = total
+    np.testing.assert_array_equal(call("matmul", x=x, y=y), expected)
 
 
 @given(

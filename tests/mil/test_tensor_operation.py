@@ -49,9 +49,14 @@ def test_no_more_is_filled_than_there_is_room_for() -> None:
         ("pad", {"x": np.zeros(1, np.float32), "pad": (2**40, 0)}),
         ("one_hot", {"indices": np.zeros(9, np.int32), "one_hot_vector_size": 2**40}),
         ("range_1d", {"start": np.float32(0), "end": np.float32(1), "step": np.float32(1e-12)}),
+        ("select", {"cond": np.ones((1, 2**18), np.bool_), "a": np.ones((2**18, 1)), "b": np.ones(1)}),
     ):
         with pytest.raises(ArtifactError, match="the limit is"):
             call(name, **{key: np.asarray(value) for key, value in arguments.items()})
+    large = np.broadcast_to(np.zeros((), np.float32), (2**16, 2**12))
+    for name in ("concat", "stack"):
+        with pytest.raises(ArtifactError, match="the limit is"):
+            call(name, values=(large,) * 8, axis=0)
     with pytest.raises(ArtifactError, match="was asked for"):
         call("fill", shape=(2, -1))
 

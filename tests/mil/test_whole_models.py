@@ -8,6 +8,7 @@ Compressed weights: each tensor has a relative error e that the format fixes; ou
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,13 @@ def test_fp32(network: Converted, tmp_path: Path) -> None:
     for expected, result in zip(network.expected, given, strict=True):
         assert result.shape == expected.shape
         assert np.abs(result - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+
+
+@pytest.mark.skipif(sys.platform != "darwin", reason="Core ML predicts on macOS only")
+def test_core_ml_itself_gives_the_same(network: Converted, tmp_path: Path) -> None:
+    model = ct.models.MLModel(str(networks.saved(network.model, tmp_path)), compute_units=ct.ComputeUnit.CPU_ONLY)
+    given = [model.predict(one)["result"] for one in network.inputs]
+    assert networks.relative_l2(outputs(opened(network.model, tmp_path, "again"), network), given) <= 1e-4
 
 
 def test_fp16_every_way(network: Converted, tmp_path: Path) -> None:

@@ -104,16 +104,15 @@ def _declared(step: Step, output: Output, value: Any) -> Value:
         if {output.dtype, array.dtype} != {HALF, SINGLE} or output.type.numpy != HALF:
             raise ArtifactError(_told(step, f"it gives {array.dtype}; the program declares {output.type}"))
         array = narrow(array) if output.dtype == HALF else widen(array)
-    if array.shape != output.shape and (output.fixed or not _fits(array.shape, output.shape)):
+    if array.shape != output.shape and not (output.shape is None or _fits(array.shape, output)):
         raise ArtifactError(_told(step, f"it gives the shape {list(array.shape)}; the program declares {output.type}"))
     return array
 
 
-def _fits(shape: tuple[int, ...], declared: tuple[int | None, ...] | None) -> bool:
-    assert declared is not None
-    return len(shape) == len(declared) and all(
-        want is None or want == size for size, want in zip(shape, declared, strict=True)
-    )
+def _fits(shape: tuple[int, ...], output: Output) -> bool:
+    if output.fixed or output.shape is None or len(shape) != len(output.shape):
+        return False
+    return all(want is None or want == size for size, want in zip(shape, output.shape, strict=True))
 
 
 def _told(step: Step, what: str) -> str:

@@ -37,7 +37,7 @@ SINGLE = np.dtype(np.float32)
 
 @dataclass(frozen=True)
 class Output:
-    """``dtype`` and ``shape`` are None where the type is no tensor; ``fixed`` tells that no dimension is open."""
+    """``dtype`` and ``shape`` are None where the type does not tell; ``fixed``: no dimension is open."""
 
     name: str
     slot: int
@@ -203,8 +203,12 @@ class _Planner:
         slot = self.slot(one, scope)
         if not isinstance(one.type, TensorType):
             return Output(one.name, slot, one.type, None, None, True)
-        dtype = SINGLE if self.precision == "unrounded" and _is_half(one.type) else one.type.numpy
-        return Output(one.name, slot, one.type, dtype, one.type.shape, None not in one.type.shape)
+        shape = None if one.type.variadic else one.type.shape
+        return Output(one.name, slot, one.type, self.held(one.type), shape, None not in one.type.shape)
+
+    def held(self, kind: TensorType) -> np.dtype[Any]:
+        """The dtype in which values of a type are held: never fp16 where nothing is rounded."""
+        return SINGLE if self.precision == "unrounded" and _is_half(kind) else kind.numpy
 
     def fold(self, step: Step, scope: dict[str, Held]) -> None:
         """Compute a compressed weight here and now: from here on it is a constant."""
@@ -221,7 +225,9 @@ class _Planner:
             raise ArtifactError(f"{_where(step)} cannot be decompressed: {type(error).__name__}: {error}") from error
         values = given if isinstance(given, tuple) else (given,)
         for one, value in zip(step.operation.outputs, values, strict=True):
-            if isinstance(one.type, TensorType) and (value.dtype != one.type.numpy or value.shape != one.type.shape):
+            if isinstance(one.type, TensorType) and (
+                value.dtype != self.held(one.type) or value.shape != one.type.shape
+            ):
                 raise ArtifactError(
                     f"{_where(step)} gives {value.dtype}{list(value.shape)}; the program declares {one.type}"
                 )

@@ -47,7 +47,7 @@ class Budget:
         Raises:
             ArtifactError: it is larger than the limit, or has a negative size.
         """
-        if any(size < 0 for size in shape):
+        if min(shape, default=0) < 0:
             raise ArtifactError(f"an array of the shape {list(shape)} was asked for")
         if math.prod(shape) * itemsize > self.limits.bytes:
             raise ArtifactError(

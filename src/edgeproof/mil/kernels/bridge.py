@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from edgeproof.mil.values import Array
@@ -17,7 +16,7 @@ def tensor(x: Array) -> torch.Tensor:
     try:
         return torch.from_numpy(x)
     except ValueError:
-        return torch.from_numpy(np.ascontiguousarray(x))
+        return torch.from_numpy(x.copy())
 
 
 def array(x: torch.Tensor) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -39,6 +40,10 @@ class Window:
         """Whether it is padded alike on both sides, by nothing negative."""
         return self.before == self.after and min(self.before) >= 0
 
+    def padded(self, spatial: Sequence[int]) -> tuple[int, ...]:
+        """The size of the input with its padding."""
+        return tuple(size + a + b for size, a, b in zip(spatial, self.before, self.after, strict=True))
+
 
 def widen(given: Sequence[int] | None, rank: int, default: int, name: str) -> tuple[int, ...]:
     """One number per entry, whether given or not.
@@ -55,13 +60,14 @@ def widen(given: Sequence[int] | None, rank: int, default: int, name: str) -> tu
     return tuple(given)
 
 
+@lru_cache(maxsize=1024)
 def window(
-    spatial: Sequence[int],
-    kernel: Sequence[int],
-    strides: Sequence[int] | None,
-    dilations: Sequence[int] | None,
+    spatial: tuple[int, ...],
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...] | None,
+    dilations: tuple[int, ...] | None,
     pad_type: str,
-    pad: Sequence[int] | None,
+    pad: tuple[int, ...] | None,
     *,
     ceil: bool = False,
 ) -> Window:

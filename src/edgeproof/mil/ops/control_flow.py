@@ -36,6 +36,8 @@ def _holds(given: tuple[Value, ...]) -> bool:
 
 
 @op("select", moves=True)
-def select(cond: Array, a: Array, b: Array) -> Array:
+def select(cond: Array, a: Array, b: Array, budget: Budget) -> Array:
     """``a`` where ``cond`` is true, ``b`` elsewhere; the three are broadcast."""
+    if not cond.shape == a.shape == b.shape:
+        budget.room(np.broadcast_shapes(cond.shape, a.shape, b.shape), a.itemsize)
     return np.where(cond, a, b)

@@ -31,10 +31,11 @@ def _check(x: Array, weight: Array, bias: Array | None, groups: int, channels: t
         raise ArtifactError(f"the bias has the shape {list(bias.shape)}; expected {[channels[1]]}")
 
 
-def _halves(x: Array, weight: Array, made: Window, groups: int) -> Array:
+def _halves(x: Array, weight: Array, made: Window, groups: int, budget: Budget) -> Array:
     """A convolution of a padded float16 input, term after term in float16: channels outside, kernel inside."""
     n, channels, *_ = x.shape
     out = weight.shape[0]
+    budget.room((n, channels, *made.out, *made.kernel))
     terms = frames(x, made)
     rank = len(made.kernel)
     order = (0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
@@ -70,16 +71,14 @@ def conv(
     _check(x, weight, bias, groups, (weight.shape[1] * groups if weight.ndim > 1 else 0, out))
     made = window(x.shape[2:], weight.shape[2:], strides, dilations, pad_type, pad)
     budget.room((x.shape[0], out, *made.out), x.itemsize)
-    grown = tuple(size + a + b for size, a, b in zip(x.shape[2:], made.before, made.after, strict=True))
-    budget.room((*x.shape[:2], *grown), x.itemsize)
     weight = weight.astype(x.dtype, copy=False)
     bias = None if bias is None else bias.astype(x.dtype, copy=False)
-    given = tensor(x)
-    if x.dtype == np.float16:
-        return _biased(_halves(array(functional.pad(given, pad_spatial(made))), weight, made, groups), bias)
-    even = made.even
+    given, even = tensor(x), made.even and x.dtype == np.float32
     if not even:
+        budget.room((*x.shape[:2], *made.padded(x.shape[2:])), x.itemsize)
         given = functional.pad(given, pad_spatial(made))
+    if x.dtype == np.float16:
+        return _biased(_halves(array(given), weight, made, groups, budget), bias)
     return array(
         CONVOLUTIONS[len(made.kernel)](
             given,
@@ -170,7 +169,7 @@ def conv_transpose(
     weight = weight.astype(x.dtype, copy=False)
     bias = None if bias is None else bias.astype(x.dtype, copy=False)
     if x.dtype == np.float16:
-        full = _halves_transposed(x, weight, made, whole, groups)
+        full = _halves_transposed(x, weight, made, whole, groups, budget)
         return _biased(_placed(full, cut, sizes), bias)
     fits = all(wanted == size - 2 * first for wanted, size, first in zip(sizes, whole, cut, strict=True))
     kernel, added = TRANSPOSED[rank], None if bias is None else tensor(bias)
@@ -201,7 +200,7 @@ def _placed(full: Array, cut: list[int], sizes: list[int]) -> Array:
     return array(functional.pad(tensor(full), [side for pair in reversed(ends) for side in pair]))
 
 
-def _halves_transposed(x: Array, weight: Array, made: Window, whole: list[int], groups: int) -> Array:
+def _halves_transposed(x: Array, weight: Array, made: Window, whole: list[int], groups: int, budget: Budget) -> Array:
     """The same sum as a convolution of ``x`` spread out with zeros, whose products change no sum."""
     spread = np.zeros(
         (*x.shape[:2], *(size + wide - 1 for size, wide in zip(whole, made.size, strict=True))), np.float16
@@ -216,4 +215,4 @@ def _halves_transposed(x: Array, weight: Array, made: Window, whole: list[int], 
     flipped = np.flip(grouped, axis=tuple(range(3, 3 + rank)))
     dense = Window(made.kernel, (1,) * rank, made.dilations)
     dense.out = tuple(whole)
-    return _halves(spread, flipped.reshape(groups * weight.shape[1], -1, *made.kernel), dense, groups)
+    return _halves(spread, flipped.reshape(groups * weight.shape[1], -1, *made.kernel), dense, groups, budget)

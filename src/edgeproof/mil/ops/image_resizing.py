@@ -6,13 +6,18 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from torch.nn import functional
 
 from edgeproof.errors import ArtifactError
+from edgeproof.mil.kernels.bridge import array, tensor
 from edgeproof.mil.kernels.sampling import grid, interpolated
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
 __all__: list[str] = []
+
+ALIGNED = {"STRICT_ALIGN_CORNERS": True, "UNALIGN_CORNERS": False}
+"""Sampling modes that torch has."""
 
 
 def _check(x: Array, height: int, width: int, budget: Budget) -> tuple[int, ...]:
@@ -25,7 +30,12 @@ def _check(x: Array, height: int, width: int, budget: Budget) -> tuple[int, ...]
 
 
 def _linear(x: Array, sizes: Mapping[int, int], mode: str) -> Array:
-    """Resized along axes, those first that become smallest."""
+    """Resized along axes, those first that become smallest; by one kernel where there is one."""
+    axes = x.ndim - 2, x.ndim - 1
+    if mode in ALIGNED and x.dtype == np.float32 and tuple(sizes) == axes:
+        flat = tensor(x).reshape(1, -1, *x.shape[-2:])
+        new = functional.interpolate(flat, tuple(sizes.values()), mode="bilinear", align_corners=ALIGNED[mode])
+        return array(new).reshape(*x.shape[:-2], *sizes.values())
     for axis in sorted(sizes, key=lambda one: sizes[one] / x.shape[one]):
         x = interpolated(x, axis, grid(mode, x.shape[axis], sizes[axis]))
     return x
@@ -51,8 +61,8 @@ def upsample_nearest_neighbor(
     """Element ``floor(i * old / new)`` for each ``i``, where ``new = floor(old * scale_factor)``."""
     old = x.shape[-2:]
     height, width = _check(x, _scaled(old[0], scale_factor_height), _scaled(old[-1], scale_factor_width), budget)
-    rows, columns = np.arange(height) * old[0] // height, np.arange(width) * old[1] // width
-    return np.take(np.take(x, rows, axis=-2), columns, axis=-1)
+    rows, columns = (np.arange(new) * size // new for size, new in zip(old, (height, width), strict=True))
+    return np.asarray(x.take(rows, axis=-2).take(columns, axis=-1))
 
 
 @op("resize_nearest_neighbor", moves=True)

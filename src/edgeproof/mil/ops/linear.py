@@ -13,6 +13,9 @@ from edgeproof.mil.values import Array, Budget
 
 __all__: list[str] = []
 
+FEW = 16_384
+"""Products up to which a call of torch costs more than it saves."""
+
 
 @op("linear")
 def linear(x: Array, weight: Array, budget: Budget, bias: Array | None = None) -> Array:
@@ -29,9 +32,12 @@ def linear(x: Array, weight: Array, budget: Budget, bias: Array | None = None) -
     budget.room((*x.shape[:-1], weight.shape[0]), x.itemsize)
     weight = weight.astype(x.dtype, copy=False)
     bias = None if bias is None else bias.astype(x.dtype, copy=False)
-    if x.dtype == np.float32:
+    if x.dtype == np.float32 and x.size * weight.shape[0] > FEW:
         return array(torch.nn.functional.linear(tensor(x), tensor(weight), None if bias is None else tensor(bias)))
-    result = sums.matmul(np.atleast_2d(x), weight.T).reshape(*x.shape[:-1], weight.shape[0])
+    if x.dtype == np.float32:
+        result = np.dot(x, weight.T)
+    else:
+        result = sums.matmul(np.atleast_2d(x), weight.T).reshape(*x.shape[:-1], weight.shape[0])
     return result if bias is None else result + bias
 
 

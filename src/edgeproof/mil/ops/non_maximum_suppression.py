@@ -21,7 +21,9 @@ def _overlaps(boxes: Array, one: int) -> Array:
     return np.asarray(common / (area + area[one] - common))
 
 
-def _survivors(boxes: Array, scores: Array, overlap: float, least: float | None, count: int, by_class: bool) -> Array:
+def _survivors(
+    boxes: Array, scores: Array, overlap: float, least: float | None, count: int, by_class: bool, budget: Budget
+) -> Array:
     """Indices of the boxes that are kept, best first; the best one where none reaches the least score.
 
     Args:
@@ -39,6 +41,7 @@ def _survivors(boxes: Array, scores: Array, overlap: float, least: float | None,
             break
         if not open_[one]:
             continue
+        budget.turn()
         kept.append(one)
         hit = _overlaps(boxes, one) > overlap
         if by_class:
@@ -59,7 +62,7 @@ def _suppress(
     indices = np.full((batches, count), -1, np.int32)
     numbers = np.zeros(batches, np.int32)
     for one in range(batches):
-        kept = _survivors(boxes[one], scores[one], overlap, least, count, by_class)
+        kept = _survivors(boxes[one], scores[one], overlap, least, count, by_class, budget)
         number = numbers[one] = len(kept)
         chosen_boxes[one, :number], chosen_scores[one, :number] = boxes[one][kept], scores[one][kept]
         indices[one, :number] = kept

@@ -29,8 +29,8 @@ def _window(
         raise ArtifactError(f"x has the shape {list(x.shape)}; expected (n, channels, *size)")
     made = window(x.shape[2:], kernel, strides, None, pad_type.lower(), pad, ceil=ceil)
     budget.room((*x.shape[:2], *made.out), x.itemsize)
-    grown = tuple(size + a + b for size, a, b in zip(x.shape[2:], made.before, made.after, strict=True))
-    budget.room((*x.shape[:2], *grown), x.itemsize)
+    if not _is_plain(made) or x.dtype == np.float16:
+        budget.room((*x.shape[:2], *made.padded(x.shape[2:])), x.itemsize)
     return made
 
 
@@ -39,6 +39,11 @@ def _flat(x: torch.Tensor, made: Window) -> tuple[torch.Tensor, tuple[int, ...],
     if len(made.kernel) == 1:
         return x.unsqueeze(2), (1, *made.kernel), (1, *made.strides)
     return x, made.kernel, made.strides
+
+
+def _is_plain(made: Window) -> bool:
+    """Whether the kernels pad so by themselves."""
+    return made.even and all(2 * a <= k for a, k in zip(made.before, made.kernel, strict=True))
 
 
 def _summed(x: Array, made: Window) -> Array:
@@ -67,7 +72,7 @@ def max_pool(
     made = _window(x, kernel_sizes, strides, pad_type, pad, ceil_mode, budget)
     flat, kernel, step = _flat(tensor(x), made)
     rank = len(made.kernel)
-    if made.even and all(2 * a <= k for a, k in zip(made.before, made.kernel, strict=True)):
+    if _is_plain(made):
         pads = made.before if rank > 1 else (0, *made.before)
     else:
         flat, pads = functional.pad(flat, pad_spatial(made), value=-np.inf), (0,) * max(rank, 2)
@@ -97,10 +102,13 @@ def avg_pool(
     """
     made = _window(x, kernel_sizes, strides, pad_type, pad, ceil_mode, budget)
     padded = any(made.before) or any(made.after)
-    if not padded and x.dtype == np.float32:
+    if x.dtype == np.float32 and _is_plain(made) and not (padded and ceil_mode):
         flat, kernel, step = _flat(tensor(x), made)
-        result = (functional.avg_pool3d if len(made.kernel) == 3 else functional.avg_pool2d)(flat, kernel, step)
-        return array(result if len(made.kernel) > 1 else result.squeeze(2))
+        rank, counts = len(made.kernel), not exclude_padding_from_average
+        pads = made.before if rank > 1 else (0, *made.before)
+        pooled = functional.avg_pool3d if rank == 3 else functional.avg_pool2d
+        result = pooled(flat, kernel, step, pads, count_include_pad=counts)
+        return array(result if rank > 1 else result.squeeze(2))
     total = _summed(x, made)
     if not padded or not (exclude_padding_from_average or ceil_mode):
         return np.asarray(total / x.dtype.type(np.prod(made.kernel)))

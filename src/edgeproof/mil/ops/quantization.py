@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from edgeproof.errors import ArtifactError
+from edgeproof.mil.kernels.bridge import array, tensor
 from edgeproof.mil.kernels.compressed import along_axis
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
@@ -28,21 +30,18 @@ def quantize(
 ) -> Array:
     """``round(input / scale) + zero_point``, kept within ``int8`` or ``uint8``; a half rounds to the even one.
 
-    Scale and zero point are scalars, or vectors along ``axis``. NaN becomes the least number.
+    Scale and zero point are scalars, or vectors along ``axis``. NaN becomes 0.
     """
     if output_dtype not in DTYPES:
         raise ArtifactError(f"the dtype {output_dtype!r} is not known; expected one of {', '.join(DTYPES)}")
     dtype = DTYPES[output_dtype]
-    steps = np.asarray(input / _along(scale, input.ndim, axis))
-    np.rint(steps, out=steps)
+    steps = tensor(np.asarray(input / _along(scale, input.ndim, axis))).round_()
     if zero_point is not None:
         if zero_point.dtype != dtype:
             raise ArtifactError(f"the zero point is {zero_point.dtype}; expected {output_dtype}")
-        steps += _along(zero_point, input.ndim, axis).astype(steps.dtype)
+        steps += tensor(_along(zero_point, input.ndim, axis))
     span = np.iinfo(dtype)
-    np.fmax(steps, span.min, out=steps)
-    np.minimum(steps, span.max, out=steps)
-    return steps.astype(dtype)
+    return array(steps.clamp_(span.min, span.max).to(torch.int32)).astype(dtype)
 
 
 @op("dequantize", "iOS17")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from edgeproof.errors import ArtifactError
@@ -227,23 +228,49 @@ def lstm(
     acts = _activation(recurrent_activation), _activation(cell_activation), _activation(activation)
     h, c = tensor(initial_h), tensor(initial_c)
 
+    usual = (recurrent_activation, cell_activation, activation) == ("sigmoid", "tanh", "tanh") and clip is None
+
     def run(
         way: str, part: slice, ih: Array, hh: Array, offset: Array | None, peep: Array | None
-    ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        steps = _inputs(x, ih, _vector(offset, 4 * hidden, "bias"), way, budget)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """``h`` after each step, in the order of the steps taken, and the last ``c``."""
+        added = _vector(offset, 4 * hidden, "bias")
+        if usual and peep is None and x.dtype == np.float32 and way in ("forward", "reverse"):
+            budget.room((*x.shape[:2], 4 * hidden), x.itemsize)
+            return _lstm_whole(
+                tensor(x) if way == "forward" else tensor(x).flip(0), h[:, part], c[:, part], ih, hh, added
+            )
+        steps = _inputs(x, ih, added, way, budget)
         return _lstm_steps(steps, h[:, part], c[:, part], tensor(hh), _vector(peep, 3 * hidden, "peephole"), acts, clip)
 
     if halves == 1:
         states, last = run(direction, slice(None), weight_ih, weight_hh, bias, peephole)
-        return array(_sequence(states, output_sequence)), array(states[-1]), array(last)
+        return array(states if output_sequence else states[-1:]), array(states[-1]), array(last)
     if weight_ih_back is None or weight_hh_back is None:
         raise ArtifactError("both directions need weight_ih_back and weight_hh_back")
     _check(x, weight_ih_back, weight_hh_back, 4, {"initial_h": (initial_h, 2)})
     ahead, c_ahead = run("forward", slice(hidden), weight_ih, weight_hh, bias, peephole)
     back, c_back = run("reverse", slice(hidden, None), weight_ih_back, weight_hh_back, bias_back, peephole_back)
     end = torch.cat((ahead[-1], back[-1]), 1)
-    every = torch.cat((torch.stack(ahead), torch.stack(back[::-1])), 2) if output_sequence else end[None]
+    every = torch.cat((ahead, back.flip(0)), 2) if output_sequence else end[None]
     return array(every), array(end), array(torch.cat((c_ahead, c_back), 1))
+
+
+def _lstm_whole(
+    x: torch.Tensor, h: torch.Tensor, c: torch.Tensor, ih: Array, hh: Array, bias: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One direction by torch's kernel, whose gates are in the order i, f, z, o."""
+
+    def ordered(values: torch.Tensor) -> torch.Tensor:
+        i, f, o, z = values.chunk(4)
+        return torch.cat((i, f, z, o))
+
+    weights = [ordered(tensor(ih)), ordered(tensor(hh))]
+    if bias is not None:
+        weights += [ordered(bias), torch.zeros_like(bias)]
+    state = (h[None].contiguous(), c[None].contiguous())
+    states, _, last = torch.lstm(x, state, weights, bias is not None, 1, 0.0, False, False, False)
+    return states, last[0]
 
 
 def _lstm_steps(
@@ -254,8 +281,8 @@ def _lstm_steps(
     peephole: torch.Tensor | None,
     acts: tuple[Activation, Activation, Activation],
     clip: float | None,
-) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """One direction: ``h`` after each step, and the last ``c``."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One direction, step by step."""
     gate, cell, out = acts
     hidden = weight.shape[1]
     states = []
@@ -272,4 +299,4 @@ def _lstm_steps(
             o = gate(sums_of[:, 2 * hidden : 3 * hidden] + c * peephole[2 * hidden :])
         h = o * out(c)
         states.append(h)
-    return states, c
+    return torch.stack(states), c

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from torch.nn import functional
 
 from edgeproof.errors import ArtifactError
+from edgeproof.mil.kernels.bridge import array, tensor
 from edgeproof.mil.kernels.sampling import grid, sampled
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
 __all__: list[str] = []
+
+KERNELS = {
+    ("constant", True): "zeros",
+    ("constant", False): "zeros",
+    ("border", True): "border",
+    ("border", False): "border",
+    ("reflection", True): "reflection",
+    ("symmetric", False): "reflection",
+}
+"""Padding modes that torch has, by whether corners are aligned."""
 
 ROUNDING = 1e-6
 """How far, of the size of the image, a place may seem outside of it by rounding alone."""
@@ -49,6 +61,17 @@ def resample(
     if x.ndim != 4 or coordinates.ndim != 4 or coordinates.shape[0] != x.shape[0] or coordinates.shape[3] != 2:
         raise ArtifactError(f"x {list(x.shape)} and coordinates {list(coordinates.shape)}; expected (n, h, w, 2)")
     budget.room((*x.shape[:2], *coordinates.shape[1:3]), x.itemsize)
+    ready = KERNELS.get((padding_mode, align_corners))
+    if (
+        ready is not None
+        and coordinates_mode == "normalized_minus_one_to_one"
+        and sampling_mode in ("bilinear", "nearest")
+        and x.dtype == coordinates.dtype == np.float32
+        and not (padding_mode == "constant" and padding_value)
+    ):
+        return array(
+            functional.grid_sample(tensor(x), tensor(coordinates), sampling_mode, ready, align_corners=align_corners)
+        )
     at = coordinates.astype(np.float64)
     across = _places(at[..., 0], x.shape[3], coordinates_mode, align_corners)
     down = _places(at[..., 1], x.shape[2], coordinates_mode, align_corners)

@@ -54,11 +54,12 @@ def range_1d(start: Array, end: Array, step: Array, budget: Budget) -> Array:
 
 
 @op("concat", moves=True)
-def concat(values: tuple[Array, ...], axis: int, interleave: bool = False) -> Array:
+def concat(values: tuple[Array, ...], axis: int, budget: Budget, interleave: bool = False) -> Array:
     """The values one behind the other along ``axis``; scalars become a vector.
 
     With ``interleave`` they have one shape, and their elements along ``axis`` take turns.
     """
+    budget.room((sum(one.size for one in values),), values[0].itemsize)
     if not values[0].ndim:
         values = tuple(one.reshape(1) for one in values)
     if not interleave:
@@ -69,8 +70,9 @@ def concat(values: tuple[Array, ...], axis: int, interleave: bool = False) -> Ar
 
 
 @op("stack", moves=True)
-def stack(values: tuple[Array, ...], axis: int) -> Array:
+def stack(values: tuple[Array, ...], axis: int, budget: Budget) -> Array:
     """The values, of one shape, along a new dimension ``axis``."""
+    budget.room((len(values), *values[0].shape), values[0].itemsize)
     return np.stack(values, axis)
 
 
@@ -132,7 +134,7 @@ def cumsum(x: Array, axis: int = 0, exclusive: bool = False, reverse: bool = Fal
     """
     axis = axis_of(axis, x.ndim)
     if reverse:
-        x = np.flip(x, axis)
+        x = np.flip(x, axis).copy()
     if x.dtype == np.float16:
         sums = np.cumsum(x, axis, dtype=x.dtype)
     else:

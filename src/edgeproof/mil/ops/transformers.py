@@ -52,11 +52,10 @@ def scaled_dot_product_attention(
     result /= result.dtype.type(math.sqrt(query.shape[-1]))
     if attn_mask is not None:
         try:
-            mask = np.broadcast_to(attn_mask, scores)
+            if attn_mask.dtype == np.bool_:
+                np.copyto(result, -np.inf, where=~attn_mask)
+            else:
+                result += attn_mask.astype(result.dtype, copy=False)
         except ValueError:
             raise ArtifactError(f"attn_mask {list(attn_mask.shape)} does not fit scores {list(scores)}") from None
-        if mask.dtype == np.bool_:
-            result[~mask] = -np.inf
-        else:
-            result += mask.astype(result.dtype, copy=False)
     return sums.matmul(_softmax(result), value)

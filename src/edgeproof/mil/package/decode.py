@@ -128,7 +128,8 @@ def _tensor_type(message: Any) -> TensorType:
     dimensions = message.dimensions
     if message.rank != len(dimensions) or len(dimensions) > 64:
         raise ArtifactError(f"a tensor of rank {message.rank} has {len(dimensions)} dimensions")
-    return TensorType(dtype, tuple(one.constant.size if one.HasField("constant") else None for one in dimensions))
+    shape = tuple(one.constant.size if one.HasField("constant") else None for one in dimensions)
+    return TensorType(dtype, shape, variadic=any(one.unknown.variadic for one in dimensions))
 
 
 def _tensor(message: Any, kind: TensorType) -> Array:

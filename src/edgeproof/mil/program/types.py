@@ -42,10 +42,12 @@ BITS = {
 
 @dataclass(frozen=True)
 class TensorType:
-    """``dtype`` is MIL's name; a dimension of None is known at run time only; rank 0 is a scalar."""
+    """``dtype`` is MIL's name; a dimension of None is known at run time only; rank 0 is a scalar. Where it is
+    ``variadic`` not even the rank is known."""
 
     dtype: str
     shape: tuple[int | None, ...]
+    variadic: bool = False
 
     @property
     def numpy(self) -> np.dtype[np.generic]:
