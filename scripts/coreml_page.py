@@ -71,7 +71,7 @@ def conformance(show: bool) -> tuple[str, bool]:
     failures: dict[str, list[str]] = defaultdict(list)
     for one in outcomes:
         if one.outcome == "failed":
-            failures[reason_for(one.case)].append(re.sub(r"\[.*", "", one.case))
+            failures[reason_for(one.case) or "**not known**"].append(re.sub(r"\[.*", "", one.case))
     if failures:
         lines += ["", "| cases that fail | number | why |", "|---|---:|---|"]
         for reason, cases in failures.items():

@@ -42,13 +42,13 @@ def suite_folder() -> Path:
 
 
 def run_suite(
-    record: Path, *, sample: str | None = None, single: bool = True, workers: int = 0, show: bool = False
+    record: Path, *, sample: int | None = None, single: bool = True, workers: int = 0, show: bool = False
 ) -> list[Outcome]:
     """Run the cases for ML programs in a process of their own.
 
     Args:
         record: file for a line per case.
-        sample: ``COUNT/PART/PARTS``; None: all cases.
+        sample: about so many cases, spread over all files; None: all.
         single: the cases in fp32 too, which the suite leaves out by default; their tolerances are far tighter.
         workers: processes; 0: one.
         show: let pytest's own progress through.
@@ -63,7 +63,7 @@ def run_suite(
     if single:
         environment["INCLUDE_MIL_FP32_UNIT_TESTS"] = "1"
     if sample is not None:
-        environment[SAMPLE] = sample
+        environment[SAMPLE] = str(sample)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.conformance.plugin"]
     command += ["-c", os.devnull, "--rootdir", str(suite_folder()), "-W", "ignore", "--no-header", "--tb=no"]
     command += ["-n", str(workers)] if workers else []

@@ -43,7 +43,7 @@ def places(indices: Array, size: int, outside: Outside) -> Places:
     at = indices.astype(np.int64)
     if not at.size:
         return Places(at, None)
-    lowest, highest = int(at.min()), int(at.max())
+    lowest, highest = (at.item(),) * 2 if at.size == 1 else (int(at.min()), int(at.max()))
     if lowest >= 0 and highest < size:
         return Places(at, None)
     if outside == "nowhere":

@@ -35,7 +35,7 @@ def linear(x: Array, weight: Array, budget: Budget, bias: Array | None = None) -
     if x.dtype == np.float32 and x.size * weight.shape[0] > FEW:
         return array(torch.nn.functional.linear(tensor(x), tensor(weight), None if bias is None else tensor(bias)))
     if x.dtype == np.float32:
-        result = np.dot(x, weight.T)
+        result: Array = np.dot(x, weight.T)
     else:
         result = sums.matmul(np.atleast_2d(x), weight.T).reshape(*x.shape[:-1], weight.shape[0])
     return result if bias is None else result + bias

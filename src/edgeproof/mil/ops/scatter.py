@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,11 @@ def _scatter(data: Array, indices: Array, updates: Array, axis: int, mode: str, 
     axis = axis_of(axis, data.ndim)
     _ask_shape(updates, data.shape[:axis] + indices.shape + data.shape[axis + 1 :])
     at, inside = places(indices, data.shape[axis], outside)
+    if mode == "update" and inside is None:
+        result = data.copy()
+        place: tuple[Any, ...] = (*[slice(None)] * axis, at)
+        result[place] = updates
+        return result
     before, after = math.prod(data.shape[:axis]), math.prod(data.shape[axis + 1 :])
     flat = np.arange(before)[:, None, None] * data.shape[axis] + at.reshape(-1, 1)
     flat = flat * after + np.arange(after)
