@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.conformance.plugin import RECORD, SAMPLE
 
-__all__ = ["Outcome", "run_suite", "suite_folder"]
+__all__ = ["Outcome", "counts", "read_record", "run_suite", "suite_folder"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +73,11 @@ def run_suite(
     )  # fmt: skip
     if not record.exists():
         raise RuntimeError(f"the suite ran no case: {(done.stdout or '')[-2000:]}")
+    return read_record(record)
+
+
+def read_record(record: Path) -> list[Outcome]:
+    """What a run left."""
     return [Outcome(**json.loads(line)) for line in record.read_text(encoding="utf-8").splitlines()]
 
 
