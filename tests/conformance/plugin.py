@@ -29,8 +29,6 @@ FEWEST = 12
 
 predicted = 0
 finished = 0
-single = False
-"""Whether the case is one of fp32: where it brings values in fp16, what it expects was never rounded to that."""
 
 
 class StandInState:
@@ -53,8 +51,7 @@ def opened(model: Any) -> Any:
     held = model.__dict__.get("_edgeproof")
     if held is None:
         weights = model.weights_dir
-        message, folder = model.get_spec().SerializeToString(), Path(weights) if weights else None
-        held = read_model(message, folder, precision="unrounded" if single else "reference")
+        held = read_model(model.get_spec().SerializeToString(), Path(weights) if weights else None)
         model.__dict__["_edgeproof"] = held
     return held
 
@@ -129,10 +126,10 @@ def pytest_runtest_logfinish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    global predicted, single
+    global predicted
     report = yield
     if call.when == "setup":
-        predicted, single = 0, "precision='fp32'" in item.nodeid
+        predicted = 0
     file = os.environ.get(RECORD)
     if file and (call.when == "call" or report.outcome != "passed"):
         line = {

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["reason_for"]
+__all__ = ["MIXED", "reason_for"]
+
+MIXED = r"precision='fp32'.*(float16|fp16)"
+"""Cases of fp32 that bring values in fp16."""
 
 KNOWN: tuple[tuple[str, str], ...] = (
     (
-        r"precision='fp32'.*(float16|fp16)",
+        MIXED,
         "asks for a program in fp32 and then gives it fp16 values, and holds their results, rounded to fp16 as "
         "the program declares, to 1e-4 of values that were not rounded; half a unit of fp16 is 2.4e-4 at 0.5",
     ),

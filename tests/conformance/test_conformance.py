@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.conformance.reasons import reason_for
+from tests.conformance.reasons import MIXED, reason_for
 from tests.conformance.suite import run_suite, suite_folder
 
 pytestmark = pytest.mark.slow
@@ -21,7 +22,7 @@ def test_a_sample_of_apples_own_cases(tmp_path: Path) -> None:
     assert [f"{one.case}: {one.reason}" for one in failed if reason_for(one.case) is None] == []
     totals = Counter(one.outcome for one in outcomes)
     assert totals["passed"] + totals["failed"] >= 1_500
-    assert len(failed) <= totals["passed"] // 20
+    assert sum(re.search(MIXED, one.case) is None for one in failed) <= totals["passed"] // 100
     assert sum(one.predicted > 0 for one in outcomes) >= 0.8 * len(outcomes), "they compare nothing"
     files = {path.relative_to(suite_folder()).as_posix() for path in suite_folder().glob("iOS*/test_*.py")}
     assert {one.file for one in outcomes} >= files - {"iOS15/test_tensor_transformation.py"}

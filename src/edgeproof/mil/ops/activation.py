@@ -11,7 +11,25 @@ from edgeproof.mil.kernels.sums import total
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
 
-__all__: list[str] = []
+__all__ = [
+    "clamped_relu",
+    "elu",
+    "gelu",
+    "leaky_relu",
+    "linear_activation",
+    "prelu",
+    "relu",
+    "relu6",
+    "scaled_tanh",
+    "sigmoid",
+    "sigmoid_hard",
+    "silu",
+    "softmax",
+    "softplus",
+    "softplus_parametric",
+    "softsign",
+    "thresholded_relu",
+]
 
 
 def _per_channel(values: Array, x: Array, name: str) -> Array:

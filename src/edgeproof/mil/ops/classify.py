@@ -8,7 +8,7 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
 
-__all__: list[str] = []
+__all__ = ["classify"]
 
 
 @op("classify", moves=True)

@@ -11,7 +11,7 @@ from edgeproof.mil.kernels.compressed import along_axis, bits, scaled
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["constexpr_affine_dequantize", "constexpr_cast", "constexpr_lut_to_dense", "constexpr_sparse_to_dense"]
 
 
 @op("constexpr_affine_dequantize", "iOS16", moves=True, foldable=True)

@@ -13,7 +13,13 @@ from edgeproof.mil.kernels.compressed import looked_up, scaled, spread
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = [
+    "constexpr_blockwise_shift_scale",
+    "constexpr_lut_to_dense",
+    "constexpr_lut_to_sparse",
+    "constexpr_sparse_blockwise_shift_scale",
+    "constexpr_sparse_to_dense",
+]
 
 
 def _dense(nonzero: Array, mask: Array) -> Array:

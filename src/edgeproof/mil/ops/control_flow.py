@@ -8,7 +8,7 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Body, Budget, Value
 
-__all__: list[str] = []
+__all__ = ["cond", "select", "while_loop"]
 
 
 @op("cond", moves=True)

@@ -13,7 +13,7 @@ from edgeproof.mil.kernels.windows import Window, frames, pad_spatial, widen, wi
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["conv", "conv_quantized", "conv_transpose"]
 
 CONVOLUTIONS = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 TRANSPOSED = {1: torch.conv_transpose1d, 2: torch.conv_transpose2d, 3: torch.conv_transpose3d}

@@ -10,7 +10,26 @@ from edgeproof.mil.kernels.integers import integer_of
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = [
+    "add",
+    "equal",
+    "floor_div",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "maximum",
+    "minimum",
+    "mod",
+    "mul",
+    "not_equal",
+    "power",
+    "real_div",
+    "sub",
+]
 
 
 def _ask_room(x: Array, y: Array, budget: Budget) -> None:

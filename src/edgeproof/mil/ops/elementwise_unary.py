@@ -13,7 +13,38 @@ from edgeproof.mil.kernels.integers import integer_of
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
 
-__all__: list[str] = []
+__all__ = [
+    "absolute",
+    "acos",
+    "asin",
+    "atan",
+    "atanh",
+    "cast",
+    "cast_ios17",
+    "ceil",
+    "clip",
+    "clip_ios17",
+    "cos",
+    "cosh",
+    "erf",
+    "exp",
+    "exp2",
+    "floor",
+    "identity",
+    "inverse",
+    "log",
+    "logical_not",
+    "rounded",
+    "rsqrt",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "threshold",
+]
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "int32": np.dtype(np.int32),

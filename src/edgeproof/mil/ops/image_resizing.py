@@ -14,7 +14,15 @@ from edgeproof.mil.kernels.sampling import grid, interpolated
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = [
+    "crop",
+    "resize",
+    "resize_bilinear",
+    "resize_nearest_neighbor",
+    "upsample_bilinear",
+    "upsample_bilinear_ios16",
+    "upsample_nearest_neighbor",
+]
 
 ALIGNED = {"STRICT_ALIGN_CORNERS": True, "UNALIGN_CORNERS": False}
 """Sampling modes that torch has."""

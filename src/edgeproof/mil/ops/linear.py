@@ -11,7 +11,7 @@ from edgeproof.mil.kernels.bridge import array, tensor
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["einsum", "linear", "matmul"]
 
 FEW = 16_384
 """Products up to which a call of torch costs more than it saves."""

@@ -10,7 +10,7 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget, Elements
 
-__all__: list[str] = []
+__all__ = ["list_gather", "list_length", "list_read", "list_scatter", "list_write", "make_list"]
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "bool": np.dtype(np.bool_),

@@ -8,7 +8,7 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["non_maximum_suppression", "non_maximum_suppression_ios17"]
 
 
 def _overlaps(boxes: Array, one: int) -> Array:

@@ -18,7 +18,7 @@ from edgeproof.mil.kernels.bridge import array, tensor
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
 
-__all__: list[str] = []
+__all__ = ["batch_norm", "instance_norm", "l2_norm", "layer_norm", "local_response_norm"]
 
 
 def _channels(given: Array, x: Array, name: str) -> Array:

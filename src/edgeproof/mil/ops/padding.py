@@ -8,7 +8,7 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["pad"]
 
 ZERO = np.zeros((), np.float32)
 

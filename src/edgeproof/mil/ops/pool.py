@@ -13,7 +13,7 @@ from edgeproof.mil.kernels.windows import Window, covered, frames, pad_spatial, 
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["avg_pool", "l2_pool", "max_pool"]
 
 
 def _window(

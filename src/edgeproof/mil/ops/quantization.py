@@ -13,7 +13,7 @@ from edgeproof.mil.kernels.compressed import along_axis
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
 
-__all__: list[str] = []
+__all__ = ["dequantize", "quantize"]
 
 DTYPES: dict[str, np.dtype[Any]] = {"int8": np.dtype(np.int8), "uint8": np.dtype(np.uint8)}
 

@@ -8,7 +8,7 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["random_bernoulli", "random_categorical", "random_normal", "random_uniform"]
 
 ZERO, HALF, ONE = np.zeros((), np.float32), np.full((), 0.5, np.float32), np.ones((), np.float32)
 

@@ -17,7 +17,7 @@ from edgeproof.mil.kernels.bridge import array, tensor
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["gru", "gru_ios18", "lstm", "rnn"]
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
 ACTIVATIONS: dict[str, Activation] = {

@@ -17,7 +17,22 @@ from edgeproof.mil.kernels.sums import total
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
 
-__all__: list[str] = []
+__all__ = [
+    "reduce_argmax",
+    "reduce_argmax_ios17",
+    "reduce_argmin",
+    "reduce_argmin_ios17",
+    "reduce_l1_norm",
+    "reduce_l2_norm",
+    "reduce_log_sum",
+    "reduce_log_sum_exp",
+    "reduce_max",
+    "reduce_mean",
+    "reduce_min",
+    "reduce_prod",
+    "reduce_sum",
+    "reduce_sum_square",
+]
 
 INDICES: dict[str, np.dtype[Any]] = {"int32": np.dtype(np.int32), "uint16": np.dtype(np.uint16)}
 

@@ -11,7 +11,7 @@ from edgeproof.mil.kernels.sampling import grid, sampled
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["affine", "crop_resize", "crop_resize_ios16", "crop_resize_ios17", "resample"]
 
 KERNELS = {
     ("constant", True): "zeros",

@@ -19,7 +19,14 @@ from edgeproof.mil.kernels.integers import integer_of
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
 
-__all__: list[str] = []
+__all__ = [
+    "scatter",
+    "scatter_along_axis",
+    "scatter_along_axis_ios17",
+    "scatter_ios17",
+    "scatter_nd",
+    "scatter_nd_ios17",
+]
 
 MODES: dict[str, Callable[..., None]] = {
     "add": np.add.at,

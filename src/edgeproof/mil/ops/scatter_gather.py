@@ -17,7 +17,16 @@ from edgeproof.mil.kernels.indices import Outside, axis_of, places
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = [
+    "gather",
+    "gather_along_axis",
+    "gather_along_axis_ios17",
+    "gather_ios16",
+    "gather_ios17",
+    "gather_nd",
+    "gather_nd_ios16",
+    "gather_nd_ios17",
+]
 
 
 def _gather(x: Array, indices: Array, axis: int, batch_dims: int, outside: Outside, budget: Budget) -> Array:

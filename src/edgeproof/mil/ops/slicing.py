@@ -8,7 +8,7 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
 
-__all__: list[str] = []
+__all__ = ["slice_by_index", "slice_by_size", "slice_update"]
 
 Index = tuple[slice | int, ...]
 

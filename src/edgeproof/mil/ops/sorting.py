@@ -10,7 +10,7 @@ from edgeproof.mil.kernels.ordering import best, order
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
 
-__all__: list[str] = []
+__all__ = ["argsort", "topk", "topk_ios16", "topk_ios17"]
 
 INDICES = {"int32": np.int32, "uint16": np.uint16}
 

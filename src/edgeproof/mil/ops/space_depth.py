@@ -8,7 +8,7 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["batch_to_space", "depth_to_space", "pixel_shuffle", "pixel_unshuffle", "space_to_batch", "space_to_depth"]
 
 
 def _whole(size: int, parts: int, what: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, StateCell
 
-__all__: list[str] = []
+__all__ = ["coreml_update_state", "read_state", "write_state"]
 
 
 @op("read_state", "iOS18", moves=True)

@@ -13,7 +13,21 @@ from edgeproof.mil.kernels.indices import axis_of
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = [
+    "band_part",
+    "concat",
+    "cumsum",
+    "fill",
+    "fill_like",
+    "flatten2d",
+    "non_zero",
+    "one_hot",
+    "range_1d",
+    "shape",
+    "split",
+    "stack",
+    "tile",
+]
 
 ZERO = np.zeros((), np.float32)
 NOTHING, ONE = np.zeros((), np.int32), np.ones((), np.int32)

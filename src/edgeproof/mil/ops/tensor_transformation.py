@@ -10,7 +10,17 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = [
+    "expand_dims",
+    "reshape",
+    "reshape_ios17",
+    "reshape_like",
+    "reverse",
+    "reverse_sequence",
+    "sliding_windows",
+    "squeeze",
+    "transpose",
+]
 
 
 def _reshaped(x: Array, shape: Sequence[int]) -> Array:

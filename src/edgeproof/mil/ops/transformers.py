@@ -14,7 +14,7 @@ from edgeproof.mil.kernels.bridge import array, tensor
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
-__all__: list[str] = []
+__all__ = ["scaled_dot_product_attention"]
 
 
 def _softmax(x: Array) -> Array:
