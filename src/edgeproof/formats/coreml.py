@@ -30,7 +30,7 @@ class CoreML(Format):
     title = "Core ML"
     precisions = ("fp32", "fp16", "int8")
     requires = ("coremltools>=9.0,<9.1", "torch==2.13.0")
-    runtime_requires = ("protobuf>=5,<8",)
+    runtime_requires = ("protobuf>=5.29,<8",)
     extra = "coreml"
     suffix = ".mlpackage"
     preload = ("torch", "coremltools", "coremltools.optimize.coreml")

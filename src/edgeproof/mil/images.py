@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgeproof.errors import SignatureError
-from edgeproof.mil.program.features import Feature, Image
+from edgeproof.mil.program.features import Feature, Image, within
 from edgeproof.mil.program.types import TensorType
 from edgeproof.mil.values import Array
 
@@ -61,12 +61,7 @@ def image_of(image: Image, value: Array) -> Array:
 def _size_fits(image: Image, width: int, height: int) -> bool:
     if (width, height) == (image.width, image.height) or (width, height) in image.sizes:
         return True
-    if image.ranges is None:
-        return False
-    return all(
-        least <= size and (most is None or size <= most)
-        for size, (least, most) in zip((width, height), image.ranges, strict=True)
-    )
+    return image.ranges is not None and within((width, height), image.ranges)
 
 
 def _expected(image: Image) -> str:

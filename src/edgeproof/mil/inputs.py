@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeproof.errors import SignatureError
 from edgeproof.mil.images import image_values
-from edgeproof.mil.program.features import Feature, Signature
+from edgeproof.mil.program.features import Feature, Signature, within
 from edgeproof.mil.program.types import StateType, TensorType, Type
 from edgeproof.mil.values import Array, Value
 
@@ -71,14 +71,7 @@ def _array(feature: Feature, inputs: Mapping[str, Any], kind: TensorType) -> Arr
 def _shape_fits(feature: Feature, shape: tuple[int, ...]) -> bool:
     if shape == feature.shape or shape in feature.shapes:
         return True
-    return (
-        bool(feature.ranges)
-        and len(shape) == len(feature.ranges)
-        and all(
-            least <= size and (most is None or size <= most)
-            for size, (least, most) in zip(shape, feature.ranges, strict=True)
-        )
-    )
+    return bool(feature.ranges) and within(shape, feature.ranges)
 
 
 def _expected(feature: Feature) -> str:

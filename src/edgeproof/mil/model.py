@@ -15,7 +15,7 @@ from edgeproof.mil.package.decode import decode_description, decode_program
 from edgeproof.mil.package.folder import open_folder
 from edgeproof.mil.package.schema import parse_model
 from edgeproof.mil.package.weights import Weights
-from edgeproof.mil.plan import Plan, Precision, make_plan
+from edgeproof.mil.plan import Plan, Precision, held_dtype, make_plan
 from edgeproof.mil.program.features import Description, Signature
 from edgeproof.mil.program.program import Literal, Program, Reference
 from edgeproof.mil.program.types import StateType
@@ -104,13 +104,10 @@ class Model:
             raise SignatureError(f"there is no function {name}; there are {', '.join(self.functions)}")
         return self.description.functions[name]
 
-    def _held(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
-        """How values of a dtype are held: nothing in fp16, where nothing is rounded."""
-        wide = self.precision == "unrounded" and dtype == np.float16
-        return np.dtype(np.float32) if wide else dtype
-
     def _widened(self, value: Value) -> Value:
-        return value.astype(self._held(value.dtype), copy=False) if isinstance(value, np.ndarray) else value
+        if not isinstance(value, np.ndarray):
+            return value
+        return value.astype(held_dtype(value.dtype, self.precision), copy=False)
 
     def classes(self, function: str | None = None) -> tuple[Any, ...]:
         """Labels of a classifier, in the order of its probabilities; empty where it is none."""
@@ -149,7 +146,7 @@ class Model:
         for name, kind in zip(plan.names, plan.types, strict=True):
             if isinstance(kind, StateType):
                 shape = tuple(size or 0 for size in kind.tensor.shape)
-                cells[name] = StateCell(np.zeros(shape, self._held(kind.tensor.numpy)))
+                cells[name] = StateCell(np.zeros(shape, held_dtype(kind.tensor.numpy, self.precision)))
         return State(cells)
 
     def predict(

@@ -17,7 +17,7 @@ from edgeproof.mil.program.types import TensorType, Type
 from edgeproof.mil.registry import OPSETS, Op, Parameter, find_op
 from edgeproof.mil.values import Array, Budget, Limits, Value
 
-__all__ = ["BlockPlan", "Output", "Plan", "Precision", "Step", "make_plan", "unknown_operations"]
+__all__ = ["BlockPlan", "Output", "Plan", "Precision", "Step", "held_dtype", "make_plan", "unknown_operations"]
 
 Precision = Literal["reference", "strict", "unrounded"]
 """How fp16 is computed. ``reference``: each operation in fp32, its result rounded once; ``strict``: every sum in fp16
@@ -91,6 +91,11 @@ class Held:
     type: Type
     slot: int = -1
     value: Array | None = None
+
+
+def held_dtype(dtype: np.dtype[Any], precision: Precision) -> np.dtype[Any]:
+    """The dtype in which values are held: never fp16 where nothing is rounded."""
+    return SINGLE if precision == "unrounded" and dtype == np.float16 else dtype
 
 
 def unknown_operations(function: Function) -> dict[str, str]:
@@ -207,8 +212,7 @@ class _Planner:
         return Output(one.name, slot, one.type, self.held(one.type), shape, None not in one.type.shape)
 
     def held(self, kind: TensorType) -> np.dtype[Any]:
-        """The dtype in which values of a type are held: never fp16 where nothing is rounded."""
-        return SINGLE if self.precision == "unrounded" and _is_half(kind) else kind.numpy
+        return held_dtype(kind.numpy, self.precision)
 
     def fold(self, step: Step, scope: dict[str, Held]) -> None:
         """Compute a compressed weight here and now: from here on it is a constant."""

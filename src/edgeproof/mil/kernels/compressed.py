@@ -13,7 +13,7 @@ import numpy as np
 from edgeproof.errors import ArtifactError
 from edgeproof.mil.values import Array
 
-__all__ = ["along_axis", "bits", "looked_up", "scaled", "spread"]
+__all__ = ["along_axis", "bits", "dense", "looked_up", "scaled", "spread"]
 
 
 def along_axis(x: Array, rank: int, axis: int) -> Array:
@@ -32,6 +32,21 @@ def scaled(data: Array, scale: Array, offset: Array | None) -> Array:
         wide -= offset.astype(np.float32)
     wide *= scale.astype(np.float32)
     return wide.astype(scale.dtype, copy=False)
+
+
+def dense(nonzero: Array, places: Array, what: str) -> Array:
+    """``nonzero`` at the places that are set, in row-major order, and 0 elsewhere.
+
+    Args:
+        places: bool, of the result's shape.
+        what: what a place is called in the error.
+    """
+    count = int(places.sum())
+    if count != nonzero.size:
+        raise ArtifactError(f"{count} {what} are set for {nonzero.size} elements")
+    result = np.zeros(places.shape, nonzero.dtype)
+    result[places] = nonzero.reshape(-1)
+    return result
 
 
 def bits(packed: Array, width: int, count: int) -> Array:

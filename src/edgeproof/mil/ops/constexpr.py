@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from edgeproof.errors import ArtifactError
-from edgeproof.mil.kernels.compressed import along_axis, bits, scaled
+from edgeproof.mil.kernels.compressed import along_axis, bits, dense, scaled
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
@@ -43,9 +43,4 @@ def constexpr_lut_to_dense(indices: Array, lut: Array, shape: tuple[int, ...], b
 def constexpr_sparse_to_dense(nonzero_data: Array, mask: Array, shape: tuple[int, ...], budget: Budget) -> Array:
     """``nonzero_data`` where a bit of ``mask`` is set, in row-major order, 0 elsewhere; the lowest bit comes first."""
     budget.room(shape, max(nonzero_data.itemsize, 1))
-    set_bits = bits(mask, 1, math.prod(shape)) != 0
-    if int(set_bits.sum()) != nonzero_data.size:
-        raise ArtifactError(f"{int(set_bits.sum())} bits are set for {nonzero_data.size} elements")
-    dense = np.zeros(set_bits.shape, nonzero_data.dtype)
-    dense[set_bits] = nonzero_data.reshape(-1)
-    return dense.reshape(shape)
+    return dense(nonzero_data, bits(mask, 1, math.prod(shape)) != 0, "bits").reshape(shape)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgeproof.errors import ArtifactError
-from edgeproof.mil.kernels.compressed import looked_up, scaled, spread
+from edgeproof.mil.kernels.compressed import dense, looked_up, scaled, spread
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
@@ -23,12 +23,7 @@ __all__ = [
 
 
 def _dense(nonzero: Array, mask: Array) -> Array:
-    places = mask != 0
-    if int(places.sum()) != nonzero.size:
-        raise ArtifactError(f"{int(places.sum())} places are set for {nonzero.size} elements")
-    dense = np.zeros(mask.shape, nonzero.dtype)
-    dense[places] = nonzero.reshape(-1)
-    return dense
+    return dense(nonzero, mask != 0, "places")
 
 
 def _shift_scale(data: Array, scale: Array, offset: Array | None) -> Array:
@@ -70,9 +65,9 @@ def constexpr_lut_to_sparse(
 ) -> tuple[Array, Array]:
     """``constexpr_lut_to_dense`` of a sparse tensor of indices: the mask, with each place repeated for its vector."""
     budget.room((*indices_mask.shape, lut.shape[-1]), max(lut.itemsize, 8))
-    dense = looked_up(_dense(indices_nonzero_data, indices_mask), lut, vector_axis)
+    weights = looked_up(_dense(indices_nonzero_data, indices_mask), lut, vector_axis)
     mask = indices_mask if vector_axis is None else np.repeat(indices_mask, lut.shape[-1], vector_axis)
-    return mask, dense[mask != 0]
+    return mask, weights[mask != 0]
 
 
 @op("constexpr_sparse_blockwise_shift_scale", "iOS18", moves=True, foldable=True)

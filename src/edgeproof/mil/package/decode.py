@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeproof.errors import ArtifactError
 from edgeproof.mil.package.schema import ARRAY_DTYPES, COLORS, DTYPES
@@ -15,10 +14,9 @@ from edgeproof.mil.package.weights import Weights, unpack
 from edgeproof.mil.program.features import Description, Feature, Image, Kind, Signature
 from edgeproof.mil.program.program import Argument, Block, Function, Literal, Named, Operation, Program, Reference
 from edgeproof.mil.program.types import NUMPY, DictType, ListType, StateType, TensorType, TupleType, Type
+from edgeproof.mil.values import Array
 
 __all__ = ["decode_description", "decode_program"]
-
-Array = npt.NDArray[Any]
 
 IMMEDIATE = ("floats", "ints", "bools", "strings", "longInts", "doubles", "bytes")
 DEFAULTS = ("intDefaultValue", "floatDefaultValue", "doubleDefaultValue")

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeproof.errors import ArtifactError
+from edgeproof.mil.kernels.compressed import bits as unpack_bits
 from edgeproof.mil.program.types import BITS, NUMPY, TensorType
+from edgeproof.mil.values import Array
 
 __all__ = ["Weights", "unpack"]
-
-Array = npt.NDArray[Any]
 
 SENTINEL = 0xDEADBEEF
 RECORD = struct.Struct("<IIQQQ")
@@ -125,8 +123,7 @@ def unpack(data: Array, declared: TensorType) -> Array:
     if bits >= 8:
         return data.view(dtype).reshape(shape)
     count = declared.elements or 0
-    flat = np.unpackbits(data, count=count * bits, bitorder="little").reshape(count, bits)
-    values: Array = (flat << np.arange(bits, dtype=np.uint8)).sum(axis=1, dtype=np.uint8)
+    values = unpack_bits(data, bits, count)
     if declared.dtype.startswith("int"):
         half, full = np.uint8(1 << bits - 1), np.uint8(256 - (1 << bits))
         values = np.where(values >= half, values + full, values).astype(np.uint8)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Description", "Feature", "Image", "Kind", "Signature"]
+__all__ = ["Description", "Feature", "Image", "Kind", "Range", "Signature", "within"]
 
 Kind = Literal["array", "image", "state", "string", "int64", "double", "dictionary", "sequence"]
+
+
+Range = tuple[int, int | None]
+"""Least and greatest size; None: no bound."""
+
+
+def within(sizes: Sequence[int], ranges: Sequence[Range]) -> bool:
+    """Whether there are as many sizes as ranges, and each lies in its own."""
+    return len(sizes) == len(ranges) and all(
+        least <= size and (most is None or size <= most) for size, (least, most) in zip(sizes, ranges, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,7 @@ class Image:
     height: int
     colors: str
     sizes: tuple[tuple[int, int], ...] = ()
-    ranges: tuple[tuple[int, int | None], tuple[int, int | None]] | None = None
+    ranges: tuple[Range, Range] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class Feature:
     dtype: str = ""
     shape: tuple[int, ...] = ()
     shapes: tuple[tuple[int, ...], ...] = ()
-    ranges: tuple[tuple[int, int | None], ...] = ()
+    ranges: tuple[Range, ...] = ()
     image: Image | None = None
     optional: bool = False
     default: float | None = None
