@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeproof.mil.model import Model
-from edgeproof.mil.plan import BlockPlan
+from edgeproof.mil.plan import BlockPlan, Plan, Step
 from edgeproof.mil.program.program import Reference
 from edgeproof.mil.values import Array
 
@@ -58,7 +58,7 @@ def compare_weights(base: Model, compressed: Model, function: str | None = None)
     Raises:
         ArtifactError: one of them cannot be run.
     """
-    before = {where: weight for where, weight, _ in _weights(base.prepare(function).block, {})}
+    before = {where: weight for where, weight, _ in _weights(base.prepare(function), {})}
     made_by = {
         output.name: one.kind
         for one in compressed.program.functions[function or compressed.description.default].block.walk()
@@ -66,22 +66,28 @@ def compare_weights(base: Model, compressed: Model, function: str | None = None)
     }
     return [
         _difference(where, before[where], weight, linear="lut" not in kind and "sparse" not in kind)
-        for where, weight, kind in _weights(compressed.prepare(function).block, made_by)
+        for where, weight, kind in _weights(compressed.prepare(function), made_by)
         if where in before and before[where].shape == weight.shape and not np.array_equal(before[where], weight)
     ]
 
 
-def _weights(block: BlockPlan, made_by: Mapping[str, str]) -> Iterator[tuple[str, Array, str]]:
+def _weights(plan: Plan, made_by: Mapping[str, str]) -> Iterator[tuple[str, Array, str]]:
     """Constants of some size that operations read: the operation and parameter, the value, what kind made it."""
-    for step in block.steps:
-        for parameter, value in zip(step.op.parameters, step.arguments, strict=True):
+    for step in _steps(plan.block):
+        for parameter, slot in zip(step.op.parameters, step.reads.slots, strict=True):
+            value = plan.frame[slot]
             if isinstance(value, np.ndarray) and value.size >= FEWEST and value.dtype.kind == "f":
                 (given,) = step.operation.inputs[parameter.name]
                 kind = made_by.get(given.name, "") if isinstance(given, Reference) else ""
                 name = step.operation.name.removesuffix(HALF)
                 yield f"{step.operation.kind} {name}, {parameter.name}", value, kind
+
+
+def _steps(block: BlockPlan) -> Iterator[Step]:
+    for step in block.steps:
+        yield step
         for _, body in step.bodies:
-            yield from _weights(body, made_by)
+            yield from _steps(body)
 
 
 def _difference(where: str, before: Array, after: Array, *, linear: bool) -> WeightDifference:

@@ -9,13 +9,14 @@ import numpy as np
 
 from edgeproof.errors import ArtifactError, EdgeProofError
 from edgeproof.mil.kernels.half import narrow, widen
-from edgeproof.mil.plan import BlockPlan, Fill, Output, Plan, Step
+from edgeproof.mil.plan import BUDGET, BlockPlan, Output, Plan, Reads, Step
 from edgeproof.mil.program.types import TensorType
 from edgeproof.mil.values import Array, Budget, Limits, Value
 
 __all__ = ["execute"]
 
 HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
+ndarray = np.ndarray
 
 
 def execute(plan: Plan, inputs: Sequence[Value], limits: Limits) -> list[Value]:
@@ -27,7 +28,8 @@ def execute(plan: Plan, inputs: Sequence[Value], limits: Limits) -> list[Value]:
     Raises:
         ArtifactError: an operation failed, gave what the program does not declare, or ran into the limits.
     """
-    run = _Run(plan.slots, Budget(limits))
+    run = _Run(plan.frame.copy())
+    run.frame[BUDGET] = Budget(limits)
     with np.errstate(all="ignore"):
         return list(run.block(plan.block, inputs))
 
@@ -35,9 +37,8 @@ def execute(plan: Plan, inputs: Sequence[Value], limits: Limits) -> list[Value]:
 class _Run:
     """The values of one call."""
 
-    def __init__(self, slots: int, budget: Budget) -> None:
-        self.frame: list[Any] = [None] * slots
-        self.budget = budget
+    def __init__(self, frame: list[Any]) -> None:
+        self.frame = frame
 
     def block(self, plan: BlockPlan, inputs: Sequence[Value]) -> tuple[Value, ...]:
         frame = self.frame
@@ -45,7 +46,7 @@ class _Run:
             frame[slot] = value
         for step in plan.steps:
             try:
-                given = step.op.function(*self.arguments(step))
+                given = step.function(*(step.take(frame) if step.plain else self.arguments(step)))
             except EdgeProofError as error:
                 raise ArtifactError(_told(step, str(error))) from error
             except MemoryError as error:
@@ -54,34 +55,30 @@ class _Run:
                 raise ArtifactError(_told(step, f"{type(error).__name__}: {error}")) from error
             outputs = step.outputs
             if len(outputs) == 1:
-                frame[outputs[0].slot] = _declared(step, outputs[0], given)
+                (output,) = outputs
+                exact = type(given) is ndarray and given.dtype is output.dtype and given.shape == output.shape
+                frame[output.slot] = given if exact else _declared(step, output, given)
             else:
                 for output, value in zip(outputs, _several(step, given), strict=True):
                     frame[output.slot] = _declared(step, output, value)
             for slot in step.release:
                 frame[slot] = None
-        return tuple(frame[one] if isinstance(one, int) else one for one in plan.outputs)
+        return tuple([frame[slot] for slot in plan.outputs])
 
     def arguments(self, step: Step) -> list[Any]:
-        frame = self.frame
-        arguments = step.arguments.copy()
-        for position, slot, convert in step.fills:
-            value = frame[slot]
-            arguments[position] = value if convert is None else convert(value)
-        if step.groups:
-            for position, group in step.groups:
-                arguments[position] = tuple(_fetch(one, frame) if isinstance(one, Fill) else one for one in group)
-        if step.bodies:
-            for position, body in step.bodies:
-                arguments[position] = lambda *values, body=body: self.block(body, values)
-        if step.budget is not None:
-            arguments[step.budget] = self.budget
+        """Where some of them are not as they stand in the frame."""
+        arguments = self.converted(step.reads)
+        for position, group in step.groups:
+            arguments[position] = tuple(self.converted(group))
+        for position, body in step.bodies:
+            arguments[position] = lambda *values, body=body: self.block(body, values)
         return arguments
 
-
-def _fetch(fill: Fill, frame: list[Any]) -> Any:
-    value = frame[fill.slot]
-    return value if fill.convert is None else fill.convert(value)
+    def converted(self, reads: Reads) -> list[Any]:
+        values = list(reads.take(self.frame))
+        for position, convert in reads.converts:
+            values[position] = convert(values[position])
+        return values
 
 
 def _several(step: Step, given: Any) -> Sequence[Any]:

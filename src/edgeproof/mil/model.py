@@ -15,7 +15,8 @@ from edgeproof.mil.package.decode import decode_description, decode_program
 from edgeproof.mil.package.folder import open_folder
 from edgeproof.mil.package.schema import parse_model
 from edgeproof.mil.package.weights import Weights
-from edgeproof.mil.plan import Plan, Precision, held_dtype, make_plan
+from edgeproof.mil.plan import Plan, Precision
+from edgeproof.mil.planner import held_dtype, make_plan
 from edgeproof.mil.program.features import Description, Signature
 from edgeproof.mil.program.program import Literal, Program, Reference
 from edgeproof.mil.program.types import StateType

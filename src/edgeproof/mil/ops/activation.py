@@ -32,6 +32,11 @@ __all__ = [
 ]
 
 
+ONE = np.ones((), np.float32)
+FEW = 256
+"""Elements below which a call of torch costs more than it saves."""
+
+
 def _per_channel(values: Array, x: Array, name: str) -> Array:
     """One value a channel, in the dtype and beside the dimensions of ``x``, whose dimension 1 they are."""
     if x.ndim < 2 or values.shape != (x.shape[1],):
@@ -108,6 +113,8 @@ def scaled_tanh(x: Array, alpha: float, beta: float) -> Array:
 @op("sigmoid")
 def sigmoid(x: Array) -> Array:
     """``1 / (1 + e^-x)``."""
+    if x.size < FEW and x.dtype == np.float32:
+        return np.reciprocal(np.exp(-x) + ONE)
     return array(tensor(x).sigmoid())
 
 

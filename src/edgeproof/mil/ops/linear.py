@@ -29,15 +29,16 @@ def linear(x: Array, weight: Array, budget: Budget, bias: Array | None = None) -
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ArtifactError(f"the bias has the shape {list(bias.shape)}; expected {[weight.shape[0]]}")
-    budget.room((*x.shape[:-1], weight.shape[0]), x.itemsize)
     weight = weight.astype(x.dtype, copy=False)
     bias = None if bias is None else bias.astype(x.dtype, copy=False)
-    if x.dtype == np.float32 and x.size * weight.shape[0] > FEW:
-        return array(torch.nn.functional.linear(tensor(x), tensor(weight), None if bias is None else tensor(bias)))
+    shape = (*x.shape[:-1], weight.shape[0])
+    if x.dtype == np.float32 and 0 < x.size * weight.shape[0] <= FEW:
+        result: Array = weight.dot(x.reshape(-1)) if x.size == x.shape[-1] else np.dot(x, weight.T)
+        return (result if bias is None else result + bias).reshape(shape)
+    budget.room(shape, x.itemsize)
     if x.dtype == np.float32:
-        result: Array = np.dot(x, weight.T)
-    else:
-        result = sums.matmul(np.atleast_2d(x), weight.T).reshape(*x.shape[:-1], weight.shape[0])
+        return array(torch.nn.functional.linear(tensor(x), tensor(weight), None if bias is None else tensor(bias)))
+    result = sums.matmul(np.atleast_2d(x), weight.T).reshape(shape)
     return result if bias is None else result + bias
 
 

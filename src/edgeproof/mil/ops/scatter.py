@@ -8,7 +8,6 @@ the same place are made one after the other, each rounded to the dtype.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,13 +27,13 @@ __all__ = [
     "scatter_nd_ios17",
 ]
 
-MODES: dict[str, Callable[..., None]] = {
-    "add": np.add.at,
-    "sub": np.subtract.at,
-    "mul": np.multiply.at,
-    "div": np.divide.at,
-    "max": np.maximum.at,
-    "min": np.minimum.at,
+MODES: dict[str, np.ufunc] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "max": np.maximum,
+    "min": np.minimum,
 }
 
 
@@ -59,7 +58,7 @@ def _write(data: Array, at: Array, inside: Array | None, updates: Array, mode: s
     if mode == "update":
         result[at] = given
     else:
-        MODES[mode](result, at, given)
+        MODES[mode].at(result, at, given)
     return result.reshape(data.shape)
 
 
@@ -72,10 +71,11 @@ def _scatter(data: Array, indices: Array, updates: Array, axis: int, mode: str, 
     axis = axis_of(axis, data.ndim)
     _ask_shape(updates, data.shape[:axis] + indices.shape + data.shape[axis + 1 :])
     at, inside = places(indices, data.shape[axis], outside)
-    if mode == "update" and inside is None:
+    alone = at.shape == (1,) and data.dtype == np.float32
+    if inside is None and (mode == "update" or (alone and mode in MODES)):
         result = data.copy()
-        place: tuple[Any, ...] = (*[slice(None)] * axis, at)
-        result[place] = updates
+        place: tuple[Any, ...] = (*(slice(None),) * axis, slice(at[0], at[0] + 1) if alone else at)
+        result[place] = updates if mode == "update" else MODES[mode](result[place], updates)
         return result
     before, after = math.prod(data.shape[:axis]), math.prod(data.shape[axis + 1 :])
     flat = np.arange(before)[:, None, None] * data.shape[axis] + at.reshape(-1, 1)

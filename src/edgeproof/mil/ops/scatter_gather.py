@@ -42,6 +42,9 @@ def _gather(x: Array, indices: Array, axis: int, batch_dims: int, outside: Outsi
     if not x.shape[axis] and at.size:
         return np.zeros(shape, x.dtype)
     if batch_dims == 0:
+        if at.size == 1 and inside is None:
+            one = at.item()
+            return x[(*(slice(None),) * axis, slice(one, one + 1))].reshape(shape)
         taken = np.take(x, at, axis)
         if inside is not None:
             taken = np.where(inside[(..., *[None] * (x.ndim - axis - 1))], taken, x.dtype.type(0))
