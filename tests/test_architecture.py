@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "edgeproof"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
+DRAWING = ROOT / "docs" / "house.svg"
 ENTRIES = {"__init__", "__main__", "api"}
 """The package's door and its Python API stand above the rooms, beside the command line."""
 
@@ -75,6 +76,13 @@ def imported_rooms(path: Path) -> Iterator[tuple[str, int]]:
 
 def test_every_room_has_a_floor() -> None:
     assert {room_of(path) for path in SOURCES} - ENTRIES <= set(LEVEL)
+
+
+def test_the_drawing_has_every_room_on_its_floor() -> None:
+    drawn: dict[float, set[str]] = {}
+    for y, name in re.findall(r'<text [^>]*y="(\d+)"[^>]*font-weight="600"[^>]*>(\w+)<', DRAWING.read_text()):
+        drawn.setdefault(float(y), set()).add(name)
+    assert [drawn[y] for y in sorted(drawn)] == [set(floor) for floor in FLOORS]
 
 
 def test_a_room_imports_only_what_stands_below_it() -> None:
