@@ -23,7 +23,7 @@ run: $(RUN_READY) ## Prove the example network on this machine: all five phases,
 test: $(TEST_READY) ## Run the test suite, offline
 	@$(OFFLINE) $(BIN)/pytest -q -n 2 --dist=loadgroup -m "not long"
 
-test-long: $(TEST_READY) ## Run the rest of it: hundreds more random programs under sanitizers, Zig's first build
+test-long: $(TEST_READY) ## Run the rest of it: hundreds more random programs under sanitizers, Zig's first build, slow conversions
 	@$(OFFLINE) $(BIN)/pytest -q -n 2 -m long
 
 conformance: $(TEST_READY) ## Run coremltools' own tests over the MIL reference check, all of them; writes docs/coreml.md

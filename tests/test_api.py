@@ -15,6 +15,8 @@ from edgeproof.errors import ArtifactError, ModelReferenceError, RunFolderError,
 X = np.random.default_rng(0).standard_normal((24, 4)).astype(np.float32)
 LABELS = np.arange(24) % 3
 
+pytestmark = pytest.mark.xdist_group("api")
+
 
 def make() -> torch.nn.Module:
     torch.manual_seed(0)

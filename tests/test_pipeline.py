@@ -179,7 +179,7 @@ def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path
     root = tmp_path / "run"
     names = "onnx-fp32,onnx-int8"
     model = str(ROOT / "examples" / "digits_cnn.py") + ":model"
-    command = [*CLI, "run", model, "--candidates", names, "--requests", "20", "--out", str(root)]
+    command = [*CLI, "run", model, "--candidates", names, "--requests", "20", "--cold-starts", "1", "--out", str(root)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         records = root / "work" / "conversion"
         deadline = time.monotonic() + 200
@@ -227,7 +227,7 @@ def run_small(tmp_path: Path, root: Path, **options: Any) -> subprocess.Popen[st
         "    samples = edgeproof.Samples({'x': x})\n"
         "    return edgeproof.Model(torch.nn.Linear(4, 3), inputs=['x:float32[1,4]'], samples=samples)\n"
     )
-    words = ["run", f"{file}:make", "--candidates", "sdk-eager", "--out", str(root)]
+    words = ["run", f"{file}:make", "--candidates", "sdk-eager", "--cold-starts", "1", "--out", str(root)]
     return subprocess.Popen([*CLI, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -345,6 +345,7 @@ def test_the_manifest_tells_a_command_that_asks_for_the_same_run() -> None:
         sample_count=300,
         seed=3,
         synthetic=True,
+        cold_starts=2,
         candidates=("onnx-fp32", "litert-int8"),
         limit_memory_bytes=3 << 29,
     )
@@ -355,5 +356,6 @@ def test_the_manifest_tells_a_command_that_asks_for_the_same_run() -> None:
     assert (given["inputs"], given["samples"], given["held_out"]) == (options.inputs, "images/", None)
     assert (given["count"], given["seed"], given["synthetic"], given["trust"]) == (300, 3, True, False)
     assert (given["candidates"], given["devices"]) == (options.candidates, ())
+    assert (given["requests"], given["cold_starts"]) == (100, 2)
     assert (given["limit_seconds"], given["limit_memory"]) == (300.0, 1.5)
     assert pipeline.command_of(OPTIONS) == "edgeproof run net.py:make"

@@ -210,6 +210,7 @@ def run(
     candidates: Sequence[str] = (),
     devices: Sequence[str] = (),
     requests: int = 100,
+    cold_starts: int = 5,
     trust: bool = False,
     limits: Limits | None = None,
     progress: Progress = lambda _title, _text: None,
@@ -232,6 +233,7 @@ def run(
         candidates: such as ``("sdk-eager", "onnx-int8")``; empty: all.
         devices: to measure on; empty: the host.
         requests: of the local proof.
+        cold_starts: fresh servers of the local proof, per candidate.
         limits: as in ``convert``.
         progress: called with a phase's title and what it is doing.
 
@@ -266,6 +268,7 @@ def run(
         candidates=tuple(candidates),
         devices=tuple(devices),
         requests=requests,
+        cold_starts=cold_starts,
         trust=trust,
         limit_seconds=bounds.seconds,
         limit_memory_bytes=bounds.memory_bytes,

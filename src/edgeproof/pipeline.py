@@ -142,6 +142,7 @@ def command_of(options: RunOptions) -> str:
         ("--candidates", ",".join(options.candidates), ""),
         ("--devices", ",".join(options.devices), ""),
         ("--requests", options.requests, plain.requests),
+        ("--cold-starts", options.cold_starts, plain.cold_starts),
         ("--limit-seconds", options.limit_seconds, plain.limit_seconds),
         ("--limit-memory", options.limit_memory_bytes / 2**30, plain.limit_memory_bytes / 2**30),
     ):

@@ -287,7 +287,8 @@ def test_a_run_of_a_graph_ends_with_its_own_engine_and_says_its_rules(
     assert edgeproof("nir", f"{net}:plain", "--out", graph)[0] == 0
     np.savez(samples, x=np.random.default_rng(0).random((40, 4), np.float32), labels=np.arange(40) % 3)
     model = f"{graph}?timesteps=20&operator=>=&input=rate&input_seed=4"
-    words = ("run", model, "--samples", samples, "--candidates", "sdk-native", "--requests", 5, "--out", out, "--json")
+    few = ("--requests", 5, "--cold-starts", 1)
+    words = ("run", model, "--samples", samples, "--candidates", "sdk-native", *few, "--out", out, "--json")
     code, _, err = edgeproof(*words)
     assert code == 0, err
     (result,) = json.loads((out / "phase3_validation.json").read_text())["results"]

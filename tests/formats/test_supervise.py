@@ -97,10 +97,10 @@ def stragglers() -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_one_that_hangs_or_eats_the_memory_is_stopped_and_the_next_is_made(tmp_path: Path, exported: Exported) -> None:
-    outcomes = run(tmp_path, exported, "hangs", "eats", "good", limits=Limits(seconds=45, memory_bytes=1 << 30))
+    outcomes = run(tmp_path, exported, "hangs", "eats", "good", limits=Limits(seconds=30, memory_bytes=1 << 30))
     hangs, eats = outcomes["hangs"], outcomes["eats"]
     assert (hangs.status, eats.status, outcomes["good"].status) == ("failed", "failed", "ok")
-    assert hangs.reason == "stopped after 45 s, the limit for one conversion"
+    assert hangs.reason == "stopped after 30 s, the limit for one conversion"
     assert "GiB of memory; the limit is 1.0 GiB" in (eats.reason or "")
     assert (eats.peak_memory_bytes or 0) > 1 << 30
     for one in (hangs, eats):

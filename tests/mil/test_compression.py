@@ -38,6 +38,8 @@ SCALES = ("scale", "lut")
 FEW_BLOCKS = 60
 """In fewer blocks of 16 weights of 4 bits, two per cent drown in the noise."""
 
+pytestmark = pytest.mark.xdist_group("compression")
+
 
 @pytest.fixture(scope="module", params=["encoder", "residual"])
 def base(request: pytest.FixtureRequest) -> Any:

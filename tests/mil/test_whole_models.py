@@ -37,6 +37,9 @@ COMPRESSIONS: dict[str, Any] = {
 SPIKING = ("spiking", "spiking_step")
 
 
+pytestmark = pytest.mark.xdist_group("whole-models")
+
+
 @dataclass(frozen=True)
 class Converted:
     """A network, its converted model, samples and what the module gives for them."""

@@ -16,6 +16,8 @@ from edgeproof.phases.alone import convert_alone, validate_alone
 
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "digits_cnn.py") + ":model"
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> tuple[ConversionDocument, Path]:

@@ -47,6 +47,13 @@ __all__ = ["run"]
 @click.option(
     "--requests", type=click.IntRange(min=1), default=100, show_default=True, help="Requests of the local proof."
 )
+@click.option(
+    "--cold-starts",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Fresh servers of the local proof, per candidate: some seconds each.",
+)
 @limit_options
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder; default: bench_output/edge_phase_runs/<time>."
@@ -66,6 +73,7 @@ def run(
     candidates: tuple[str, ...],
     devices: tuple[str, ...],
     requests: int,
+    cold_starts: int,
     limit_seconds: float,
     limit_memory: float,
     out: Path | None,
@@ -103,6 +111,7 @@ def run(
             candidates=candidates,
             devices=devices,
             requests=requests,
+            cold_starts=cold_starts,
             trust=trust,
             limit_seconds=limit_seconds,
             limit_memory_bytes=int(limit_memory * 2**30),

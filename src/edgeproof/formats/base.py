@@ -5,6 +5,7 @@ Nothing here, and nothing above, knows a format's name: they come from the regis
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -142,6 +143,14 @@ class Format(ABC):
     """Whether it runs the model with our own engine instead of converting it for another's."""
     streams: bool = False
     """Whether a run makes its one-step form beside the unrolled one: a phone that feeds a live stream needs it."""
+
+    def warm(self) -> None:
+        """What every conversion needs alike: done once by the process that then forks a child per candidate.
+
+        It must leave no threads behind: a child has none of them, and would wait for them for ever.
+        """
+        for name in self.preload:
+            importlib.import_module(name)
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         """Forms it makes of a model with time steps, best first."""

@@ -42,6 +42,18 @@ class ExecuTorch(Format):
     )
     platforms = ("host", "raspberry-pi", "android", "iphone")
 
+    def warm(self) -> None:
+        """The partitioner looks for patterns that it exports itself, three seconds' work, and keeps them."""
+        super().warm()
+        import torch
+        from executorch.backends.xnnpack.partition.graphs import bilinear_2d, sdpa
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        bilinear_2d.get_graphs()
+        sdpa.get_graphs()
+        torch.set_num_threads(threads)
+
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("step", "unrolled")
 

@@ -245,8 +245,8 @@ def main() -> None:
     os.dup2(2, 1)
     from edgeproof.formats.registry import formats
 
-    one = formats()[sys.argv[1]]
-    for name in (*one.preload, *SPINE_PRELOAD):
+    formats()[sys.argv[1]].warm()
+    for name in SPINE_PRELOAD:
         importlib.import_module(name)
     for line in sys.stdin.buffer:
         _say(say, _run(msgspec.json.decode(line, type=Job), say))
