@@ -13,8 +13,9 @@ from edgeproof.mil.values import Array, Budget
 
 __all__ = ["einsum", "linear", "matmul"]
 
-FEW = 16_384
-"""Products up to which a call of torch costs more than it saves."""
+FEW = 4_096
+"""Products up to which a call of torch costs more than it saves. Where there are more, sums are in torch's order: the
+fewer bits differ from the model's, the fewer spikes change sides at their threshold."""
 
 
 @op("linear")
