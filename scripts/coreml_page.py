@@ -2,7 +2,7 @@
 """Brings the generated parts of docs/coreml.md up to date: which operations are known, and what Apple's own tests say.
 
     scripts/coreml_page.py                    the operations, from the registry
-    scripts/coreml_page.py --conformance      coremltools' own tests too: all of them, a quarter of an hour on two cores
+    scripts/coreml_page.py --conformance      coremltools' own tests too: all of them, half an hour on two cores
 
 The text between the marks of the page is written anew; the rest of it is kept.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "coreml.md"
 RECORD = ROOT / "bench_output" / "conformance.jsonl"
+CONVERSIONS_RECORD = RECORD.with_name("conversions.jsonl")
 ENOUGH = 0.99
 
 
@@ -49,17 +50,24 @@ def coverage() -> str:
     )
 
 
-def conformance(show: bool, kept: bool) -> tuple[str, bool]:
-    """Run the suite, or take what its last run left; its table, and whether enough cases pass."""
-    sys.path.insert(0, str(ROOT))
+def outcomes_of(record: Path, files: Sequence[str], options: argparse.Namespace) -> list[Outcome]:
+    """Run those files of the suite, or take what their last run left."""
+    from tests.conformance.suite import read_record, run_suite
+
+    record.parent.mkdir(parents=True, exist_ok=True)
+    if options.kept:
+        return read_record(record)
+    return run_suite(record, files, workers=os.cpu_count() or 1, show=not options.quiet)
+
+
+def operations_table(outcomes: Sequence[Outcome]) -> str:
+    """What the tests of single operations say."""
     from importlib.metadata import version
 
-    from tests.conformance.reasons import MIXED, reason_for
-    from tests.conformance.suite import counts, read_record, run_suite
+    from tests.conformance.reasons import MIXED
+    from tests.conformance.suite import counts
 
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
-    outcomes = read_record(RECORD) if kept else run_suite(RECORD, workers=os.cpu_count() or 1, show=show)
-    usual = [one for one in outcomes if "precision='fp32'" not in one.case]
+    usual = usual_of(outcomes)
     mixed = [one for one in outcomes if re.search(MIXED, one.case)]
     single = [one for one in outcomes if "precision='fp32'" in one.case and one not in mixed]
     compared = sum(one.predicted > 0 for one in outcomes)
@@ -76,15 +84,53 @@ def conformance(show: bool, kept: bool) -> tuple[str, bool]:
             for file, one in counts(outcomes).items()
         ),
     ]
-    failures: dict[str, list[str]] = defaultdict(list)
+    return "\n".join([*lines, *failures(outcomes)])
+
+
+def conversions_table(outcomes: Sequence[Outcome]) -> str:
+    """What the tests of whole conversions say, of which those count that compared something."""
+    compared = [one for one in outcomes if one.predicted]
+    passed = sum(one.outcome == "passed" for one in compared)
+    totals = Counter(one.outcome for one in outcomes if not one.predicted)
+    lines = [
+        f"In {len(compared):,} of {len(outcomes):,} cases the interpreter was asked: {passed:,} pass, "
+        f"{len(compared) - passed:,} fail ({100 * share(compared):.2f} % pass). The others compare nothing here: "
+        f"{totals['skipped']:,} are skipped by the suite, {totals['passed']:,} expect a refusal, and "
+        f"{totals['failed']:,} need torchvision, or end in the converter or in Apple's compiler.",
+        "",
+        "| precision | pass | fail |",
+        "|---|---:|---:|",
+    ]
+    for precision in ("fp16", "fp32"):
+        sorts = Counter(one.outcome for one in compared if f"'{precision}'" in one.case)
+        lines.append(f"| {precision} | {sorts['passed']:,} | {sorts['failed']:,} |")
+    return "\n".join([*lines, *failures(compared)])
+
+
+def failures(outcomes: Sequence[Outcome]) -> list[str]:
+    """The table of the cases that fail, by reason."""
+    from tests.conformance.reasons import reason_for
+
+    reasons: dict[str, list[str]] = defaultdict(list)
     for one in outcomes:
         if one.outcome == "failed":
-            failures[reason_for(one.case) or "**not known**"].append(re.sub(r"\[.*", "", one.case))
-    if failures:
-        lines += ["", "| cases that fail | number | why |", "|---|---:|---|"]
-        for reason, cases in failures.items():
-            lines.append(f"| {', '.join(f'`{name}`' for name in sorted(set(cases)))} | {len(cases):,} | {reason} |")
-    return "\n".join(lines), share(usual) >= ENOUGH
+            reasons[reason_for(one.case) or "**not known**"].append(re.sub(r"\[.*", "", one.case))
+    if not reasons:
+        return []
+    return [
+        "",
+        "| cases that fail | number | why |",
+        "|---|---:|---|",
+        *(
+            f"| {', '.join(f'`{name}`' for name in sorted(set(cases)))} | {len(cases):,} | {reason} |"
+            for reason, cases in reasons.items()
+        ),
+    ]
+
+
+def usual_of(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The cases that the suite runs by default."""
+    return [one for one in outcomes if "precision='fp32'" not in one.case]
 
 
 def share(outcomes: Sequence[Outcome]) -> float:
@@ -113,15 +159,22 @@ def put(page: str, mark: str, text: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--conformance", action="store_true", help="run coremltools' own tests of operations")
+    parser.add_argument("--conformance", action="store_true", help="run coremltools' own tests")
     parser.add_argument("--quiet", action="store_true", help="without pytest's progress")
     parser.add_argument("--kept", action="store_true", help="take what the last run of them left, and run nothing")
     options = parser.parse_args()
     page = put(PAGE.read_text(encoding="utf-8"), "operations", coverage())
     enough = True
     if options.conformance or options.kept:
-        table, enough = conformance(not options.quiet, options.kept)
-        page = put(page, "conformance", table)
+        sys.path.insert(0, str(ROOT))
+        from tests.conformance.suite import CONVERSIONS, OPERATIONS
+
+        operations = outcomes_of(RECORD, OPERATIONS, options)
+        page = put(page, "conformance", operations_table(operations))
+        conversions = outcomes_of(CONVERSIONS_RECORD, CONVERSIONS, options)
+        page = put(page, "conversions", conversions_table(conversions))
+        compared = [one for one in conversions if one.predicted]
+        enough = share(usual_of(operations)) >= ENOUGH and share(compared) >= ENOUGH
     PAGE.write_text(page, encoding="utf-8")
     return 0 if enough else 1
 

@@ -85,9 +85,8 @@ def make_state(model: Any) -> StandInState:
 
 def pytest_configure(config: pytest.Config) -> None:
     import coremltools
-    from coremltools.converters.mil import testing_utils
 
-    testing_utils._IS_MACOS = True
+    coremltools._deps._IS_MACOS = True
     coremltools.models.utils._macos_version = lambda: (26, 0)
     coremltools.models.MLModel.predict = predict
     coremltools.models.MLModel.make_state = make_state

@@ -1,4 +1,4 @@
-"""Runs coremltools' own tests of MIL operations over the interpreter, and counts what they say."""
+"""Runs coremltools' own tests over the interpreter, and counts what they say."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conformance.plugin import RECORD, SAMPLE
 
-__all__ = ["Outcome", "counts", "read_record", "run_suite", "suite_folder"]
+__all__ = ["CONVERSIONS", "OPERATIONS", "Outcome", "counts", "read_record", "run_suite", "suite_folder"]
 
 ROOT = Path(__file__).parents[2]
+OPERATIONS = ("converters/mil/mil/ops/tests",)
+"""Every operation, built by hand and held against literals, numpy, torch or scipy."""
+TORCH = "converters/mil/frontend/torch/test"
+CONVERSIONS = (f"{TORCH}/test_torch_ops.py", f"{TORCH}/test_torch_stateful_model.py", "test/ml_program/test_utils.py")
+"""PyTorch's operations and layers, converted as users convert theirs and held against PyTorch; states; functions."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +40,27 @@ class Outcome:
 
 
 def suite_folder() -> Path:
-    """Where the installed coremltools has its tests of operations."""
+    """The installed coremltools, which has its tests in it."""
     found = importlib.util.find_spec("coremltools")
     if found is None or found.origin is None:
         raise RuntimeError("coremltools is not installed")
-    return Path(found.origin).parent / "converters" / "mil" / "mil" / "ops" / "tests"
+    return Path(found.origin).parent
 
 
 def run_suite(
-    record: Path, *, sample: int | None = None, single: bool = True, workers: int = 0, show: bool = False
+    record: Path,
+    files: Sequence[str] = OPERATIONS,
+    *,
+    sample: int | None = None,
+    single: bool = True,
+    workers: int = 0,
+    show: bool = False,
 ) -> list[Outcome]:
     """Run the cases for ML programs in a process of their own.
 
     Args:
         record: file for a line per case.
+        files: the suite's files or folders.
         sample: about so many cases, spread over all files; None: all.
         single: the cases in fp32 too, which the suite leaves out by default; their tolerances are far tighter.
         workers: processes; 0: one.
@@ -68,7 +81,7 @@ def run_suite(
     command += ["-c", os.devnull, "--rootdir", str(suite_folder()), "-W", "ignore", "--no-header", "--tb=no"]
     command += ["-n", str(workers)] if workers else []
     done = subprocess.run(
-        [*command, str(suite_folder())], env=environment, cwd=record.parent, check=False,
+        [*command, *(str(suite_folder() / one) for one in files)], env=environment, cwd=record.parent, check=False,
         stdout=None if show else subprocess.PIPE, stderr=None if show else subprocess.STDOUT, text=True,
     )  # fmt: skip
     if not record.exists():

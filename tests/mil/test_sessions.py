@@ -22,6 +22,11 @@ from edgeproof.formats.coreml_package import PackageSession
 pytestmark = pytest.mark.xdist_group("mil-sessions")
 
 
+class Total(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sum()
+
+
 class Scale(nn.Module):
     """Enough to see an input in the output."""
 
@@ -73,6 +78,7 @@ def test_ranges_and_enumerated_shapes(tmp_path: Path) -> None:
     ranged = ct.TensorType(name="x", shape=(ct.RangeDim(1, 4, default=2), 3))
     with opened(convert(Scale(), torch.ones(2, 3), inputs=[ranged]), tmp_path, "ranged") as session:
         name = session.outputs[0].name
+        assert session.outputs[0].shape == (-1, 3)
         for rows in (1, 4):
             assert session.run({"x": np.ones((rows, 3), np.float32)})[name].shape == (rows, 3)
         with pytest.raises(SignatureError, match=r"expected float32\[1\.\.4, 3\]"):
@@ -82,6 +88,14 @@ def test_ranges_and_enumerated_shapes(tmp_path: Path) -> None:
         assert session.run({"x": np.ones((5, 3), np.float32)})[session.outputs[0].name].shape == (5, 3)
         with pytest.raises(SignatureError, match=r"one of the shapes \[1, 3\], \[5, 3\]"):
             session.run({"x": np.ones((2, 3), np.float32)})
+
+
+def test_a_scalar_has_one_element_as_core_ml_has_no_array_without_an_axis(tmp_path: Path) -> None:
+    inputs = [ct.TensorType(name="x", shape=(2, 3))]
+    with opened(convert(Total(), torch.ones(2, 3), inputs=inputs), tmp_path) as session:
+        (total,) = session.run({"x": np.ones((2, 3), np.float32)}).values()
+        assert session.outputs[0].shape == total.shape == (1,)
+        assert total[0] == 6
 
 
 @pytest.mark.parametrize("colors", ["RGB", "BGR", "GRAYSCALE"])

@@ -65,11 +65,11 @@ class CoreML(Format):
         file = f"{conversion.name}.mlpackage"
         model.save(str(conversion.folder / file))
         found = [one.name for one in model.get_spec().description.output]
-        shapes = [spec.shape or (1,) for spec in spine.inputs]
+        shapes = [[spec.shape or (1,) for spec in specs] for specs in (spine.inputs, spine.outputs)]
         return Produced(
             file,
-            bind(spine.inputs, inputs, dtypes=prepared.input_dtypes, shapes=shapes),
-            bind(spine.outputs, found),
+            bind(spine.inputs, inputs, dtypes=prepared.input_dtypes, shapes=shapes[0]),
+            bind(spine.outputs, found, shapes=shapes[1]),
             rewrites=prepared.rewrites,
             notes=prepared.notes,
         )

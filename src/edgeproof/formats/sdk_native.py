@@ -43,7 +43,7 @@ class SdkNative(Format):
     requires = ("torch==2.13.0",)
     runtime_requires = ()
     suffix = ".so"
-    preload = ("torch", "edgeproof.spike.from_torch", "edgeproof.spike.engine.emit", "edgeproof.spike.fixed.emit")
+    preload = ("torch", "edgeproof.spike.from_torch.read", "edgeproof.spike.engine.emit", "edgeproof.spike.fixed.emit")
     platforms = ("host", "raspberry-pi", "android", "iphone")
     sdk = True
 
@@ -143,7 +143,7 @@ def program_of(spine: Spine) -> Program:
     Raises:
         UnsupportedError: an operation or dtype that the engine does not take.
     """
-    from edgeproof.spike.from_torch import program_from_torch
+    from edgeproof.spike.from_torch.read import program_from_torch
 
     document = spine.document
     odd = [spec.name for spec in (*document.graph_inputs, *document.graph_outputs) if spec.dtype != "float32"]

@@ -19,6 +19,7 @@ from edgeproof.mil.plan import Plan, Precision
 from edgeproof.mil.planner import held_dtype, make_plan
 from edgeproof.mil.program.features import Description, Signature
 from edgeproof.mil.program.program import Literal, Program, Reference
+from edgeproof.mil.program.shapes import with_shapes
 from edgeproof.mil.program.types import StateType
 from edgeproof.mil.results import give
 from edgeproof.mil.values import Array, Limits, StateCell, Value
@@ -213,8 +214,8 @@ def read_model(
     except DecodeError as error:
         raise ArtifactError(f"{name}: the model file is damaged: {error}") from error
     try:
-        description = decode_description(message)
+        described = decode_description(message)
         program = decode_program(message.mlProgram, Weights(weights))
     except ArtifactError as error:
         raise ArtifactError(f"{name}: {error.message}", hint=error.hint) from error
-    return Model(program, description, precision=precision, limits=limits, name=name)
+    return Model(program, with_shapes(described, program), precision=precision, limits=limits, name=name)

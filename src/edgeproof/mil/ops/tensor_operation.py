@@ -110,8 +110,8 @@ def split(
 
 @op("tile", moves=True)
 def tile(x: Array, reps: tuple[int, ...], budget: Budget) -> Array:
-    """``x`` repeated ``reps[i]`` times along dimension ``i``."""
-    if len(reps) != x.ndim or min(reps, default=1) < 1:
+    """``x`` repeated ``reps[i]`` times along dimension ``i``; 0 times leaves nothing of it."""
+    if len(reps) != x.ndim or min(reps, default=0) < 0:
         raise ArtifactError(f"a tensor {list(x.shape)} cannot be repeated {list(reps)} times")
     budget.room(tuple(size * times for size, times in zip(x.shape, reps, strict=True)), x.itemsize)
     return np.tile(x, reps)

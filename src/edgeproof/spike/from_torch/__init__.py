@@ -1,0 +1,1 @@
+"""A program from an exported step of PyTorch."""
