@@ -15,7 +15,7 @@ __all__ = ["ON_A_RUN", "ON_MODELS", "RUNS", "command_output", "masked", "prepare
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-RUNS = ("built",)
+RUNS = ("digits_snn", "built")
 """``digits_snn``: the example's run on a virtual machine. ``built``: every kind of result in one run, invented, as
 ``tests/report/builders.py`` makes it."""
 
