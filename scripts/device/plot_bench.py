@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Draws raw latency files: their distribution, and the calls in order."""
 
-import sys
-
 from edgeproof.measure.drawing import main
+from edgeproof.process import child_main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    child_main(main)

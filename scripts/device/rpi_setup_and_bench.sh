@@ -76,7 +76,7 @@ trap cleanup EXIT
 pi() { ssh "${ssh_options[@]}" -- "$target" "$@"; }
 
 say "1/5 what to send"
-"$python" -m edgeproof.phases.remote send "$run" --candidates "$candidates" $torch >"$work/send"
+"$python" -m edgeproof.phases.away.remote send "$run" --candidates "$candidates" $torch >"$work/send"
 
 say "2/5 the Pi"
 pi true || fail "cannot log in to $target" "log in by key without a password: ssh-copy-id $target"
@@ -131,6 +131,6 @@ incoming="$run/phase4_devices/incoming/${target//[^A-Za-z0-9._@-]/-}"
 rm -rf "$incoming"
 mkdir -p "$incoming"
 pi "tar -C $folder/results -cf - ." | tar -C "$incoming" -xf -
-"$python" -m edgeproof.phases.remote take "$run" "$incoming" --device "ssh:$target" --candidates "$candidates" \
+"$python" -m edgeproof.phases.away.remote take "$run" "$incoming" --device "ssh:$target" --candidates "$candidates" \
   $torch $other_board
 say "now: edgeproof report $run"

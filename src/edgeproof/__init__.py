@@ -21,12 +21,12 @@ __all__ = ["Model", "Samples", "__version__", "compare", "convert", "load", "ope
 _HOMES = {
     "Model": "edgeproof.model.model",
     "Samples": "edgeproof.model.model",
-    "compare": "edgeproof.api",
-    "convert": "edgeproof.api",
-    "load": "edgeproof.api",
-    "open": "edgeproof.api",
-    "resume": "edgeproof.api",
-    "run": "edgeproof.api",
+    "compare": "edgeproof.api.models",
+    "convert": "edgeproof.api.models",
+    "load": "edgeproof.api.models",
+    "open": "edgeproof.api.models",
+    "resume": "edgeproof.api.runs",
+    "run": "edgeproof.api.runs",
 }
 
 

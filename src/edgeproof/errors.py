@@ -14,6 +14,7 @@
     │   └── UnsupportedError                the format does not take such a model: the candidate is skipped
     ├── MissingDependency                   a package or program is needed and not here
     ├── ArtifactError                       an artifact cannot be opened or run
+    ├── ProcessError                        a process of ours crashed, hung or passed a limit
     ├── ServingError                        the server or its client failed
     ├── DeviceError                         a device cannot be reached or lost its work
     └── PolicyNotMet               exit 3   a gate asked for more than the evidence gives
@@ -34,6 +35,7 @@ __all__ = [
     "ModelReferenceError",
     "PolicyError",
     "PolicyNotMet",
+    "ProcessError",
     "RunFolderError",
     "SamplesError",
     "ServingError",
@@ -130,6 +132,10 @@ class MissingDependency(EdgeProofError):
 
 class ArtifactError(EdgeProofError):
     """An artifact cannot be opened or run."""
+
+
+class ProcessError(EdgeProofError):
+    """A process of ours could not be started, crashed, hung, or passed a limit."""
 
 
 class ServingError(EdgeProofError):

@@ -5,126 +5,58 @@ Phase 2 has two halves: the SDK is served before conversion, the best converted 
 
 from __future__ import annotations
 
+import functools
+import importlib
 import shlex
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from edgeproof import __version__
-from edgeproof.documents.conversion import ConversionDocument
-from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.evaluation import EvaluationDocument
 from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
-from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import EdgeProofError, UsageError
-from edgeproof.rundir import RunDir, utc_now
+from edgeproof.files import utc_now
+from edgeproof.rundir import RunDir
 
-__all__ = ["PHASES", "Progress", "best_converted", "execute", "new_run"]
+__all__ = ["PHASES", "Phase", "Progress", "check_options", "command_of", "execute", "new_run"]
 
 Progress = Callable[[str, str], None]
 """Called with the phase's title and what it is doing."""
 
-EVALUATION = "phase5_evaluation.json"
+
+@dataclass(frozen=True)
+class Phase:
+    """One step of a run.
+
+    Attributes:
+        name: in the manifest.
+        title: for people.
+        work: ``module:function`` that does it; it is given the run and what to tell, and reads and writes documents.
+    """
+
+    name: str
+    title: str
+    work: str
+
+    def do(self, run: RunDir, report: Callable[[str], None]) -> None:
+        """Do the work; its module is imported now."""
+        module, _, function = self.work.partition(":")
+        getattr(importlib.import_module(f"edgeproof.phases.{module}"), function)(run, report)
 
 
-def _prepare(run: RunDir, report: Callable[[str], None]) -> None:
-    from edgeproof.phases.prepare import prepare
-
-    prepare(run, report)
-
-
-def _convert(run: RunDir, report: Callable[[str], None]) -> None:
-    from edgeproof.phases.activity import count_activity
-    from edgeproof.phases.convert import convert
-
-    convert(run, report)
-    count_activity(run, report)
-
-
-def _validate(run: RunDir, report: Callable[[str], None]) -> None:
-    from edgeproof.phases.validate import validate
-
-    validate(run, report)
-
-
-def _prove_sdk(run: RunDir, report: Callable[[str], None]) -> None:
-    from edgeproof.phases.convert import convert_sdk
-
-    made = convert_sdk(run, report)
-    if not made:
-        report("no SDK candidate could be made: nothing to serve yet")
-    for candidate, artifact in made:
-        _serve(run, candidate, artifact, report)
-
-
-def _devices(run: RunDir, report: Callable[[str], None]) -> None:
-    from edgeproof.phases.device import measure_devices
-
-    measure_devices(run, devices=run.manifest().options.devices or ("host",), report=report)
-
-
-def _prove_converted(run: RunDir, report: Callable[[str], None]) -> None:
-    best = best_converted(run)
-    if best is None:
-        report("no converted artifact passed and ran here: nothing to serve")
-        return
-    candidate, artifact = best
-    _serve(run, candidate, run.path(artifact), report)
-
-
-def _evaluate(run: RunDir, report: Callable[[str], None]) -> None:
-    from edgeproof.phases.evaluate import evaluate, write_runbook
-
-    report("writing the runbook")
-    write_runbook(run)
-    report("weighing the evidence")
-    evaluate(run)
-
-
-PHASES: tuple[tuple[str, str, Callable[[RunDir, Callable[[str], None]], None]], ...] = (
-    ("prepare", "1 prepare", _prepare),
-    ("prove-sdk", "2 local proof, SDK", _prove_sdk),
-    ("convert", "3 convert", _convert),
-    ("validate", "3 validate", _validate),
-    ("devices", "4 devices", _devices),
-    ("prove-converted", "2 local proof, best converted", _prove_converted),
-    ("evaluate", "5 evaluate", _evaluate),
+PHASES = (
+    Phase("prepare", "1 prepare", "prepare:prepare"),
+    Phase("prove-sdk", "2 local proof, SDK", "local:prove_sdk"),
+    Phase("convert", "3 convert", "convert:convert"),
+    Phase("validate", "3 validate", "validate:validate"),
+    Phase("devices", "4 devices", "device:measure_run"),
+    Phase("prove-converted", "2 local proof, best converted", "local:prove_converted"),
+    Phase("evaluate", "5 evaluate", "evaluate:conclude"),
 )
-
-
-def _serve(run: RunDir, candidate: str, artifact: Path, report: Callable[[str], None]) -> None:
-    from edgeproof.phases.local import prove_local
-
-    options = run.manifest().options
-    prove_local(
-        run,
-        [(candidate, artifact)],
-        requests=options.requests,
-        cold_starts=options.cold_starts,
-        report=report,
-    )
-
-
-def best_converted(run: RunDir) -> tuple[str, str] | None:
-    """(candidate, artifact) of the fastest on this host among the converted ones that passed; None without one."""
-    conversion = run.read("phase3_conversion.json", ConversionDocument)
-    sdk = {one.candidate for one in conversion.candidates if one.sdk}
-    validation = run.read("phase3_validation.json", ValidationDocument)
-    host = run.read_if_there("phase4_devices/host.json", DeviceDocument)
-    medians = {
-        one.candidate: one.steady.median_us for one in (host.measurements if host else ()) if one.steady is not None
-    }
-    passed = [
-        (medians[one.candidate], one.candidate, one.artifact)
-        for one in validation.results
-        if one.status == "passed" and one.artifact and one.candidate in medians and one.candidate not in sdk
-    ]
-    if not passed:
-        return None
-    _, candidate, artifact = min(passed)
-    return candidate, artifact
 
 
 def command_of(options: RunOptions) -> str:
@@ -159,7 +91,7 @@ def check_options(options: RunOptions) -> None:
         UsageError: a candidate, an input, the policy or a path.
     """
     from edgeproof.model.model import parse_spec
-    from edgeproof.phases.plan import check_name
+    from edgeproof.phases.conversion.planned import check_name
     from edgeproof.verdict.policy import load_policy
 
     for name in options.candidates:
@@ -174,7 +106,7 @@ def check_options(options: RunOptions) -> None:
 
 
 def new_run(options: RunOptions, out: Path | None) -> RunDir:
-    """Make a run's folder and manifest.
+    """Make a run's folder and manifest; the files that the options name are absolute from here on.
 
     Raises:
         UsageError: an option that cannot be right.
@@ -186,8 +118,8 @@ def new_run(options: RunOptions, out: Path | None) -> RunDir:
         edgeproof=__version__,
         command=command_of(options),
         working_directory=str(Path.cwd()),
-        options=options,
-        phases=tuple(PhaseRecord(name=name, status="pending") for name, _, _ in PHASES),
+        options=options.absolute(Path.cwd()),
+        phases=tuple(PhaseRecord(name=phase.name, status="pending") for phase in PHASES),
     )
     return RunDir.create(manifest, out)
 
@@ -201,28 +133,26 @@ def execute(run: RunDir, progress: Progress = lambda _title, _text: None) -> Eva
     Raises:
         EdgeProofError: a phase failed; what it and the earlier ones wrote is kept, and the run can be resumed.
     """
-    done = {one.name for one in run.manifest().phases if one.status == "done"}
-    for name, title, work in PHASES:
-        if name in done:
-            progress(title, "done before")
+    done = {record.name for record in run.manifest().phases if record.status == "done"}
+    for phase in PHASES:
+        if phase.name in done:
+            progress(phase.title, "done before")
             continue
-        _mark(run, name, PhaseRecord(name=name, status="running"))
+        _mark(run, PhaseRecord(name=phase.name, status="running"))
         began = time.monotonic()
-        progress(title, "")
-
-        def tell(text: str, title: str = title) -> None:
-            progress(title, text)
-
+        progress(phase.title, "")
         try:
-            work(run, tell)
+            phase.do(run, functools.partial(progress, phase.title))
         except EdgeProofError as error:
-            _mark(run, name, PhaseRecord(name=name, status="failed", reason=str(error)))
+            _mark(run, PhaseRecord(name=phase.name, status="failed", reason=str(error)))
             raise
-        _mark(run, name, PhaseRecord(name=name, status="done", seconds=round(time.monotonic() - began, 3)))
-    return run.read(EVALUATION, EvaluationDocument)
+        seconds = round(time.monotonic() - began, 3)
+        _mark(run, PhaseRecord(name=phase.name, status="done", seconds=seconds))
+        progress(phase.title, f"done in {seconds:.1f} s")
+    return run.read(EvaluationDocument)
 
 
-def _mark(run: RunDir, name: str, record: PhaseRecord) -> None:
+def _mark(run: RunDir, record: PhaseRecord) -> None:
     manifest = run.manifest()
-    phases = tuple(record if one.name == name else one for one in manifest.phases)
-    run.write(RunDir.manifest_name, msgspec.structs.replace(manifest, phases=phases))
+    phases = tuple(record if earlier.name == record.name else earlier for earlier in manifest.phases)
+    run.write(msgspec.structs.replace(manifest, phases=phases))

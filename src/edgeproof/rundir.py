@@ -1,68 +1,34 @@
-"""The run folder: where a run's documents and files live. Every write is atomic; a killed run can be resumed.
+"""The run folder: where a run's documents and files live, and what the run was asked to do.
 
-Knows paths and documents, not what the phases do.
+It knows the folder and the documents that own their names, not what the phases do.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from edgeproof.documents.base import Document, decode, encode
-from edgeproof.documents.manifest import Manifest
+from edgeproof.documents.base import Document, read_document, write_document
+from edgeproof.documents.device import DeviceDocument
+from edgeproof.documents.evaluation import PolicyValue
+from edgeproof.documents.manifest import Manifest, RunOptions
 from edgeproof.errors import DocumentError, RunFolderError
+from edgeproof.verdict.policy import load_policy
 
-__all__ = ["RunDir", "atomic_path", "utc_now", "write_bytes", "write_document"]
+__all__ = ["REPORT_HTML", "REPORT_MD", "RUNBOOK", "RunDir"]
 
 D = TypeVar("D", bound=Document)
 
 DEFAULT_ROOT = Path("bench_output/edge_phase_runs")
-
-
-def utc_now() -> str:
-    """The time now, ISO 8601 in UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder that becomes ``path`` when the block ends well, and vanishes when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` whole or not at all."""
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def write_document(path: Path, document: Document) -> None:
-    """Write a document whole or not at all."""
-    write_bytes(path, encode(document))
+REPORT_MD = "edge_phase1_5_report.md"
+REPORT_HTML = "edge_phase1_5_report.html"
+RUNBOOK = "phase4_device_runbook.md"
+DEFAULT_POLICY = "the default policy"
 
 
 class RunDir:
     """One run's folder. Paths inside documents are relative to ``root``."""
-
-    manifest_name = "manifest.json"
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -87,7 +53,7 @@ class RunDir:
             )
         out.mkdir(parents=True, exist_ok=True)
         run = cls(out)
-        run.write(cls.manifest_name, manifest)
+        run.write(manifest)
         return run
 
     @classmethod
@@ -98,20 +64,45 @@ class RunDir:
             RunFolderError: there is no readable manifest.
         """
         run = cls(root)
-        if not (root / cls.manifest_name).is_file():
+        if not (root / Manifest.FILE).is_file():
             raise RunFolderError(
-                f"{root} is not a run folder: it has no {cls.manifest_name}",
+                f"{root} is not a run folder: it has no {Manifest.FILE}",
                 hint="give a folder that `edgeproof run` made",
             )
         run.manifest()
         return run
 
     def manifest(self) -> Manifest:
-        """The run's manifest."""
+        """The run's manifest.
+
+        Raises:
+            RunFolderError: it is damaged.
+        """
         try:
-            return self.read(self.manifest_name, Manifest)
+            return self.read(Manifest)
         except DocumentError as error:
             raise RunFolderError(f"{self.root}: {error.message}", hint=error.hint) from error
+
+    def options(self) -> RunOptions:
+        """What the run was asked to do, with files and folders as absolute paths, wherever it is resumed from."""
+        manifest = self.manifest()
+        return manifest.options.absolute(Path(manifest.working_directory))
+
+    def policy(self, file: Path | None = None) -> tuple[PolicyValue, str]:
+        """The policy that the run is held against, and where it comes from.
+
+        Args:
+            file: a policy to use in place of the run's own.
+
+        Raises:
+            PolicyError: it cannot be used.
+        """
+        if file is not None:
+            return load_policy(file), str(file)
+        asked = self.options().policy
+        if asked is None:
+            return PolicyValue(), DEFAULT_POLICY
+        return load_policy(Path(asked)), str(self.manifest().options.policy)
 
     def path(self, relative: str) -> Path:
         """``relative`` inside this folder."""
@@ -121,28 +112,46 @@ class RunDir:
         """``path`` as the documents write it."""
         return path.resolve().relative_to(self.root.resolve()).as_posix()
 
-    def has(self, relative: str) -> bool:
-        """Whether the file is there."""
-        return self.path(relative).is_file()
+    def has(self, kind: type[Document]) -> bool:
+        """Whether the document is there."""
+        return self.path(kind.FILE).is_file()
 
-    def read(self, relative: str, kind: type[D]) -> D:
+    def read(self, kind: type[D]) -> D:
         """Read a document.
 
         Raises:
             DocumentError: it is missing or not valid.
         """
-        try:
-            raw = self.path(relative).read_bytes()
-        except OSError as error:
-            raise DocumentError(f"cannot read {self.path(relative)}: {error.strerror}") from error
-        return decode(raw, kind)
+        return read_document(self.path(kind.FILE), kind)
 
-    def read_if_there(self, relative: str, kind: type[D]) -> D | None:
-        """Read a document, or None when its phase has not written it."""
-        return self.read(relative, kind) if self.has(relative) else None
+    def read_if_there(self, kind: type[D]) -> D | None:
+        """Read a document, or None when its phase has not written it.
 
-    def write(self, relative: str, document: Document) -> Path:
+        Raises:
+            DocumentError: it is not valid.
+        """
+        return self.read(kind) if self.has(kind) else None
+
+    def write(self, document: Document) -> Path:
         """Write a document atomically and give its path."""
-        path = self.path(relative)
+        path = self.path(document.path_in_run())
         write_document(path, document)
         return path
+
+    def devices(self) -> tuple[DeviceDocument, ...]:
+        """What every device measured, in the order of their files' names.
+
+        Raises:
+            DocumentError: a document is not valid.
+        """
+        files = sorted(self.path(DeviceDocument.FILE).glob("*.json"))
+        return tuple(read_document(file, DeviceDocument) for file in files)
+
+    def device(self, name: str) -> DeviceDocument | None:
+        """What the device of that address measured; None when it has not.
+
+        Raises:
+            DocumentError: the document is not valid.
+        """
+        path = self.path(DeviceDocument.path_of(name))
+        return read_document(path, DeviceDocument) if path.is_file() else None

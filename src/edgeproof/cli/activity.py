@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, stderr_console
-from edgeproof.cli.options import model_options
+from edgeproof.cli.console import emit_json, json_option, progress
+from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
+    from edgeproof.api.origin import Given
     from edgeproof.documents.activity import ActivityDocument
+    from edgeproof.process import Limits
 
 __all__ = ["activity"]
 
@@ -28,8 +30,10 @@ __all__ = ["activity"]
     help="Samples on which operations are counted, evenly chosen.",
 )
 @model_options
+@limit_options
+@quiet_option
 @json_option
-def activity(model: str, count: int, inputs: tuple[str, ...], samples: str | None, trust: bool, as_json: bool) -> None:
+def activity(model: str, count: int, given: Given, limits: Limits, quiet: bool, as_json: bool) -> None:
     """Count what MODEL does on samples: NeuroBench's operations, and an estimate of their energy.
 
     The model is run as the native engine's program, in numpy. Nothing is measured. A run does the same for a spiking
@@ -37,11 +41,10 @@ def activity(model: str, count: int, inputs: tuple[str, ...], samples: str | Non
 
     Exit code 1 when the engine does not take the model.
     """
-    from edgeproof.phases.activity_alone import activity_of
+    from edgeproof import api
 
-    console = stderr_console()
-    with console.status("reading the model"):
-        document = activity_of(model, inputs=inputs, samples=samples, trust=trust, count=count, report=console.log)
+    with progress("activity", quiet=quiet) as report:
+        document = api.activity(model, count=count, limits=limits, report=report, **given)
     if as_json:
         emit_json(document)
     else:
@@ -56,14 +59,14 @@ def _print(document: ActivityDocument) -> None:
 
     console = Console()
     click.echo("\n".join(words_of(document)))
-    for one in (layer_table(document), neuron_table(document.neurons), energy_table(document)):
-        if one is None:
+    for table in (layer_table(document), neuron_table(document.neurons), energy_table(document)):
+        if table is None:
             continue
-        shown = Table(title=one.caption, title_justify="left", box=None)
-        for column in one.columns:
+        shown = Table(title=table.caption, title_justify="left", box=None)
+        for column in table.columns:
             head = f"{column.title}, {column.unit}" if column.unit else column.title
             shown.add_column(head, justify="right" if column.numeric else "left")
-        for row in one.rows:
+        for row in table.rows:
             shown.add_row(*(cell.text for cell in row))
         click.echo()
         console.print(shown, markup=False)

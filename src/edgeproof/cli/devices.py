@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, stderr_console
+from edgeproof.cli.console import emit_json, json_option, progress
+from edgeproof.cli.options import quiet_option
 
 __all__ = ["devices", "soak"]
-
-RANDOM_SAMPLES = 16
 
 
 @click.command(epilog="Example:  edgeproof devices ssh:pi@raspberrypi.local --json")
@@ -21,9 +21,9 @@ def devices(named: tuple[str, ...], as_json: bool) -> None:
 
     An SSH target is asked for a login without a password and nothing else; no network is scanned.
     """
-    from edgeproof.devices.discover import discover
+    from edgeproof import api
 
-    found = discover(named)
+    found = api.devices(named)
     if as_json:
         emit_json({"devices": found})
         return
@@ -44,29 +44,18 @@ def devices(named: tuple[str, ...], as_json: bool) -> None:
     help="npz or folder of inputs; default: seeded random ones.",
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime.")
+@quiet_option
 @json_option
-def soak(
-    artifact: Path, seconds: float, window: float | None, samples: Path | None, threads: int, as_json: bool
-) -> None:
+def soak(artifact: Path, seconds: float, window: float | None, quiet: bool, as_json: bool, **how: Any) -> None:
     """Run ARTIFACT on this host for long, and hold the last window against the first.
 
     Latency, temperature and memory are read per window: a device that heats up, throttles or leaks shows it here.
     """
-    from edgeproof.formats.registry import open_artifact
-    from edgeproof.measure.feeds import load_feeds, random_feeds
-    from edgeproof.measure.soak import soak as run_soak
+    from edgeproof import api
+    from edgeproof.measure.soak import SoakLength
 
-    console = stderr_console()
-    with open_artifact(artifact, threads=threads, timed=True) as session:
-        feeds = load_feeds(samples, session.inputs) if samples else random_feeds(session.inputs, count=RANDOM_SAMPLES)
-        report = run_soak(
-            session,
-            feeds,
-            artifact=str(artifact),
-            seconds=seconds,
-            window_seconds=window or max(0.1, min(10.0, seconds / 20)),
-            report=console.log,
-        )
+    with progress("soak", quiet=quiet) as tell:
+        report = api.soak(artifact, SoakLength(seconds, window), report=tell, **how)
     if as_json:
         emit_json(report)
         return

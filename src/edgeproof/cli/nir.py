@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, stderr_console
-from edgeproof.cli.options import model_options
+from edgeproof.cli.console import emit_json, json_option, progress
+from edgeproof.cli.options import model_options, quiet_option
 
 if TYPE_CHECKING:
+    from edgeproof.api.origin import Given
     from edgeproof.documents.nir import NirDocument
 
 __all__ = ["nir"]
@@ -39,17 +40,9 @@ __all__ = ["nir"]
     help="Samples on which the file is run beside the model.",
 )
 @model_options
+@quiet_option
 @json_option
-def nir(
-    model: str,
-    out: Path,
-    dt_s: float | None,
-    check: int,
-    inputs: tuple[str, ...],
-    samples: str | None,
-    trust: bool,
-    as_json: bool,
-) -> None:
+def nir(model: str, out: Path, dt_s: float | None, check: int, given: Given, quiet: bool, as_json: bool) -> None:
     """Write MODEL's spiking network as a NIR graph.
 
     MODEL's module computes one time step, or loops over them by itself, with layers of PyTorch and neurons of snnTorch,
@@ -58,13 +51,10 @@ def nir(
 
     Exit code 1 when the file computes something else, 2 when a layer or neuron has no counterpart in NIR.
     """
-    from edgeproof.phases.nir import write_nir
+    from edgeproof import api
 
-    console = stderr_console()
-    with console.status("reading the model"):
-        document = write_nir(
-            model, out, inputs=inputs, samples=samples, trust=trust, dt_s=dt_s, check=check, report=console.log
-        )
+    with progress("nir", quiet=quiet) as report:
+        document = api.nir(model, out, dt_s=dt_s, check=check, report=report, **given)
     if as_json:
         emit_json(document)
     else:
@@ -91,9 +81,10 @@ def _print(document: NirDocument) -> None:
         click.secho(f"left out: the output {name}: {reason}", fg="yellow")
     check = document.check
     click.echo(f"\nread back and run on {check.samples} samples ({check.origin}), {check.timesteps} steps each:")
-    for one in check.outputs:
-        what = "spike counts" if one.spikes else f"values, relative L2 {one.relative_l2:.2g},"
-        click.echo(f"  {one.name}: {one.equal:,} of {one.values:,} {what} equal the model's ({one.agreement:.3%})")
+    for output in check.outputs:
+        what = "spike counts" if output.spikes else f"values, relative L2 {output.relative_l2:.2g},"
+        equal = f"{output.equal:,} of {output.values:,} {what}"
+        click.echo(f"  {output.name}: {equal} equal the model's ({output.agreement:.3%})")
     if check.difference:
         click.echo(f"  first difference: {check.difference}")
     click.echo(f"{document.graph}: {document.bytes:,} bytes")

@@ -1,13 +1,14 @@
-"""Options that several commands share: how a model is called, its samples, the limits of a conversion."""
+"""Options that several commands share: how a model is called and its samples, limits, quiet."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["limit_options", "model_options", "split_names"]
+__all__ = ["limit_options", "model_options", "quiet_option", "split_names"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,39 +19,54 @@ def split_names(_context: click.Context, _parameter: click.Parameter, value: str
 
 
 def model_options(command: F) -> F:
-    """``--input``, ``--samples``, ``--trust``."""
-    command = click.option(
-        "--trust", is_flag=True, help="Open a TorchScript file: it runs the code inside with your rights."
-    )(command)
-    command = click.option(
-        "--samples",
-        metavar="PATH",
-        help="Folder of .npy (one a sample; .npz for several inputs), or one .npz keyed by input name, sample axis "
-        "first, with `labels` if there are any.",
-    )(command)
-    return click.option(
+    """``--input``, ``--samples``, ``--trust``: the command is given them as ``given``, as the Python API takes them."""
+
+    @click.option(
         "--input",
         "inputs",
         multiple=True,
         metavar="NAME:dtype[shape]",
         help="An input, batch axis included, such as x:float32[1,64]; repeat for several.",
-    )(command)
+    )
+    @click.option(
+        "--samples",
+        metavar="PATH",
+        help="Folder of .npy (one a sample; .npz for several inputs), or one .npz keyed by input name, sample axis "
+        "first, with `labels` if there are any.",
+    )
+    @click.option("--trust", is_flag=True, help="Open a TorchScript file: it runs the code inside with your rights.")
+    @functools.wraps(command)
+    def with_model(*words: Any, inputs: tuple[str, ...], samples: str | None, trust: bool, **rest: Any) -> Any:
+        return command(*words, given={"inputs": inputs, "samples": samples, "trust": trust}, **rest)
+
+    return with_model  # type: ignore[return-value]
 
 
 def limit_options(command: F) -> F:
-    """``--limit-seconds``, ``--limit-memory``."""
-    command = click.option(
+    """``--limit-seconds``, ``--limit-memory``: the command is given ``limits``."""
+
+    @click.option(
+        "--limit-seconds",
+        type=click.FloatRange(min=1),
+        default=300.0,
+        show_default=True,
+        help="Processor time of one conversion, and of the model's own process; four times as long by the clock.",
+    )
+    @click.option(
         "--limit-memory",
         type=click.FloatRange(min=0.25),
         default=8.0,
         show_default=True,
         metavar="GIB",
         help="Memory limit of one conversion.",
-    )(command)
-    return click.option(
-        "--limit-seconds",
-        type=click.FloatRange(min=1),
-        default=300.0,
-        show_default=True,
-        help="Time limit of one conversion.",
-    )(command)
+    )
+    @functools.wraps(command)
+    def with_limits(*words: Any, limit_seconds: float, limit_memory: float, **rest: Any) -> Any:
+        from edgeproof.process import Limits
+
+        return command(*words, limits=Limits(limit_seconds, int(limit_memory * 2**30)), **rest)
+
+    return with_limits  # type: ignore[return-value]
+
+
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing of the progress on stderr.")

@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, stderr_console
-from edgeproof.cli.options import model_options
-from edgeproof.errors import UsageError
+from edgeproof.cli.console import emit_json, json_option, progress
+from edgeproof.cli.options import model_options, quiet_option
 
 if TYPE_CHECKING:
+    from edgeproof.api.origin import Given
     from edgeproof.documents.environment import EnvironmentDocument, Machine
     from edgeproof.documents.samples import SamplesDocument
 
 __all__ = ["env", "samples"]
-
-HELD_OUT = "held_out/held_out.npz"
-"""In a folder of its own: every .npy and .npz beside the samples is a sample."""
 
 
 @click.command(
@@ -31,9 +28,9 @@ def env(as_json: bool) -> None:
 
     What is missing comes with the command that gets it. Nothing is imported, converted or changed.
     """
-    from edgeproof.phases.environment import read_environment
+    from edgeproof import api
 
-    document = read_environment()
+    document = api.environment()
     if as_json:
         emit_json(document)
     else:
@@ -50,18 +47,9 @@ def env(as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
 @model_options
 @click.option("--synthetic", is_flag=True, help="Random input if there are no samples; no int8 verdict stands on it.")
+@quiet_option
 @json_option
-def samples(
-    model: str,
-    count: int,
-    out: Path,
-    seed: int,
-    inputs: tuple[str, ...],
-    samples: str | None,
-    trust: bool,
-    synthetic: bool,
-    as_json: bool,
-) -> None:
+def samples(model: str, out: Path, given: Given, quiet: bool, as_json: bool, **how: Any) -> None:
     """Draw representative samples of MODEL into a folder that --samples takes.
 
     Drawn class-balanced and seeded from the samples that the model brings. With --samples they are taken as they are,
@@ -70,64 +58,15 @@ def samples(
     """
     import msgspec
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is not an empty folder", hint="choose another --out")
-    document = _draw(model, count, out, seed, inputs, samples, trust=trust, synthetic=synthetic)
+    from edgeproof import api
+    from edgeproof.model.drawing import Draw
+
+    with progress("samples", quiet=quiet) as report:
+        document = api.samples(model, out, Draw(**how), report=report, **given)
     if as_json:
         emit_json(msgspec.structs.replace(document, folder=str(out)))
     else:
         _print_samples(document, out)
-
-
-def _draw(
-    model: str,
-    count: int,
-    out: Path,
-    seed: int,
-    inputs: tuple[str, ...],
-    samples: str | None,
-    *,
-    trust: bool,
-    synthetic: bool,
-) -> SamplesDocument:
-    import msgspec
-    import numpy as np
-
-    from edgeproof.documents.manifest import RunOptions
-    from edgeproof.model.resolve import resolve
-    from edgeproof.model.samples import write_samples
-    from edgeproof.phases.prepare import SAMPLES, draw
-    from edgeproof.rundir import atomic_path, write_document
-
-    with stderr_console().status(f"loading {model}"):
-        resolved = resolve(model, inputs=inputs, samples=samples, trust=trust)
-        options = RunOptions(
-            model=model,
-            model_name=resolved.subject.name,
-            inputs=inputs,
-            samples=samples,
-            sample_count=count,
-            seed=seed,
-            synthetic=synthetic,
-            trust=trust,
-        )
-        prepared = draw(resolved.subject, resolved.user_samples, options)
-        write_samples(prepared.representative, out)
-        held_out = prepared.document.held_out
-        if held_out.source == "representative":
-            file = "."
-        else:
-            file = HELD_OUT
-            arrays: dict[str, Any] = dict(prepared.held_out.inputs)
-            if prepared.held_out.labels is not None:
-                arrays["labels"] = prepared.held_out.labels
-            with atomic_path(out / file) as path:
-                np.savez(path, **arrays)
-        document = msgspec.structs.replace(
-            prepared.document, folder=".", held_out=msgspec.structs.replace(held_out, file=file)
-        )
-        write_document(out / SAMPLES, document)
-    return document
 
 
 def _print_environment(document: EnvironmentDocument) -> None:
@@ -143,10 +82,10 @@ def _print_environment(document: EnvironmentDocument) -> None:
         tools.add_row(tool.name, tool.purpose, found)
     console.print(tools)
     candidates = Table("format", "possible", "missing", "how to get it", box=None)
-    for name, group in groupby(document.candidates, key=lambda one: one.format):
+    for name, group in groupby(document.candidates, key=lambda candidate: candidate.format):
         rows = list(group)
         possible = Text("yes", style="green") if rows[0].possible else Text("no", style="yellow")
-        what = ", ".join(one.candidate for one in rows)
+        what = ", ".join(row.candidate for row in rows)
         candidates.add_row(
             name, Text.assemble(possible, f": {what}"), ", ".join(rows[0].missing), Text(rows[0].remedy or "")
         )

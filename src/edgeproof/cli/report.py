@@ -10,13 +10,13 @@ import click
 from edgeproof.cli.console import emit_json, json_option
 
 if TYPE_CHECKING:
+    from edgeproof.documents.device import DeviceClass
     from edgeproof.documents.evaluation import EvaluationDocument
-    from edgeproof.rundir import RunDir
     from edgeproof.verdict.gate import Unmet
 
 __all__ = ["compare", "gate", "report", "runbook"]
 
-DEVICE_CLASSES = ("host", "raspberry-pi", "android", "iphone")
+DEVICE_CLASSES: tuple[DeviceClass, ...] = ("host", "raspberry-pi", "android", "iphone")
 
 run_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -40,42 +40,35 @@ def report(folder: Path, measured: tuple[str, ...], as_json: bool) -> None:
     Holds the documents of RUN against its policy and writes phase5_evaluation.json, edge_phase1_5_report.md and .html,
     and plots/*.svg.
     """
-    from edgeproof.phases.evaluate import REPORT_HTML, REPORT_MD, evaluate
-    from edgeproof.rundir import RunDir
+    from edgeproof import api
+    from edgeproof.rundir import REPORT_HTML, REPORT_MD
 
-    run = RunDir.open(folder)
-    take_back(run, measured)
-    evaluation = evaluate(run)
+    evaluation = api.report(folder, measured=_measured(folder, measured))
+    markdown, html = folder / REPORT_MD, folder / REPORT_HTML
     if as_json:
-        emit_json(
-            {
-                "run": str(folder),
-                "markdown": str(run.path(REPORT_MD)),
-                "html": str(run.path(REPORT_HTML)),
-                "evaluation": evaluation,
-            }
-        )
+        emit_json({"run": str(folder), "markdown": str(markdown), "html": str(html), "evaluation": evaluation})
         return
     for verdict in evaluation.verdicts:
         click.echo(verdict.sentence)
-    click.echo(f"\n{run.path(REPORT_HTML)}\n{run.path(REPORT_MD)}")
+    click.echo(f"\n{html}\n{markdown}")
 
 
-def take_back(run: RunDir, measured: tuple[str, ...]) -> None:
-    """Parse ``CLASS:CANDIDATE=FILE`` words and bring their results into the run."""
-    if not measured:
-        return
+def _measured(folder: Path, words: tuple[str, ...]) -> dict[DeviceClass, dict[str, Path]]:
+    """``CLASS:CANDIDATE=FILE`` words by device class and candidate."""
+    if not words:
+        return {}
     from edgeproof.errors import UsageError
-    from edgeproof.phases.bring_back import bring_back
     from edgeproof.phases.evaluate import read_evidence
+    from edgeproof.rundir import RunDir
     from edgeproof.verdict.evidence import candidate_names
 
-    known = candidate_names(read_evidence(run))
-    files: dict[str, dict[str, Path]] = {}
-    for word in measured:
+    known = candidate_names(read_evidence(RunDir.open(folder)))
+    files: dict[DeviceClass, dict[str, Path]] = {}
+    for word in words:
         target, _, file = word.partition("=")
-        device_class, _, candidate = target.partition(":")
-        if device_class not in DEVICE_CLASSES or not candidate or not file:
+        named, _, candidate = target.partition(":")
+        device_class = next((known_class for known_class in DEVICE_CLASSES if known_class == named), None)
+        if device_class is None or not candidate or not file:
             raise UsageError(
                 f"--measured {word}: expected CLASS:CANDIDATE=FILE",
                 hint=f"CLASS is one of {', '.join(DEVICE_CLASSES)}; for example iphone:coreml-fp16=latencies.json",
@@ -85,8 +78,7 @@ def take_back(run: RunDir, measured: tuple[str, ...]) -> None:
                 f"--measured {word}: this run has no candidate {candidate}", hint=f"it has {', '.join(known)}"
             )
         files.setdefault(device_class, {})[candidate] = Path(file)
-    for device_class, found in files.items():
-        bring_back(run, device_class, found)  # type: ignore[arg-type]
+    return files
 
 
 @click.command(epilog="Example:  edgeproof runbook bench_output/edge_phase_runs/20261120-093000")
@@ -98,10 +90,9 @@ def runbook(folder: Path, as_json: bool) -> None:
     Writes phase4_device_runbook.md into RUN: the commands that measure this run's artifacts on a Raspberry Pi, an
     Android phone and an iPhone, what to expect, and how to bring the results back.
     """
-    from edgeproof.phases.evaluate import write_runbook
-    from edgeproof.rundir import RunDir
+    from edgeproof import api
 
-    path = write_runbook(RunDir.open(folder))
+    path = api.runbook(folder)
     if as_json:
         emit_json({"run": str(folder), "runbook": str(path)})
     else:
@@ -118,14 +109,10 @@ def compare(before: Path, after: Path, as_json: bool) -> None:
     Shows what changed from the first RUN to the second: status, difference, task score, size, and the ratio of host
     latency medians. The two runs were not measured interleaved, so a latency ratio is an indication, not a proof.
     """
-    from edgeproof.phases.evaluate import judge, read_evidence
-    from edgeproof.report.comparison import compare_runs, comparison_text
-    from edgeproof.rundir import RunDir
+    from edgeproof import api
+    from edgeproof.report.comparison import comparison_text
 
-    first, second = RunDir.open(before), RunDir.open(after)
-    comparison = compare_runs(
-        judge(first, read_evidence(first)), judge(second, read_evidence(second)), before=str(before), after=str(after)
-    )
+    comparison = api.compare_runs(before, after)
     if as_json:
         emit_json(comparison)
     else:
@@ -151,34 +138,29 @@ def compare(before: Path, after: Path, as_json: bool) -> None:
     help="Device class that must meet the policy; may be given again. Default: every class that was measured.",
 )
 @json_option
-def gate(folder: Path, policy_file: Path | None, device_classes: tuple[str, ...], as_json: bool) -> None:
+def gate(folder: Path, policy_file: Path | None, device_classes: tuple[DeviceClass, ...], as_json: bool) -> None:
     """Exit 3 when a run does not meet its policy.
 
     A device class meets it when its verdict recommends a candidate that meets every point the policy asks for. A point
     that was not measured is not met.
     """
+    from edgeproof import api
     from edgeproof.errors import PolicyNotMet
-    from edgeproof.phases.evaluate import judge, read_evidence
-    from edgeproof.rundir import RunDir
-    from edgeproof.verdict.gate import gate as hold
-    from edgeproof.verdict.gate import measured_classes
 
-    run = RunDir.open(folder)
-    evaluation = judge(run, read_evidence(run), policy_file)
-    unmet = hold(evaluation, device_classes)  # type: ignore[arg-type]
-    held = device_classes or measured_classes(evaluation)
+    held = api.gate(folder, policy=policy_file, device_classes=device_classes)
+    evaluation, unmet = held.evaluation, held.unmet
     if as_json:
         emit_json(
             {
                 "run": str(folder),
                 "policy": evaluation.policy_source,
-                "device_classes": held,
+                "device_classes": held.device_classes,
                 "met": not unmet,
                 "unmet": unmet,
             }
         )
     elif not unmet:
-        click.echo("\n".join(passed_lines(evaluation, held)))
+        click.echo("\n".join(passed_lines(evaluation, held.device_classes)))
     if unmet:
         if not as_json:
             click.echo("\n".join(unmet_lines(unmet)))
@@ -197,7 +179,7 @@ def passed_lines(evaluation: EvaluationDocument, held: tuple[str, ...]) -> list[
     ]
 
 
-def unmet_lines(unmet: list[Unmet]) -> list[str]:
+def unmet_lines(unmet: tuple[Unmet, ...]) -> list[str]:
     return [
         f"{point.device_class or 'any device'}: {point.candidate or 'no candidate'}: "
         f"{point.point} {point.state}: {point.text}"

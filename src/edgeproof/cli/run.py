@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, stderr_console
-from edgeproof.cli.options import limit_options, model_options, split_names
+from edgeproof.cli.console import emit_json, json_option, phases
+from edgeproof.cli.options import limit_options, model_options, quiet_option, split_names
 from edgeproof.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeproof.documents.evaluation import EvaluationDocument
-    from edgeproof.pipeline import Progress
-    from edgeproof.rundir import RunDir
+    from edgeproof.api.origin import Given
+    from edgeproof.process import Limits
 
 __all__ = ["run"]
 
@@ -59,26 +56,16 @@ __all__ = ["run"]
     "--out", type=click.Path(path_type=Path), help="Run folder; default: bench_output/edge_phase_runs/<time>."
 )
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
+@quiet_option
 @json_option
 def run(
     model: str | None,
-    inputs: tuple[str, ...],
-    samples: str | None,
-    trust: bool,
-    held_out: str | None,
-    count: int,
-    seed: int,
-    synthetic: bool,
-    policy: str | None,
-    candidates: tuple[str, ...],
-    devices: tuple[str, ...],
-    requests: int,
-    cold_starts: int,
-    limit_seconds: float,
-    limit_memory: float,
-    out: Path | None,
+    given: Given,
+    limits: Limits,
     resume: Path | None,
+    quiet: bool,
     as_json: bool,
+    **settings: Any,
 ) -> int:
     """Take MODEL through all five phases and give a verdict per device class.
 
@@ -87,69 +74,20 @@ def run(
 
     Exit code 1 when no candidate could be made; the report says why.
     """
-    from edgeproof.documents.manifest import RunOptions
-    from edgeproof.model.reference import parse_reference
-    from edgeproof.pipeline import execute, new_run
-    from edgeproof.rundir import RunDir
+    from edgeproof import api
+    from edgeproof.rundir import REPORT_HTML
 
     if (model is None) == (resume is None):
         raise UsageError("give MODEL, or --resume RUN to go on with a run", hint="see edgeproof run --help")
-    if resume is not None:
-        folder = RunDir.open(resume)
-    else:
-        assert model is not None
-        options = RunOptions(
-            model=model,
-            model_name=parse_reference(model).name,
-            inputs=inputs,
-            samples=samples,
-            held_out=held_out,
-            sample_count=count,
-            seed=seed,
-            synthetic=synthetic,
-            policy=policy,
-            candidates=candidates,
-            devices=devices,
-            requests=requests,
-            cold_starts=cold_starts,
-            trust=trust,
-            limit_seconds=limit_seconds,
-            limit_memory_bytes=int(limit_memory * 2**30),
-        )
-        folder = new_run(options, out)
-    with _progress() as tell:
-        evaluation = execute(folder, tell)
+    folder = resume or api.new_run_folder(model or "", limits=limits, **settings, **dict(given))
+    with phases("starting", quiet=quiet) as tell:
+        evaluation = api.resume(folder, progress=tell)
+    report = str(folder / REPORT_HTML)
     if as_json:
-        emit_json({"run": str(folder.root), "report": str(folder.path(REPORT)), "evaluation": evaluation})
+        emit_json({"run": str(folder), "report": report, "evaluation": evaluation})
     else:
-        _print_verdict(folder, evaluation)
-    made = any(one.status != "not converted" for one in evaluation.candidates)
-    return 0 if made else 1
-
-
-REPORT = "edge_phase1_5_report.html"
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A line for each phase and a spinner with what it is doing; nothing where stderr is no terminal."""
-    console = stderr_console()
-    with console.status("starting") as status:
-        shown: list[str] = []
-
-        def tell(title: str, text: str) -> None:
-            if not text and title not in shown:
-                shown.append(title)
-                console.print(f"[bold]{title}[/bold]", highlight=False)
-            elif text:
-                console.print(f"  {text}", highlight=False, markup=False, style="dim")
-            status.update(f"{title}: {text}" if text else title)
-
-        yield tell
-
-
-def _print_verdict(folder: RunDir, evaluation: EvaluationDocument) -> None:
-    for verdict in evaluation.verdicts:
-        click.secho(f"{verdict.device_class}: ", bold=True, nl=False)
-        click.echo(verdict.sentence)
-    click.echo(f"report: {folder.path(REPORT)}")
+        for verdict in evaluation.verdicts:
+            click.secho(f"{verdict.device_class}: ", bold=True, nl=False)
+            click.echo(verdict.sentence)
+        click.echo(f"report: {report}")
+    return 0 if any(row.status != "not converted" for row in evaluation.candidates) else 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from edgeproof.cli.console import emit_json, json_option
 from edgeproof.cli.options import model_options
 
 if TYPE_CHECKING:
+    from edgeproof.api.origin import Given
     from edgeproof.documents.latency import LatencySummary, Percentile
 
 __all__ = ["bench", "serve"]
@@ -36,27 +37,16 @@ __all__ = ["bench", "serve"]
     help="Longest request body that is taken.",
 )
 @model_options
-def serve(
-    model: str,
-    host: str,
-    port: int,
-    name: str | None,
-    threads: int,
-    body_limit: float,
-    inputs: tuple[str, ...],
-    samples: str | None,
-    trust: bool,
-) -> None:
+def serve(model: str, body_limit: float, given: Given, **how: Any) -> None:
     """Serve MODEL, or a converted artifact, over the Open Inference Protocol (KServe V2, JSON).
 
     MODEL is an artifact's file or folder, or a model reference such as file.py:factory, which runs in PyTorch. One
     line of JSON on stdout says the URL when it answers. SIGTERM or Ctrl-C ends it after the request that runs.
     """
-    from edgeproof.serve.launch import open_served, print_ready
-    from edgeproof.serve.launch import serve as serve_opened
+    from edgeproof import api
+    from edgeproof.serve.launch import print_ready
 
-    opened = open_served(model, threads=threads, name=name, inputs=inputs, samples=samples, trust=trust)
-    serve_opened(opened, host=host, port=port, body_limit_bytes=int(body_limit * (1 << 20)), ready=print_ready)
+    api.serve(model, body_limit_bytes=int(body_limit * (1 << 20)), ready=print_ready, **how, **given)
 
 
 @click.command(
@@ -71,6 +61,7 @@ def serve(
 @click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Requests before them.")
 @click.option(
     "--rate",
+    "rate_per_s",
     type=click.FloatRange(min=0, min_open=True),
     metavar="PER_SECOND",
     help="Send at this rate and count latency from the intended send time; default: a closed loop.",
@@ -84,42 +75,37 @@ def serve(
 @click.option(
     "--raw", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Keep every value in this JSON file."
 )
-@click.option("--timeout", type=click.FloatRange(min=0.001), default=30.0, show_default=True, help="For one answer, s.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0.001),
+    default=30.0,
+    show_default=True,
+    help="For one answer, s.",
+)
 @json_option
-def bench(
-    url: str,
-    name: str | None,
-    requests: int,
-    warmup: int,
-    rate: float | None,
-    samples: Path | None,
-    raw: Path | None,
-    timeout: float,
-    as_json: bool,
-) -> int:
+def bench(url: str, raw: Path | None, as_json: bool, **how: Any) -> int:
     """Drive the server at URL as one client and report its latency.
 
     It speaks the Open Inference Protocol in JSON with any server. Exit code 1 when a request failed or the server is
     not reachable.
     """
-    from edgeproof.client.simulator import drive
+    from edgeproof import api
+    from edgeproof.client.simulator import Drive
     from edgeproof.client.summary import summarise
-    from edgeproof.documents.base import encode
-    from edgeproof.rundir import write_bytes
+    from edgeproof.documents.base import write_document
 
-    report = drive(
-        url, name=name, requests=requests, warmup=warmup, rate_per_s=rate, samples=samples, timeout_s=timeout
-    )
+    report = api.bench(url, Drive(**how))
     if raw:
-        write_bytes(raw, encode(report))
+        write_document(raw, report)
     summary = summarise(report, raw=str(raw) if raw else "")
     if as_json:
         emit_json(summary)
     else:
-        _print(summary, requests)
+        _print(summary, report.requests)
     if report.errors:
         click.secho(
-            f"{report.errors} of {requests} requests failed; the first: {report.first_error}", fg="red", err=True
+            f"{report.errors} of {report.requests} requests failed; the first: {report.first_error}", fg="red", err=True
         )
     return 1 if report.errors else 0
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeproof.client.simulator import drive
+from edgeproof.client.simulator import Drive, drive
 from edgeproof.client.summary import summarise
-from edgeproof.documents.base import encode
+from edgeproof.documents.base import encode, write_document
 from edgeproof.documents.latency import Served
-from edgeproof.errors import EdgeProofError, ServingError, UsageError
+from edgeproof.errors import ServingError, UsageError
+from edgeproof.files import utc_now, write_bytes
 from edgeproof.measure.machine import ROOT, governor, read_throttling, temperature_c
-from edgeproof.rundir import utc_now, write_bytes, write_document
 
 __all__ = ["COLUMNS", "collect", "main"]
 
@@ -32,13 +32,10 @@ COLUMNS = (
 def collect(
     url: str,
     out: Path,
+    how: Drive,
     *,
-    name: str | None = None,
     repeats: int = 1,
     every_s: float = 0.0,
-    requests: int = 100,
-    rate_per_s: float | None = None,
-    samples: Path | None = None,
     root: Path = ROOT,
     report: Callable[[str], None] = lambda _line: None,
 ) -> Path:
@@ -50,12 +47,9 @@ def collect(
     Args:
         url: ``http://host:port``.
         out: the folder.
-        name: the model, or None for the only one.
+        how: one bench.
         repeats: how many benches.
         every_s: seconds from the start of one to the start of the next.
-        requests: per bench.
-        rate_per_s: intended requests a second; None for a closed loop.
-        samples: npz or folder of inputs.
         root: file system of the sensors.
         report: takes a line of progress.
 
@@ -73,7 +67,7 @@ def collect(
         time.sleep(max(0.0, begin + index * every_s - time.monotonic()))
         row: dict[str, Any] = {"time": utc_now(), **_machine(root)}
         try:
-            seen = drive(url, name=name, requests=requests, rate_per_s=rate_per_s, samples=samples)
+            seen = drive(url, how)
         except ServingError as error:
             failures.append(error.message)
             row["failure"] = error.message
@@ -129,7 +123,11 @@ def _append(path: Path, row: dict[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Collect from the command line: 0, or the error's code with its message on stderr. Wrong use exits 2."""
+    """Collect from the command line. Wrong use exits 2.
+
+    Raises:
+        EdgeProofError: as ``collect``.
+    """
     parser = argparse.ArgumentParser(description="Bench a server again and again, with the machine's state beside it.")
     parser.add_argument("url", help="http://host:port")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="log.csv, summaries and raw files")
@@ -140,20 +138,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, help="intended requests a second (default: closed loop)")
     parser.add_argument("--samples", type=Path, metavar="PATH", help="inputs (default: seeded random ones)")
     options = parser.parse_args(arguments)
-    try:
-        log = collect(
-            options.url,
-            options.out,
-            name=options.name,
-            repeats=options.repeats,
-            every_s=options.every,
-            requests=options.requests,
-            rate_per_s=options.rate,
-            samples=options.samples,
-            report=lambda line: print(line, file=sys.stderr),
-        )
-    except EdgeProofError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    how = Drive(name=options.name, requests=options.requests, rate_per_s=options.rate, samples=options.samples)
+    log = collect(
+        options.url,
+        options.out,
+        how,
+        repeats=options.repeats,
+        every_s=options.every,
+        report=lambda line: print(line, file=sys.stderr),
+    )
     print(log)
     return 0

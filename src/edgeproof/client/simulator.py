@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 from urllib.parse import quote
@@ -23,22 +23,22 @@ from edgeproof.client.connection import Connection, Reply
 from edgeproof.documents.base import Document, encode
 from edgeproof.documents.latency import ProcessUse
 from edgeproof.documents.signature import TensorSpec
-from edgeproof.errors import EdgeProofError, ServingError, UsageError
-from edgeproof.measure.feeds import Feed, load_feeds, random_feeds
-from edgeproof.measure.latency import still_collector
+from edgeproof.errors import ServingError, UsageError
+from edgeproof.files import write_bytes
+from edgeproof.measure.latency import Schedule, Settings, time_calls
 from edgeproof.measure.machine import usable_cpus
 from edgeproof.measure.process import ProcessSampler
-from edgeproof.rundir import write_bytes
+from edgeproof.model.samples import Call, calls_of, read_calls, synthetic_samples
+from edgeproof.process import child_main
 from edgeproof.serve.messages import InferResponse, ModelMetadata, ServerMetadata
 from edgeproof.serve.protocol import encode_request, specs_of
 
-__all__ = ["ClientReport", "drive", "main", "model_of"]
+__all__ = ["ClientReport", "Drive", "drive", "main", "model_of"]
 
 M = TypeVar("M")
 
 RANDOM_SAMPLES = 16
-SPIN_NS = 200_000
-"""A sleep wakes late by tens of µs: the last stretch before an intended send time is spent awake."""
+SEED = 0
 
 
 class ClientReport(Document, frozen=True, kw_only=True):
@@ -89,68 +89,77 @@ def model_of(connection: Connection, name: str | None) -> tuple[ServerMetadata, 
     return server, _parsed(reply, ModelMetadata, path, connection.url)
 
 
-def drive(
-    url: str,
-    *,
-    name: str | None = None,
-    requests: int = 100,
-    warmup: int = 10,
-    rate_per_s: float | None = None,
-    samples: Path | None = None,
-    timeout_s: float = 30.0,
-) -> ClientReport:
-    """Send requests and keep the latency of each.
+@dataclass(frozen=True)
+class Drive:
+    """How a server is driven.
 
-    Args:
-        url: ``http://host:port``.
+    Attributes:
         name: the model, or None for the only one.
         requests: measured requests.
         warmup: requests before them, closed loop.
         rate_per_s: intended requests a second, or None for a closed loop.
-        samples: npz of inputs; None draws seeded random ones from the model's metadata.
+        samples: npz or folder of inputs; None draws seeded random ones from the model's metadata.
         timeout_s: for one answer.
+    """
+
+    name: str | None = None
+    requests: int = 100
+    warmup: int = 10
+    rate_per_s: float | None = None
+    samples: Path | None = None
+    timeout_s: float = 30.0
+
+    def words(self) -> list[str]:
+        """As words of the simulator's command line."""
+        words = ["--requests", str(self.requests), "--warmup", str(self.warmup), "--timeout", f"{self.timeout_s:g}"]
+        words += ["--name", self.name] if self.name is not None else []
+        words += ["--rate", f"{self.rate_per_s:g}"] if self.rate_per_s is not None else []
+        return words + (["--samples", str(self.samples)] if self.samples is not None else [])
+
+
+def drive(url: str, how: Drive) -> ClientReport:
+    """Send requests and keep the latency of each.
+
+    Args:
+        url: ``http://host:port``.
+        how: with what, how many, how fast.
 
     Raises:
         ServingError: not reachable, the model unknown, gone in the middle, or every request failed.
         UsageError: a name is needed, a number is out of range, or the samples do not fit.
     """
-    if requests < 1 or warmup < 0 or (rate_per_s is not None and rate_per_s <= 0):
+    if how.requests < 1 or how.warmup < 0 or (how.rate_per_s is not None and how.rate_per_s <= 0):
         raise UsageError("expected at least 1 request, 0 or more warm-up requests, and a rate above 0")
-    with Connection(url, timeout_s=timeout_s) as connection:
-        server, model = model_of(connection, name)
-        wire = _encoded(connection, model.name, _feeds(samples, specs_of(model.inputs)))
-        body_bytes = len(wire[0].partition(b"\r\n\r\n")[2])
+    with Connection(url, timeout_s=how.timeout_s) as connection:
+        server, model = model_of(connection, how.name)
+        wire = _encoded(connection, model.name, _calls(how.samples, specs_of(model.inputs)))
         tally = _Tally()
-        for index in range(warmup):
+        for index in range(how.warmup):
             _exchange(connection, wire[index % len(wire)], _Tally())
         sampler = ProcessSampler(server.pid) if server.pid and connection.local else None
-        interval_ns = None if rate_per_s is None else 1e9 / rate_per_s
-        with still_collector():
-            if sampler:
-                sampler.start()
-            begin = time.perf_counter_ns()
-            for index in range(requests):
-                intended = None if interval_ns is None else begin + int(index * interval_ns)
-                _timed(connection, wire[index % len(wire)], intended, tally)
-            seconds = (time.perf_counter_ns() - begin) / 1e9
-            if sampler:
-                sampler.stop()
-    if not tally.latency_us:
-        raise ServingError(f"all {requests} requests failed; the first: {tally.first_error}")
+        timed = time_calls(
+            lambda request: _exchange(connection, request, tally),
+            wire,
+            Settings(count=how.requests),
+            schedule=Schedule(how.rate_per_s),
+            around=sampler,
+        )
+    if not timed.values_us:
+        raise ServingError(f"all {how.requests} requests failed; the first: {tally.first_error}")
     return ClientReport(
         url=connection.url,
         model=model.name,
         platform=model.platform,
-        requests=requests,
-        warmup=warmup,
-        rate_per_s=rate_per_s,
-        latency_us=tuple(tally.latency_us),
+        requests=how.requests,
+        warmup=how.warmup,
+        rate_per_s=how.rate_per_s,
+        latency_us=tuple(timed.values_us),
         inference_us=tuple(tally.inference_us),
         errors=tally.errors,
         first_error=tally.first_error,
         non_finite=tally.non_finite,
-        body_bytes=body_bytes,
-        seconds=seconds,
+        body_bytes=len(wire[0].partition(b"\r\n\r\n")[2]),
+        seconds=timed.seconds,
         client_cpus=usable_cpus(),
         server_cpus=tuple(server.cpus),
         server=sampler.use() if sampler else None,
@@ -160,7 +169,6 @@ def drive(
 
 class _Tally:
     def __init__(self) -> None:
-        self.latency_us: list[float] = []
         self.inference_us: list[float] = []
         self.errors = 0
         self.first_error: str | None = None
@@ -172,18 +180,6 @@ class _Tally:
 
 
 _responses = msgspec.json.Decoder(InferResponse)
-
-
-def _timed(connection: Connection, request: bytes, intended_ns: int | None, tally: _Tally) -> None:
-    if intended_ns is None:
-        begin = time.perf_counter_ns()
-    else:
-        _wait_until(intended_ns)
-        begin = intended_ns
-    answered = _exchange(connection, request, tally)
-    end = time.perf_counter_ns()
-    if answered:
-        tally.latency_us.append((end - begin) / 1000)
 
 
 def _exchange(connection: Connection, request: bytes, tally: _Tally) -> bool:
@@ -214,19 +210,13 @@ def _exchange(connection: Connection, request: bytes, tally: _Tally) -> bool:
     return True
 
 
-def _wait_until(intended_ns: int) -> None:
-    while (left := intended_ns - time.perf_counter_ns()) > 0:
-        if left > SPIN_NS:
-            time.sleep((left - SPIN_NS) / 1e9)
+def _calls(samples: Path | None, specs: Sequence[TensorSpec]) -> list[Call]:
+    return read_calls(samples, specs) if samples else calls_of(synthetic_samples(specs, RANDOM_SAMPLES, SEED))
 
 
-def _feeds(samples: Path | None, specs: Sequence[TensorSpec]) -> list[Feed]:
-    return load_feeds(samples, specs) if samples else random_feeds(specs, count=RANDOM_SAMPLES)
-
-
-def _encoded(connection: Connection, model: str, feeds: Sequence[Feed]) -> list[bytes]:
+def _encoded(connection: Connection, model: str, calls: Sequence[Call]) -> list[bytes]:
     path = f"/v2/models/{quote(model, safe='')}/infer"
-    return [connection.encode("POST", path, encode_request(feed)) for feed in feeds]
+    return [connection.encode("POST", path, encode_request(call)) for call in calls]
 
 
 def _parsed(reply: Reply, kind: type[M], path: str, url: str) -> M:
@@ -248,7 +238,11 @@ def _message(reply: Reply) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Drive a server and write the report: 0, or the error's code with its message on stderr. Wrong use exits 2."""
+    """Drive a server and write the report. Wrong use exits 2.
+
+    Raises:
+        EdgeProofError: as ``drive``.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m edgeproof.client.simulator", description="Drive a server as one client and keep every latency."
     )
@@ -261,19 +255,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds for one answer (default 30)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report here instead of to stdout")
     options = parser.parse_args(arguments)
-    try:
-        report = drive(
-            options.url,
-            name=options.name,
-            requests=options.requests,
-            warmup=options.warmup,
-            rate_per_s=options.rate,
-            samples=options.samples,
-            timeout_s=options.timeout,
-        )
-    except EdgeProofError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    how = Drive(
+        name=options.name,
+        requests=options.requests,
+        warmup=options.warmup,
+        rate_per_s=options.rate,
+        samples=options.samples,
+        timeout_s=options.timeout,
+    )
+    report = drive(options.url, how)
     if options.out:
         write_bytes(options.out, encode(report))
     else:
@@ -282,4 +272,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    child_main(main)

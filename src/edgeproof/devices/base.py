@@ -1,18 +1,19 @@
-"""What a device is: a place where the runner runs, candidate by candidate, and what comes back.
+"""What a device is: a transport. Files go there, the runner runs a job there, files come back.
 
-A device measures; it writes no documents and judges nothing.
+What is measured on it, and in which order, is the same for every device (``measuring``); it judges nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edgeproof.devices.runner_report import RunnerReport
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.environment import Machine
+from edgeproof.documents.runner import RunnerJob, RunnerReport
+from edgeproof.process import Limits
 
 __all__ = ["Device", "DeviceFactory", "Effort", "Measured", "Report", "Target"]
 
@@ -22,7 +23,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Target:
-    """A candidate and the artifact it is made of."""
+    """A candidate and the artifact it is made of, on this machine."""
 
     candidate: str
     artifact: Path
@@ -38,7 +39,7 @@ class Effort:
         warmup: calls before them, in each process.
         seconds: cap on the timed stretch of one candidate, all rounds together.
         threads: of the runtime.
-        timeout_s: after which a process is taken for hung.
+        limits: of one process; what passes them is taken for hung.
     """
 
     rounds: int = 2
@@ -46,7 +47,7 @@ class Effort:
     warmup: int = 50
     seconds: float = 5.0
     threads: int = 1
-    timeout_s: float = 180.0
+    limits: Limits = Limits(seconds=180)
 
 
 @dataclass(frozen=True)
@@ -88,19 +89,27 @@ class Device(Protocol):
         """
         ...
 
-    def measure(self, targets: Sequence[Target], inputs: Path, *, effort: Effort, report: Report) -> list[Measured]:
-        """Measure the targets interleaved, so that all of them see the same period of the device.
-
-        A candidate that crashes, hangs or reports garbage costs itself only.
-
-        Args:
-            targets: what to measure; the first is the baseline.
-            inputs: npz of samples.
-            effort: how hard.
-            report: progress.
+    def put(self, path: Path) -> str:
+        """Bring a file or folder of this machine there, and give its path there.
 
         Raises:
-            DeviceError: the device itself was lost.
+            DeviceError: the device was lost, or has no room.
+        """
+        ...
+
+    def run(self, job: RunnerJob, limits: Limits) -> RunnerReport:
+        """Run a job in a fresh process there; ``error`` is set when it failed, was killed, hung, or reported garbage.
+
+        Raises:
+            DeviceError: the device was lost.
+        """
+        ...
+
+    def get(self, path: str, to: Path) -> None:
+        """Bring a file from there to a path of this machine.
+
+        Raises:
+            DeviceError: the device was lost, or has no such file.
         """
         ...
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Literal
@@ -12,8 +11,9 @@ from typing import Literal
 from edgeproof.devices.base import Device, DeviceFactory
 from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass
-from edgeproof.errors import DeviceError, UsageError
+from edgeproof.errors import DeviceError, ProcessError, UsageError
 from edgeproof.measure.machine import device_class, read_machine
+from edgeproof.process import ask
 
 __all__ = ["ListedDevice", "discover", "open_device", "read_adb_list"]
 
@@ -121,14 +121,12 @@ def _attached_phones() -> list[ListedDevice]:
     if adb is None:
         return []
     try:
-        done = subprocess.run(
-            [adb, "devices", "-l"], capture_output=True, text=True, timeout=ADB_TIMEOUT_S, check=False
-        )
-    except (subprocess.TimeoutExpired, OSError) as error:
+        done = ask([adb, "devices", "-l"], timeout_s=ADB_TIMEOUT_S)
+    except ProcessError as error:
         return [_broken_adb(f"adb does not answer: {error}")]
     if done.returncode != 0:
-        return [_broken_adb(f"adb failed: {done.stderr.strip()}")]
-    return read_adb_list(done.stdout)
+        return [_broken_adb(f"adb failed: {done.stderr.decode(errors='replace').strip()}")]
+    return read_adb_list(done.stdout.decode(errors="replace"))
 
 
 def _broken_adb(detail: str) -> ListedDevice:
@@ -154,13 +152,9 @@ def _ssh_target(name: str) -> ListedDevice:
     command = [ssh, "-o", "BatchMode=yes", "-o", f"ConnectTimeout={SSH_TIMEOUT_S}"]
     command += ["-p", port] if port else []
     try:
-        done = subprocess.run(
-            [*command, "--", target, "uname -m; cat /proc/device-tree/model 2>/dev/null"],
-            capture_output=True,
-            timeout=2 * SSH_TIMEOUT_S,
-            check=False,
-        )
-    except (subprocess.TimeoutExpired, OSError) as error:
+        look = "uname -m; cat /proc/device-tree/model 2>/dev/null"
+        done = ask([*command, "--", target, look], timeout_s=2 * SSH_TIMEOUT_S)
+    except ProcessError as error:
         return _unreachable(name, f"no answer: {error}", "is it on, and in this network?")
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgeproof.devices.runner_report import OutputSummary, RunnerReport
+    from edgeproof.documents.runner import OutputSummary, RunnerJob, RunnerReport
     from edgeproof.formats.base import Array
 
 __all__ = ["main"]
@@ -26,11 +26,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m edgeproof.devices.runner", description="Run one artifact in this process and report as JSON."
     )
-    parser.add_argument("artifact", type=Path, help="the artifact's file or folder")
-    parser.add_argument(
-        "--inputs", type=Path, required=True, metavar="NPZ", help="samples: a key per input, sample axis first"
-    )
-    parser.add_argument("--outputs", type=Path, metavar="NPZ", help="run every sample and write the outputs here")
+    parser.add_argument("artifact", help="the artifact's file or folder")
+    parser.add_argument("--inputs", required=True, metavar="NPZ", help="samples: a key per input, sample axis first")
+    parser.add_argument("--outputs", metavar="NPZ", help="run every sample and write the outputs here")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N samples")
     parser.add_argument(
         "--measure", type=int, default=0, metavar="N", help="time N calls after the warm-up (default 0)"
@@ -38,50 +36,51 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--warmup", type=int, default=10, metavar="W", help="calls before the timed ones (default 10)")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop timing after S seconds")
     parser.add_argument("--variant", help="another way to compute the same, as its format names it")
-    parser.add_argument("--base", type=Path, help="hold its weights against those of this artifact")
+    parser.add_argument("--base", help="hold its weights against those of this artifact")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="fail instead of using more memory")
+    parser.add_argument("--json", metavar="FILE", help="write the report here instead of to stdout")
     parser.add_argument(
         "--exec-unix-ns", type=int, metavar="NS", help="when the process was started, for the cold start"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here instead of to stdout")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, write the report, and give the exit code: 0, or 1 with ``error`` in the report. Wrong use exits 2."""
     started = (time.monotonic_ns(), time.time_ns())
-    options = _parser().parse_args(arguments)
+    words = vars(_parser().parse_args(arguments))
+    executed_unix_ns: int | None = words.pop("exec_unix_ns")
 
-    from edgeproof.devices.runner_report import RunnerReport
     from edgeproof.documents.base import encode
+    from edgeproof.documents.runner import RunnerJob, RunnerReport
     from edgeproof.errors import EdgeProofError
 
+    job = RunnerJob(**words)
     try:
-        report = _run(options, started)
+        report = _run(job, started, executed_unix_ns)
     except EdgeProofError as error:
-        report = RunnerReport(artifact=str(options.artifact), error=str(error))
+        report = RunnerReport(artifact=job.artifact, error=str(error))
     except MemoryError:
-        limit = f" of {options.memory_limit} bytes" if options.memory_limit else ""
-        report = RunnerReport(artifact=str(options.artifact), error=f"out of memory: the limit{limit} was reached")
+        limit = f" of {job.memory_limit} bytes" if job.memory_limit else ""
+        report = RunnerReport(artifact=job.artifact, error=f"out of memory: the limit{limit} was reached")
     except Exception as error:
-        report = RunnerReport(artifact=str(options.artifact), error=f"{type(error).__name__}: {error}")
-    if options.json:
-        options.json.write_bytes(encode(report))
+        report = RunnerReport(artifact=job.artifact, error=f"{type(error).__name__}: {error}")
+    if job.json:
+        Path(job.json).write_bytes(encode(report))
     else:
         sys.stdout.buffer.write(encode(report))
         sys.stdout.buffer.flush()
     return 1 if report.error else 0
 
 
-def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
-    if options.memory_limit:
-        _limit_memory(options.memory_limit)
+def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None) -> RunnerReport:
+    if job.memory_limit:
+        _limit_memory(job.memory_limit)
 
-    from edgeproof.devices.runner_report import RunnerReport
+    from edgeproof.documents.runner import RunnerReport
     from edgeproof.formats.registry import artifact_document, open_artifact
-    from edgeproof.measure.feeds import load_feeds
-    from edgeproof.measure.latency import Timed, time_calls
+    from edgeproof.measure.latency import Settings, Timed, time_calls
     from edgeproof.measure.machine import (
         read_machine,
         read_throttling,
@@ -90,46 +89,45 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
         usable_cpus,
     )
     from edgeproof.measure.process import own_memory
+    from edgeproof.model.samples import read_calls
 
+    artifact = Path(job.artifact)
     temperature_before, throttling_before = temperature_c(), read_throttling()
     baseline = own_memory().resident_bytes
     load_begin = time.perf_counter_ns()
-    with open_artifact(
-        options.artifact, threads=options.threads, timed=options.measure > 0, variant=options.variant
-    ) as session:
+    with open_artifact(artifact, threads=job.threads, timed=job.measure > 0, variant=job.variant) as session:
         load_ms = (time.perf_counter_ns() - load_begin) / 1e6
-        feeds = load_feeds(options.inputs, session.inputs, limit=options.limit)
+        calls = read_calls(Path(job.inputs), session.inputs, limit=job.limit)
         first_begin = time.perf_counter_ns()
-        first = session.run(feeds[0])
+        first = session.run(calls[0])
         first_us = (time.perf_counter_ns() - first_begin) / 1e3
         first_result = (time.monotonic_ns(), time.time_ns())
         results = [first]
-        if options.outputs:
-            results = [_kept(session.run(feed)) for feed in feeds]
+        if job.outputs:
+            results = [_kept(session.run(call)) for call in calls]
         outputs = _summaries(results)
-        if options.outputs:
-            _write_outputs(options.outputs, results)
+        if job.outputs:
+            _write_outputs(Path(job.outputs), results)
         results.clear()
-        timed = Timed(values_us=[], warmup=0, seconds=0.0, cpu_percent=None)
-        if options.measure:
-            timed = time_calls(
-                session.run, feeds, warmup=options.warmup, count=options.measure, seconds=options.seconds
-            )
+        timed = Timed(values_us=[], calls=0, warmup=0, seconds=0.0, cpu_percent=None)
+        if job.measure:
+            settings = Settings(count=job.measure, warmup=job.warmup, seconds=job.seconds)
+            timed = time_calls(session.run, calls, settings)
     faults: tuple[str, ...] = ()
-    if options.base:
-        document, folder, one = artifact_document(options.artifact)
-        faults = one.storage_faults(folder / document.file, options.base)
+    if job.base:
+        document, folder, found = artifact_document(artifact)
+        faults = found.storage_faults(folder / document.file, Path(job.base))
     return RunnerReport(
-        artifact=str(options.artifact),
-        samples=len(feeds),
-        threads=options.threads,
+        artifact=job.artifact,
+        samples=len(calls),
+        threads=job.threads,
         cpus=usable_cpus(),
         started_monotonic_ns=started[0],
         started_unix_ns=started[1],
         first_result_monotonic_ns=first_result[0],
         first_result_unix_ns=first_result[1],
         finished_unix_ns=time.time_ns(),
-        exec_to_first_ms=(first_result[1] - options.exec_unix_ns) / 1e6 if options.exec_unix_ns else None,
+        exec_to_first_ms=(first_result[1] - executed_unix_ns) / 1e6 if executed_unix_ns else None,
         load_ms=round(load_ms, 3),
         first_inference_us=round(first_us, 3),
         warmup=timed.warmup,
@@ -161,7 +159,7 @@ def _limit_memory(limit_bytes: int) -> None:
 def _summaries(results: Sequence[dict[str, Array]]) -> tuple[OutputSummary, ...]:
     import numpy as np
 
-    from edgeproof.devices.runner_report import OutputSummary
+    from edgeproof.documents.runner import OutputSummary
 
     summaries = []
     for name, first in results[0].items():
@@ -182,7 +180,7 @@ def _write_outputs(path: Path, results: Sequence[dict[str, Array]]) -> None:
     """One key per output, sample axis first."""
     import numpy as np
 
-    from edgeproof.rundir import atomic_path
+    from edgeproof.files import atomic_path
 
     stacked = {name: np.stack([result[name] for result in results]) for name in results[0]}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -190,4 +188,6 @@ def _write_outputs(path: Path, results: Sequence[dict[str, Array]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from edgeproof.process import child_main
+
+    child_main(main)

@@ -92,6 +92,7 @@ class ActivityDocument(Document, frozen=True, kw_only=True):
     """``phase3_activity.json``."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.activity", 1)
+    FILE: ClassVar[str] = "phase3_activity.json"
 
     model: str
     definitions: str

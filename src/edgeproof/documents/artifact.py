@@ -35,6 +35,7 @@ class ArtifactDocument(Document, frozen=True, kw_only=True):
     """Stands beside the artifact's files; paths are relative to its folder."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.artifact", 1)
+    FILE: ClassVar[str] = "artifact.json"
 
     candidate: str
     format: str

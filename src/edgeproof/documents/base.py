@@ -6,13 +6,15 @@ fields it does not know and refuses a version newer than its own.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from edgeproof.errors import DocumentError
+from edgeproof.files import write_bytes
 
-__all__ = ["Document", "Value", "decode", "encode", "to_builtins"]
+__all__ = ["Document", "Value", "decode", "encode", "read_document", "to_builtins", "write_document"]
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,9 +22,11 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A document of the run folder; subclasses set ``SCHEMA`` to ``(name, version)``."""
+    """A document; subclasses set ``SCHEMA`` to ``(name, version)``, and ``FILE`` where it has a name of its own."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("document", 1)
+    FILE: ClassVar[str] = ""
+    """Its file in the run's or the artifact's folder."""
 
     schema: str = ""
 
@@ -30,6 +34,10 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         if not self.schema:
             name, version = self.SCHEMA
             msgspec.structs.force_setattr(self, "schema", f"{name}/{version}")
+
+    def path_in_run(self) -> str:
+        """Where it stands in the run folder."""
+        return self.FILE
 
 
 D = TypeVar("D", bound=Document)
@@ -67,3 +75,21 @@ def decode(raw: bytes | str, kind: type[D]) -> D:
         return msgspec.convert(head, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DocumentError(f"not a valid {name} document: {error}") from error
+
+
+def read_document(path: Path, kind: type[D]) -> D:
+    """Read a document's file.
+
+    Raises:
+        DocumentError: it is missing, cannot be read, or is not valid.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DocumentError(f"cannot read {path}: {error.strerror}") from error
+    return decode(raw, kind)
+
+
+def write_document(path: Path, document: Value | Document) -> None:
+    """Write a document whole or not at all."""
+    write_bytes(path, encode(document))

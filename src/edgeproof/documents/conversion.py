@@ -8,7 +8,9 @@ from edgeproof.documents.artifact import Rewrite
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.signature import Form
 
-__all__ = ["ConversionDocument", "ConversionResult"]
+__all__ = ["ConversionDocument", "ConversionResult", "Outcome"]
+
+Outcome = Literal["ok", "failed", "skipped"]
 
 
 class ConversionResult(Value, frozen=True, kw_only=True):
@@ -18,7 +20,7 @@ class ConversionResult(Value, frozen=True, kw_only=True):
     format: str
     precision: str
     form: Form
-    status: Literal["ok", "failed", "skipped"]
+    status: Outcome
     sdk: bool = False
     """Whether the candidate runs the model with our own engine instead of another's."""
     artifact: str | None = None
@@ -39,6 +41,7 @@ class ConversionDocument(Document, frozen=True, kw_only=True):
     """Phase 3, first half."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.conversion", 1)
+    FILE: ClassVar[str] = "phase3_conversion.json"
 
     model: str
     limit_seconds: float

@@ -36,6 +36,8 @@ class DeviceDocument(Document, frozen=True, kw_only=True):
     """Phase 4: one device."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.device", 1)
+    FILE: ClassVar[str] = "phase4_devices"
+    """The folder; one file a device, raw values in ``raw/`` beside them."""
 
     device: str
     """``host``, ``ssh:…``, ``adb:…``, ``emulated:…``."""
@@ -46,3 +48,21 @@ class DeviceDocument(Document, frozen=True, kw_only=True):
     """The candidate that ratios refer to."""
     measurements: tuple[DeviceMeasurement, ...]
     not_measured: dict[str, str]
+
+    @classmethod
+    def path_of(cls, device: str) -> str:
+        """The document of the device of that address, in the run folder."""
+        return f"{cls.FILE}/{_plain(device)}.json"
+
+    @classmethod
+    def raw_path_of(cls, device: str, candidate: str) -> str:
+        """The single values of a candidate on that device, in the run folder."""
+        return f"{cls.FILE}/raw/{_plain(device)}-{_plain(candidate)}.json"
+
+    def path_in_run(self) -> str:
+        return self.path_of(self.device)
+
+
+def _plain(name: str) -> str:
+    """A name that can stand in a file's."""
+    return "".join(letter if letter.isalnum() or letter in "-._@" else "-" for letter in name)

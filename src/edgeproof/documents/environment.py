@@ -51,6 +51,7 @@ class EnvironmentDocument(Document, frozen=True, kw_only=True):
     """Phase 1: what this machine is and has."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.environment", 1)
+    FILE: ClassVar[str] = "phase1_environment.json"
 
     created: str
     """ISO 8601, UTC."""

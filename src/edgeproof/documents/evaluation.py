@@ -154,6 +154,7 @@ class EvaluationDocument(Document, frozen=True, kw_only=True):
     """Phase 5."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.evaluation", 1)
+    FILE: ClassVar[str] = "phase5_evaluation.json"
 
     model: str
     policy: PolicyValue

@@ -79,6 +79,7 @@ class LatencySummary(Document, frozen=True, kw_only=True):
     """Phase 2. ``served`` holds the eager SDK first, then the best converted artifact."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.latency", 1)
+    FILE: ClassVar[str] = "phase2_latency_summary.json"
 
     model: str
     url: str | None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
+import msgspec
+
 from edgeproof.documents.base import Document, Value
+from edgeproof.documents.source import ModelSource, absolute_reference
 
 __all__ = ["Manifest", "PhaseRecord", "RunOptions"]
 
@@ -31,6 +35,24 @@ class RunOptions(Value, frozen=True, kw_only=True):
     limit_seconds: float = 300.0
     limit_memory_bytes: int = 8 << 30
 
+    def absolute(self, folder: Path) -> RunOptions:
+        """The same with every file and folder as an absolute path; relative ones start from ``folder``."""
+
+        def placed(path: str | None) -> str | None:
+            return None if path is None else str(folder / path)
+
+        return msgspec.structs.replace(
+            self,
+            model=absolute_reference(self.model, folder),
+            samples=placed(self.samples),
+            held_out=placed(self.held_out),
+            policy=placed(self.policy),
+        )
+
+    def source(self, folder: str | None = None) -> ModelSource:
+        """The model of the run; ``folder`` is where it is at home."""
+        return ModelSource(model=self.model, inputs=self.inputs, samples=self.samples, trust=self.trust, folder=folder)
+
 
 class PhaseRecord(Value, frozen=True, kw_only=True):
     """One phase's progress."""
@@ -45,6 +67,7 @@ class Manifest(Document, frozen=True, kw_only=True):
     """The run's head document."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.manifest", 1)
+    FILE: ClassVar[str] = "manifest.json"
 
     created: str
     edgeproof: str

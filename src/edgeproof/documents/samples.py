@@ -7,7 +7,23 @@ from typing import ClassVar, Literal
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.signature import Signature
 
-__all__ = ["Check", "HeldOut", "SamplesDocument"]
+__all__ = [
+    "HELD_OUT_FILE",
+    "REPRESENTATIVE_FOLDER",
+    "Check",
+    "HeldOut",
+    "HeldOutSource",
+    "SampleSource",
+    "SamplesDocument",
+]
+
+HELD_OUT_FILE = "phase3_heldout.npz"
+"""The held-out samples in the run folder."""
+REPRESENTATIVE_FOLDER = "rep_samples"
+"""The representative samples in the run folder, one file a sample."""
+SampleSource = Literal["model", "user", "synthetic"]
+HeldOutSource = Literal["model", "user", "representative"]
+"""``representative``: no held-out split was given, the representative samples serve for both."""
 
 
 class Check(Value, frozen=True, kw_only=True):
@@ -23,8 +39,7 @@ class HeldOut(Value, frozen=True, kw_only=True):
 
     count: int
     labelled: bool
-    source: Literal["model", "user", "representative"]
-    """``representative``: no held-out split was given, the representative samples serve for both."""
+    source: HeldOutSource
     file: str
     """npz in the run folder: one key per input, sample axis first, and ``labels``."""
 
@@ -33,9 +48,10 @@ class SamplesDocument(Document, frozen=True, kw_only=True):
     """Phase 1: representative samples for quantisation, and the held-out ones."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.samples", 1)
+    FILE: ClassVar[str] = "phase1_samples.json"
 
     signature: Signature
-    source: Literal["model", "user", "synthetic"]
+    source: SampleSource
     origin: str
     """Where they come from, in words or as a path."""
     folder: str

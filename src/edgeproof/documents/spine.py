@@ -14,6 +14,7 @@ class SpineDocument(Document, frozen=True, kw_only=True):
     """Stands beside ``program.pt2``."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.spine", 1)
+    FILE: ClassVar[str] = "spine.json"
 
     model: str
     name: str

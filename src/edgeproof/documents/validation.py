@@ -83,6 +83,7 @@ class ValidationDocument(Document, frozen=True, kw_only=True):
     """Phase 3, second half."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.validation", 1)
+    FILE: ClassVar[str] = "phase3_validation.json"
 
     model: str
     samples: int

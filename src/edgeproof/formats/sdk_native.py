@@ -10,17 +10,17 @@ import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Form, TensorSpec
-from edgeproof.errors import ConversionError, UnsupportedError
+from edgeproof.errors import ConversionError
 from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, Session
 from edgeproof.formats.bindings import bind, safe_names
+from edgeproof.model.samples import evenly
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
     from edgeproof.spike.engine.emit import Source
-    from edgeproof.spike.program import Program
     from edgeproof.spike.runtime.native import Engine
 
-__all__ = ["FORMAT", "program_of"]
+__all__ = ["FORMAT"]
 
 CALIBRATION = 64
 """Samples that set the units of whole numbers."""
@@ -119,6 +119,7 @@ class SdkNative(Format):
 
 def _source(spine: Spine, precision: str, name: str) -> Source:
     """The C, which hangs on samples: int8 units on what they reach, how layers take inputs on how busy these are."""
+    from edgeproof.model.step_program import program_of
     from edgeproof.spike.engine.activity import measure_activity
     from edgeproof.spike.engine.emit import emit
     from edgeproof.spike.fixed.emit import emit_fixed
@@ -132,43 +133,8 @@ def _source(spine: Spine, precision: str, name: str) -> Source:
 
 def _calls(spine: Spine, limit: int) -> list[dict[str, Array]]:
     """Inputs of whole calls, evenly chosen from the samples."""
-    count = min(len(one) for one in spine.samples.values())
-    chosen = np.unique(np.linspace(0, count - 1, min(limit, count)).astype(int))
+    chosen = evenly(min(map(len, spine.samples.values())), limit)
     return [{name: values[at] for name, values in spine.samples.items()} for at in chosen]
-
-
-def program_of(spine: Spine) -> Program:
-    """A spine's step as the engine has it.
-
-    Raises:
-        UnsupportedError: an operation or dtype that the engine does not take.
-    """
-    from edgeproof.spike.from_torch.read import program_from_torch
-
-    document = spine.document
-    odd = [spec.name for spec in (*document.graph_inputs, *document.graph_outputs) if spec.dtype != "float32"]
-    if odd:
-        raise UnsupportedError(
-            f"the engine computes in float32, and {', '.join(odd)} is of another dtype", hint="ship a conversion"
-        )
-    loop = document.loop
-    names = [spec.name for spec in document.signature.inputs]
-    outputs = [spec.name for spec in document.signature.outputs]
-    states = loop.states if loop else ()
-    return program_from_torch(
-        spine.program,
-        inputs=names,
-        states=[
-            (
-                one.name,
-                np.zeros(one.shape, np.float32) if one.initial is None else np.asarray(spine.initial[one.initial]),
-            )
-            for one in states
-        ],
-        outputs=list(zip(outputs, loop.readouts if loop else ["last"] * len(outputs), strict=True)),
-        timesteps=loop.timesteps if loop else 1,
-        sequence=loop is not None and loop.encoding == "sequence",
-    )
 
 
 class _Runner:

@@ -12,11 +12,11 @@ import contextlib
 import importlib
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,8 +25,9 @@ import msgspec
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode, encode
 from edgeproof.errors import ConversionError, EdgeProofError, UnsupportedError
+from edgeproof.process import child_main, kill_group, outcome_of, tie_to_parent
 
-__all__ = ["Job", "Outcome", "Started", "building_folder", "die_with_parent", "fingerprint", "main"]
+__all__ = ["Job", "Outcome", "Started", "building_folder", "fingerprint", "main"]
 
 LONGEST_REASON = 1000
 
@@ -101,16 +102,6 @@ def building_folder(job: Job) -> Path:
     """Where the artifact is made, before it is moved to its folder as a whole."""
     folder = Path(job.folder)
     return folder.with_name(f".{folder.name}.building")
-
-
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when the one that started it is gone: a run that is killed leaves nothing behind
-    that still writes to its folder. Elsewhere nothing happens."""
-    if sys.platform == "linux":
-        import ctypes
-
-        parent_death_signal = 1
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
 
 
 def _convert(job: Job) -> None:
@@ -210,24 +201,21 @@ def _run(job: Job, say: BinaryIO) -> Outcome:
         pid = os.fork()
         if pid == 0:
             os.setpgid(0, 0)
-            die_with_parent()
+            tie_to_parent()
             _child(job, answer.fileno())
         _say(say, Started(candidate=job.candidate, pid=pid))
         _, status, usage = os.wait4(pid, 0)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+        kill_group(pid)
         answer.seek(0)
         raw = answer.read()
     seconds, peak = time.monotonic() - began, usage.ru_maxrss * 1024
     if raw:
         outcome = msgspec.json.decode(raw, type=Outcome)
         return msgspec.structs.replace(outcome, seconds=seconds, peak_memory_bytes=peak)
-    killed = os.WIFSIGNALED(status)
-    how = signal.Signals(os.WTERMSIG(status)).name if killed else f"exit code {os.WEXITSTATUS(status)} and no result"
     return Outcome(
         candidate=job.candidate,
         status="crashed",
-        reason=f"the converter crashed: {how}",
+        reason=f"the converter {outcome_of(os.waitstatus_to_exitcode(status))} and no result",
         seconds=seconds,
         peak_memory_bytes=peak,
     )
@@ -238,19 +226,19 @@ def _say(say: BinaryIO, message: Started | Outcome) -> None:
     say.flush()
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> int:
     """Serve jobs until stdin ends. What libraries print goes to stderr, not between the messages."""
-    die_with_parent()
     say = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     from edgeproof.formats.registry import formats
 
-    formats()[sys.argv[1]].warm()
+    formats()[words[0]].warm()
     for name in SPINE_PRELOAD:
         importlib.import_module(name)
     for line in sys.stdin.buffer:
         _say(say, _run(msgspec.json.decode(line, type=Job), say))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    child_main(main)

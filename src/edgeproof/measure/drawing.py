@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from edgeproof.errors import DocumentError, EdgeProofError, UsageError
-from edgeproof.rundir import atomic_path
+from edgeproof.errors import DocumentError, UsageError
+from edgeproof.files import atomic_path
 
 __all__ = ["draw_latencies", "main", "read_latencies"]
 
@@ -80,17 +79,16 @@ def draw_latencies(series: Mapping[str, Sequence[float]], out: Path, *, title: s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw from the command line: 0, or the error's code with its message on stderr. Wrong use exits 2."""
+    """Draw from the command line. Wrong use exits 2.
+
+    Raises:
+        EdgeProofError: a file is no raw latency file, or the drawing's suffix is of none.
+    """
     parser = argparse.ArgumentParser(description="Draw raw latency files: distribution, and the calls in order.")
     parser.add_argument("files", type=Path, nargs="+", help="raw JSON files of runs, benches or the runner")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".svg, .png or .pdf")
     parser.add_argument("--title", default="", help="above the drawing")
     options = parser.parse_args(arguments)
-    try:
-        series = {path.stem: read_latencies(path) for path in options.files}
-        draw_latencies(series, options.out, title=options.title)
-    except EdgeProofError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    draw_latencies({path.stem: read_latencies(path) for path in options.files}, options.out, title=options.title)
     print(options.out)
     return 0

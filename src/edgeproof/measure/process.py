@@ -7,21 +7,15 @@ one, in nanoseconds; the ticks of ``/proc/PID/stat`` are 10 ms, as long as a hun
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple
 
 from edgeproof.documents.latency import ProcessUse
 
-__all__ = ["ProcessSampler", "environment_for", "own_memory", "peak_memory_bytes"]
-
-
-def environment_for(threads: int) -> dict[str, str]:
-    """This process's environment with every known thread pool held to ``threads``, for a process that is measured."""
-    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(pools, str(threads))}
+__all__ = ["ProcessSampler", "own_memory", "peak_memory_bytes"]
 
 
 class Memory(NamedTuple):
@@ -87,6 +81,15 @@ class ProcessSampler:
             self._process: psutil.Process | None = psutil.Process(pid)
         except psutil.Error:
             self._process = None
+
+    def __enter__(self) -> ProcessSampler:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
     def start(self) -> None:
         """Begin a stretch that counts."""

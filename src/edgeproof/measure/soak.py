@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,11 +13,30 @@ from edgeproof.documents.base import Document, Value
 from edgeproof.documents.environment import Machine
 from edgeproof.errors import UsageError
 from edgeproof.formats.base import Session
-from edgeproof.measure.feeds import Feed
+from edgeproof.measure.latency import Settings, Timed, time_calls
 from edgeproof.measure.machine import ROOT, read_machine, read_throttling, temperature_c, throttled_between
 from edgeproof.measure.process import own_memory
+from edgeproof.model.samples import Call
 
-__all__ = ["SoakReport", "SoakWindow", "soak"]
+__all__ = ["SoakLength", "SoakReport", "SoakWindow", "soak"]
+
+
+@dataclass(frozen=True)
+class SoakLength:
+    """How long to soak.
+
+    Attributes:
+        seconds: of the whole.
+        window_seconds: of one window; None: a twentieth of the whole, 10 s at most.
+    """
+
+    seconds: float = 60.0
+    window_seconds: float | None = None
+
+    @property
+    def window(self) -> float:
+        """Seconds of one window."""
+        return self.window_seconds or max(0.1, min(10.0, self.seconds / 20))
 
 
 class SoakWindow(Value, frozen=True):
@@ -52,51 +72,42 @@ class SoakReport(Document, frozen=True):
 
 def soak(
     session: Session,
-    feeds: Sequence[Feed],
+    calls: Sequence[Call],
     *,
     artifact: str,
-    seconds: float,
-    window_seconds: float,
+    length: SoakLength,
     root: Path = ROOT,
     report: Callable[[str], None] = lambda _line: None,
 ) -> SoakReport:
-    """Call the session with the feeds in turn until the time is over.
+    """Call the session with the inputs in turn until the time is over.
 
     Args:
         session: what runs; it is warmed up for a window, one second at most.
-        feeds: its inputs.
+        calls: its inputs, call by call.
         artifact: its name in the report.
-        seconds: of the whole.
-        window_seconds: of one window; there are at least two.
+        length: how long.
         root: file system of the machine's sensors.
         report: takes a line of progress a window.
 
     Raises:
         UsageError: the time has no room for two windows.
     """
-    if window_seconds <= 0 or seconds < 2 * window_seconds:
+    window_s = length.window
+    if window_s <= 0 or length.seconds < 2 * window_s:
         raise UsageError(
-            f"a soak of {seconds:g} s has no two windows of {window_seconds:g} s",
+            f"a soak of {length.seconds:g} s has no two windows of {window_s:g} s",
             hint="soak longer, or take --window smaller",
         )
-    _warm_up(session, feeds, min(1.0, window_seconds))
+    time_calls(session.run, calls, Settings(seconds=min(1.0, window_s)))
     throttling = read_throttling(root)
     windows: list[SoakWindow] = []
-    begin = time.perf_counter()
-    index = 0
-    for number in range(int(seconds / window_seconds + 1e-9)):
+    began, made = time.perf_counter(), 0
+    for number in range(int(length.seconds / window_s + 1e-9)):
         start = time.perf_counter()
-        end = begin + (number + 1) * window_seconds
-        values: list[int] = []
-        while True:
-            feed = feeds[index % len(feeds)]
-            before = time.perf_counter_ns()
-            session.run(feed)
-            values.append(time.perf_counter_ns() - before)
-            index += 1
-            if time.perf_counter() >= end:
-                break
-        windows.append(_window(start - begin, values, root))
+        left = began + (number + 1) * window_s - start
+        timed = time_calls(session.run, calls, Settings(seconds=left, minimum=1, first=made))
+        made += timed.calls
+        windows.append(_window(start - began, timed, root))
         report(f"{windows[-1].start_s:6.0f} s  {windows[-1].median_us:.1f} µs")
     first, last = windows[0], windows[-1]
     growth = None
@@ -112,9 +123,9 @@ def soak(
         artifact=artifact,
         device="host",
         machine=read_machine(root),
-        seconds=round(time.perf_counter() - begin, 3),
-        window_seconds=window_seconds,
-        count=index,
+        seconds=round(time.perf_counter() - began, 3),
+        window_seconds=window_s,
+        count=made,
         windows=tuple(windows),
         drift=round(last.median_us / first.median_us - 1, 4) if first.median_us else 0.0,
         resident_growth_bytes=growth,
@@ -123,21 +134,12 @@ def soak(
     )
 
 
-def _warm_up(session: Session, feeds: Sequence[Feed], seconds: float) -> None:
-    end = time.perf_counter() + seconds
-    while True:
-        for feed in feeds[:10]:
-            session.run(feed)
-        if time.perf_counter() >= end:
-            return
-
-
-def _window(start_s: float, values_ns: Sequence[int], root: Path) -> SoakWindow:
+def _window(start_s: float, timed: Timed, root: Path) -> SoakWindow:
     return SoakWindow(
         start_s=round(start_s, 3),
-        count=len(values_ns),
-        median_us=round(statistics.median(values_ns) / 1000, 3),
-        max_us=round(max(values_ns) / 1000, 3),
+        count=timed.calls,
+        median_us=round(statistics.median(timed.values_us), 3),
+        max_us=round(max(timed.values_us), 3),
         temperature_c=temperature_c(root),
         resident_bytes=own_memory().resident_bytes,
     )

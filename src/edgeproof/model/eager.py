@@ -14,7 +14,7 @@ from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import ArtifactError, SignatureError
 from edgeproof.model.subject import Subject
 
-__all__ = ["EagerSession", "check_inputs", "open_model", "run_all"]
+__all__ = ["EagerSession", "check_inputs", "run_all"]
 
 Array = npt.NDArray[Any]
 
@@ -77,31 +77,6 @@ class EagerSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def open_model(
-    reference: str,
-    *,
-    inputs: tuple[str, ...] = (),
-    samples: str | None = None,
-    trust: bool = False,
-    threads: int = 1,
-) -> EagerSession:
-    """Load MODEL and open it eagerly.
-
-    Args:
-        reference: MODEL as on the command line.
-        inputs: ``NAME:dtype[shape]`` specs, where the model does not say.
-        samples: folder or npz that tells the signature otherwise.
-        trust: open TorchScript, which runs the code inside.
-        threads: of PyTorch.
-
-    Raises:
-        ModelReferenceError, SignatureError, SamplesError: see there.
-    """
-    from edgeproof.model.resolve import resolve
-
-    return EagerSession(resolve(reference, inputs=inputs, samples=samples, trust=trust).subject, threads=threads)
 
 
 def run_all(session: EagerSession, inputs: Mapping[str, Array]) -> dict[str, Array]:

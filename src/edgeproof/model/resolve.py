@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeproof.documents.signature import TensorSpec
+from edgeproof.documents.source import ModelSource
 from edgeproof.errors import SignatureError
 from edgeproof.model.coding import ready, stated
+from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.model import Model, Samples, parse_spec
 from edgeproof.model.reference import load_model
-from edgeproof.model.samples import read_samples, resolve_pool
+from edgeproof.model.samples import pool, read_samples
 from edgeproof.model.subject import Subject, make_subject
 
 __all__ = ["Resolved", "resolve", "resolve_model"]
@@ -35,7 +37,7 @@ class Resolved:
     user_samples: Samples | None
 
 
-def resolve(reference: str, *, inputs: Sequence[str] = (), samples: str | None = None, trust: bool = False) -> Resolved:
+def resolve(source: ModelSource) -> Resolved:
     """Load MODEL and settle its call.
 
     Raises:
@@ -43,16 +45,16 @@ def resolve(reference: str, *, inputs: Sequence[str] = (), samples: str | None =
         SignatureError: no source tells the inputs, or the model does not run on them.
         SamplesError: ``--samples`` cannot be read.
     """
-    given = tuple(parse_spec(text) for text in inputs)
-    user = read_samples(Path(samples)) if samples is not None else None
-    return resolve_model(load_model(reference, trust=trust), given, user)
+    given = tuple(parse_spec(text) for text in source.inputs)
+    user = read_samples(Path(source.samples)) if source.samples is not None else None
+    return resolve_model(load_model(source.model, trust=source.trust), given, user)
 
 
 def resolve_model(model: Model, given: Sequence[TensorSpec] = (), user: Samples | None = None) -> Resolved:
     """The same for a model that is loaded. Specs given win over the model's own, and those over the samples."""
     model = stated(model)
     specs = tuple(given) or model.specs()
-    source = user or resolve_pool(model.samples) or resolve_pool(model.held_out)
+    source = user or pool(model.samples) or pool(model.held_out)
     if specs:
         subject = make_subject(model, specs)
     elif source is not None and model.coding is None:
@@ -116,8 +118,6 @@ def _with_kinds(subject: Subject, samples: Samples | None) -> Subject:
     signature = subject.signature
     if not signature.spiking or subject.model.spike_outputs or samples is None:
         return subject
-    from edgeproof.model.eager import EagerSession, run_all
-
     few, _ = ready(subject.model, samples.take(np.arange(min(16, samples.count))), signature.inputs)
     results = run_all(EagerSession(subject), few.inputs)
     outputs = tuple(

@@ -1,4 +1,8 @@
-"""Samples: reading a user's folder or npz, drawing from the model's pool, bringing both to the signature's shapes."""
+"""Samples: reading a user's folder or npz, bringing them to the signature's shapes, choosing among them, writing them.
+
+There is one rule of what is taken, for calibration, validation, servers and benchmarks alike: what a cast would change is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,22 @@ import numpy.typing as npt
 from edgeproof.documents.samples import Check
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import SamplesError
+from edgeproof.files import atomic_path
 from edgeproof.model.model import Samples
 
 __all__ = [
     "MINIMUM_COUNT",
     "MINIMUM_INT8_COUNT",
+    "calls_of",
     "check_samples",
     "class_balanced",
     "conform",
+    "evenly",
     "load_arrays",
+    "pool",
+    "read_calls",
     "read_samples",
-    "resolve_pool",
+    "save",
     "synthetic_samples",
     "write_samples",
 ]
@@ -32,23 +41,33 @@ __all__ = [
 MINIMUM_COUNT = 8
 MINIMUM_INT8_COUNT = 200
 Array = npt.NDArray[Any]
+Call = dict[str, Array]
+"""The inputs of one call, by name."""
 
 
-def resolve_pool(pool: Samples | Callable[[], Samples] | None) -> Samples | None:
-    """The samples a model declares, or None."""
-    found = pool() if callable(pool) else pool
+def pool(declared: Samples | Callable[[], Samples] | None) -> Samples | None:
+    """The samples a model declares, or None.
+
+    Raises:
+        SamplesError: they hold no input.
+    """
+    found = declared() if callable(declared) else declared
     if found is not None and not found.inputs:
         raise SamplesError("the model's samples hold no input")
     return found
 
 
-def read_samples(path: Path) -> Samples:
+def read_samples(path: Path, *, minimum: int = MINIMUM_COUNT) -> Samples:
     """Read a folder of ``.npy`` (one a sample) or ``.npz`` (one a sample, several inputs), or one ``.npz``.
 
     In a folder, ``labels.npy`` holds the labels in the order of the sorted file names.
 
+    Args:
+        path: the folder or the file.
+        minimum: how many there have to be, to represent anything.
+
     Raises:
-        SamplesError: nothing there, unreadable, ragged, or fewer than 8.
+        SamplesError: nothing there, unreadable, ragged, or fewer.
     """
     if path.is_dir():
         samples = _read_folder(path)
@@ -57,12 +76,49 @@ def read_samples(path: Path) -> Samples:
     else:
         what = "is not there" if not path.exists() else "is neither a folder nor a .npz file"
         raise SamplesError(f"{path} {what}", hint="give a folder of .npy files, or one .npz keyed by input name")
-    if samples.count < MINIMUM_COUNT:
+    if samples.count < minimum:
         raise SamplesError(
-            f"{path} holds {samples.count} samples; at least {MINIMUM_COUNT} are needed",
+            f"{path} holds {samples.count} samples; at least {minimum} are needed",
             hint=f"give {MINIMUM_INT8_COUNT} or more for int8",
         )
     return samples
+
+
+def read_calls(path: Path, specs: Sequence[TensorSpec], *, limit: int | None = None) -> list[Call]:
+    """Samples of a folder or npz as a session takes them, call by call.
+
+    Args:
+        path: as in ``read_samples``; one sample is enough.
+        specs: the session's inputs.
+        limit: at most so many.
+
+    Raises:
+        SamplesError: the file cannot be read, or holds what these inputs cannot take.
+    """
+    samples, _ = conform(read_samples(path, minimum=1), specs)
+    return calls_of(samples, limit=limit)
+
+
+def calls_of(samples: Samples, *, limit: int | None = None) -> list[Call]:
+    """Each sample as the inputs of one call, contiguous; at most so many."""
+    count = samples.count if limit is None else min(limit, samples.count)
+    return [
+        {name: np.ascontiguousarray(array[index]) for name, array in samples.inputs.items()} for index in range(count)
+    ]
+
+
+def evenly(available: int, wanted: int) -> npt.NDArray[np.intp]:
+    """Numbers of at most ``wanted`` of so many samples, evenly chosen, the first and the last among them."""
+    return np.unique(np.linspace(0, available - 1, min(wanted, available)).astype(np.intp))
+
+
+def save(samples: Samples, path: Path) -> None:
+    """Write one npz, whole or not at all: a key an input, and ``labels`` where there are any."""
+    arrays: dict[str, Any] = dict(samples.inputs)
+    if samples.labels is not None:
+        arrays["labels"] = samples.labels
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_arrays(path: Path) -> tuple[dict[str, Array], Array | None]:

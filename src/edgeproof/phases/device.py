@@ -9,15 +9,19 @@ from collections.abc import Callable, Sequence
 
 from edgeproof.devices.base import Effort
 from edgeproof.devices.discover import open_device
+from edgeproof.devices.measuring import measure
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.errors import DeviceError
-from edgeproof.phases.device_record import chosen_candidates, record, targets_of
+from edgeproof.phases.measurement.record import Recorded, chosen_candidates, record, targets_of
 from edgeproof.rundir import RunDir
 
-__all__ = ["measure_devices"]
+__all__ = ["measure_devices", "measure_run"]
 
-SAMPLES = "phase1_samples.json"
+
+def measure_run(run: RunDir, report: Callable[[str], None] = lambda _line: None) -> None:
+    """Measure the run's candidates on the devices it asks for; the host, where it asks for none."""
+    measure_devices(run, devices=run.options().devices or ("host",), report=report)
 
 
 def measure_devices(
@@ -34,7 +38,7 @@ def measure_devices(
         run: the run; phases 1 and 3 are done.
         devices: addresses, as ``edgeproof devices`` lists them.
         candidates: which to measure; empty: all of phase 3.
-        effort: how hard to measure; by default 3 fresh processes and 702 calls, 5 s at most per candidate.
+        effort: how hard to measure; by default 2 fresh processes of 351 calls each, 5 s at most per candidate.
         report: takes a line of progress.
 
     Raises:
@@ -43,7 +47,7 @@ def measure_devices(
         DeviceError: no device could be measured.
     """
     chosen, skipped = chosen_candidates(run, candidates)
-    inputs = run.path(run.read(SAMPLES, SamplesDocument).held_out.file)
+    inputs = run.path(run.read(SamplesDocument).held_out.file)
     targets = targets_of(run, chosen, skipped)
     documents = []
     refused = []
@@ -53,24 +57,13 @@ def measure_devices(
             reason = device.available()
             if reason:
                 raise DeviceError(f"{address}: {reason}")
-            measured = device.measure(targets, inputs, effort=effort or Effort(), report=report)
-            machine = device.machine()
+            measured = measure(device, targets, inputs, effort or Effort(), report)
+            recorded = Recorded(device.name, device.device_class, device.machine(), emulated=device.emulated)
         except DeviceError as error:
             report(str(error))
             refused.append(str(error))
             continue
-        documents.append(
-            record(
-                run,
-                chosen,
-                skipped,
-                measured,
-                device=device.name,
-                device_class=device.device_class,
-                machine=machine,
-                emulated=device.emulated,
-            )
-        )
+        documents.append(record(run, chosen, skipped, measured, recorded))
     if not documents:
         raise DeviceError("; ".join(refused) or "no device was named", hint="`edgeproof devices` lists them")
     return documents

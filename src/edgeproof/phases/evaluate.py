@@ -6,32 +6,36 @@ Reads and writes documents of the run, nothing else; the thinking is in ``verdic
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.base import read_document
 from edgeproof.documents.conversion import ConversionDocument
-from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
-from edgeproof.documents.evaluation import EvaluationDocument, Evidence, PolicyValue
+from edgeproof.documents.evaluation import EvaluationDocument, Evidence
 from edgeproof.documents.latency import LatencySummary
-from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.samples import HELD_OUT_FILE, SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import RunFolderError
-from edgeproof.phases.activity import ACTIVITY, load_raster
-from edgeproof.rundir import RunDir, write_bytes
+from edgeproof.files import write_bytes
+from edgeproof.phases.activity.of_run import load_raster
+from edgeproof.rundir import REPORT_HTML, REPORT_MD, RUNBOOK, RunDir
 from edgeproof.verdict.decide import decide
-from edgeproof.verdict.policy import load_policy, policy_toml
+from edgeproof.verdict.policy import policy_toml
 
-__all__ = ["evaluate", "judge", "latencies_of", "platforms_of", "read_evidence", "write_runbook"]
+__all__ = ["conclude", "evaluate", "judge", "latencies_of", "platforms_of", "read_evidence", "write_runbook"]
 
-EVALUATION = "phase5_evaluation.json"
-REPORT_MD = "edge_phase1_5_report.md"
-REPORT_HTML = "edge_phase1_5_report.html"
-RUNBOOK = "phase4_device_runbook.md"
+
+def conclude(run: RunDir, report: Callable[[str], None] = lambda _: None) -> EvaluationDocument:
+    """Write the runbook and the evaluation with its report."""
+    report("writing the runbook")
+    write_runbook(run)
+    report("weighing the evidence")
+    return evaluate(run)
 
 
 def evaluate(run: RunDir) -> EvaluationDocument:
@@ -47,7 +51,7 @@ def evaluate(run: RunDir) -> EvaluationDocument:
     from edgeproof.report.markdown import render_markdown
     from edgeproof.report.plots import draw
 
-    activity = run.read_if_there(ACTIVITY, ActivityDocument)
+    activity = run.read_if_there(ActivityDocument)
     evidence = read_evidence(run)
     evaluation = judge(run, evidence)
     given = ReportInput(
@@ -59,7 +63,7 @@ def evaluate(run: RunDir) -> EvaluationDocument:
         raster=load_raster(run, activity) if activity is not None else {},
     )
     report = build(given, draw(given))
-    run.write(EVALUATION, evaluation)
+    run.write(evaluation)
     for stale in run.path("plots").glob("*.svg"):
         stale.unlink()
     for plot in (*report.plots, *(report.activity.plots if report.activity is not None else ())):
@@ -80,21 +84,8 @@ def judge(run: RunDir, evidence: Evidence, policy_file: Path | None = None) -> E
     Raises:
         PolicyError: the policy cannot be used.
     """
-    policy, source = policy_of(run, policy_file)
+    policy, source = run.policy(policy_file)
     return decide(evidence, policy, platforms_of(evidence), policy_source=source)
-
-
-def policy_of(run: RunDir, policy_file: Path | None) -> tuple[PolicyValue, str]:
-    """The policy and where it comes from. A run's own may be relative to the folder that the run was started in."""
-    if policy_file is not None:
-        return load_policy(policy_file), str(policy_file)
-    manifest = run.manifest()
-    if manifest.options.policy is None:
-        return PolicyValue(), "the default policy"
-    path = Path(manifest.options.policy)
-    if not path.is_file() and not path.is_absolute():
-        path = Path(manifest.working_directory) / path
-    return load_policy(path), manifest.options.policy
 
 
 def read_evidence(run: RunDir) -> Evidence:
@@ -108,15 +99,12 @@ def read_evidence(run: RunDir) -> Evidence:
         model=manifest.options.model_name,
         folder=str(run.root),
         manifest=manifest,
-        environment=run.read_if_there("phase1_environment.json", EnvironmentDocument),
-        samples=run.read_if_there("phase1_samples.json", SamplesDocument),
-        latency=run.read_if_there("phase2_latency_summary.json", LatencySummary),
-        conversion=run.read_if_there("phase3_conversion.json", ConversionDocument),
-        validation=run.read_if_there("phase3_validation.json", ValidationDocument),
-        devices=tuple(
-            run.read(f"phase4_devices/{path.name}", DeviceDocument)
-            for path in sorted(run.path("phase4_devices").glob("*.json"))
-        ),
+        environment=run.read_if_there(EnvironmentDocument),
+        samples=run.read_if_there(SamplesDocument),
+        latency=run.read_if_there(LatencySummary),
+        conversion=run.read_if_there(ConversionDocument),
+        validation=run.read_if_there(ValidationDocument),
+        devices=run.devices(),
     )
 
 
@@ -124,11 +112,10 @@ def platforms_of(evidence: Evidence) -> dict[str, tuple[str, ...]]:
     """Candidate to the device classes its format ships to; a format that is not installed ships nowhere."""
     from edgeproof.formats.registry import formats
 
-    known: Mapping[str, tuple[str, ...]] = {
-        one.candidate(precision): one.platforms for one in formats().values() for precision in one.precisions
+    found: dict[str, tuple[str, ...]] = {
+        known.candidate(precision): known.platforms for known in formats().values() for precision in known.precisions
     }
-    by_format = {name: one.platforms for name, one in formats().items()}
-    found = dict(known)
+    by_format = {name: known.platforms for name, known in formats().items()}
     if evidence.conversion is not None:
         for result in evidence.conversion.candidates:
             found.setdefault(result.candidate, by_format.get(result.format, ()))
@@ -174,14 +161,14 @@ def write_runbook(run: RunDir) -> Path:
     evidence = read_evidence(run)
     if evidence.conversion is None:
         raise RunFolderError(
-            f"{run.root} has no artifacts yet: phase3_conversion.json is missing",
+            f"{run.root} has no artifacts yet: {ConversionDocument.FILE} is missing",
             hint=f"finish the run first: edgeproof run --resume {run.root}",
         )
     given = RunbookInput(
         evidence=evidence,
         artifacts=artifacts_of(run, evidence.conversion),
         platforms=platforms_of(evidence),
-        policy=policy_of(run, None)[0],
+        policy=run.policy()[0],
         held_out=held_out_file(evidence),
     )
     write_bytes(run.path(RUNBOOK), render_runbook(given).encode())
@@ -199,11 +186,12 @@ def artifacts_of(run: RunDir, conversion: ConversionDocument) -> dict[str, Artif
             continue
         path = PurePosixPath(result.artifact)
         for folder in (path, *path.parents[:-1]):
-            if run.has(f"{folder}/artifact.json"):
-                found[result.candidate] = run.read(f"{folder}/artifact.json", ArtifactDocument)
+            told = run.path(str(folder / ArtifactDocument.FILE))
+            if told.is_file():
+                found[result.candidate] = read_document(told, ArtifactDocument)
                 break
     return found
 
 
 def held_out_file(evidence: Evidence) -> str:
-    return evidence.samples.held_out.file if evidence.samples is not None else "phase3_heldout.npz"
+    return evidence.samples.held_out.file if evidence.samples is not None else HELD_OUT_FILE

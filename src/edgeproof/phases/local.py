@@ -7,8 +7,6 @@ candidates take turns, so that all of them see the same period of the machine.
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,26 +18,32 @@ from urllib.parse import quote
 import msgspec
 
 from edgeproof.client.connection import Connection
-from edgeproof.client.simulator import ClientReport
+from edgeproof.client.simulator import ClientReport, Drive
 from edgeproof.client.summary import PROTOCOL
 from edgeproof.documents.base import decode
+from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.latency import LatencySummary, ProcessUse, Served
+from edgeproof.documents.manifest import RunOptions
 from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import EdgeProofError, ServingError
-from edgeproof.measure.feeds import load_feeds
+from edgeproof.files import write_bytes
 from edgeproof.measure.machine import read_machine
 from edgeproof.measure.statistics import cold_start, steady
-from edgeproof.rundir import RunDir, write_bytes
+from edgeproof.model.samples import read_calls
+from edgeproof.phases.convert import convert_sdk
+from edgeproof.process import Child, Limits, module_command
+from edgeproof.rundir import RunDir
 from edgeproof.serve.messages import InferResponse
 from edgeproof.serve.protocol import encode_request
 from edgeproof.serve.spawned import SpawnedServer
+from edgeproof.verdict.best import best_converted
 
-__all__ = ["SUMMARY", "prove_local"]
+__all__ = ["Proof", "prove_converted", "prove_local", "prove_sdk"]
 
-SUMMARY = "phase2_latency_summary.json"
-SAMPLES = "phase1_samples.json"
 RAW_FOLDER = "phase2_raw"
 WARMUP = 20
+Report = Callable[[str], None]
 ROUNDS = 4
 """Turns that each candidate takes when there are several."""
 TRANSPORT = "HTTP/1.1 over one keep-alive TCP connection, loopback"
@@ -47,6 +51,23 @@ NOT_MEASURED = {
     "energy": "no power meter is read in this phase",
     "network": "client and server ran on one machine: a radio link adds its own time to every request",
 }
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How hard to prove a candidate.
+
+    Attributes:
+        requests: measured requests, at least.
+        cold_starts: fresh server processes.
+        threads: of the runtime.
+        timeout_s: for a server to be ready, and for one answer.
+    """
+
+    requests: int = 100
+    cold_starts: int = 5
+    threads: int = 1
+    timeout_s: float = 120.0
 
 
 @dataclass
@@ -62,15 +83,35 @@ class _Taken:
     failure: str | None = None
 
 
+def prove_sdk(run: RunDir, report: Report = lambda _line: None) -> None:
+    """Make the candidates of the SDK's own engine, and serve each."""
+    made = convert_sdk(run, report)
+    if not made:
+        report("no SDK candidate could be made: nothing to serve yet")
+    for candidate in made:
+        prove_local(run, [candidate], proof_of(run.options()), report)
+
+
+def prove_converted(run: RunDir, report: Report = lambda _line: None) -> None:
+    """Serve the fastest on this host among the converted ones that passed."""
+    best = best_converted(run.read(ConversionDocument), run.read(ValidationDocument), run.device("host"))
+    if best is None:
+        report("no converted artifact passed and ran here: nothing to serve")
+        return
+    candidate, artifact = best
+    prove_local(run, [(candidate, run.path(artifact))], proof_of(run.options()), report)
+
+
+def proof_of(options: RunOptions) -> Proof:
+    """How hard the run asks to prove."""
+    return Proof(requests=options.requests, cold_starts=options.cold_starts)
+
+
 def prove_local(
     run: RunDir,
     candidates: Sequence[tuple[str, Path]],
-    *,
-    requests: int = 100,
-    cold_starts: int = 5,
-    threads: int = 1,
-    timeout_s: float = 120.0,
-    report: Callable[[str], None] = lambda _line: None,
+    proof: Proof,
+    report: Report = lambda _line: None,
 ) -> LatencySummary:
     """Serve and drive the candidates, and write ``phase2_latency_summary.json`` with its raw files.
 
@@ -80,10 +121,7 @@ def prove_local(
     Args:
         run: the run; its held-out samples are the requests.
         candidates: name and artifact of each.
-        requests: measured requests per candidate, at least.
-        cold_starts: fresh server processes per candidate.
-        threads: of the runtime.
-        timeout_s: for a server to be ready, and for one answer.
+        proof: how hard.
         report: takes a line of progress.
 
     Raises:
@@ -91,112 +129,93 @@ def prove_local(
     """
     if not candidates:
         raise ServingError("there is no candidate to serve")
-    document = run.read(SAMPLES, SamplesDocument)
+    document = run.read(SamplesDocument)
     samples = run.path(document.held_out.file)
-    body = encode_request(load_feeds(samples, document.signature.inputs, limit=1)[0])
+    body = encode_request(read_calls(samples, document.signature.inputs, limit=1)[0])
     taken = [_Taken(name, artifact) for name, artifact in candidates]
-    for index in range(cold_starts):
-        for one in taken:
-            if one.failure is None:
-                report(f"{one.candidate}: cold start {index + 1} of {cold_starts}")
-                _start_cold(one, body, threads, timeout_s)
-    _drive_steady(taken, samples, requests=requests, threads=threads, timeout_s=timeout_s, report=report)
-    if not any(one.reports for one in taken):
-        raise ServingError("; ".join(f"{one.candidate}: {one.failure}" for one in taken))
-    summary = _merged(run, taken, threads)
-    run.write(SUMMARY, summary)
+    for index in range(proof.cold_starts):
+        for candidate in taken:
+            if candidate.failure is None:
+                report(f"{candidate.candidate}: cold start {index + 1} of {proof.cold_starts}")
+                _start_cold(candidate, body, proof)
+    _drive_steady(taken, samples, proof, report)
+    if not any(candidate.reports for candidate in taken):
+        raise ServingError("; ".join(f"{candidate.candidate}: {candidate.failure}" for candidate in taken))
+    summary = _merged(run, taken, proof.threads)
+    run.write(summary)
     return summary
 
 
-def _start_cold(one: _Taken, body: bytes, threads: int, timeout_s: float) -> None:
+def _start_cold(taken: _Taken, body: bytes, proof: Proof) -> None:
     """One fresh process: exec to the first answer, parsed, over HTTP."""
     try:
-        with SpawnedServer(one.artifact, threads=threads, timeout_s=timeout_s) as server:
-            with Connection(server.ready.url, timeout_s=timeout_s) as connection:
+        with SpawnedServer(taken.artifact, threads=proof.threads, timeout_s=proof.timeout_s) as server:
+            with Connection(server.ready.url, timeout_s=proof.timeout_s) as connection:
                 reply = connection.request("POST", f"/v2/models/{quote(server.ready.model, safe='')}/infer", body)
             if reply.status != 200:
                 raise ServingError(f"the first request got HTTP {reply.status}: {reply.body[:300].decode()}")
             response = msgspec.json.decode(reply.body, type=InferResponse)
             answered = time.monotonic_ns()
     except EdgeProofError as error:
-        one.failure = str(error)
+        taken.failure = str(error)
         return
-    one.exec_to_first_ms.append((answered - server.spawned_monotonic_ns) / 1e6)
-    one.load_ms.append(server.ready.load_ms)
-    one.first_inference_us.append(float((response.parameters or {}).get("inference_us", 0.0)))
+    taken.exec_to_first_ms.append((answered - server.spawned_monotonic_ns) / 1e6)
+    taken.load_ms.append(server.ready.load_ms)
+    taken.first_inference_us.append(float((response.parameters or {}).get("inference_us", 0.0)))
 
 
-def _drive_steady(
-    taken: Sequence[_Taken],
-    samples: Path,
-    *,
-    requests: int,
-    threads: int,
-    timeout_s: float,
-    report: Callable[[str], None],
-) -> None:
+def _drive_steady(taken: Sequence[_Taken], samples: Path, proof: Proof, report: Report) -> None:
     """All servers stand at the same time; the client visits them in turn, in rotating order."""
     rounds = 1 if len(taken) == 1 else ROUNDS
-    share = math.ceil(requests / rounds)
+    share = math.ceil(proof.requests / rounds)
+    how = Drive(requests=share, warmup=WARMUP, samples=samples, timeout_s=proof.timeout_s)
     with ExitStack() as stack:
         servers: dict[str, SpawnedServer] = {}
-        for one in taken:
-            if one.failure is None:
+        for candidate in taken:
+            if candidate.failure is None:
                 try:
-                    server = SpawnedServer(one.artifact, threads=threads, timeout_s=timeout_s)
-                    servers[one.candidate] = stack.enter_context(server)
+                    server = SpawnedServer(candidate.artifact, threads=proof.threads, timeout_s=proof.timeout_s)
+                    servers[candidate.candidate] = stack.enter_context(server)
                 except EdgeProofError as error:
-                    one.failure = str(error)
+                    candidate.failure = str(error)
         for index in range(rounds):
             turn = index % len(taken)
-            for one in [*taken[turn:], *taken[:turn]]:
-                if one.failure is None:
-                    report(f"{one.candidate}: {share} requests, round {index + 1} of {rounds}")
+            for candidate in [*taken[turn:], *taken[:turn]]:
+                if candidate.failure is None:
+                    report(f"{candidate.candidate}: {share} requests, round {index + 1} of {rounds}")
                     try:
-                        one.reports.append(_simulate(servers[one.candidate].ready.url, samples, share, timeout_s))
+                        candidate.reports.append(_simulated(servers[candidate.candidate].ready.url, how))
                     except EdgeProofError as error:
-                        one.failure = str(error)
+                        candidate.failure = str(error)
 
 
-def _simulate(url: str, samples: Path, requests: int, timeout_s: float) -> ClientReport:
+def _simulated(url: str, how: Drive) -> ClientReport:
     """One run of the client simulator in its own process."""
+    limit_s = 60 + (how.requests + how.warmup) * how.timeout_s
     with tempfile.TemporaryDirectory(prefix="edgeproof-client-") as folder:
         out = Path(folder) / "client.json"
-        command = [
-            sys.executable,
-            "-m",
-            "edgeproof.client.simulator",
-            url,
-            "--out",
-            str(out),
-            "--samples",
-            str(samples),
-        ]
-        command += ["--requests", str(requests), "--warmup", str(WARMUP), "--timeout", str(timeout_s)]
-        limit_s = 60 + (requests + WARMUP) * timeout_s
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise ServingError(f"the client was not done after {limit_s:g} s") from error
-        if done.returncode != 0:
+        command = module_command("edgeproof.client.simulator", url, *how.words(), "--out", str(out))
+        with Child(command) as client:
+            ended = client.wait(Limits(seconds=limit_s, wall_seconds=limit_s))
+        if ended.stopped is not None or ended.code != 0:
             raise ServingError(
-                done.stderr.strip().removeprefix("error: ") or f"the client ended with {done.returncode}"
+                ended.said.removeprefix("error: ") if ended.code > 0 and ended.said else f"the client {ended}"
             )
         return decode(out.read_bytes(), ClientReport)
 
 
 def _merged(run: RunDir, taken: Sequence[_Taken], threads: int) -> LatencySummary:
     """The new figures among those of earlier calls, by candidate, and everything that could not be measured."""
-    before = run.read_if_there(SUMMARY, LatencySummary)
-    served = {one.candidate: one for one in before.served} if before else {}
+    before = run.read_if_there(LatencySummary)
+    served = {earlier.candidate: earlier for earlier in before.served} if before else {}
     missing = dict(before.not_measured) if before else dict(NOT_MEASURED)
-    for one in taken:
-        missing.pop(one.candidate, None)
-        if one.failure is None:
-            served[one.candidate] = _served(run, one, threads)
+    for candidate in taken:
+        missing.pop(candidate.candidate, None)
+        if candidate.failure is None:
+            served[candidate.candidate] = _served(run, candidate, threads)
         else:
-            served.pop(one.candidate, None)
-            missing[one.candidate] = one.failure
+            served.pop(candidate.candidate, None)
+            missing[candidate.candidate] = candidate.failure
     machine = read_machine()
     if machine.temperature_c is None:
         missing["temperature"] = "the system shows no temperature sensor"
@@ -211,21 +230,21 @@ def _merged(run: RunDir, taken: Sequence[_Taken], threads: int) -> LatencySummar
     )
 
 
-def _served(run: RunDir, one: _Taken, threads: int) -> Served:
-    reports = one.reports
+def _served(run: RunDir, taken: _Taken, threads: int) -> Served:
+    reports = taken.reports
     warmup = sum(report.warmup for report in reports)
     latency = [value for report in reports for value in report.latency_us]
     inference = [value for report in reports for value in report.inference_us]
-    raw, raw_server = f"{RAW_FOLDER}/{one.candidate}.json", f"{RAW_FOLDER}/{one.candidate}-server.json"
+    raw, raw_server = f"{RAW_FOLDER}/{taken.candidate}.json", f"{RAW_FOLDER}/{taken.candidate}-server.json"
     write_bytes(run.path(raw), msgspec.json.encode(latency))
     write_bytes(run.path(raw_server), msgspec.json.encode(inference))
     uses = [report.server for report in reports if report.server is not None]
     return Served(
-        candidate=one.candidate,
-        artifact=_named(run, one.artifact),
+        candidate=taken.candidate,
+        artifact=_named(run, taken.artifact),
         requests=sum(report.requests for report in reports),
         errors=sum(report.errors for report in reports),
-        cold_start=cold_start(one.exec_to_first_ms, one.load_ms, one.first_inference_us),
+        cold_start=cold_start(taken.exec_to_first_ms, taken.load_ms, taken.first_inference_us),
         steady=steady(latency, warmup=warmup, raw=raw),
         server_inference=steady(inference, warmup=warmup, raw=raw_server) if inference else None,
         server=_together(uses),

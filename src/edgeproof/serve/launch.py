@@ -21,11 +21,13 @@ from typing import Any
 
 import msgspec
 
-from edgeproof.errors import EdgeProofError, ServingError
+from edgeproof.documents.source import ModelSource
+from edgeproof.errors import ServingError
 from edgeproof.formats.base import Session
+from edgeproof.process import child_main
 from edgeproof.serve.app import BODY_LIMIT_BYTES, EdgeServer
 
-__all__ = ["Opened", "Ready", "is_artifact", "main", "open_served", "print_ready", "serve"]
+__all__ = ["Opened", "Ready", "is_artifact", "main", "open_served", "print_ready", "serve_opened"]
 
 MODEL_SUFFIXES = {".pt", ".pt2", ".nir", ".py"}
 """Files that are a MODEL, unless an ``artifact.json`` beside them says otherwise."""
@@ -60,24 +62,13 @@ def is_artifact(reference: str) -> bool:
     return path.suffix not in MODEL_SUFFIXES or (path.parent / "artifact.json").is_file()
 
 
-def open_served(
-    reference: str,
-    *,
-    threads: int = 1,
-    name: str | None = None,
-    inputs: Sequence[str] = (),
-    samples: str | None = None,
-    trust: bool = False,
-) -> Opened:
+def open_served(source: ModelSource, *, threads: int = 1, name: str | None = None) -> Opened:
     """Open an artifact, or a MODEL with its own engine.
 
     Args:
-        reference: path of an artifact, or a MODEL reference.
+        source: the path of an artifact, or a MODEL.
         threads: of the runtime.
         name: the model's name in the URL; by default the file's.
-        inputs: a MODEL's inputs, ``NAME:dtype[shape]``.
-        samples: a MODEL's samples.
-        trust: load a MODEL file that can only be read with pickle.
 
     Raises:
         ArtifactError: the artifact cannot be opened.
@@ -85,28 +76,28 @@ def open_served(
         UsageError: the MODEL reference is wrong.
     """
     session: Session
-    if is_artifact(reference):
+    begin = time.perf_counter_ns()
+    if is_artifact(source.model):
         from edgeproof.formats.registry import artifact_document, open_artifact
 
-        begin = time.perf_counter_ns()
-        session = open_artifact(Path(reference), threads=threads, timed=True)
-        platform = artifact_document(Path(reference))[0].candidate
+        session = open_artifact(Path(source.model), threads=threads, timed=True)
+        platform = artifact_document(Path(source.model))[0].candidate
     else:
-        begin = time.perf_counter_ns()
-        from edgeproof.model.eager import open_model
+        from edgeproof.model.eager import EagerSession
+        from edgeproof.model.resolve import resolve
 
-        session = open_model(reference, inputs=tuple(inputs), samples=samples, trust=trust, threads=threads)
+        session = EagerSession(resolve(source).subject, threads=threads)
         platform = "eager"
     load_ms = (time.perf_counter_ns() - begin) / 1e6
-    return Opened(session, name or _name_of(reference), platform, load_ms, threads)
+    return Opened(session, name or _name_of(source.model), platform, load_ms, threads)
 
 
-def serve(
+def serve_opened(
     opened: Opened,
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    body_limit_bytes: int = BODY_LIMIT_BYTES,
+    body_limit_bytes: int | None = None,
     ready: Callable[[Ready], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT; a request that runs is answered first.
@@ -115,7 +106,7 @@ def serve(
         opened: what to serve; its session is closed at the end.
         host: address to listen on.
         port: 0 takes a free one.
-        body_limit_bytes: longer request bodies are refused.
+        body_limit_bytes: longer request bodies are refused; None: 64 MiB.
         ready: called once, when connections are answered.
 
     Raises:
@@ -125,7 +116,11 @@ def serve(
 
     with opened.session as session:
         app = EdgeServer(
-            session, opened.name, platform=opened.platform, threads=opened.threads, body_limit_bytes=body_limit_bytes
+            session,
+            opened.name,
+            platform=opened.platform,
+            threads=opened.threads,
+            body_limit_bytes=BODY_LIMIT_BYTES if body_limit_bytes is None else body_limit_bytes,
         )
         listener = _listen(host, port)
         address = f"[{host}]" if ":" in host else host
@@ -160,7 +155,11 @@ def print_ready(line: Ready) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve one artifact; 0 after SIGTERM, 1 with the reason on stderr when it cannot. Wrong use exits 2."""
+    """Serve one artifact; 0 after SIGTERM. Wrong use exits 2.
+
+    Raises:
+        EdgeProofError: it cannot be opened, or the port cannot be had.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m edgeproof.serve.launch", description="Serve one artifact over the Open Inference Protocol."
     )
@@ -170,12 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="the model's name in the URL (default: the file's)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     options = parser.parse_args(arguments)
-    try:
-        opened = open_served(options.artifact, threads=options.threads, name=options.name)
-        serve(opened, host=options.host, port=options.port, ready=print_ready)
-    except EdgeProofError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    opened = open_served(ModelSource(model=options.artifact), threads=options.threads, name=options.name)
+    serve_opened(opened, host=options.host, port=options.port, ready=print_ready)
     return 0
 
 
@@ -230,4 +225,4 @@ def _name_of(reference: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    child_main(main)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import EvaluationDocument, Standing, Verdict
 from edgeproof.verdict.points import SEVERITY, point_of
 
-__all__ = ["Unmet", "gate", "measured_classes"]
+__all__ = ["Held", "Unmet", "gate", "measured_classes"]
 
 
 class Unmet(Value, frozen=True):
@@ -20,6 +21,21 @@ class Unmet(Value, frozen=True):
     point: str
     state: str
     text: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """A policy held against a run.
+
+    Attributes:
+        evaluation: the run's, by that policy.
+        device_classes: which had to meet it.
+        unmet: the points that stand between; empty where the gate opens.
+    """
+
+    evaluation: EvaluationDocument
+    device_classes: tuple[DeviceClass, ...]
+    unmet: tuple[Unmet, ...]
 
 
 def measured_classes(evaluation: EvaluationDocument) -> tuple[DeviceClass, ...]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-import subprocess
 from importlib import metadata
 
 from packaging.requirements import Requirement
 
 from edgeproof import __version__
 from edgeproof.documents.environment import EnvironmentDocument, Feasibility, Tool
+from edgeproof.errors import ProcessError
+from edgeproof.files import utc_now
 from edgeproof.formats.registry import REINSTALL, broken_formats, formats, install_command, missing_requirements
 from edgeproof.measure.machine import read_machine
-from edgeproof.rundir import utc_now
+from edgeproof.process import ask
 
 __all__ = ["read_environment"]
 
@@ -35,7 +37,7 @@ CORE = ("torch", "numpy", "msgspec", "uvicorn", "snntorch", "spikingjelly", "nor
 
 def read_environment() -> EnvironmentDocument:
     """Look at the machine, its packages and its programs; nothing heavy is imported."""
-    needed = {Requirement(text).name for one in formats().values() for text in one.requires}
+    needed = {Requirement(text).name for known in formats().values() for text in known.requires}
     packages = {name: version for name in sorted({*CORE, *needed}) if (version := _version(name))}
     return EnvironmentDocument(
         created=utc_now(),
@@ -58,12 +60,10 @@ def _tool(name: str, command: tuple[str, ...] | None, purpose: str, remedy: str)
     path = shutil.which(name)
     version = None
     if path is not None and command is not None:
-        try:
-            answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-            lines = (answer.stdout or answer.stderr).strip().splitlines()
+        with contextlib.suppress(ProcessError):
+            answer = ask(command, timeout_s=10)
+            lines = (answer.stdout or answer.stderr).decode(errors="replace").strip().splitlines()
             version = lines[0][:120] if lines else None
-        except (OSError, subprocess.TimeoutExpired):
-            version = None
     return Tool(name=name, path=path, version=version, purpose=purpose, remedy=remedy)
 
 
@@ -72,18 +72,18 @@ def _feasibility() -> list[Feasibility]:
         Feasibility(candidate=name, format=name, precision="any", possible=False, missing=(reason,), remedy=REINSTALL)
         for name, reason in broken_formats().items()
     ]
-    for name, one in formats().items():
-        missing = missing_requirements(one.requires)
-        remedy = install_command(one, missing) if missing else None
+    for name, known in formats().items():
+        missing = missing_requirements(known.requires)
+        remedy = install_command(known, missing) if missing else None
         found += [
             Feasibility(
-                candidate=one.candidate(precision),
+                candidate=known.candidate(precision),
                 format=name,
                 precision=precision,
                 possible=not missing,
                 missing=missing,
                 remedy=remedy,
             )
-            for precision in one.precisions
+            for precision in known.precisions
         ]
     return found

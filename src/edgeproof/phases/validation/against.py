@@ -13,12 +13,10 @@ from edgeproof.compare.difference import NotFinite, compare_outputs, worst_of
 from edgeproof.compare.score import accuracy
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
-from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.signature import Signature
 from edgeproof.documents.validation import Differences, ValidationResult
 from edgeproof.model.samples import load_arrays
-from edgeproof.phases.convert import REFERENCE
-from edgeproof.phases.prepare import HELD_OUT
+from edgeproof.model.workspace import Workspace
 from edgeproof.verdict.outputs import judge_outputs, limit_for
 from edgeproof.verdict.wording import figure
 
@@ -59,11 +57,12 @@ class Reference:
             return None
 
 
-def load_reference(root: Path, document: SamplesDocument) -> Reference:
-    """The reference that the export process wrote under ``root``."""
-    outputs, _ = load_arrays(root / REFERENCE)
-    _, labels = load_arrays(root / HELD_OUT)
-    return Reference(document.signature, outputs, labels, root / HELD_OUT, document.held_out.source)
+def load_reference(workspace: Workspace) -> Reference:
+    """What the model's process left in the workspace."""
+    outputs, _ = load_arrays(workspace.reference)
+    _, labels = load_arrays(workspace.held_out)
+    samples = workspace.samples
+    return Reference(samples.signature, outputs, labels, workspace.held_out, samples.held_out.source)
 
 
 def held_against(
@@ -128,4 +127,4 @@ def by_position(
     wanted = [spec.name for spec in signature.outputs]
     if set(wanted) <= set(outputs) or len(outputs) != len(wanted):
         return outputs
-    return {name: outputs[one.tensor.name] for name, one in zip(wanted, document.outputs, strict=True)}
+    return {name: outputs[binding.tensor.name] for name, binding in zip(wanted, document.outputs, strict=True)}

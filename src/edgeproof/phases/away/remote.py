@@ -1,7 +1,7 @@
 """The two ends of a device that a script reaches over SSH: what to send, and what came back.
 
-    python -m edgeproof.phases.remote send RUN            one line a candidate: name, artifact, requirements
-    python -m edgeproof.phases.remote take RUN FOLDER     runner reports of FOLDER become a device document
+    python -m edgeproof.phases.away.remote send RUN            one line a candidate: name, artifact, requirements
+    python -m edgeproof.phases.away.remote take RUN FOLDER     runner reports of FOLDER become a device document
 
 It opens no connection: ``scripts/device/rpi_setup_and_bench.sh`` does.
 """
@@ -18,21 +18,21 @@ from typing import NamedTuple
 import msgspec
 
 from edgeproof.devices.base import Measured
-from edgeproof.devices.runner_report import RunnerReport
 from edgeproof.documents.base import decode
 from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.device import DeviceClass, DeviceDocument
+from edgeproof.documents.runner import RunnerReport
 from edgeproof.documents.samples import SamplesDocument
-from edgeproof.errors import DeviceError, DocumentError, EdgeProofError
+from edgeproof.errors import DeviceError, DocumentError
 from edgeproof.formats.registry import formats
 from edgeproof.measure.machine import Throttling, throttled_between
-from edgeproof.phases.device_record import chosen_candidates, record, targets_of
+from edgeproof.phases.measurement.record import Recorded, chosen_candidates, record, targets_of
+from edgeproof.process import child_main
 from edgeproof.rundir import RunDir
 
 __all__ = ["Shipment", "main", "shipments", "take_reports"]
 
 DEVICE_CLASS: DeviceClass = "raspberry-pi"
-SAMPLES = "phase1_samples.json"
 TORCH = "this script does not install torch on the device unless it is asked to (--torch)"
 THROTTLE_LOG = "vcgencmd.log"
 REPORT_NAME = re.compile(r"(?P<candidate>[\w.-]+)\.(?P<round>\d+)\.json")
@@ -59,16 +59,15 @@ def shipments(run: RunDir, names: Sequence[str], *, with_torch: bool) -> tuple[l
         UsageError: it has no such candidate.
     """
     chosen, skipped = chosen_candidates(run, names)
-    for one in chosen:
-        reason = _stays(one, with_torch)
-        if reason and one.candidate not in skipped:
-            skipped[one.candidate] = reason
-    by_name = {one.candidate: one for one in chosen}
-    found = []
-    for target in targets_of(run, chosen, skipped):
-        one = by_name[target.candidate]
-        found.append(Shipment(one.candidate, one.artifact or "", formats()[one.format].runtime_requires))
-    return found, skipped
+    for result in chosen:
+        reason = _stays(result, with_torch)
+        if reason and result.candidate not in skipped:
+            skipped[result.candidate] = reason
+    by_name = {result.candidate: result for result in chosen}
+    sent = [by_name[target.candidate] for target in targets_of(run, chosen, skipped)]
+    return [
+        Shipment(result.candidate, result.artifact or "", formats()[result.format].runtime_requires) for result in sent
+    ], skipped
 
 
 def take_reports(
@@ -92,25 +91,23 @@ def take_reports(
     sent, skipped = shipments(run, names, with_torch=with_torch)
     chosen, _ = chosen_candidates(run, names)
     throttled = _throttled(folder / THROTTLE_LOG)
-    measured = [_measured(one.candidate, folder, throttled) for one in sent]
-    machine = next((report.machine for one in measured for report in one.reports if report.machine), None)
+    measured = [_measured(shipment.candidate, folder, throttled) for shipment in sent]
+    machine = next((report.machine for taken in measured for report in taken.reports if report.machine), None)
     if machine is None:
-        reasons = "; ".join(f"{one.candidate}: {one.failure}" for one in measured) or "nothing was sent"
+        reasons = "; ".join(f"{taken.candidate}: {taken.failure}" for taken in measured) or "nothing was sent"
         raise DeviceError(f"{device} brought back no usable report: {reasons}")
     if "Raspberry Pi" not in (machine.cpu_model or "") and not other_board:
         raise DeviceError(
             f"{device} is {machine.cpu_model or machine.architecture}, not a Raspberry Pi",
             hint="--other-board takes its figures for a Raspberry Pi's all the same",
         )
-    return record(
-        run, chosen, skipped, measured, device=device, device_class=DEVICE_CLASS, machine=machine, emulated=False
-    )
+    return record(run, chosen, skipped, measured, Recorded(device, DEVICE_CLASS, machine, emulated=False))
 
 
-def _stays(one: ConversionResult, with_torch: bool) -> str | None:
-    found = formats().get(one.format)
+def _stays(result: ConversionResult, with_torch: bool) -> str | None:
+    found = formats().get(result.format)
     if found is None:
-        return f"the format {one.format} is not registered here"
+        return f"the format {result.format} is not registered here"
     if DEVICE_CLASS not in found.platforms:
         return f"{found.title} does not ship to a Raspberry Pi"
     if not with_torch and any(requirement.startswith("torch") for requirement in found.runtime_requires):
@@ -152,14 +149,16 @@ def _measured(candidate: str, folder: Path, throttled: bool | None) -> Measured:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m edgeproof.phases.remote", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m edgeproof.phases.away.remote", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     send = commands.add_parser("send", help="print what to send: candidate, artifact, requirements, tab-separated")
     take = commands.add_parser("take", help="turn runner reports into a device document")
-    for one in (send, take):
-        one.add_argument("run", type=Path, help="the run folder")
-        one.add_argument("--candidates", default="", help="comma-separated; default: all that ship to a Raspberry Pi")
-        one.add_argument("--torch", action="store_true", help="include candidates that need torch on the device")
+    for command in (send, take):
+        command.add_argument("run", type=Path, help="the run folder")
+        command.add_argument(
+            "--candidates", default="", help="comma-separated; default: all that ship to a Raspberry Pi"
+        )
+        command.add_argument("--torch", action="store_true", help="include candidates that need torch on the device")
     take.add_argument("folder", type=Path, help="folder of <candidate>.<round>.json")
     take.add_argument("--device", required=True, help="the device's address, ssh:user@host")
     take.add_argument("--other-board", action="store_true", help="take figures of a board that is no Raspberry Pi")
@@ -167,33 +166,33 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Send or take: 0, or the error's code with its message on stderr. Wrong use exits 2."""
+    """Send or take. Wrong use exits 2.
+
+    Raises:
+        EdgeProofError: as ``shipments`` and ``take_reports``; the device throttled.
+    """
     options = _parser().parse_args(arguments)
     names = tuple(name for name in options.candidates.split(",") if name)
-    try:
-        run = RunDir.open(options.run)
-        if options.command == "send":
-            _send(run, names, options.torch)
-        else:
-            document = take_reports(
-                run,
-                options.folder,
-                device=options.device,
-                names=names,
-                with_torch=options.torch,
-                other_board=options.other_board,
-            )
-            for one in document.measurements:
-                median = f"median {one.steady.median_us:.1f} µs" if one.steady else one.reason
-                print(f"{one.candidate}: {one.status}: {median}")
-            if any(one.throttled for one in document.measurements):
-                raise DeviceError(
-                    f"{options.device} throttled while it was measured: these figures do not count",
-                    hint="a better power supply or cooling, then measure again",
-                )
-    except EdgeProofError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    run = RunDir.open(options.run)
+    if options.command == "send":
+        _send(run, names, options.torch)
+        return 0
+    document = take_reports(
+        run,
+        options.folder,
+        device=options.device,
+        names=names,
+        with_torch=options.torch,
+        other_board=options.other_board,
+    )
+    for measured in document.measurements:
+        median = f"median {measured.steady.median_us:.1f} µs" if measured.steady else measured.reason
+        print(f"{measured.candidate}: {measured.status}: {median}")
+    if any(measured.throttled for measured in document.measurements):
+        raise DeviceError(
+            f"{options.device} throttled while it was measured: these figures do not count",
+            hint="a better power supply or cooling, then measure again",
+        )
     return 0
 
 
@@ -203,10 +202,10 @@ def _send(run: RunDir, names: Sequence[str], with_torch: bool) -> None:
         print(f"not sent: {candidate}: {reason}", file=sys.stderr)
     if not found:
         raise DeviceError("there is no candidate to send to a Raspberry Pi")
-    print(f"samples\t{run.read(SAMPLES, SamplesDocument).held_out.file}\t")
-    for one in found:
-        print(f"{one.candidate}\t{one.artifact}\t{' '.join(one.requirements)}")
+    print(f"samples\t{run.read(SamplesDocument).held_out.file}\t")
+    for shipment in found:
+        print(f"{shipment.candidate}\t{shipment.artifact}\t{' '.join(shipment.requirements)}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    child_main(main)

@@ -5,68 +5,105 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+import msgspec
 
 from edgeproof.documents.nir import NirCheck, NirDocument, NirNode
+from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ConversionError, UsageError
-from edgeproof.model.coding import ready
-from edgeproof.model.model import Samples
-from edgeproof.model.resolve import Resolved, resolve
-from edgeproof.model.samples import resolve_pool, synthetic_samples
-from edgeproof.model.subject import Subject, make_subject
-from edgeproof.phases.nir_check import check_graph
-from edgeproof.phases.nir_graph import graph_of
-from edgeproof.rundir import atomic_path
+from edgeproof.files import atomic_path
+from edgeproof.phases.alone.conversion import checked_title
+from edgeproof.process import Limits, call_apart
 from edgeproof.spike.graph.plan import plan_of
 from edgeproof.spike.graph.semantics import Semantics
 from edgeproof.spike.nir.nir_file import read, write
 
-__all__ = ["write_nir"]
+if TYPE_CHECKING:
+    from edgeproof.model.subject import Subject
 
-SEED = 0
+__all__ = ["NirJob", "nir_alone", "write_nir"]
 
 
-def write_nir(
-    model: str,
-    out: Path,
-    *,
-    inputs: tuple[str, ...] = (),
-    samples: str | None = None,
-    trust: bool = False,
-    dt_s: float | None = None,
-    check: int = 64,
-    report: Callable[[str], None] = lambda _: None,
-) -> NirDocument:
-    """Write MODEL's graph to ``out``, read it back, and run it beside the model.
+class NirJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be written.
 
-    Args:
-        model: MODEL; its module computes one time step, or loops over them by itself.
-        out: the file; it must not be there.
-        inputs, samples, trust: as everywhere.
+    Attributes:
+        source: MODEL; its module computes one time step, or loops over them by itself.
+        title: what the document calls it.
+        graph: the file as it was named.
+        out: the file.
         dt_s: seconds in a time step; None: Norse's own, else 1e-4.
         check: on how many samples the file is held against the model.
+    """
+
+    source: ModelSource
+    title: str
+    graph: str
+    out: str
+    dt_s: float | None = None
+    check: int = 64
+
+
+def nir_alone(
+    source: ModelSource,
+    out: Path,
+    *,
+    dt_s: float | None = None,
+    check: int = 64,
+    limits: Limits | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> NirDocument:
+    """Write MODEL's graph to ``out``, read it back, and run it beside the model, in a process of its own.
+
+    Args:
+        source: MODEL; its module computes one time step, or loops over them by itself.
+        out: the file; it must not be there.
+        dt_s: seconds in a time step; None: Norse's own, else 1e-4.
+        check: on how many samples the file is held against the model.
+        limits: of the process.
         report: told what is being done.
 
     Raises:
         UsageError: MODEL, its signature or samples; ``out`` exists.
         SpikeGraphError: a layer or neuron that has no counterpart in NIR, with its name.
         ConversionError: the file computes something else than the model; it is not kept.
+        ProcessError: the process crashed or passed a limit.
     """
     if out.exists():
         raise UsageError(f"{out} exists already", hint="choose another --out, or remove it first")
-    report(f"loading {model}")
-    resolved = resolve(model, inputs=inputs, samples=samples, trust=trust)
+    title = checked_title(source)
+    report(f"reading {title}, and running the file beside it")
+    at_home = source.absolute()
+    job = NirJob(source=at_home, title=title, graph=str(out), out=str(out.resolve()), dt_s=dt_s, check=check)
+    return call_apart(write_nir, job, NirDocument, what="the model", limits=limits or Limits(), folder=at_home.folder)
+
+
+def write_nir(job: NirJob) -> NirDocument:
+    """Do the job, in the process that loads the model.
+
+    Raises:
+        UsageError: MODEL, its signature or samples.
+        SpikeGraphError: a layer or neuron that has no counterpart in NIR, with its name.
+        ConversionError: the file computes something else than the model; it is not kept.
+    """
+    from edgeproof.model.drawing import Draw, draw
+    from edgeproof.model.resolve import resolve
+    from edgeproof.model.samples import evenly
+    from edgeproof.phases.nir.check import check_graph
+    from edgeproof.phases.nir.graph import graph_of
+
+    resolved = resolve(job.source)
     subject = _stacked(resolved.subject)
-    chosen = _samples(resolved, check)
-    graph = graph_of(subject, chosen, dt_s)
-    with atomic_path(out) as path:
+    held_out = draw(resolved.subject, resolved.user_samples, Draw()).held_out
+    chosen = held_out.take(evenly(held_out.count, job.check))
+    graph = graph_of(subject, chosen, job.dt_s)
+    with atomic_path(Path(job.out)) as path:
         write(path, graph.version.network)
         network = read(path)
-        report(f"running the file and the model on {chosen.count} samples")
         checked = check_graph(subject, graph, network, chosen)
         size = path.stat().st_size
-        if not all(one.passed for one in checked.outputs):
+        if not all(output.passed for output in checked.outputs):
             raise ConversionError(
                 f"the graph does not compute what the model does: {_shares(checked)}; {checked.difference}",
                 hint="ship the model in another format, and say which layer of it is computed otherwise",
@@ -74,8 +111,8 @@ def write_nir(
     plan = plan_of(network)
     semantics = network.semantics
     return NirDocument(
-        model=model,
-        graph=str(out),
+        model=job.title,
+        graph=job.graph,
         bytes=size,
         nodes=tuple(
             NirNode(name=name, kind=type(node).__name__, shape=plan.structure.shapes[name])
@@ -91,26 +128,18 @@ def write_nir(
 
 def _stacked(subject: Subject) -> Subject:
     """The subject with every step's outputs instead of their sum; one that loops by itself as it is."""
+    from edgeproof.model.subject import make_subject
+
     model = subject.model
     if model.timesteps is None:
         return subject
     return make_subject(replace(model, readout="stack", score_output=None), subject.signature.inputs)
 
 
-def _samples(resolved: Resolved, count: int) -> Samples:
-    """Of the user's, the held-out or the representative ones, evenly chosen; failing all, random input."""
-    model, specs = resolved.subject.model, resolved.subject.signature.inputs
-    source = resolved.user_samples or resolve_pool(model.held_out) or resolve_pool(model.samples)
-    if source is None:
-        return synthetic_samples(specs, count, SEED)
-    chosen, _ = ready(model, source.take(np.unique(np.linspace(0, source.count - 1, count).astype(int))), specs)
-    return chosen
-
-
 def _shares(check: NirCheck) -> str:
     return ", ".join(
-        f"{one.name} has {one.agreement:.2%} equal {'spike counts' if one.spikes else 'values'}"
-        for one in check.outputs
+        f"{output.name} has {output.agreement:.2%} equal {'spike counts' if output.spikes else 'values'}"
+        for output in check.outputs
     )
 
 

@@ -1,4 +1,5 @@
-"""What the runner tells the process that started it: one JSON document, typed, refused when it is anything else."""
+"""What the runner is told, as words of its command line, and what it tells: one JSON document, refused when it is
+anything else."""
 
 from __future__ import annotations
 
@@ -7,7 +8,51 @@ from typing import ClassVar
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.environment import Machine
 
-__all__ = ["OutputSummary", "RunnerReport"]
+__all__ = ["RUNNER", "OutputSummary", "RunnerJob", "RunnerReport"]
+
+RUNNER = "edgeproof.devices.runner"
+"""The module that runs jobs: ``python -m edgeproof.devices.runner WORDS``."""
+
+
+class RunnerJob(Value, frozen=True, kw_only=True):
+    """One artifact in one fresh process. Paths are those of the machine that runs it."""
+
+    artifact: str
+    """The artifact's file or folder."""
+    inputs: str
+    """npz of samples: a key an input, sample axis first."""
+    outputs: str | None = None
+    """Where every sample's outputs go, as npz; None runs the first sample only."""
+    limit: int | None = None
+    """At most so many samples."""
+    measure: int = 0
+    """Timed calls after the warm-up."""
+    warmup: int = 10
+    """Calls before the timed ones."""
+    seconds: float | None = None
+    """Cap on the timed stretch."""
+    threads: int = 1
+    """Of the runtime."""
+    memory_limit: int | None = None
+    """Bytes of private memory, past which it fails."""
+    variant: str | None = None
+    """Another way to compute the same, as its format names it."""
+    base: str | None = None
+    """The same format's artifact that its weights are held against."""
+    json: str | None = None
+    """Where the report goes; None: to stdout."""
+
+    def words(self) -> list[str]:
+        """The words of its command line: what differs from the default."""
+        words = [self.artifact]
+        for field in self.__struct_fields__[1:]:
+            value = getattr(self, field)
+            if value is not None and (field == "inputs" or value != getattr(_PLAIN, field)):
+                words += [f"--{field.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+        return words
+
+
+_PLAIN = RunnerJob(artifact="", inputs="")
 
 
 class OutputSummary(Value, frozen=True):

@@ -7,24 +7,23 @@ come from them by the same rule as everywhere.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from edgeproof.devices.runner_report import RunnerReport
 from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ProcessUse
+from edgeproof.documents.runner import RunnerReport
 from edgeproof.errors import DocumentError
+from edgeproof.files import write_bytes
 from edgeproof.measure.statistics import steady
-from edgeproof.rundir import RunDir, write_bytes
+from edgeproof.rundir import RunDir
 
 __all__ = ["HandResult", "bring_back", "read_result"]
 
-FOLDER = "phase4_devices"
 NOT_RECORDED = "not recorded: brought back by hand"
 
 
@@ -52,16 +51,16 @@ def bring_back(run: RunDir, device_class: DeviceClass, files: Mapping[str, Path]
     Raises:
         DocumentError: a file is none of these, or has too little or impossible figures.
     """
-    relative = f"{FOLDER}/{device_class}-by-hand.json"
-    earlier = run.read_if_there(relative, DeviceDocument)
-    kept = {one.candidate: one for one in earlier.measurements} if earlier is not None else {}
+    device = f"{device_class} by hand"
+    earlier = run.device(device)
+    kept = {measured.candidate: measured for measured in earlier.measurements} if earlier is not None else {}
     for candidate, file in files.items():
         result = read_result(file)
-        raw = f"{FOLDER}/raw/{device_class}-by-hand-{re.sub(r'[^A-Za-z0-9._-]+', '_', candidate)}.json"
+        raw = DeviceDocument.raw_path_of(device, candidate)
         write_bytes(run.path(raw), msgspec.json.encode(result.latency_us))
         kept[candidate] = measured(candidate, result, raw)
     document = DeviceDocument(
-        device=f"{device_class} by hand",
+        device=device,
         device_class=device_class,
         emulated=False,
         machine=unknown_machine(),
@@ -73,7 +72,7 @@ def bring_back(run: RunDir, device_class: DeviceClass, files: Mapping[str, Path]
             "cold start": NOT_RECORDED,
         },
     )
-    return run.write(relative, document)
+    return run.write(document)
 
 
 def read_result(file: Path) -> HandResult:

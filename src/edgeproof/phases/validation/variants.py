@@ -1,74 +1,82 @@
-"""An artifact computed another way as well: what in its outputs hangs on the order and precision of sums."""
+"""An artifact computed another way as well: what in its outputs depends on the order and precision of sums."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy.typing as npt
 
 from edgeproof.compare.difference import NotFinite, compare_outputs, worst_of
-from edgeproof.devices.host import run_outputs
+from edgeproof.devices.host import run_job
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.validation import Variant
 from edgeproof.formats.base import Variation
 from edgeproof.model.samples import load_arrays
-from edgeproof.phases.against import Reference, by_position
+from edgeproof.phases.validation.against import Reference, by_position
+from edgeproof.process import Limits
 from edgeproof.verdict.outputs import judge_outputs
 from edgeproof.verdict.wording import figure
 
-__all__ = ["judge_variant", "run_variant"]
+__all__ = ["Usual", "judge_variant", "run_variant"]
 
 SAMPLES = 32
 """Samples that are computed another way: it takes longer, and shows on few what it shows on many."""
-TIMEOUT_S = 120.0
+RUN_LIMITS = Limits(seconds=120)
 
 
-def run_variant(
-    variation: Variation,
-    path: Path,
-    document: ArtifactDocument,
-    inputs: Path,
-    scratch: Path,
-    usual: dict[str, npt.NDArray[Any]],
-    reference: Reference,
-    limits: DifferenceLimits,
-) -> Variant:
+@dataclass(frozen=True)
+class Usual:
+    """An artifact computed the usual way.
+
+    Attributes:
+        job: that ran every sample.
+        document: the artifact's.
+        outputs: what it gave, sample axis first.
+        reference: the eager model's.
+        limits: largest differences.
+    """
+
+    job: RunnerJob
+    document: ArtifactDocument
+    outputs: dict[str, npt.NDArray[Any]]
+    reference: Reference
+    limits: DifferenceLimits
+
+
+def run_variant(variation: Variation, usual: Usual) -> Variant:
     """Run the first samples that way, and hold them against the eager model and against the usual way.
 
     Args:
         variation: as the artifact's format has it.
-        scratch: file for its outputs.
-        usual: outputs of the usual way, sample axis first.
+        usual: the artifact, and what it gave the usual way.
     """
     name = variation.name
-    ran = run_outputs(path, inputs, scratch, limit=SAMPLES, timeout_s=TIMEOUT_S, variant=name)
-    if ran.error:
+    job = msgspec.structs.replace(usual.job, limit=SAMPLES, variant=name, base=None)
+    ran = run_job(job, RUN_LIMITS)
+    if ran.error or job.outputs is None:
         return Variant(name=name, samples=0, warning=f"computed {name}, it does not run: {ran.error}")
-    outputs, _ = load_arrays(scratch)
-    scratch.unlink()
-    return judge_variant(variation, document, outputs, usual, reference, limits)
+    outputs, _ = load_arrays(Path(job.outputs))
+    Path(job.outputs).unlink()
+    return judge_variant(variation, outputs, usual)
 
 
-def judge_variant(
-    variation: Variation,
-    document: ArtifactDocument,
-    outputs: dict[str, npt.NDArray[Any]],
-    usual: dict[str, npt.NDArray[Any]],
-    reference: Reference,
-    limits: DifferenceLimits,
-) -> Variant:
+def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], usual: Usual) -> Variant:
     """What outputs computed another way say of the artifact.
 
     Args:
+        variation: which way.
         outputs: of the first samples, sample axis first.
-        usual: those computed the usual way, of as many samples or more.
+        usual: those of as many samples or more.
     """
-    name, signature = variation.name, reference.signature
-    named, plain = (by_position(one, document, signature) for one in (outputs, usual))
+    name, signature, precision = variation.name, usual.reference.signature, usual.document.precision
+    named, plain = (by_position(given, usual.document, signature) for given in (outputs, usual.outputs))
     count = len(next(iter(named.values())))
-    eager = {key: values[:count] for key, values in reference.outputs.items()}
+    eager = {key: values[:count] for key, values in usual.reference.outputs.items()}
     plain = {key: values[:count] for key, values in plain.items()}
     try:
         differences = compare_outputs(signature.outputs, eager, named)
@@ -77,8 +85,8 @@ def judge_variant(
     except (NotFinite, ValueError) as error:
         return Variant(name=name, samples=count, warning=f"computed {name}: {error}")
     failed, before = (
-        [point.text for point in judge_outputs(one, limits, document.precision) if point.state == "not met"]
-        for one in (differences, usually)
+        [point.text for point in judge_outputs(found, usual.limits, precision) if point.state == "not met"]
+        for found in (differences, usually)
     )
     warning = None
     if failed and not before:
@@ -89,6 +97,6 @@ def judge_variant(
         distance = "" if left is None else f" {figure(left)}"
         warning = (
             f"computed without rounding of values it still lies{distance} (relative L2) from the eager model, and "
-            f"weights in {document.precision} explain {figure(variation.exact)}: a fault of the conversion"
+            f"weights in {precision} explain {figure(variation.exact)}: a fault of the conversion"
         )
     return Variant(name=name, samples=count, differences=worst, spread=worst_of(spread), warning=warning)

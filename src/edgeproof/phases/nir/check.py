@@ -11,7 +11,7 @@ from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.nir import NirCheck, NirOutput
 from edgeproof.model.model import Samples
 from edgeproof.model.subject import Subject
-from edgeproof.phases.nir_graph import Graph
+from edgeproof.phases.nir.graph import Graph
 from edgeproof.spike.graph.discretise import is_stateful
 from edgeproof.spike.graph.divergence import explain_divergence
 from edgeproof.spike.graph.network import Network

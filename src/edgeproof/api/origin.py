@@ -1,0 +1,106 @@
+"""A model as a caller has it: a reference, a module or an ``edgeproof.Model``, with samples in files or in arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TYPE_CHECKING = False  # opening an engine of ours starts in milliseconds, and typing is some of them
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, TypedDict
+
+    import numpy.typing as npt
+    import torch
+
+    from edgeproof.documents.source import ModelSource
+    from edgeproof.model.model import Model, Samples
+    from edgeproof.model.resolve import Resolved
+
+    AnyModel = str | Path | Model | torch.nn.Module
+    AnySamples = str | Path | Samples | Mapping[str, npt.NDArray[Any]]
+
+    class Given(TypedDict, total=False):
+        """What goes with a model.
+
+        Attributes:
+            inputs: ``NAME:dtype[shape]``, batch axis included, such as ``x:float32[1,64]``; wins over the model's own.
+            samples: a folder or ``.npz``, ``edgeproof.Samples``, or arrays keyed by input name, sample axis first.
+            trust: open TorchScript files; they run the code inside with your rights.
+        """
+
+        inputs: Sequence[str]
+        samples: AnySamples | None
+        trust: bool
+
+
+__all__ = ["origin_of", "resolved_here", "source_of"]
+
+
+def source_of(model: str | Path, given: Given) -> ModelSource:
+    """A reference, with samples in files."""
+    from edgeproof.documents.source import ModelSource
+
+    samples = given.get("samples")
+    assert samples is None or isinstance(samples, str | Path)
+    return ModelSource(
+        model=str(model),
+        inputs=tuple(given.get("inputs", ())),
+        samples=None if samples is None else str(samples),
+        trust=given.get("trust", False),
+    )
+
+
+def resolved_here(model: AnyModel, given: Given) -> Resolved:
+    """The model loaded in this process.
+
+    Raises:
+        UsageError: the model, its signature or its samples.
+    """
+    from edgeproof.model.model import Model, parse_spec
+    from edgeproof.model.reference import load_model
+    from edgeproof.model.resolve import resolve_model
+
+    if isinstance(model, str | Path):
+        loaded = load_model(str(model), trust=given.get("trust", False))
+    else:
+        loaded = model if isinstance(model, Model) else Model(model, name=type(model).__name__.lower())
+        loaded.module.eval()
+    specs = tuple(parse_spec(text) for text in given.get("inputs", ()))
+    return resolve_model(loaded, specs, _samples(given.get("samples")))
+
+
+def origin_of(model: AnyModel, given: Given, scratch: Path) -> ModelSource | Resolved:
+    """How the model is worked on: a reference in a process of its own, anything else here.
+
+    Args:
+        model: the caller's.
+        given: what goes with it.
+        scratch: folder for arrays on their way to the process.
+
+    Raises:
+        UsageError: a model that lives here, its signature or its samples.
+    """
+    if not isinstance(model, str | Path):
+        return resolved_here(model, given)
+    found = _samples(given.get("samples")) if not isinstance(given.get("samples"), str | Path | None) else None
+    if found is None:
+        return source_of(model, given)
+    from edgeproof.model.samples import save
+
+    path = scratch / "samples.npz"
+    save(found, path)
+    return source_of(model, {**given, "samples": path})
+
+
+def _samples(samples: AnySamples | None) -> Samples | None:
+    from edgeproof.model.model import Samples
+
+    if samples is None or isinstance(samples, Samples):
+        return samples
+    if isinstance(samples, str | Path):
+        from edgeproof.model.samples import read_samples
+
+        return read_samples(Path(samples))
+    arrays = dict(samples)
+    labels = arrays.pop("labels", None)
+    return Samples(arrays, labels, origin="given by the caller")

@@ -1,0 +1,220 @@
+"""Runs: all five phases on a model, and what is done with a run's documents after they were written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeproof.errors import ModelReferenceError
+
+TYPE_CHECKING = False  # opening an engine of ours starts in milliseconds, and typing is some of them
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypedDict, Unpack
+
+    from edgeproof.documents.device import DeviceClass
+    from edgeproof.documents.evaluation import EvaluationDocument
+    from edgeproof.process import Limits
+    from edgeproof.report.comparison import Comparison
+    from edgeproof.verdict.gate import Held
+
+    Progress = Callable[[str, str], None]
+
+    class Settings(TypedDict, total=False):
+        """What ``run`` may be told.
+
+        Attributes:
+            inputs: ``NAME:dtype[shape]``, batch axis included; wins over the model's own.
+            samples: folder or ``.npz`` of representative samples; default: drawn from what the model brings.
+            held_out: folder or ``.npz`` for validation and the task score; default: what the model brings.
+            count: how many are drawn from the model's own; 256.
+            seed: of the draw; 0.
+            synthetic: use random input where there are no samples; no int8 verdict stands on it.
+            policy: TOML with the thresholds of the verdict; default: the built-in policy.
+            candidates: such as ``("sdk-eager", "onnx-int8")``; empty: all.
+            devices: to measure on; empty: the host.
+            requests: of the local proof; 100.
+            cold_starts: fresh servers of the local proof, per candidate; 5.
+            trust: open TorchScript files; they run the code inside with your rights.
+        """
+
+        inputs: Sequence[str]
+        samples: str | Path | None
+        held_out: str | Path | None
+        count: int
+        seed: int
+        synthetic: bool
+        policy: str | Path | None
+        candidates: Sequence[str]
+        devices: Sequence[str]
+        requests: int
+        cold_starts: int
+        trust: bool
+
+
+__all__ = ["compare_runs", "gate", "new_run_folder", "report", "resume", "run", "runbook"]
+
+
+def run(
+    model: str | Path,
+    *,
+    out: str | Path | None = None,
+    limits: Limits | None = None,
+    progress: Progress = lambda _title, _text: None,
+    **settings: Unpack[Settings],
+) -> EvaluationDocument:
+    """Take a model through all five phases.
+
+    A run can be resumed and repeated from its folder alone, so its model and samples are references and paths.
+
+    Args:
+        model: ``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt`` or ``graph.nir``.
+        out: run folder, new or empty; default: ``bench_output/edge_phase_runs/<time>``.
+        limits: as in ``convert``.
+        progress: called with a phase's title and what it is doing.
+        settings: samples, policy, candidates, devices and counts: see ``Settings``.
+
+    Returns:
+        the evaluation: verdicts per device class, and the table of candidates. All else is in the run folder.
+
+    Raises:
+        UsageError: wrong use. RunFolderError: ``out`` is in use.
+        EdgeProofError: a phase failed; the folder is kept and ``resume`` goes on with it.
+    """
+    from edgeproof.pipeline import execute
+    from edgeproof.rundir import RunDir
+
+    folder = new_run_folder(model, out=out, limits=limits, **settings)
+    return execute(RunDir(folder), progress)
+
+
+def new_run_folder(
+    model: str | Path, *, out: str | Path | None = None, limits: Limits | None = None, **settings: Unpack[Settings]
+) -> Path:
+    """A run's folder with its manifest and nothing done yet; ``resume`` takes it from there.
+
+    Args:
+        model: as in ``run``, and so are the others.
+
+    Raises:
+        UsageError: wrong use. RunFolderError: ``out`` is in use.
+    """
+    from edgeproof.documents.manifest import RunOptions
+    from edgeproof.model.reference import parse_reference
+    from edgeproof.pipeline import new_run
+    from edgeproof.process import Limits
+
+    if not isinstance(model, str | Path):
+        raise ModelReferenceError(
+            f"a run needs a reference, not a {type(model).__name__}: it is resumed from its folder alone",
+            hint="put the model into a function and give file.py:function",
+        )
+    bounds = limits or Limits()
+    known: dict[str, object] = dict(settings)
+    if "count" in known:
+        known["sample_count"] = known.pop("count")
+    paths = {name: None if value is None else str(value) for name, value in known.items() if name in PATHS}
+    names = {name: tuple(value) for name, value in known.items() if isinstance(value, list | tuple)}
+    options = RunOptions(
+        model=str(model),
+        model_name=parse_reference(str(model)).name,
+        limit_seconds=bounds.seconds,
+        limit_memory_bytes=bounds.memory_bytes,
+        **{**known, **paths, **names},  # type: ignore[arg-type]
+    )
+    return new_run(options, None if out is None else Path(out)).root
+
+
+PATHS = ("samples", "held_out", "policy")
+
+
+def resume(folder: str | Path, *, progress: Progress = lambda _title, _text: None) -> EvaluationDocument:
+    """Go on with a run that was stopped; phases that are done are not done again.
+
+    Args:
+        folder: the run folder.
+        progress: as in ``run``.
+
+    Raises:
+        RunFolderError: it is no run folder, or a damaged one.
+        EdgeProofError: a phase failed again.
+    """
+    from edgeproof.pipeline import execute
+    from edgeproof.rundir import RunDir
+
+    return execute(RunDir.open(Path(folder)), progress)
+
+
+def report(
+    folder: str | Path, *, measured: Mapping[DeviceClass, Mapping[str, Path]] | None = None
+) -> EvaluationDocument:
+    """Hold a run's documents against its policy again, and write its evaluation, report and plots.
+
+    Args:
+        folder: the run folder.
+        measured: results that were measured by hand, to be brought into the run: per device class and candidate a JSON
+            file, a list of latencies in µs or the object that the runbook describes.
+
+    Raises:
+        RunFolderError: it is no run folder, or a damaged one.
+        UsageError: the run has no such candidate.
+        DocumentError: a file is no result.
+    """
+    from edgeproof.phases.away.bring_back import bring_back
+    from edgeproof.phases.evaluate import evaluate
+    from edgeproof.rundir import RunDir
+
+    run = RunDir.open(Path(folder))
+    for device_class, files in (measured or {}).items():
+        bring_back(run, device_class, files)
+    return evaluate(run)
+
+
+def runbook(folder: str | Path) -> Path:
+    """Write the device runbook of a run, and give its path.
+
+    Raises:
+        RunFolderError: it is no run folder, or nothing was converted yet.
+    """
+    from edgeproof.phases.evaluate import write_runbook
+    from edgeproof.rundir import RunDir
+
+    return write_runbook(RunDir.open(Path(folder)))
+
+
+def compare_runs(before: str | Path, after: str | Path) -> Comparison:
+    """Hold two runs against each other, candidate by candidate.
+
+    Raises:
+        RunFolderError: one is no run folder, or a damaged one.
+    """
+    from edgeproof.phases.evaluate import judge, read_evidence
+    from edgeproof.report.comparison import compare_runs as compared
+    from edgeproof.rundir import RunDir
+
+    first, second = (RunDir.open(Path(folder)) for folder in (before, after))
+    return compared(
+        judge(first, read_evidence(first)), judge(second, read_evidence(second)), before=str(before), after=str(after)
+    )
+
+
+def gate(folder: str | Path, *, policy: str | Path | None = None, device_classes: Sequence[DeviceClass] = ()) -> Held:
+    """Which points of a policy a run leaves unmet; none are left where the gate opens.
+
+    Args:
+        folder: the run folder.
+        policy: TOML to hold in place of the run's own.
+        device_classes: that have to meet it; empty: every class that was measured.
+
+    Raises:
+        RunFolderError: it is no run folder, or a damaged one.
+        PolicyError: the policy cannot be used.
+    """
+    from edgeproof.phases.evaluate import judge, read_evidence
+    from edgeproof.rundir import RunDir
+    from edgeproof.verdict.gate import Held, measured_classes
+    from edgeproof.verdict.gate import gate as unmet_points
+
+    run = RunDir.open(Path(folder))
+    evaluation = judge(run, read_evidence(run), None if policy is None else Path(policy))
+    classes = tuple(device_classes) or measured_classes(evaluation)
+    return Held(evaluation, classes, tuple(unmet_points(evaluation, device_classes)))

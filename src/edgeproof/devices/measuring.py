@@ -1,0 +1,54 @@
+"""The measurement of candidates on a device, whichever it is: files are brought there, then every candidate takes its
+turn in rounds, so that all of them see the same period of the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeproof.devices.base import Device, Effort, Measured, Report, Target
+from edgeproof.documents.runner import RunnerJob, RunnerReport
+
+__all__ = ["measure"]
+
+
+def measure(device: Device, targets: Sequence[Target], inputs: Path, effort: Effort, report: Report) -> list[Measured]:
+    """Measure the targets, each round in rotated order. One that fails costs itself only.
+
+    Args:
+        device: where.
+        targets: what; the first is the baseline.
+        inputs: npz of samples, on this machine.
+        effort: how hard.
+        report: progress.
+
+    Raises:
+        DeviceError: the device itself was lost.
+    """
+    samples = device.put(inputs)
+    jobs = {
+        target.candidate: RunnerJob(
+            artifact=device.put(target.artifact),
+            inputs=samples,
+            measure=effort.count,
+            warmup=effort.warmup,
+            seconds=effort.seconds / effort.rounds,
+            threads=effort.threads,
+        )
+        for target in targets
+    }
+    reports: dict[str, list[RunnerReport]] = {candidate: [] for candidate in jobs}
+    failures: dict[str, str] = {}
+    candidates = list(jobs)
+    for index in range(effort.rounds):
+        turn = index % max(1, len(candidates))
+        for candidate in [*candidates[turn:], *candidates[:turn]]:
+            if candidate in failures:
+                continue
+            report(f"{device.name}: {candidate}, process {index + 1} of {effort.rounds}")
+            told = device.run(jobs[candidate], effort.limits)
+            if told.error:
+                failures[candidate] = told.error
+            else:
+                reports[candidate].append(told)
+    return [Measured(candidate, tuple(reports[candidate]), failures.get(candidate)) for candidate in candidates]

@@ -1,0 +1,253 @@
+"""What conversions and comparisons start from: a folder with samples, the eager reference and the exported programs.
+
+``Workspace.prepare`` fills it: for a MODEL reference in a process of its own, under limits, so that the user's code and
+``torch.export`` run neither in the command nor without an end; for a module that lives in this process, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgeproof.documents.base import read_document
+from edgeproof.documents.samples import HELD_OUT_FILE, REPRESENTATIVE_FOLDER, SamplesDocument
+from edgeproof.documents.signature import Form
+from edgeproof.documents.source import ModelSource
+from edgeproof.errors import ModelReferenceError, ProcessError
+from edgeproof.files import write_bytes
+from edgeproof.model.drawing import Draw
+from edgeproof.process import Limits, call_apart
+
+if TYPE_CHECKING:
+    from edgeproof.model.resolve import Resolved
+
+__all__ = ["FormResult", "ModelJob", "Prepared", "Workspace"]
+
+TIME_REMEDY = "raise --limit-seconds, or lower the number of time steps in the graph"
+
+
+class FormResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One form: exported, or why not."""
+
+    form: Form
+    reason: str | None = None
+    remedy: str | None = None
+    seconds: float = 0.0
+    max_abs: float | None = None
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done with the model so far."""
+
+    name: str = "model"
+    """Stem for file names, as the model has it."""
+    held_out_origin: str = ""
+    """Where the held-out samples come from, in words."""
+    forms: tuple[FormResult, ...] = ()
+    """Every form that was tried."""
+    broken: str | None = None
+    """Why the model itself does not run on its samples, where it does not: then nothing can be made of it."""
+
+    def failure(self, form: Form) -> FormResult | None:
+        """The result of a form that cannot be converted, or None."""
+        return next((result for result in self.forms if result.form == form and result.reason), None)
+
+    def with_form(self, result: FormResult) -> Prepared:
+        """With one more form, or that form tried again."""
+        others = tuple(other for other in self.forms if other.form != result.form)
+        return msgspec.structs.replace(self, forms=(*others, result))
+
+
+class ModelJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done with a model. What is there already is not done again."""
+
+    root: str
+    """The workspace."""
+    source: ModelSource
+    draw: Draw
+    reference: bool
+    """Whether the model is run eagerly on the held-out samples."""
+    forms: tuple[Form, ...]
+    """To be exported; those that the model does not have are left out."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder. A run's folder is one.
+
+    Attributes:
+        root: where it is.
+    """
+
+    root: Path
+
+    @classmethod
+    @contextmanager
+    def temporary(cls) -> Iterator[Workspace]:
+        """A workspace for one command; it goes with the block."""
+        with TemporaryDirectory(prefix="edgeproof-") as folder:
+            yield cls(Path(folder).resolve())
+
+    @property
+    def samples(self) -> SamplesDocument:
+        """Which samples it has, and the model's signature.
+
+        Raises:
+            DocumentError: they are not drawn yet.
+        """
+        return read_document(self.root / SamplesDocument.FILE, SamplesDocument)
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether samples are drawn."""
+        return (self.root / SamplesDocument.FILE).is_file() and self.representative.is_file()
+
+    @property
+    def sample_folder(self) -> Path:
+        """The representative samples, one file a sample."""
+        return self.root / REPRESENTATIVE_FOLDER
+
+    @property
+    def representative(self) -> Path:
+        """The same in one npz, for calibration."""
+        return self.root / "work" / "representative.npz"
+
+    @property
+    def held_out(self) -> Path:
+        """npz of the held-out samples, with ``labels`` where there are any."""
+        return self.root / HELD_OUT_FILE
+
+    @property
+    def reference(self) -> Path:
+        """npz of the eager model's outputs on the held-out samples."""
+        return self.root / "work" / "reference.npz"
+
+    @property
+    def spines(self) -> Path:
+        """The exported programs, a folder a form."""
+        return self.root / "work" / "spine"
+
+    @property
+    def logs(self) -> Path:
+        """What processes said."""
+        return self.root / "work" / "logs"
+
+    def spine(self, form: Form) -> Path:
+        """The exported program of a form."""
+        return self.spines / form
+
+    @property
+    def prepared(self) -> Prepared:
+        """What was done with the model so far."""
+        try:
+            return msgspec.json.decode((self.spines / "result.json").read_bytes(), type=Prepared)
+        except (OSError, msgspec.MsgspecError):
+            return Prepared()
+
+    def lacks_reference(self, job: ModelJob) -> bool:
+        """Whether the model is still to be run."""
+        return job.reference and not self.reference.is_file() and self.prepared.broken is None
+
+    def lacking_forms(self, job: ModelJob) -> list[Form]:
+        """Forms of the model that the job asks for and that were not tried yet. Samples are drawn."""
+        known: tuple[Form, ...] = ("whole",) if self.samples.signature.timesteps is None else ("unrolled", "step")
+        tried = {result.form for result in self.prepared.forms}
+        return [form for form in job.forms if form in known and form not in tried]
+
+    def lacks(self, job: ModelJob) -> bool:
+        """Whether something of the job is not done."""
+        return not self.has_samples or self.lacks_reference(job) or bool(self.lacking_forms(job))
+
+    def prepare(
+        self,
+        origin: ModelSource | Resolved,
+        *,
+        draw: Draw,
+        forms: Iterable[Form] = (),
+        reference: bool = True,
+        limits: Limits | None = None,
+    ) -> SamplesDocument:
+        """Draw samples, run the model eagerly and export forms of it, as far as that is not done.
+
+        A form that cannot be exported, or that crashes or hangs the process, fails alone; ``prepared`` has the reason,
+        also where the model itself does not run on its samples.
+
+        Args:
+            origin: how to load the model in a process of its own, or a model that is loaded here: then the limits do
+                not hold.
+            draw: how samples are chosen.
+            forms: to be exported; those that the model does not have are left out.
+            reference: whether the model is run eagerly on the held-out samples.
+            limits: of the process.
+
+        Raises:
+            UsageError: the model, its signature or its samples; it crashed or hung while it was loaded.
+        """
+        source = origin.absolute() if isinstance(origin, ModelSource) else ModelSource(model=origin.subject.name)
+        job = ModelJob(root=str(self.root), source=source, draw=draw, reference=reference, forms=tuple(forms))
+        if isinstance(origin, ModelSource):
+            self._prepare_apart(job, limits or Limits())
+        else:
+            from edgeproof.model.work import work_here
+
+            work_here(origin, job)
+        return self.samples
+
+    def _prepare_apart(self, job: ModelJob, limits: Limits) -> None:
+        """In a process; one that ends in the middle of a form is followed by another for the forms after it."""
+        from edgeproof.model.work import prepare_model
+
+        while self.lacks(job):
+            try:
+                call_apart(
+                    prepare_model,
+                    job,
+                    Prepared,
+                    what="the model",
+                    limits=limits,
+                    log=self.logs / "model.log",
+                    folder=job.source.folder,
+                )
+                return
+            except ProcessError as lost:
+                self._note(job, lost)
+
+    def _note(self, job: ModelJob, lost: ProcessError) -> None:
+        """Book the end of a process against what it was at.
+
+        Raises:
+            ModelReferenceError: it had not come to an end with loading the model.
+        """
+        if not self.has_samples:
+            raise ModelReferenceError(
+                f"{job.source.model} cannot be loaded: {lost.message}",
+                hint="run it alone to see the whole error; --limit-seconds gives it more time",
+            ) from lost
+        if self.lacks_reference(job):
+            self.give_up(job, lost.message, TIME_REMEDY)
+        else:
+            self.note(FormResult(form=self.lacking_forms(job)[0], reason=lost.message, remedy=TIME_REMEDY))
+
+    def give_up(self, job: ModelJob, reason: str, remedy: str | None) -> Prepared:
+        """The model does not run on its samples, so no form of it can be made."""
+        failed = [FormResult(form=form, reason=reason, remedy=remedy) for form in self.lacking_forms(job)]
+        return self.note(*failed, broken=reason)
+
+    def note(self, *results: FormResult, **changes: str) -> Prepared:
+        """Add forms that were tried, and whatever else is known now, to what was done.
+
+        Args:
+            results: a form that was tried before is replaced.
+            changes: fields of ``Prepared``.
+        """
+        prepared = msgspec.structs.replace(self.prepared, **changes)
+        for result in results:
+            prepared = prepared.with_form(result)
+        write_bytes(self.spines / "result.json", msgspec.json.encode(prepared))
+        return prepared

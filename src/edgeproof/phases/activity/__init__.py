@@ -1,0 +1,1 @@
+"""What a spiking network does on samples: counted, with and without a run."""

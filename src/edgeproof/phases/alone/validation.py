@@ -1,0 +1,52 @@
+"""Validation without a run folder, against a MODEL or a module that lives in this process: one way for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeproof.documents.evaluation import PolicyValue
+from edgeproof.documents.source import ModelSource
+from edgeproof.documents.validation import ValidationDocument
+from edgeproof.errors import ConversionError
+from edgeproof.model.drawing import Draw
+from edgeproof.model.workspace import Workspace
+from edgeproof.phases.alone.conversion import checked_title
+from edgeproof.phases.validation.against import load_reference
+from edgeproof.phases.validation.artifacts import Validating
+from edgeproof.process import Limits
+from edgeproof.verdict.policy import load_policy
+
+if TYPE_CHECKING:
+    from edgeproof.model.resolve import Resolved
+
+__all__ = ["validate_alone"]
+
+
+def validate_alone(
+    origin: ModelSource | Resolved,
+    artifacts: Sequence[Path],
+    *,
+    policy: Path | None = None,
+    limits: Limits | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> ValidationDocument:
+    """Hold artifacts against the model, on the samples that come with it, or on its held-out ones.
+
+    Raises:
+        UsageError: the model, its signature, its samples or the policy.
+        ConversionError: the eager model itself does not run.
+    """
+    asked = (load_policy(policy) if policy else PolicyValue()).difference
+    title = checked_title(origin)
+    report(f"loading {title} and running it eagerly")
+    with Workspace.temporary() as workspace:
+        workspace.prepare(origin, draw=Draw(), limits=limits)
+        broken = workspace.prepared.broken
+        if broken is not None:
+            raise ConversionError(
+                f"{title} does not run on its samples: {broken}", hint="run it alone to see the whole error"
+            )
+        validating = Validating(load_reference(workspace), asked, workspace.root / "outputs", report)
+        return validating.validate(title, artifacts)

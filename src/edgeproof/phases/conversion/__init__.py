@@ -1,0 +1,1 @@
+"""Which candidates are made, and how one becomes a result."""

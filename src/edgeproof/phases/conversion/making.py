@@ -1,0 +1,152 @@
+"""Candidates made from a workspace, each in a process of its own; what an earlier try finished is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.base import read_document
+from edgeproof.documents.conversion import ConversionDocument, ConversionResult
+from edgeproof.errors import DocumentError
+from edgeproof.files import write_bytes
+from edgeproof.formats.registry import install_command, missing_requirements
+from edgeproof.formats.supervise import run_jobs
+from edgeproof.formats.worker import Job, Outcome
+from edgeproof.model.workspace import Workspace
+from edgeproof.phases.conversion.planned import Planned
+from edgeproof.process import Limits
+
+__all__ = ["Making"]
+
+PARALLEL = 2
+
+
+@dataclass(frozen=True)
+class Making:
+    """Where candidates are made from and to.
+
+    Attributes:
+        workspace: with samples and the exported programs.
+        model: MODEL, as the document names it.
+        name: stem for file names.
+        out: folder of the artifacts, one folder a candidate inside.
+        limits: of one conversion.
+        report: takes a line of progress.
+    """
+
+    workspace: Workspace
+    model: str
+    name: str
+    out: Path
+    limits: Limits
+    report: Callable[[str], None] = lambda _: None
+
+    def make(self, planned: Sequence[Planned]) -> ConversionDocument:
+        """Make the planned candidates.
+
+        Returns:
+            a document with one result per candidate, in order; artifact paths are as ``out`` gives them.
+        """
+        results: dict[str, ConversionResult] = {}
+        waiting: dict[str, Planned] = {}
+        for candidate in planned:
+            settled = _impossible(candidate) or self._finished(candidate) or self._unexported(candidate)
+            if settled is not None:
+                results[candidate.candidate] = settled
+            else:
+                waiting[candidate.candidate] = candidate
+
+        def arrived(outcome: Outcome) -> None:
+            candidate = waiting[outcome.candidate]
+            results[outcome.candidate] = result = self._result(candidate, outcome)
+            write_bytes(self._record(candidate), msgspec.json.encode(result))
+            said = "converted" if result.status == "ok" else result.status
+            self.report(f"{outcome.candidate}: {said} in {outcome.seconds:.1f} s")
+
+        bases = {(base.format.name, base.form): base for base in planned if base.is_base}
+        bases_first = sorted(waiting.values(), key=lambda candidate: not candidate.is_base)
+        jobs = [self._job(candidate, bases.get((candidate.format.name, candidate.form))) for candidate in bases_first]
+        run_jobs(jobs, self.limits, parallel=PARALLEL, report=arrived)
+        return ConversionDocument(
+            model=self.model,
+            limit_seconds=self.limits.seconds,
+            limit_memory_bytes=self.limits.memory_bytes,
+            candidates=tuple(results[candidate.candidate] for candidate in planned),
+        )
+
+    def _record(self, candidate: Planned) -> Path:
+        return self.workspace.root / "work" / "conversion" / f"{candidate.candidate}.json"
+
+    def _log(self, candidate: Planned) -> Path:
+        return self.workspace.logs / f"{candidate.candidate}.log"
+
+    def _finished(self, candidate: Planned) -> ConversionResult | None:
+        """The result of an earlier try whose artifact still stands."""
+        try:
+            result = msgspec.json.decode(self._record(candidate).read_bytes(), type=ConversionResult)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        if result.status == "ok" and not (self.out / candidate.candidate / ArtifactDocument.FILE).is_file():
+            return None
+        return result
+
+    def _unexported(self, candidate: Planned) -> ConversionResult | None:
+        refused = self.workspace.prepared.failure(candidate.form)
+        return None if refused is None else candidate.result("failed", refused.reason, refused.remedy)
+
+    def _job(self, candidate: Planned, base: Planned | None) -> Job:
+        start = None
+        if base is not None and base is not candidate:
+            start = str(self.out / base.candidate / f"{self.name}{base.format.suffix}")
+        return Job(
+            candidate=candidate.candidate,
+            format=candidate.format.name,
+            precision=candidate.precision,
+            spine=str(self.workspace.spine(candidate.form)),
+            samples=str(self.workspace.representative),
+            folder=str(self.out / candidate.candidate),
+            name=self.name,
+            log=str(self._log(candidate)),
+            base=start,
+        )
+
+    def _result(self, candidate: Planned, outcome: Outcome) -> ConversionResult:
+        log = str(self._log(candidate))
+        if outcome.status != "ok":
+            lost = candidate.result(
+                "skipped" if outcome.status == "skipped" else "failed",
+                outcome.reason or "the converter failed",
+                outcome.remedy,
+            )
+            return msgspec.structs.replace(
+                lost, seconds=outcome.seconds, peak_memory_bytes=outcome.peak_memory_bytes, log=log
+            )
+        folder = self.out / candidate.candidate
+        try:
+            document = read_document(folder / ArtifactDocument.FILE, ArtifactDocument)
+        except DocumentError as error:
+            return candidate.result("failed", f"the artifact cannot be read back: {error}")
+        return msgspec.structs.replace(
+            candidate.result("ok"),
+            form=document.form,
+            artifact=str(folder / document.file),
+            bytes=document.bytes,
+            seconds=outcome.seconds,
+            peak_memory_bytes=outcome.peak_memory_bytes,
+            sha256=document.sha256,
+            rewrites=document.rewrites,
+            notes=document.notes,
+            versions=document.versions,
+            log=log,
+        )
+
+
+def _impossible(candidate: Planned) -> ConversionResult | None:
+    missing = missing_requirements(candidate.format.requires)
+    if not missing:
+        return None
+    return candidate.result("skipped", f"missing {', '.join(missing)}", install_command(candidate.format, missing))

@@ -1,0 +1,1 @@
+"""What devices measured, as their documents."""

@@ -1,0 +1,156 @@
+"""Artifacts run on the held-out samples, each in a fresh process, and held against the eager reference."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edgeproof.devices.host import run_job
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.runner import RunnerJob
+from edgeproof.documents.validation import ValidationDocument, ValidationResult
+from edgeproof.errors import EdgeProofError
+from edgeproof.formats.base import Format
+from edgeproof.formats.registry import artifact_document
+from edgeproof.formats.worker import fingerprint
+from edgeproof.model.samples import load_arrays
+from edgeproof.phases.validation.against import Reference, held_against, unexplained
+from edgeproof.phases.validation.variants import Usual, run_variant
+from edgeproof.process import Limits
+
+__all__ = ["Validating"]
+
+PARALLEL = 2
+RUN_LIMITS = Limits(seconds=300)
+Bases = Mapping[tuple[str, str], Path]
+"""By format and form, the artifact of the format's first precision: what others were compressed from."""
+
+
+@dataclass(frozen=True)
+class Validating:
+    """What artifacts are held against, and where their outputs go.
+
+    Attributes:
+        reference: the eager model's outputs.
+        limits: largest differences.
+        scratch: folder for the outputs of each.
+        report: takes a line of progress.
+    """
+
+    reference: Reference
+    limits: DifferenceLimits
+    scratch: Path
+    report: Callable[[str], None] = lambda _: None
+
+    def validate(self, model: str, artifacts: Sequence[Path]) -> ValidationDocument:
+        """Run artifacts, each in a fresh process, and compare; ``model`` is what the document calls it."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        bases = _bases(artifacts)
+
+        def validated(number: int, path: Path) -> ValidationResult:
+            result = self._validated(path, self.scratch / f"{number:02d}.npz", bases)
+            self.report(f"{result.candidate}: {result.status}")
+            return result
+
+        with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
+            results = tuple(pool.map(validated, range(len(artifacts)), artifacts))
+        score = self.reference.score
+        return ValidationDocument(
+            model=model,
+            samples=len(next(iter(self.reference.outputs.values()))),
+            sample_source=self.reference.source,
+            task=None if score is None else "accuracy",
+            reference_score=score,
+            results=results,
+        )
+
+    def _validated(self, path: Path, outputs: Path, bases: Bases) -> ValidationResult:
+        lost = ValidationResult(candidate=path.stem, artifact=str(path), status="error")
+        try:
+            document, folder, kind = artifact_document(path)
+        except EdgeProofError as error:
+            return msgspec.structs.replace(lost, reason=str(error))
+        except Exception as error:
+            return msgspec.structs.replace(lost, reason=f"it cannot be opened: {error}")
+        told = msgspec.structs.replace(
+            lost,
+            candidate=document.candidate,
+            format=document.format,
+            precision=document.precision,
+            form=document.form,
+            checked_by=kind.stands_in,
+        )
+        damage = _damage(document, folder)
+        if damage:
+            return msgspec.structs.replace(told, reason=damage)
+        base = bases.get((document.format, document.form))
+        with _inputs_for(document, self.reference, outputs) as inputs:
+            job = RunnerJob(
+                artifact=str(path),
+                inputs=str(inputs),
+                outputs=str(outputs),
+                base=None if base is None or base == folder / document.file else str(base),
+            )
+            return self._compared(told, job, document, kind)
+
+    def _compared(
+        self, told: ValidationResult, job: RunnerJob, document: ArtifactDocument, kind: Format
+    ) -> ValidationResult:
+        """The result of a job that runs every sample."""
+        ran = run_job(job, RUN_LIMITS)
+        if ran.error or job.outputs is None:
+            return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
+        outputs, _ = load_arrays(Path(job.outputs))
+        Path(job.outputs).unlink()
+        result = held_against(told, document, outputs, self.reference, self.limits)
+        usual = Usual(job, document, outputs, self.reference, self.limits)
+        variants = tuple(run_variant(variation, usual) for variation in kind.variants(document.precision))
+        if ran.storage_faults:
+            reason = "; ".join([*([result.reason] if result.reason else []), *ran.storage_faults])
+            result = msgspec.structs.replace(result, status="failed", reason=reason)
+        warnings = unexplained(result, kind.explained(document.precision))
+        return msgspec.structs.replace(result, variants=variants, warnings=warnings)
+
+
+def _bases(artifacts: Sequence[Path]) -> Bases:
+    found: dict[tuple[str, str], Path] = {}
+    for path in artifacts:
+        with contextlib.suppress(Exception):
+            document, folder, kind = artifact_document(path)
+            if document.precision == kind.precisions[0] and _damage(document, folder) is None:
+                found[document.format, document.form] = folder / document.file
+    return found
+
+
+@contextlib.contextmanager
+def _inputs_for(document: ArtifactDocument, reference: Reference, outputs: Path) -> Iterator[Path]:
+    """The held-out inputs under the artifact's names; one from elsewhere may have its own, in the same order."""
+    count = len(document.inputs) - (len(document.loop.states) if document.loop else 0)
+    names = [binding.tensor.name for binding in document.inputs[:count]]
+    known = [spec.name for spec in reference.signature.inputs]
+    if set(names) == set(known) or len(names) != len(known):
+        yield reference.held_out
+        return
+    path = outputs.with_name(f"{outputs.stem}-inputs.npz")
+    with np.load(reference.held_out, allow_pickle=False) as archive:
+        np.savez(path, allow_pickle=False, **{name: archive[old] for name, old in zip(names, known, strict=True)})
+    try:
+        yield path
+    finally:
+        path.unlink()
+
+
+def _damage(document: ArtifactDocument, folder: Path) -> str | None:
+    file = folder / document.file
+    if not file.exists():
+        return f"{file} is not there"
+    if document.sha256 and fingerprint(file)[0] != document.sha256:
+        return f"{file} is not the file that artifact.json describes: its sha256 differs"
+    return None

@@ -1,0 +1,477 @@
+"""Processes of ours: started with a quiet environment, held to limits, their end put into words, gone with their parent.
+
+Nothing else in the house starts one. What a process is for is its caller's business.
+
+    python -m edgeproof.process MODULE:FUNCTION JOB.json ANSWER.json
+
+is the other end of ``call_apart``: it calls a function on a job and writes what it gave, or the error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, NoReturn, TypeVar
+
+import msgspec
+
+from edgeproof import errors
+from edgeproof.errors import EdgeProofError, ProcessError
+
+__all__ = [
+    "Child",
+    "Ended",
+    "ErrorRecord",
+    "Limits",
+    "Watch",
+    "ask",
+    "call_apart",
+    "child_main",
+    "die_with_parent",
+    "environment",
+    "kill_group",
+    "module_command",
+    "outcome_of",
+    "record_of",
+    "tie_to_parent",
+]
+
+T = TypeVar("T")
+
+PARENT = "EDGEPROOF_PARENT"
+"""In a child's environment: the process it is to die with."""
+WALL_FACTOR = 4
+"""Wall seconds to a second of processor time: a busy machine may run four at a time, and what hangs is still stopped."""
+POLL_SECONDS = 0.25
+TAIL_LINES = 3
+TAIL_BYTES = 16 << 10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """For one process and everything that it starts.
+
+    Attributes:
+        seconds: processor time of all of them together, so that a busy machine stops nobody.
+        memory_bytes: resident memory of the largest.
+        wall_seconds: by the clock, for what hangs; None: four times ``seconds``.
+    """
+
+    seconds: float = 300.0
+    memory_bytes: int = 8 << 30
+    wall_seconds: float | None = None
+
+    @property
+    def wall(self) -> float:
+        """Seconds by the clock."""
+        return WALL_FACTOR * self.seconds if self.wall_seconds is None else self.wall_seconds
+
+
+def environment(threads: int = 1) -> dict[str, str]:
+    """The environment of every child: quiet, offline, without telemetry, each known thread pool held to ``threads``."""
+    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return {
+        **os.environ,
+        **dict.fromkeys(pools, str(threads)),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "OPENVINO_TELEMETRY_ENABLE": "0",
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONUNBUFFERED": "1",
+        PARENT: str(os.getpid()),
+    }
+
+
+def module_command(module: str, *words: str) -> list[str]:
+    """``python -m MODULE WORDS`` with the Python that runs this."""
+    return [sys.executable, "-m", module, *words]
+
+
+class Watch:
+    """Holds a process and its descendants against their limits, from now on.
+
+    Args:
+        pid: the process.
+        limits: for what it does from now on.
+
+    Attributes:
+        peak_memory_bytes: resident memory of the largest of them so far; 0 where the system does not tell.
+    """
+
+    def __init__(self, pid: int, limits: Limits) -> None:
+        self._pid, self._limits = pid, limits
+        self._began = time.monotonic()
+        self._before, _ = _usage(pid)
+        self.peak_memory_bytes = 0
+
+    @property
+    def seconds(self) -> float:
+        """Since it began, by the clock."""
+        return time.monotonic() - self._began
+
+    def exceeded(self) -> str | None:
+        """Which limit was passed and by what, in words; None while all hold."""
+        busy, resident = _usage(self._pid)
+        busy = max(0.0, busy - self._before)
+        self.peak_memory_bytes = max(self.peak_memory_bytes, resident)
+        limits = self._limits
+        if busy > limits.seconds:
+            return f"stopped after {busy:.0f} s of processor time; the limit is {limits.seconds:g} s"
+        if self.seconds > limits.wall:
+            return f"stopped after {self.seconds:.0f} s by the clock, in which it used {busy:.0f} s of processor time"
+        if self.peak_memory_bytes > limits.memory_bytes:
+            used, most = (size / 2**30 for size in (self.peak_memory_bytes, limits.memory_bytes))
+            return f"stopped at {used:.1f} GiB of memory; the limit is {most:.1f} GiB"
+        return None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended.
+
+    Attributes:
+        code: its exit code, negative for the signal that killed it.
+        stopped: which limit it passed, in words; None where it ended by itself.
+        said: the last lines that it printed, joined.
+        seconds: from its start, by the clock.
+    """
+
+    code: int
+    stopped: str | None
+    said: str
+    seconds: float
+
+    def __str__(self) -> str:
+        """``ended with exit code 3; it said: …``, ``was killed by SIGSEGV (signal 11)``, ``was stopped after …``."""
+        if self.stopped is not None:
+            return f"was {self.stopped}"
+        return f"{outcome_of(self.code)}{f'; it said: {self.said}' if self.said else ''}"
+
+
+def outcome_of(code: int) -> str:
+    """An exit code in words; a negative one is the signal's."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        return f"was killed by signal {-code}"
+    return f"was killed by {name} (signal {-code})" + (
+        ", as the system does when memory runs out" if name == "SIGKILL" else ""
+    )
+
+
+class Child:
+    """A process in a session of its own, to be used in a ``with`` block: nothing of it is left behind the block.
+
+    Args:
+        command: its words.
+        threads: what its known thread pools are held to.
+        log: file that keeps what it prints; None: kept until the block ends.
+        talks: whether its stdin and stdout are pipes to be written and read; else it has no input, and prints.
+        folder: where it runs; None: here.
+
+    Raises:
+        ProcessError: it cannot be started.
+
+    Attributes:
+        pid: its number.
+        spawned_monotonic_ns: when it was started, by the system's monotonic clock.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        threads: int = 1,
+        log: Path | None = None,
+        talks: bool = False,
+        folder: str | None = None,
+    ) -> None:
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+        self._printed: IO[bytes] = log.open("w+b") if log is not None else tempfile.TemporaryFile()  # noqa: SIM115
+        self.spawned_monotonic_ns = time.monotonic_ns()
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                env=environment(threads),
+                cwd=folder if folder is not None and Path(folder).is_dir() else None,
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else self._printed,
+                stderr=self._printed,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._printed.close()
+            raise ProcessError(f"{command[0]} could not be started: {error.strerror or error}") from error
+        self.pid = self._process.pid
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Its input, where it talks."""
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Its output, where it talks."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def said(self) -> str:
+        """The last lines that it printed."""
+        self._printed.seek(max(0, self._printed.seek(0, os.SEEK_END) - TAIL_BYTES))
+        lines = self._printed.read().decode(errors="replace").splitlines()
+        return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip())
+
+    def wait(self, limits: Limits | None = None) -> Ended:
+        """Wait for its end; it is stopped, with all it started, when it passes a limit."""
+        watch = Watch(self.pid, limits or Limits(seconds=float("inf")))
+        stopped = None
+        with _end_of(self._process) as ended:
+            while not ended(POLL_SECONDS):
+                stopped = watch.exceeded()
+                if stopped is not None:
+                    self.stop()
+                    break
+        code = self._process.wait()
+        return Ended(code, stopped, self.said(), watch.seconds)
+
+    def stop(self, *, grace_s: float = 0.0) -> None:
+        """End it and all it started: with SIGTERM first where it is given time, then with SIGKILL."""
+        process = self._process
+        if grace_s and process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace_s)
+        kill_group(process.pid)
+        process.wait()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self.stop()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._printed.close()
+
+
+@contextlib.contextmanager
+def _end_of(process: subprocess.Popen[bytes]) -> Any:
+    """A function that waits so many seconds at most, and says whether the process has ended."""
+    if not hasattr(os, "pidfd_open"):
+
+        def waited(seconds: float) -> bool:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+            return process.returncode is not None
+
+        yield waited
+        return
+    number = os.pidfd_open(process.pid)
+    try:
+        yield lambda seconds: bool(select.select([number], [], [], seconds)[0])
+    finally:
+        os.close(number)
+
+
+def _usage(pid: int) -> tuple[float, int]:
+    """Processor seconds of a process and its descendants, those it has waited for included; resident bytes of the
+    largest of them. Zeros where it is gone."""
+    import psutil
+
+    seconds, resident = 0.0, 0
+    for member in _family(pid):
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(member)
+            times = process.cpu_times()
+            seconds += times.user + times.system
+            if hasattr(times, "children_user"):
+                seconds += times.children_user + times.children_system
+            resident = max(resident, process.memory_info().rss)
+    return seconds, resident
+
+
+def _family(pid: int) -> list[int]:
+    """A process and its descendants. Linux lists children; to look through all processes costs a hundred times more,
+    and this is asked beside measurements."""
+    lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
+    if not lists:
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+        return [pid]
+    found = [pid]
+    for listed in lists:
+        with contextlib.suppress(OSError):
+            for child in listed.read_text().split():
+                found += _family(int(child))
+    return found
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process that leads a group, and its group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def ask(command: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+    """Run a program of the system's to its end, such as ``adb devices``, in this process's own environment.
+
+    Raises:
+        ProcessError: it is not there, cannot be run, or is silent too long.
+    """
+    try:
+        return subprocess.run(
+            list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ProcessError(f"{command[0]} gave no answer: {error}") from error
+
+
+class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An error on its way from one process to another."""
+
+    kind: str
+    message: str
+    hint: str | None = None
+
+    def error(self) -> EdgeProofError:
+        """The error as it was raised there."""
+        found = getattr(errors, self.kind, ProcessError)
+        error: EdgeProofError = found.__new__(found)
+        EdgeProofError.__init__(error, self.message, hint=self.hint)
+        return error
+
+
+def record_of(error: EdgeProofError) -> ErrorRecord:
+    """An error as it travels."""
+    return ErrorRecord(kind=type(error).__name__, message=error.message, hint=error.hint)
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What a function gave in its process, or its error."""
+
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    error: ErrorRecord | None = None
+
+
+def call_apart(
+    function: Callable[[Any], T],
+    job: msgspec.Struct,
+    answer: type[T],
+    *,
+    what: str,
+    limits: Limits,
+    log: Path | None = None,
+    folder: str | None = None,
+) -> T:
+    """Call a module's function in a process of its own.
+
+    Args:
+        function: a public function of a module, of one job; its annotations name the job's type.
+        job: what it is called with.
+        answer: the type of what it gives.
+        what: the work's name, for messages: ``counting``.
+        limits: of the process.
+        log: file that keeps what it prints.
+        folder: where it runs; None: here.
+
+    Raises:
+        EdgeProofError: what the function raised.
+        ProcessError: it crashed, hung, or passed a limit.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgeproof-call-") as scratch:
+        given, told = Path(scratch) / "job.json", Path(scratch) / "answer.json"
+        given.write_bytes(msgspec.json.encode(job))
+        target = f"{function.__module__}:{function.__qualname__}"
+        with Child(module_command("edgeproof.process", target, str(given), str(told)), log=log, folder=folder) as child:
+            ended = child.wait(limits)
+        try:
+            found = msgspec.json.decode(told.read_bytes(), type=_Answer)
+        except (OSError, msgspec.MsgspecError):
+            raise ProcessError(f"the process of {what} {ended}") from None
+    if found.error is not None:
+        raise found.error.error()
+    return msgspec.json.decode(found.value, type=answer)
+
+
+def die_with_parent() -> None:
+    """Have Linux kill this process when the one that started it for its own work is gone, so that a run that is killed
+    leaves nothing behind. Elsewhere, and in a process that was started by hand, nothing happens."""
+    parent = os.environ.pop(PARENT, "")
+    if parent.isdigit() and int(parent) == os.getppid():
+        tie_to_parent()
+    elif parent.isdigit() and not Path(f"/proc/{parent}").exists() and Path("/proc/self").exists():
+        os._exit(1)  # it was gone before this line
+
+
+def tie_to_parent() -> None:
+    """Have Linux kill this process with the thread that started it; elsewhere nothing happens."""
+    if sys.platform == "linux":
+        import ctypes
+
+        parent_death_signal = 1
+        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
+
+
+def child_main(main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Run a module as a process: it dies with its parent, and an error is one line on stderr and an exit code."""
+    die_with_parent()
+    try:
+        code = main(sys.argv[1:])
+    except EdgeProofError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = error.exit_code
+    sys.exit(code)
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    """Call the function that the words name, and write its answer."""
+    import importlib
+    import logging
+    import traceback
+    from typing import get_type_hints
+
+    ours = logging.getLogger("edgeproof")
+    ours.addHandler(logging.StreamHandler())
+    ours.setLevel(logging.INFO)
+    target, given, told = arguments
+    module, _, name = target.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    ((_, kind),) = ((key, hint) for key, hint in get_type_hints(function).items() if key != "return")
+    job = msgspec.json.decode(Path(given).read_bytes(), type=kind)
+    try:
+        answer = _Answer(msgspec.Raw(msgspec.json.encode(function(job))))
+    except EdgeProofError as error:
+        traceback.print_exc()
+        answer = _Answer(error=record_of(error))
+    except Exception as error:
+        traceback.print_exc()
+        told_error = f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"
+        answer = _Answer(error=ErrorRecord(kind="ProcessError", message=told_error))
+    Path(told).write_bytes(msgspec.json.encode(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    child_main(_serve)
