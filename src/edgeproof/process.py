@@ -1,4 +1,4 @@
-"""Processes of ours: started with a quiet environment, held to limits, their end put into words, gone with their parent.
+"""Processes of ours: started in a quiet environment, held to limits, their end put into words, gone with the parent.
 
 Nothing else in the house starts one. What a process is for is its caller's business.
 
@@ -51,7 +51,7 @@ T = TypeVar("T")
 PARENT = "EDGEPROOF_PARENT"
 """In a child's environment: the process it is to die with."""
 WALL_FACTOR = 4
-"""Wall seconds to a second of processor time: a busy machine may run four at a time, and what hangs is still stopped."""
+"""Wall seconds to one of processor time: a busy machine may run four at a time, and what hangs is still stopped."""
 POLL_SECONDS = 0.25
 TAIL_LINES = 3
 TAIL_BYTES = 16 << 10

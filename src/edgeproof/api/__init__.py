@@ -1,7 +1,7 @@
 """What the command line does, as typed functions. The command line is a client of these.
 
-A model may be a reference (``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``, ``graph.nir``),
-a ``torch.nn.Module`` or an ``edgeproof.Model``. Errors are those of ``edgeproof.errors``; nothing here prints or exits.
+A model may be a reference (``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``), a
+``torch.nn.Module`` or an ``edgeproof.Model``. Errors are those of ``edgeproof.errors``; nothing here prints or exits.
 """
 
 from __future__ import annotations

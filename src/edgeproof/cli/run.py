@@ -79,7 +79,7 @@ def run(
 
     if (model is None) == (resume is None):
         raise UsageError("give MODEL, or --resume RUN to go on with a run", hint="see edgeproof run --help")
-    folder = resume or api.new_run_folder(model or "", limits=limits, **settings, **dict(given))
+    folder = resume or api.new_run_folder(model or "", limits=limits, **{**given, **settings})
     with phases("starting", quiet=quiet) as tell:
         evaluation = api.resume(folder, progress=tell)
     report = str(folder / REPORT_HTML)

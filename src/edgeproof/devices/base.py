@@ -6,7 +6,7 @@ What is measured on it, and in which order, is the same for every device (``meas
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -47,7 +47,7 @@ class Effort:
     warmup: int = 50
     seconds: float = 5.0
     threads: int = 1
-    limits: Limits = Limits(seconds=180)
+    limits: Limits = field(default_factory=lambda: Limits(seconds=180))
 
 
 @dataclass(frozen=True)

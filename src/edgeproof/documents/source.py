@@ -1,4 +1,4 @@
-"""MODEL with what goes with it: how its inputs are said, its samples, whether it is trusted, and where it is at home."""
+"""MODEL with what goes with it: its inputs as words, its samples, whether it is trusted, and where it is at home."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Samples: reading a user's folder or npz, bringing them to the signature's shapes, choosing among them, writing them.
 
-There is one rule of what is taken, for calibration, validation, servers and benchmarks alike: what a cast would change is
-refused.
+There is one rule of what is taken, for calibration, validation, servers and benchmarks alike: what a cast would change
+is refused.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The five phases: each reads and writes documents of the run, and nothing else. What several share stands in rooms inside."""
+"""The five phases: each reads and writes documents of the run, and nothing else. What they share stands in rooms."""

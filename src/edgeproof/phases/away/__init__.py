@@ -1,1 +1,1 @@
-"""Results of devices that no program of ours reaches: what is sent by a script, what came back, what was measured by hand."""
+"""Devices that no program of ours reaches: what a script sends and brings back, what was measured by hand."""
