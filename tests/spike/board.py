@@ -6,9 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeproof.spike.build.compilers import compiler_for
-from edgeproof.spike.build.targets import TARGETS
 from edgeproof.spike.program import Array
+from edgeproof.spike.toolchain.compilers import compiler_for
+from edgeproof.spike.toolchain.targets import TARGETS
 
 EMULATOR = "qemu-system-arm"
 ENTRIES = ("init", "reset", "call", "run", "step")

@@ -11,10 +11,10 @@ from threading import Lock
 import numpy as np
 import pytest
 
-from edgeproof.spike.build.build import FLAGS
 from edgeproof.spike.engine.emit import Source
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Array, Program
+from edgeproof.spike.toolchain.build import FLAGS
 
 SANITIZED = ("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 HEADERS = "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n"

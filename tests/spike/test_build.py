@@ -17,12 +17,6 @@ from tests.spike.digits import INPUTS, NAME, OUTPUTS, expected, program, samples
 from tests.spike.mach_o import read as read_mach_o
 
 from edgeproof.errors import ConversionError, UsageError
-from edgeproof.spike.build.build import build, main_program
-from edgeproof.spike.build.compilers import compiler_for
-from edgeproof.spike.build.description import read_description
-from edgeproof.spike.build.elf import read_sections
-from edgeproof.spike.build.manifest import write_manifest
-from edgeproof.spike.build.targets import TARGETS, Target, target_named
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.fixed.emit import emit_fixed
 from edgeproof.spike.fixed.quantise import quantise
@@ -30,6 +24,12 @@ from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Input, Linear, Output, Program, State
 from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.simplify import elementwise
+from edgeproof.spike.toolchain.build import build, main_program
+from edgeproof.spike.toolchain.compilers import compiler_for
+from edgeproof.spike.toolchain.description import read_description
+from edgeproof.spike.toolchain.elf import read_sections
+from edgeproof.spike.toolchain.manifest import write_manifest
+from edgeproof.spike.toolchain.targets import TARGETS, Target, target_named
 
 EMULATED = [one for one in TARGETS.values() if one.emulator is not None]
 MAIN = main_program(NAME, INPUTS, OUTPUTS)

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from tests.spike.random_programs import random_program
 
-from edgeproof.spike.build.build import build_library
 from edgeproof.spike.engine import schedule
 from edgeproof.spike.engine.emit import Source, emit
 from edgeproof.spike.program import Array, Convolution, Linear, Node, Program, walk
 from edgeproof.spike.runtime.native import Engine
+from edgeproof.spike.toolchain.build import build_library
 
 CHUNKS = (1 << 16, 700, 2500)
 """What the buffers of a chunk may hold: usually all time steps of these programs, else some of them."""

@@ -14,9 +14,9 @@ from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.resolve import resolve
 from edgeproof.model.samples import resolve_pool
 from edgeproof.model.spine import export_spine, load_spine
-from edgeproof.spike.build.build import build_library
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.runtime.native import Engine
+from edgeproof.spike.toolchain.build import build_library
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ACCURACY = {

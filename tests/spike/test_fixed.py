@@ -12,7 +12,6 @@ from tests.spike.random_programs import random_program
 from tests.spike.test_engine import call, in_parallel
 
 from edgeproof.errors import ConversionError
-from edgeproof.spike.build.build import build_library
 from edgeproof.spike.engine.emit import Source, emit
 from edgeproof.spike.fixed.emit import emit_fixed
 from edgeproof.spike.fixed.interpreter import interpret_fixed
@@ -21,6 +20,7 @@ from edgeproof.spike.fixed.quantise import quantise
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Array, Constant, Elementwise, Input, Linear, Node, Output, Pool, Program, State
 from edgeproof.spike.runtime.native import Engine
+from edgeproof.spike.toolchain.build import build_library
 
 F = np.float32
 QUICK = range(2000, 2060)

@@ -11,7 +11,6 @@ import pytest
 from tests.spike.random_networks import DT, STEPS, random_network
 
 from edgeproof.errors import ConversionError
-from edgeproof.spike.build.build import build_library
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.graph.network import Network, chain
 from edgeproof.spike.graph.primitives import (
@@ -34,6 +33,7 @@ from edgeproof.spike.neurons.models import MODELS
 from edgeproof.spike.program import Constant, Elementwise, walk
 from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.symbols import Symbol, SymbolicOps
+from edgeproof.spike.toolchain.build import build_library
 
 F = np.float32
 CHUNK = 30

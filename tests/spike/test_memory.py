@@ -14,18 +14,18 @@ from tests.spike.board import BOARDS, EMULATOR, run_on_board
 from tests.spike.digits import NAME, expected, program, samples, write_source
 
 from edgeproof.errors import ConversionError
-from edgeproof.spike.build.build import build
-from edgeproof.spike.build.callgraph import Frames, deepest, read_callgraph, read_thumb
-from edgeproof.spike.build.elf import read_sections, read_symbols
-from edgeproof.spike.build.linkmap import Piece, read_map
-from edgeproof.spike.build.memory import Memory, memory_of
-from edgeproof.spike.build.targets import TARGETS, target_named
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.fixed.emit import emit_fixed
 from edgeproof.spike.fixed.interpreter import interpret_fixed
 from edgeproof.spike.fixed.quantise import quantise
 from edgeproof.spike.program import Input, Linear, Output, Program, State
 from edgeproof.spike.simplify import elementwise
+from edgeproof.spike.toolchain.build import build
+from edgeproof.spike.toolchain.callgraph import Frames, deepest, read_callgraph, read_thumb
+from edgeproof.spike.toolchain.elf import read_sections, read_symbols
+from edgeproof.spike.toolchain.linkmap import Piece, read_map
+from edgeproof.spike.toolchain.memory import Memory, memory_of
+from edgeproof.spike.toolchain.targets import TARGETS, target_named
 
 MEASURED = ["host", "aarch64-linux", "armv7-linux", "riscv64-linux", "cortex-m4", "cortex-m7", "cortex-m33"]
 

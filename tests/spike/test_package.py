@@ -18,17 +18,17 @@ import pytest
 from tests.spike.digits import NAME, expected, samples, write_source
 
 from edgeproof.errors import ArtifactError, UsageError
-from edgeproof.spike.build.build import build_library
-from edgeproof.spike.build.compilers import Compiler, compiler_for
-from edgeproof.spike.build.description import read_description
-from edgeproof.spike.build.freestanding import write_headers
-from edgeproof.spike.build.targets import TARGETS
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.package.naming import naming
 from edgeproof.spike.package.write import PACKAGES, write_package
 from edgeproof.spike.program import Input, Linear, Output, Program, State
 from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.simplify import elementwise
+from edgeproof.spike.toolchain.build import build_library
+from edgeproof.spike.toolchain.compilers import Compiler, compiler_for
+from edgeproof.spike.toolchain.description import read_description
+from edgeproof.spike.toolchain.freestanding import write_headers
+from edgeproof.spike.toolchain.targets import TARGETS
 
 HERE = Path(__file__).parent
 ODD = 'in$"\\ put'

@@ -14,11 +14,11 @@ from tests.spike.random_programs import random_program
 
 import edgeproof
 from edgeproof.errors import SignatureError
-from edgeproof.spike.build.build import build_library
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Array, Elementwise, Input, Linear, Output, Program, State
 from edgeproof.spike.runtime.session import NativeSession
+from edgeproof.spike.toolchain.build import build_library
 
 F = np.float32
 T = 12

@@ -12,7 +12,7 @@ from edgeproof.cli.options import split_names
 from edgeproof.errors import EdgeProofError, UsageError
 
 if TYPE_CHECKING:
-    from edgeproof.spike.build.memory import Memory
+    from edgeproof.spike.toolchain.memory import Memory
 
 __all__ = ["build"]
 
@@ -96,11 +96,11 @@ def _row(
     source: Path, name: str, kind: str, out: Path, reproducible: bool, compiler: str, memory: bool
 ) -> dict[str, Any]:
     """Build for one target; what came of it."""
-    from edgeproof.spike.build import build as builder
-    from edgeproof.spike.build.description import read_description
-    from edgeproof.spike.build.manifest import write_manifest
-    from edgeproof.spike.build.memory import memory_of
-    from edgeproof.spike.build.targets import target_named
+    from edgeproof.spike.toolchain import build as builder
+    from edgeproof.spike.toolchain.description import read_description
+    from edgeproof.spike.toolchain.manifest import write_manifest
+    from edgeproof.spike.toolchain.memory import memory_of
+    from edgeproof.spike.toolchain.targets import target_named
 
     target = target_named(name)
     main = None

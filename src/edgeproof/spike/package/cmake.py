@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import Template
 
-from edgeproof.spike.build.description import Description
-from edgeproof.spike.build.stdin_program import main_program
 from edgeproof.spike.package.naming import Naming
+from edgeproof.spike.toolchain.description import Description
+from edgeproof.spike.toolchain.stdin_program import main_program
 
 __all__ = ["cmake_files"]
 

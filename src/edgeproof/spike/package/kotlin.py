@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from string import Template
 
-from edgeproof.spike.build.description import Description
 from edgeproof.spike.package.naming import Naming, plain
+from edgeproof.spike.toolchain.description import Description
 
 __all__ = ["kotlin_source"]
 

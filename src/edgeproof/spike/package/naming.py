@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edgeproof.spike.build.description import Description, Plug
+from edgeproof.spike.toolchain.description import Description, Plug
 
 __all__ = ["Naming", "naming", "numbers", "plain", "quoted_java", "quoted_swift"]
 

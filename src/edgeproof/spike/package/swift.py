@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from string import Template
 
-from edgeproof.spike.build.description import Description, Plug
 from edgeproof.spike.package.handle import HANDLE_C, HANDLE_H
 from edgeproof.spike.package.naming import Naming, numbers, plain, quoted_swift
+from edgeproof.spike.toolchain.description import Description, Plug
 
 __all__ = ["swift_files"]
 

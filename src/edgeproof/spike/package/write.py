@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgeproof.errors import UsageError
-from edgeproof.spike.build.description import Description, read_description
 from edgeproof.spike.package.android import android_files
 from edgeproof.spike.package.cmake import cmake_files
 from edgeproof.spike.package.naming import Naming, naming
 from edgeproof.spike.package.swift import swift_files
+from edgeproof.spike.toolchain.description import Description, read_description
 
 __all__ = ["PACKAGES", "write_package"]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from edgeproof.errors import ConversionError
-from edgeproof.spike.build.build import compiler_flags
-from edgeproof.spike.build.callgraph import Deepest, Frames, deepest, read_callgraph, read_thumb
-from edgeproof.spike.build.compilers import Compiler, compiler_for
-from edgeproof.spike.build.elf import Section, Symbol, read_sections, read_symbols
-from edgeproof.spike.build.linkmap import Piece, read_map
-from edgeproof.spike.build.targets import HOST, Target
+from edgeproof.spike.toolchain.build import compiler_flags
+from edgeproof.spike.toolchain.callgraph import Deepest, Frames, deepest, read_callgraph, read_thumb
+from edgeproof.spike.toolchain.compilers import Compiler, compiler_for
+from edgeproof.spike.toolchain.elf import Section, Symbol, read_sections, read_symbols
+from edgeproof.spike.toolchain.linkmap import Piece, read_map
+from edgeproof.spike.toolchain.targets import HOST, Target
 
 __all__ = ["Memory", "SectionBytes", "memory_of"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from edgeproof.errors import ConversionError
-from edgeproof.spike.build.compilers import Choice, Compiler, compiler_for, system_of
 from edgeproof.spike.engine.emit import Source
-from edgeproof.spike.build.freestanding import write_headers
-from edgeproof.spike.build.stdin_program import main_program
-from edgeproof.spike.build.targets import Target
+from edgeproof.spike.toolchain.compilers import Choice, Compiler, compiler_for, system_of
+from edgeproof.spike.toolchain.freestanding import write_headers
+from edgeproof.spike.toolchain.stdin_program import main_program
+from edgeproof.spike.toolchain.targets import Target
 
 __all__ = ["FLAGS", "Build", "Kind", "build", "build_library", "compiler_flags", "main_program"]
 

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgeproof.spike.build.build import Build
-from edgeproof.spike.build.memory import Memory
-from edgeproof.spike.build.targets import HOST
+from edgeproof.spike.toolchain.build import Build
+from edgeproof.spike.toolchain.memory import Memory
+from edgeproof.spike.toolchain.targets import HOST
 
 __all__ = ["MANIFEST", "SCHEMA", "manifest", "write_manifest"]
 

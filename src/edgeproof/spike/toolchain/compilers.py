@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgeproof.errors import ConversionError
-from edgeproof.spike.build.targets import TARGETS, System, Target
+from edgeproof.spike.toolchain.targets import TARGETS, System, Target
 
 __all__ = ["Choice", "Compiler", "compiler_for", "system_of"]
 
