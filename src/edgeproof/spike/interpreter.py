@@ -56,7 +56,7 @@ def interpret(
     order = list(walk(program.roots()))
     carried = {state.name: state.initial.astype(F) for state, _ in program.states}
     carried.update(states or {})
-    held: dict[str, list[Array]] = {one.name: [] for one in program.outputs}
+    held: dict[str, list[Array]] = {output.name: [] for output in program.outputs}
     with np.errstate(all="ignore"):
         for step in range(program.timesteps):
             values: dict[Node, Array] = {}
@@ -71,9 +71,9 @@ def interpret(
                 if trace is not None and node in trace:
                     trace[node].append(values[node])
             carried = {state.name: values[after].astype(F) for state, after in program.states}
-            for one in program.outputs:
-                held[one.name].append(values[one.node].astype(F))
-        results = {one.name: read_out(held[one.name], one.readout) for one in program.outputs}
+            for output in program.outputs:
+                held[output.name].append(values[output.node].astype(F))
+        results = {output.name: read_out(held[output.name], output.readout) for output in program.outputs}
     if states is not None:
         states.update(carried)
     return results
@@ -86,8 +86,8 @@ def read_out(steps: list[Array], readout: str) -> Array:
     if readout == "last":
         return steps[-1]
     total = ZERO + steps[0]
-    for one in steps[1:]:
-        total = total + one
+    for step in steps[1:]:
+        total = total + step
     return total / F(len(steps)) if readout == "mean" else total
 
 
@@ -103,7 +103,7 @@ def _value(node: Node, values: Mapping[Node, Array]) -> Array:
     if isinstance(node, Reshape):
         return values[node.x].reshape(node.shape)
     if isinstance(node, Elementwise):
-        args = [values[one] if isinstance(one, Node) else np.asarray(one, F) for one in node.args]
+        args = [values[argument] if isinstance(argument, Node) else np.asarray(argument, F) for argument in node.args]
         return np.broadcast_to(apply(node.op, args), node.shape)
     raise TypeError(f"no value for {node}")
 
@@ -112,7 +112,7 @@ def apply(op: str, args: Sequence[Array]) -> Array:
     """One elementwise operation, on float32 and truth values."""
     if op not in LOGIC:
         first = 1 if op == "where" else 0
-        args = [*args[:first], *(np.asarray(one, F) for one in args[first:])]
+        args = [*args[:first], *(np.asarray(argument, F) for argument in args[first:])]
     return np.asarray(OPERATIONS[op](*args))
 
 
@@ -162,8 +162,8 @@ def _smaller(a: Array, b: Array) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    one = F(1)
-    return one / (one + np.exp(-x))
+    unity = F(1)
+    return unity / (unity + np.exp(-x))
 
 
 OPERATIONS: Mapping[str, Callable[..., Array]] = {

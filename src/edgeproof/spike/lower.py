@@ -115,7 +115,7 @@ class EvenConvolution:
 def even_convolution(node: Conv1d | Conv2d, name: str) -> EvenConvolution:
     """Where ``same`` pads one more after than before, taps of zero stand in front: they change no sum."""
     weight, pads = np.asarray(node.weight, F), padding_pairs(node, name)
-    stride, dilation = (one if isinstance(one, tuple) else (1, one) for one in (node.stride, node.dilation))
+    stride, dilation = (steps if isinstance(steps, tuple) else (1, steps) for steps in (node.stride, node.dilation))
     if isinstance(node, Conv1d):
         weight, pads = weight[:, :, None], ((0, 0), *pads)
     spreads = list(dilation)

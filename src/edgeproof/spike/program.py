@@ -212,11 +212,11 @@ class Elementwise(Node):
     def __post_init__(self) -> None:
         if ARITY.get(self.op) != len(self.args):
             raise ConversionError(f"the operation {self.op} of {len(self.args)} arguments is not known")
-        object.__setattr__(self, "shape", broadcast_shape([one.shape for one in self.sources]))
+        object.__setattr__(self, "shape", broadcast_shape([source.shape for source in self.sources]))
 
     @property
     def sources(self) -> tuple[Node, ...]:
-        return tuple(one for one in self.args if isinstance(one, Node))
+        return tuple(argument for argument in self.args if isinstance(argument, Node))
 
     @property
     def is_truth(self) -> bool:
@@ -265,9 +265,9 @@ class Program:
             if node.size == 0:
                 raise ConversionError(f"a value of the shape {list(node.shape)} has no elements")
         for kind, names in (
-            ("inputs", [one.name for one in self.inputs]),
+            ("inputs", [node.name for node in self.inputs]),
             ("states", [state.name for state, _ in self.states]),
-            ("outputs", [one.name for one in self.outputs]),
+            ("outputs", [output.name for output in self.outputs]),
         ):
             if len(set(names)) < len(names):
                 raise ConversionError(f"two {kind} have one name, among {', '.join(names)}")
@@ -276,7 +276,7 @@ class Program:
 
     def roots(self) -> tuple[Node, ...]:
         """What a step must compute."""
-        return (*(one.node for one in self.outputs), *(after for _, after in self.states))
+        return (*(output.node for output in self.outputs), *(after for _, after in self.states))
 
 
 def broadcast_shape(shapes: list[Shape]) -> Shape:

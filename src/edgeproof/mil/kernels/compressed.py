@@ -92,5 +92,5 @@ def looked_up(indices: Array, lut: Array, vector_axis: int | None) -> Array:
     if vector_axis is None or not -indices.ndim <= vector_axis < indices.ndim:
         raise ArtifactError(f"a palette holds vectors of {vector}, and the axis for them is {vector_axis}")
     axis = vector_axis % indices.ndim
-    shape = [size * vector if one == axis else size for one, size in enumerate(indices.shape)]
+    shape = [size * vector if dimension == axis else size for dimension, size in enumerate(indices.shape)]
     return np.moveaxis(taken, -1, axis + 1).reshape(shape)

@@ -163,7 +163,7 @@ def conv_transpose(
                 max(0, (size - 1) * s + wide - wanted)
                 for size, s, wide, wanted in zip(x.shape[2:], made.strides, made.size, sizes, strict=True)
             ]
-            cut = [one // 2 for one in spare]
+            cut = [excess // 2 for excess in spare]
     budget.room((x.shape[0], out, *whole), x.itemsize)
     budget.room((x.shape[0], out, *sizes), x.itemsize)
     weight = weight.astype(x.dtype, copy=False)

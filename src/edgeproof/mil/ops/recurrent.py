@@ -167,14 +167,14 @@ def gru_ios18(
     of_state, of_input = _vector(bias, 3 * hidden, "bias"), _vector(input_bias, 3 * hidden, "input_bias")
     if not reset_after:
         total = of_state if of_input is None else of_input if of_state is None else of_state + of_input
-        one = None if total is None else array(total)
+        added = None if total is None else array(total)
         return gru(
             x,
             initial_h,
             weight_ih,
             weight_hh,
             budget,
-            one,
+            added,
             direction,
             output_sequence,
             recurrent_activation,

@@ -56,13 +56,13 @@ def _dense(names: Names, node: Convolution) -> list[str]:
     by_group = weight.reshape(node.groups, share, within, kernel_rows, taps).transpose(0, 1, 3, 4, 2)
     grouped[:, :share] = by_group.reshape(node.groups, share, -1)
     bias[:, :share] = bias_of(node.bias).reshape(node.groups, share)
-    w = names.table("w", np.concatenate([blocked(one) for one in grouped]))
+    w = names.table("w", np.concatenate([blocked(weights) for weights in grouped]))
     b = names.table("k", bias.reshape(-1))
     calls, first, start = [], 0, 0
     for wide, count in blocks_of(width):
         for _ in range(count):
             terms = grouped.shape[2]
-            here = [f" + {one}" if one else "" for one in (first, start)]
+            here = [f" + {offset}" if offset else "" for offset in (first, start)]
             by = ["", "", "", ""]
             if node.groups > 1:
                 by = [

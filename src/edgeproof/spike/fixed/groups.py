@@ -65,15 +65,15 @@ class _Loop(GroupLoop):
     def _compute(self, node: Elementwise) -> str:
         words = Words(lambda _, values: f"{_table(self._names, values, node.shape, self._like)}[i]")
 
-        def value(one: Node) -> Word:
-            return Word(self._word(one, node.shape), self._fixed.bound_of(one))
+        def value(argument: Node) -> Word:
+            return Word(self._word(argument, node.shape), self._fixed.bound_of(argument))
 
         return self._named(node, compute(node, value, words, self._fixed).text)
 
-    def _word(self, one: Node, shape: Shape) -> str:
-        if isinstance(storage(one), Constant):
-            return f"{_constants(self._names, self._fixed, one, shape, self._like)}[i]"
-        return super()._word(one, shape)
+    def _word(self, value: Node, shape: Shape) -> str:
+        if isinstance(storage(value), Constant):
+            return f"{_constants(self._names, self._fixed, value, shape, self._like)}[i]"
+        return super()._word(value, shape)
 
     def _as_number(self, word: str) -> str:
         return word

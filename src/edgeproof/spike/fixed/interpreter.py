@@ -85,7 +85,7 @@ def interpret_fixed(fixed: Fixed, inputs: Mapping[str, Array]) -> dict[str, Arra
     program = fixed.program
     order = list(walk(program.roots()))
     states = {state: _taken(fixed, state, state.initial) for state, _ in program.states}
-    held: dict[str, list[Array]] = {one.name: [] for one in program.outputs}
+    held: dict[str, list[Array]] = {output.name: [] for output in program.outputs}
     for step in range(program.timesteps):
         values: dict[Node, Array] = {}
         for node in order:
@@ -101,9 +101,9 @@ def interpret_fixed(fixed: Fixed, inputs: Mapping[str, Array]) -> dict[str, Arra
             else:
                 values[node] = _value(fixed, node, values)
         states = {state: _moved(fixed, state, values[after], after) for state, after in program.states}
-        for one in program.outputs:
-            held[one.name].append(_given(fixed, one.node, values[one.node]))
-    return {one.name: read_out(held[one.name], one.readout) for one in program.outputs}
+        for output in program.outputs:
+            held[output.name].append(_given(fixed, output.node, values[output.node]))
+    return {output.name: read_out(held[output.name], output.readout) for output in program.outputs}
 
 
 def shifted(a: Array, right: int) -> Array:
@@ -146,7 +146,7 @@ def _value(fixed: Fixed, node: Node, values: Mapping[Node, Array]) -> Array:
 
 
 def _scaled(total: Array, layer: FixedLayer, shape: tuple[int, ...]) -> Array:
-    factor, shift, bias = (one.astype(np.int64).reshape(shape) for one in (layer.factor, layer.shift, layer.bias))
+    factor, shift, bias = (table.astype(np.int64).reshape(shape) for table in (layer.factor, layer.shift, layer.bias))
     return np.clip(((total * factor + (1 << (shift - 1))) >> shift) + bias, -LIMIT, LIMIT)
 
 

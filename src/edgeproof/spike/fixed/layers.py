@@ -34,7 +34,7 @@ def linear(names: Names, fixed: Fixed, node: Linear) -> list[str]:
         *_value(fixed, node),
         f"for (int o = 0; o < {node.size}; o++) y[o] += {_times(fixed, node, 'w[o]')};",
     ]
-    ordered = [_placed(one, stands) for one in (layer.factor, layer.shift, layer.bias)]
+    ordered = [_placed(table, stands) for table in (layer.factor, layer.shift, layer.bias)]
     finished = [f"for (int o = 0; o < {node.size}; o++) {_scaled(names, ordered, 'y[o]', 'o')}"]
     return [*_listed(names, node), *block("for (uint32_t k = 0; k < count; k++)", added), *finished]
 

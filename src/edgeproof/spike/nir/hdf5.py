@@ -101,8 +101,8 @@ class Group:
         rows = max(1, min(1024, _TEXT_MEMORY // (2 * self.budget.file_bytes)))
         pairs: list[tuple[str, str]] = []
         for start in range(0, dataset.shape[0], rows):
-            for one, other in dataset[start : start + rows]:
-                pairs.append((self._decoded(name, one), self._decoded(name, other)))
+            for left, right in dataset[start : start + rows]:
+                pairs.append((self._decoded(name, left), self._decoded(name, right)))
         return tuple(pairs)
 
     def _decoded(self, name: str, value: object) -> str:

@@ -107,7 +107,7 @@ microcontrollers.
 def cmake_files(told: Description, names: Naming, c: str, h: str) -> Mapping[str, str]:
     """The project's files by path."""
     words = {"name": names.name, "NAME": names.upper}
-    sizes = [[one.whole for one in plugs] for plugs in (told.inputs, told.outputs)]
+    sizes = [[plug.whole for plug in plugs] for plugs in (told.inputs, told.outputs)]
     return {
         "CMakeLists.txt": LISTS.substitute(words),
         f"cmake/{names.name}Config.cmake.in": CONFIG.substitute(words),

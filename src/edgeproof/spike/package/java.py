@@ -251,7 +251,7 @@ $outputs));
 
 def java_source(told: Description, names: Naming) -> str:
     """``TYPE.java``."""
-    rows = [(kind, one) for kind, plugs in (("in", told.inputs), ("out", told.outputs)) for one in plugs]
+    rows = [(kind, plug) for kind, plugs in (("in", told.inputs), ("out", told.outputs)) for plug in plugs]
     return SOURCE.substitute(
         name=names.name,
         type=names.type,
@@ -259,13 +259,13 @@ def java_source(told: Description, names: Naming) -> str:
         timesteps=told.timesteps,
         inputs=_ports(told.inputs),
         outputs=_ports(told.outputs),
-        ports="\n".join(f" * <p>{kind}: {plain(one.name)} [{numbers(one.whole_shape)}]" for kind, one in rows),
+        ports="\n".join(f" * <p>{kind}: {plain(plug.name)} [{numbers(plug.whole_shape)}]" for kind, plug in rows),
     )
 
 
 def _ports(plugs: Sequence[Plug]) -> str:
     made = [
-        f"new Port({', '.join([quoted_java(one.name), str(one.whole), str(one.step), *map(str, one.whole_shape)])})"
-        for one in plugs
+        f"new Port({', '.join([quoted_java(plug.name), str(plug.whole), str(plug.step), *map(str, plug.whole_shape)])})"
+        for plug in plugs
     ]
-    return ",\n".join(" " * 12 + one for one in made)
+    return ",\n".join(" " * 12 + line for line in made)

@@ -35,19 +35,19 @@ def kotlin_source(told: Description, names: Naming) -> str:
     """``TYPEExtensions.kt``."""
     inputs, outputs = names.inputs, names.outputs
     members = [
-        f"    /** {plain(one.name)}, {one.whole} numbers in a whole call. */\n    val {word}: FloatArray,"
-        for word, one in zip(outputs, told.outputs, strict=True)
+        f"    /** {plain(plug.name)}, {plug.whole} numbers in a whole call. */\n    val {word}: FloatArray,"
+        for word, plug in zip(outputs, told.outputs, strict=True)
     ]
     return SOURCE.substitute(
         name=names.name,
         type=names.type,
         package=names.package,
         members="\n".join(members).removesuffix(","),
-        parameters=", ".join(f"{one}: FloatArray" for one in inputs),
+        parameters=", ".join(f"{word}: FloatArray" for word in inputs),
         words=", ".join(inputs),
         arrays=", ".join(f"arrays[{i}]" for i in range(len(outputs))),
         inputs="\n".join(
-            f" * @param {word} {plain(one.name)}, {one.whole} numbers; {one.step} in [advance]"
-            for word, one in zip(inputs, told.inputs, strict=True)
+            f" * @param {word} {plain(plug.name)}, {plug.whole} numbers; {plug.step} in [advance]"
+            for word, plug in zip(inputs, told.inputs, strict=True)
         ),
     )

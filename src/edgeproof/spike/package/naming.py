@@ -51,10 +51,10 @@ class Naming:
 
 def naming(told: Description) -> Naming:
     """The names of a network."""
-    parts = [one for one in told.name.split("_") if one]
+    parts = [part for part in told.name.split("_") if part]
     bare = "".join(parts).lower()
     package = bare if bare and bare not in KEYWORDS and not bare[0].isdigit() else f"engine{bare}"
-    camel = "".join(one[0].upper() + one[1:] for one in parts)
+    camel = "".join(part[0].upper() + part[1:] for part in parts)
     words = _parameters((*told.inputs, *told.outputs))
     count = len(told.inputs)
     return Naming(told.name, told.name.upper(), f"{camel}Engine", f"edgeproof.{package}", words[:count], words[count:])
@@ -77,15 +77,18 @@ def quoted_java(words: str) -> str:
 
 def quoted_swift(words: str) -> str:
     """A string of Swift's."""
-    escaped = [one if " " <= one <= "~" and one not in '"\\' else f"\\u{{{ord(one):x}}}" for one in words]
+    escaped = [
+        character if " " <= character <= "~" and character not in '"\\' else f"\\u{{{ord(character):x}}}"
+        for character in words
+    ]
     return f'"{"".join(escaped)}"'
 
 
 def _parameters(plugs: Sequence[Plug]) -> tuple[str, ...]:
     found: list[str] = []
     for plug in plugs:
-        parts = [one for one in re.split(r"[^A-Za-z0-9]+", plug.name) if one] or ["value"]
-        word = parts[0][0].lower() + parts[0][1:] + "".join(one[0].upper() + one[1:] for one in parts[1:])
+        parts = [part for part in re.split(r"[^A-Za-z0-9]+", plug.name) if part] or ["value"]
+        word = parts[0][0].lower() + parts[0][1:] + "".join(part[0].upper() + part[1:] for part in parts[1:])
         if word.lower() in KEYWORDS or word[0].isdigit():
             word = f"value{word[0].upper()}{word[1:]}"
         base, count = word, 2

@@ -211,7 +211,7 @@ def swift_files(told: Description, names: Naming, c: str, h: str) -> Mapping[str
         "name": names.name,
         "NAME": names.upper,
         "type": names.type,
-        "labelled": ", ".join(f"{one}: {one}" for one in names.inputs),
+        "labelled": ", ".join(f"{word}: {word}" for word in names.inputs),
     }
     core, over = f"Sources/C{names.type}", f"Sources/{names.type}"
     return {
@@ -236,11 +236,11 @@ def _source(told: Description, names: Naming, words: Mapping[str, str]) -> str:
         inputs=_ports(told.inputs),
         outputs=_ports(told.outputs),
         documented="\n".join(
-            f"    /// - Parameter {word}: {plain(one.name)}, {one.whole} numbers."
-            for word, one in zip(inputs, told.inputs, strict=True)
+            f"    /// - Parameter {word}: {plain(plug.name)}, {plug.whole} numbers."
+            for word, plug in zip(inputs, told.inputs, strict=True)
         ),
-        parameters=", ".join(f"{one}: [Float]" for one in inputs),
-        results=", ".join(f"{one}: [Float]" for one in outputs) if several else "[Float]",
+        parameters=", ".join(f"{word}: [Float]" for word in inputs),
+        results=", ".join(f"{word}: [Float]" for word in outputs) if several else "[Float]",
         words=", ".join(inputs),
         unpacked=", ".join(f"found[{i}]" for i in range(len(outputs))),
     )
@@ -248,7 +248,7 @@ def _source(told: Description, names: Naming, words: Mapping[str, str]) -> str:
 
 def _ports(plugs: Sequence[Plug]) -> str:
     return "\n".join(
-        f"        Port(name: {quoted_swift(one.name)}, shape: [{numbers(one.whole_shape)}], "
-        f"count: {one.whole}, stepCount: {one.step}),"
-        for one in plugs
+        f"        Port(name: {quoted_swift(plug.name)}, shape: [{numbers(plug.whole_shape)}], "
+        f"count: {plug.whole}, stepCount: {plug.step}),"
+        for plug in plugs
     )

@@ -105,7 +105,7 @@ def build(
         sources[1].write_text(main or "")
     flags = compiler_flags(kind, target, found, c.stem, reproducible=reproducible)
     folders = {c.parent.resolve(), out.resolve()}
-    maps = [f"-ffile-prefix-map={one}=." for one in sorted(folders)]
+    maps = [f"-ffile-prefix-map={folder}=." for folder in sorted(folders)]
     with _headers(target, found) as headers:
         libraries = () if kind == "object" else ("-lm",)
         words = [*flags, *maps, *headers, f"-I{c.parent}", *map(str, sources), *libraries, "-o", str(made)]
@@ -118,7 +118,7 @@ def compiler_flags(
 ) -> tuple[str, ...]:
     """The flags of a build, without paths."""
     # What a target asks for, such as a lower level of optimisation, stands in the compiler's own words.
-    common = [one for one in FLAGS if not (one == "-O3" and "-O2" in compiler.command)]
+    common = [flag for flag in FLAGS if not (flag == "-O3" and "-O2" in compiler.command)]
     if not reproducible:
         common[common.index("-ffp-contract=off")] = CONTRACTED
     return (*common, "-g0", *_linking(kind, target, compiler, name))

@@ -78,7 +78,7 @@ def read_callgraph(text: str) -> Frames:
             static |= {name} if ":" in title else set()
     for source, target in EDGE.findall(text):
         frames.calls.setdefault(names.get(source, source), set()).add(names.get(target, target))
-    called = {one for targets in frames.calls.values() for one in targets}
+    called = {target for targets in frames.calls.values() for target in targets}
     # A static function that nobody calls by name and that is kept all the same is in a pointer.
     frames.pointed = static - called
     return frames
@@ -127,16 +127,16 @@ def deepest(frames: Frames, roots: Iterable[str]) -> Deepest:
             if name not in frames.bytes:
                 unknown.add(name)
             calls = _resolved(frames.calls.get(name, set()), frames.pointed)
-            below = [walk(one, (*above, name)) for one in sorted(calls)]
+            below = [walk(callee, (*above, name)) for callee in sorted(calls)]
             found[name] = ((name, frames.bytes.get(name, 0)), *max(below, key=_sum, default=()))
         return found[name]
 
-    chain = max((walk(one, ()) for one in roots), key=_sum, default=())
+    chain = max((walk(root, ()) for root in roots), key=_sum, default=())
     return Deepest(_sum(chain), chain, tuple(sorted(unknown)))
 
 
 def _resolved(calls: Iterable[str], pointed: Iterable[str]) -> set[str]:
-    return {one for call in calls for one in (pointed if call == INDIRECT else (call,))}
+    return {target for call in calls for target in (pointed if call == INDIRECT else (call,))}
 
 
 def _sum(chain: Iterable[tuple[str, int]]) -> int:

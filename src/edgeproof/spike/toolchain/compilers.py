@@ -64,8 +64,8 @@ class Compiler:
         """
         environment = {**os.environ, "LC_ALL": "C"}
         if self.zig:
-            for one in ZIG_CACHES:
-                environment[one] = environment.get(one) or str(_cache() / "zig")
+            for variable in ZIG_CACHES:
+                environment[variable] = environment.get(variable) or str(_cache() / "zig")
         try:
             done = subprocess.run(
                 words, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS, env=environment

@@ -74,11 +74,11 @@ def read_description(c: Path) -> Description:
         raise ArtifactError(f"{c} holds no description of an engine", hint="give the .c of an sdk-native artifact")
     told = json.loads(re.sub(r"\\(.)", r"\1", found[1]))
     steps = int(told["timesteps"])
-    inputs = tuple(_plug(one, steps if told["sequence"] else 0) for one in told["inputs"])
-    outputs = tuple(_plug(one, steps if one["readout"] == "stack" else 0) for one in told["outputs"])
+    inputs = tuple(_plug(plug, steps if told["sequence"] else 0) for plug in told["inputs"])
+    outputs = tuple(_plug(plug, steps if plug["readout"] == "stack" else 0) for plug in told["outputs"])
     return Description(str(told["name"]), steps, inputs, outputs)
 
 
 def _plug(told: dict[str, Any], rows: int) -> Plug:
-    shape = tuple(int(one) for one in told["shape"])
+    shape = tuple(int(size) for size in told["shape"])
     return Plug(str(told["name"]), shape, rows)

@@ -77,7 +77,7 @@ def read_symbols(data: bytes) -> list[Symbol]:
     sections = read_sections(data)
     wide = data[4] == 2
     found: set[Symbol] = set()
-    for table in (one for one in sections if one.kind == SYMTAB):
+    for table in (section for section in sections if section.kind == SYMTAB):
         names = sections[table.link].offset
         for at in range(table.offset, table.offset + table.size, 24 if wide else 16):
             if wide:
@@ -86,7 +86,7 @@ def read_symbols(data: bytes) -> list[Symbol]:
                 name, _, size, info, _, where = struct.unpack_from("<IIIBBH", data, at)
             if info & 15 in (OBJECT, FUNCTION) and size and 0 < where < len(sections):
                 found.add(Symbol(_text(data, names + name), size, sections[where].name))
-    return sorted(found, key=lambda one: (-one.size, one.name))
+    return sorted(found, key=lambda symbol: (-symbol.size, symbol.name))
 
 
 def _text(data: bytes, at: int) -> str:

@@ -28,7 +28,7 @@ def manifest(build: Build, memory: Memory | None = None) -> dict[str, Any]:
         "reproducible": build.reproducible,
         "compiler": {"command": build.compiler.title, "version": build.compiler.version(), "flags": list(build.flags)},
         "files": [_file(build.file)],
-        "sources": [_file(one) for one in (*build.sources, build.sources[0].with_suffix(".h"))],
+        "sources": [_file(path) for path in (*build.sources, build.sources[0].with_suffix(".h"))],
         "memory": memory.document() if memory else None,
     }
 

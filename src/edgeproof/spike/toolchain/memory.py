@@ -128,8 +128,8 @@ class Memory:
             "instance_bytes": self.instance_bytes,
             "how": self.how,
             "flags": list(self.flags),
-            "sections": [asdict(one) for one in self.sections],
-            "largest": [asdict(one) for one in self.symbols],
+            "sections": [asdict(section) for section in self.sections],
+            "largest": [asdict(symbol) for symbol in self.symbols],
             "deepest_call": [{"function": name, "bytes": size} for name, size in self.stack.chain],
             "stack_not_counted": list(self.stack.unknown),
         }
@@ -149,7 +149,7 @@ def memory_of(source: Path, target: Target | None = None, *, keep: Path | None =
     """
     compiler = _gcc(target)
     name = source.stem
-    flags = tuple(one for one in compiler_flags("object", target, compiler, name) if one not in ("-c", "-fPIC"))
+    flags = tuple(flag for flag in compiler_flags("object", target, compiler, name) if flag not in ("-c", "-fPIC"))
     flags = (*dict.fromkeys((*flags, *WATCHED)),)
     with tempfile.TemporaryDirectory(prefix="edgeproof-memory-") as made:
         folder = Path(made)
@@ -172,18 +172,18 @@ def memory_of(source: Path, target: Target | None = None, *, keep: Path | None =
         if keep is not None:
             shutil.copy(linked, keep / f"{name}_memory.elf")
             shutil.copy(drawn, keep / f"{name}_memory.map")
-    stack = deepest(frames, [f"{name}_{one}" for one in ENTRIES])
+    stack = deepest(frames, [f"{name}_{entry}" for entry in ENTRIES])
     red_zone = RED_ZONE if int.from_bytes(data[18:20], "little") == X86_64 else 0
     own = ("instance", "edgeproof_probe", "edgeproof_in", "edgeproof_out")
     return Memory(
         target=target.name if target else HOST,
-        flash_bytes=sum(one.counted for one in sections if one.in_flash),
-        static_ram_bytes=sum(one.counted for one in sections if one.in_ram),
+        flash_bytes=sum(section.counted for section in sections if section.in_flash),
+        static_ram_bytes=sum(section.counted for section in sections if section.in_ram),
         stack_bytes=stack.bytes + red_zone,
         red_zone_bytes=red_zone,
-        instance_bytes=sum(one.instance for one in sections),
+        instance_bytes=sum(section.instance for section in sections),
         sections=sections,
-        symbols=tuple(one for one in symbols if one.name not in own)[:LARGEST],
+        symbols=tuple(symbol for symbol in symbols if symbol.name not in own)[:LARGEST],
         stack=stack,
         compiler=compiler.version(),
         flags=flags,
@@ -208,8 +208,8 @@ def _role(c: Path) -> str:
 
 def _sections(loaded: Iterable[Section], pieces: list[Piece], folder: Path) -> Iterable[SectionBytes]:
     """The sections that take memory, each byte of them given to someone."""
-    for section in (one for one in loaded if one.is_loaded and one.size):
-        inside = [one for one in pieces if one.section == section.name]
+    for section in (candidate for candidate in loaded if candidate.is_loaded and candidate.size):
+        inside = [piece for piece in pieces if piece.section == section.name]
         roles = dict.fromkeys(("engine", "instance", "libraries", "padding", "frame"), 0)
         for piece in inside:
             roles[_owner(piece, folder)] += piece.size
@@ -235,9 +235,9 @@ def _add_library(frames: Frames, disassembly: str, symbols: Iterable[Symbol]) ->
         frames.bytes[name] = max(frames.bytes.get(name, 0), found.bytes[name])
         frames.calls[name] = frames.calls.get(name, set()) | calls
     # What the compiler wrote out in place of a call is linked nowhere.
-    linked = {one.name for one in symbols} | set(frames.bytes)
+    linked = {symbol.name for symbol in symbols} | set(frames.bytes)
     for name, calls in frames.calls.items():
-        frames.calls[name] = {one for one in calls if one in linked or one == "__indirect_call"}
+        frames.calls[name] = {callee for callee in calls if callee in linked or callee == "__indirect_call"}
 
 
 def _objdump(compiler: Compiler) -> str:

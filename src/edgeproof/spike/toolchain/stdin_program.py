@@ -18,7 +18,7 @@ def main_program(name: str, inputs: Sequence[int], outputs: Sequence[int]) -> st
         inputs: numbers in each input of a call.
         outputs: numbers in each output.
     """
-    sizes = [", ".join(map(str, one)) for one in (inputs, outputs)]
+    sizes = [", ".join(map(str, counts)) for counts in (inputs, outputs)]
     return MAIN.replace("IN_SIZES", sizes[0]).replace("OUT_SIZES", sizes[1]).replace("NAME", name)
 
 

@@ -66,8 +66,8 @@ def _cortex_m(name: str, title: str, fpu: str) -> Target:
 
 
 TARGETS = {
-    one.name: one
-    for one in (
+    target.name: target
+    for target in (
         Target(
             "x86_64-linux",
             "Linux on x86-64",
