@@ -22,15 +22,15 @@ def call(name: str, system: str = "iOS18", **arguments: Any) -> Any:
     """
     op = find_op(name, SYSTEMS[system])
     assert op is not None, f"{name} is not known in {system}"
-    unknown = set(arguments) - {one.name for one in op.parameters}
+    unknown = set(arguments) - {parameter.name for parameter in op.parameters}
     assert not unknown, f"{name} has no parameter {unknown}"
     values = []
-    for one in op.parameters:
-        value = arguments.get(one.name, one.default)
-        convert = converter(one.kind)
-        if one.kind is Kind.BUDGET:
+    for parameter in op.parameters:
+        value = arguments.get(parameter.name, parameter.default)
+        convert = converter(parameter.kind)
+        if parameter.kind is Kind.BUDGET:
             value = Budget(Limits())
-        elif one.name in arguments and convert is not None and value is not None:
+        elif parameter.name in arguments and convert is not None and value is not None:
             value = convert(np.asarray(value))
         values.append(value)
     with np.errstate(all="ignore"):
@@ -48,4 +48,4 @@ def inferred(name: str, system: str = "iOS18", **arguments: Any) -> Any:
         several = isinstance(result, (list, tuple))
         function.set_outputs(list(result) if several else [result])
     Program().add_function("main", function)
-    return tuple(one.val for one in result) if several else result.val
+    return tuple(variable.val for variable in result) if several else result.val

@@ -22,7 +22,7 @@ SEEDS = st.integers(0, 10_000)
 
 def packed(values: np.ndarray, bits: int) -> np.ndarray:
     """Bits written one number after the other, the lowest first."""
-    stream = "".join(format(int(one), f"0{bits}b")[::-1] for one in values.ravel())
+    stream = "".join(format(int(value), f"0{bits}b")[::-1] for value in values.ravel())
     return np.array([int(stream[at : at + 8][::-1], 2) for at in range(0, len(stream), 8)], np.uint8)
 
 
@@ -76,7 +76,7 @@ def test_elements_are_put_to_where_bits_are_set(shape: tuple[int, ...], dtype: A
     mask = np.random.default_rng(seed).integers(0, 2, shape).astype(np.uint8)
     values = np.random.default_rng(seed + 1).integers(1, 100, int(mask.sum())).astype(dtype)
     expected = np.zeros(shape, dtype)
-    for place, value in zip((one for one in np.ndindex(shape) if mask[one]), values, strict=True):
+    for place, value in zip((index for index in np.ndindex(shape) if mask[index]), values, strict=True):
         expected[place] = value
     flat = call("constexpr_sparse_to_dense", "iOS16", nonzero_data=values, mask=packed(mask, 1), shape=np.array(shape))
     shaped = call("constexpr_sparse_to_dense", "iOS18", nonzero_data=values, mask=mask)
@@ -87,7 +87,9 @@ def test_elements_are_put_to_where_bits_are_set(shape: tuple[int, ...], dtype: A
 
 def blocks(shape: tuple[int, ...], data: st.DataObject) -> tuple[int, ...]:
     """As many blocks along each dimension as divide it."""
-    return tuple(data.draw(st.sampled_from([one for one in range(1, size + 1) if size % one == 0])) for size in shape)
+    return tuple(
+        data.draw(st.sampled_from([divisor for divisor in range(1, size + 1) if size % divisor == 0])) for size in shape
+    )
 
 
 def block_of(place: tuple[int, ...], shape: tuple[int, ...], count: tuple[int, ...]) -> tuple[int, ...]:
@@ -136,9 +138,9 @@ def test_palettes_of_groups_and_vectors_are_looked_up_dense_and_sparse(
     indices = np.random.default_rng(seed + 1).integers(0, 2**bits, shape).astype(np.uint8)
     dense = call("constexpr_lut_to_dense", "iOS18", indices=indices, lut=lut, vector_axis=axis)
     along = 0 if axis is None else axis % len(shape)
-    expected = np.zeros([size * vector if one == along else size for one, size in enumerate(shape)], np.float16)
+    expected = np.zeros([size * vector if dim == along else size for dim, size in enumerate(shape)], np.float16)
     for place in np.ndindex(expected.shape):
-        at = tuple(one // vector if dim == along else one for dim, one in enumerate(place))
+        at = tuple(index // vector if dim == along else index for dim, index in enumerate(place))
         expected[place] = lut[(*block_of(at, shape, groups), indices[at], place[along] % vector)]
     assert dense.dtype == np.float16
     np.testing.assert_array_equal(dense, expected)

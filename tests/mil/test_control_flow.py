@@ -29,7 +29,7 @@ def adding(at: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, ...]:
 @given(st.booleans(), st.integers(1, 3))
 @Few
 def test_one_of_two_branches_is_taken(pred: bool, count: int) -> None:
-    values = tuple(np.array(one) for one in range(count))
+    values = tuple(np.array(i) for i in range(count))
 
     def unseen() -> tuple[np.ndarray, ...]:
         raise AssertionError("this branch is not taken")
@@ -46,8 +46,8 @@ def test_a_loop_turns_as_long_as_its_condition_holds(turns: int) -> None:
     start = (np.array(0, np.int32), np.array(1, np.float32))
     at, total = call("while_loop", loop_vars=start, _cond=counting(turns), _body=adding)
     expected = 1.0
-    for one in range(turns):
-        expected = expected * 2 + one
+    for turn in range(turns):
+        expected = expected * 2 + turn
     assert at == turns
     assert total == expected
 
@@ -75,16 +75,16 @@ def test_a_list_keeps_what_was_written_last(length: int, writes: list[tuple[str,
     name = {np.float32: "fp32", np.float16: "fp16", np.int32: "int32", np.bool_: "bool"}[dtype]
     ls = call("make_list", init_length=length, elem_shape=(np.array(2, np.int32), np.array(1, np.int32)), dtype=name)
     model = [np.zeros((2, 1), dtype)] * length
-    for kind, one, two in writes:
+    for kind, first, second in writes:
         before = ls
-        value = np.full((2, 2, 1), one - two, np.int32).astype(dtype)
+        value = np.full((2, 2, 1), first - second, np.int32).astype(dtype)
         value[1] = 1
         if kind == "write":
-            ls = call("list_write", ls=ls, index=np.array(one, np.int32), value=value[0])
-            places = [one]
+            ls = call("list_write", ls=ls, index=np.array(first, np.int32), value=value[0])
+            places = [first]
         else:
-            ls = call("list_scatter", ls=ls, indices=np.array([one, two], np.int32), value=value)
-            places = [one, two]
+            ls = call("list_scatter", ls=ls, indices=np.array([first, second], np.int32), value=value)
+            places = [first, second]
         assert before is not ls
         for at, new in zip(places, value, strict=False):
             model += [np.zeros((2, 1), dtype)] * (at + 1 - len(model))
@@ -131,19 +131,19 @@ def test_a_write_far_behind_the_end_is_refused() -> None:
 
 
 def test_a_state_gives_what_was_written_to_it() -> None:
-    cell, one, two = StateCell(np.zeros(2, np.float16)), np.ones(2, np.float16), np.full(2, 2, np.float16)
+    cell, first, second = StateCell(np.zeros(2, np.float16)), np.ones(2, np.float16), np.full(2, 2, np.float16)
     before = call("read_state", input=cell)
-    assert call("write_state", input=cell, data=one) is None
-    assert call("read_state", input=cell) is one
-    assert call("coreml_update_state", state=cell, value=two) is two
-    assert call("read_state", input=cell) is two
+    assert call("write_state", input=cell, data=first) is None
+    assert call("read_state", input=cell) is first
+    assert call("coreml_update_state", state=cell, value=second) is second
+    assert call("read_state", input=cell) is second
     assert not before.any()
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=6), st.booleans())
 @Few
 def test_the_class_of_the_greatest_probability_is_given(numbers: list[float], named: bool) -> None:
-    labels: list[Any] = [f"c{one}" for one in range(len(numbers))] if named else list(range(10, 10 + len(numbers)))
+    labels: list[Any] = [f"c{i}" for i in range(len(numbers))] if named else list(range(10, 10 + len(numbers)))
     label, probabilities = call(
         "classify", probabilities=np.array([numbers], np.float32), classes=np.array(labels, object)
     )

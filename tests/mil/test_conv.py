@@ -71,7 +71,7 @@ def spread(
         range(x.shape[1]), itertools.product(*map(range, x.shape[2:])), itertools.product(*map(range, weight.shape[2:]))
     ):
         at = [p * s + k * d - c for p, s, k, d, c in zip(place, strides, offset, dilations, cut, strict=True)]
-        if any(not 0 <= one < size for one, size in zip(at, sizes, strict=True)):
+        if any(not 0 <= index < size for index, size in zip(at, sizes, strict=True)):
             continue
         group = channel // inner
         value = x[(slice(None), channel, *place)][:, None] * weight[(channel, slice(None), *offset)]

@@ -50,7 +50,7 @@ UNARY: dict[str, tuple[Callable[[float], float], float, float]] = {
 def each(function: Callable[..., Any], *arrays_: np.ndarray) -> np.ndarray:
     """A Python function of every element, or of the elements of several arrays that broadcasting brings together."""
     together = np.broadcast_arrays(*arrays_)
-    values = [function(*row) for row in zip(*(one.ravel().tolist() for one in together), strict=True)]
+    values = [function(*row) for row in zip(*(operand.ravel().tolist() for operand in together), strict=True)]
     return np.array(values).reshape(together[0].shape)
 
 

@@ -38,7 +38,7 @@ def test_linear_of_halves_is_near_and_half(rows: list[int], inner: int, out: int
     )
     result = call("linear", x=x, weight=weight, bias=bias)
     assert result.dtype == np.float16
-    a, b, c = (one.astype(np.float64) for one in (x, weight, bias))
+    a, b, c = (array.astype(np.float64) for array in (x, weight, bias))
     bound = (inner + 2) * STEP * (np.abs(a) @ np.abs(b).T + np.abs(c)) + 1e-6
     assert (np.abs(result - (a @ b.T + c)) <= bound).all()
 

@@ -15,15 +15,15 @@ from edgeproof.errors import ArtifactError
 Few = settings(max_examples=40, deadline=None, derandomize=True)
 
 
-def overlap(one: list[float], two: list[float]) -> float:
+def overlap(a: list[float], b: list[float]) -> float:
     """Intersection over union of boxes given by centre and size."""
     sides = []
     for dim in (0, 1):
-        low = max(one[dim] - one[dim + 2] / 2, two[dim] - two[dim + 2] / 2)
-        high = min(one[dim] + one[dim + 2] / 2, two[dim] + two[dim + 2] / 2)
+        low = max(a[dim] - a[dim + 2] / 2, b[dim] - b[dim + 2] / 2)
+        high = min(a[dim] + a[dim + 2] / 2, b[dim] + b[dim + 2] / 2)
         sides.append(max(0.0, high - low))
     shared = sides[0] * sides[1]
-    union = one[2] * one[3] + two[2] * two[3] - shared
+    union = a[2] * a[3] + b[2] * b[3] - shared
     return shared / union if union else 0.0
 
 
@@ -31,11 +31,11 @@ def kept(boxes: Any, scores: Any, most: float, least: float | None, count: int, 
     tops = [max(row) for row in scores]
     classes = [row.index(max(row)) for row in scores]
     found: list[int] = []
-    ranked = sorted(range(len(boxes)), key=lambda one: -tops[one])
-    for one in ranked:
-        rivals = [two for two in found if not by_class or classes[two] == classes[one]]
-        if (least is None or tops[one] >= least) and all(overlap(boxes[one], boxes[two]) <= most for two in rivals):
-            found.append(one)
+    ranked = sorted(range(len(boxes)), key=lambda box: -tops[box])
+    for box in ranked:
+        rivals = [other for other in found if not by_class or classes[other] == classes[box]]
+        if (least is None or tops[box] >= least) and all(overlap(boxes[box], boxes[other]) <= most for other in rivals):
+            found.append(box)
     return (found or ranked[:1])[:count]
 
 
@@ -80,15 +80,15 @@ def test_no_two_boxes_overlap_too_much(
         chosen, chosen_scores, indices = results[:3]
         assert chosen.dtype == chosen_scores.dtype == dtype
         assert indices.dtype == np.int32
-        for one in range(batches):
-            expected = kept(boxes[one].tolist(), scores[one].tolist(), most, threshold, count, by_class)
+        for batch in range(batches):
+            expected = kept(boxes[batch].tolist(), scores[batch].tolist(), most, threshold, count, by_class)
             rest = count - len(expected)
-            assert indices[one].tolist() == expected + [-1] * rest
-            assert chosen[one].tolist() == boxes[one][expected].tolist() + [[0] * 4] * rest
-            assert chosen_scores[one].tolist() == scores[one][expected].tolist() + [[0] * classes] * rest
+            assert indices[batch].tolist() == expected + [-1] * rest
+            assert chosen[batch].tolist() == boxes[batch][expected].tolist() + [[0] * 4] * rest
+            assert chosen_scores[batch].tolist() == scores[batch][expected].tolist() + [[0] * classes] * rest
             if threshold is not None:
                 assert old[3].dtype == np.int32
-                assert old[3][one] == len(expected)
+                assert old[3][batch] == len(expected)
 
 
 def test_boxes_without_scores_are_refused() -> None:

@@ -41,7 +41,9 @@ def held(result: np.ndarray, expected: np.ndarray, half: bool) -> None:
 def as_half(arguments: dict[str, Any], half: bool) -> dict[str, Any]:
     if not half:
         return arguments
-    return {name: one.astype(np.float16) if isinstance(one, np.ndarray) else one for name, one in arguments.items()}
+    return {
+        name: value.astype(np.float16) if isinstance(value, np.ndarray) else value for name, value in arguments.items()
+    }
 
 
 @given(shape=SHAPES, epsilon=EPSILONS, scaled=st.booleans(), half=st.booleans(), seed=st.integers(0, 99))
@@ -127,10 +129,12 @@ def test_local_response_norm(
 
 
 def test_parameters_of_another_dtype_take_that_of_x() -> None:
-    x, one = some(0, 1, 2, 3), np.ones(2, np.float16)
-    assert call("batch_norm", x=x, mean=one, variance=one, gamma=one, beta=one).dtype == np.float32
-    assert call("instance_norm", x=x, gamma=one, beta=one).dtype == np.float32
-    assert call("layer_norm", x=x, axes=[1], gamma=one, beta=one).dtype == np.float32
+    x, parameter = some(0, 1, 2, 3), np.ones(2, np.float16)
+    assert (
+        call("batch_norm", x=x, mean=parameter, variance=parameter, gamma=parameter, beta=parameter).dtype == np.float32
+    )
+    assert call("instance_norm", x=x, gamma=parameter, beta=parameter).dtype == np.float32
+    assert call("layer_norm", x=x, axes=[1], gamma=parameter, beta=parameter).dtype == np.float32
 
 
 def test_what_does_not_fit_is_refused() -> None:

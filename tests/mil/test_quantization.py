@@ -87,11 +87,11 @@ def test_what_is_no_number_or_too_large_is_kept_within_the_dtype() -> None:
 
 
 def test_parameters_that_do_not_fit_are_told() -> None:
-    x, one = np.ones((2, 3), np.float32), np.ones((), np.float32)
+    x, scale = np.ones((2, 3), np.float32), np.ones((), np.float32)
     with pytest.raises(ArtifactError, match="not known"):
-        call("quantize", input=x, scale=one, output_dtype="int16")
+        call("quantize", input=x, scale=scale, output_dtype="int16")
     with pytest.raises(ArtifactError, match="zero point is uint8"):
-        call("quantize", input=x, scale=one, output_dtype="int8", zero_point=np.zeros((), np.uint8))
+        call("quantize", input=x, scale=scale, output_dtype="int8", zero_point=np.zeros((), np.uint8))
     with pytest.raises(ArtifactError, match="needs an axis"):
         call("dequantize", input=x.astype(np.int8), scale=np.ones(3, np.float32))
     with pytest.raises(ArtifactError, match="along the axis 2"):

@@ -23,18 +23,20 @@ MANY = 20_000
 @given(SIZES, FLOATS, st.integers(0, 2**31 - 1))
 @Few
 def test_a_seed_gives_the_same_numbers_again(name: str, shape: tuple[int, ...], dtype: Any, seed: int) -> None:
-    values = {one: np.array(number, dtype) for one, number in zip(PARAMETERS[name], (0.5, 0.75), strict=False)}
-    one = call(name, shape=np.array(shape, np.int32), seed=seed, **values)
-    two = call(name, shape=np.array(shape, np.int32), seed=seed, **values)
-    assert one.dtype == dtype
-    assert one.shape == shape
-    np.testing.assert_array_equal(one, two)
+    values = {
+        parameter: np.array(number, dtype) for parameter, number in zip(PARAMETERS[name], (0.5, 0.75), strict=False)
+    }
+    first = call(name, shape=np.array(shape, np.int32), seed=seed, **values)
+    second = call(name, shape=np.array(shape, np.int32), seed=seed, **values)
+    assert first.dtype == dtype
+    assert first.shape == shape
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_other_seeds_give_other_numbers(name: str) -> None:
     given_ = [call(name, shape=(64,), seed=seed).tolist() for seed in (1, 2, -1, -1)]
-    assert len({tuple(one) for one in given_}) == 4
+    assert len({tuple(drawn) for drawn in given_}) == 4
     with pytest.raises(ArtifactError, match="the limit is"):
         call(name, shape=(2**20, 2**20))
 
@@ -85,7 +87,7 @@ def test_classes_are_drawn_as_often_as_they_are_likely(mode: str, dtype: Any) ->
     assert given_.dtype == dtype
     assert given_.shape == (2, MANY)
     for row, expected in zip(given_, probabilities, strict=True):
-        counts = np.array([(row == one).mean(dtype=np.float64) for one in range(4)])
+        counts = np.array([(row == number).mean(dtype=np.float64) for number in range(4)])
         assert np.abs(counts - expected).max() < 0.02
     np.testing.assert_array_equal(given_, call("random_categorical", x=x, mode=mode, size=MANY, seed=11))
 

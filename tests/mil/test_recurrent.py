@@ -64,7 +64,9 @@ def steps_of(case: dict[str, Any]) -> list[np.ndarray]:
 
 def compared(case: dict[str, Any], name: str, expected: list[np.ndarray], last: list[np.ndarray], half: bool) -> None:
     if half:
-        case = {key: one.astype(np.float16) if isinstance(one, np.ndarray) else one for key, one in case.items()}
+        case = {
+            key: value.astype(np.float16) if isinstance(value, np.ndarray) else value for key, value in case.items()
+        }
     results = call(name, **case)
     every = np.stack(expected if case["output_sequence"] else expected[-1:])
     for result, wanted in zip(results, [every, *last], strict=True):
@@ -153,7 +155,7 @@ def test_lstm(
     hidden = case["weight_hh"].shape[1]
     case["initial_c"] = some(5, *case["initial_h"].shape)
     if both:
-        case |= {f"weight_{one}_back": some(6, *case[f"weight_{one}"].shape) for one in ("ih", "hh")}
+        case |= {f"weight_{part}_back": some(6, *case[f"weight_{part}"].shape) for part in ("ih", "hh")}
         case["bias_back"] = some(8, 4 * hidden)
     for back in ("", "_back") if both else ("",):
         if peephole:
@@ -178,7 +180,7 @@ def test_lstm_is_that_of_torch() -> None:
     x, state = torch.randn(5, 2, 3), (torch.randn(2, 2, 4), torch.randn(2, 2, 4))
     with torch.no_grad():
         every, (h, c) = module(x, state)
-    held = {name: one.detach().numpy() for name, one in module.named_parameters()}
+    held = {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
 
     def ordered(values: np.ndarray) -> np.ndarray:
         i, f, z, o = np.split(values, 4)

@@ -46,8 +46,10 @@ def reduced(x: np.ndarray, axes: tuple[int, ...] | None, keep_dims: bool, functi
 
 
 def axes_of(x: np.ndarray) -> st.SearchStrategy[tuple[int, ...] | None]:
-    one = st.integers(-x.ndim, x.ndim - 1)
-    return st.none() | st.lists(one, min_size=1, max_size=x.ndim, unique_by=lambda axis: axis % x.ndim).map(tuple)
+    axis_in_range = st.integers(-x.ndim, x.ndim - 1)
+    return st.none() | st.lists(axis_in_range, min_size=1, max_size=x.ndim, unique_by=lambda axis: axis % x.ndim).map(
+        tuple
+    )
 
 
 def parameters(axes: tuple[int, ...] | None, keep_dims: bool) -> dict[str, Any]:

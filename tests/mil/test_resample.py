@@ -100,7 +100,7 @@ def test_resample(
     for n, i, j in itertools.product(range(shape[0]), *map(range, size)):
         column, row = (place(float(at[n, i, j, k]), shape[3 - k], modes[2], align) for k in (0, 1))
         if modes[0] == "nearest":
-            assume(all(abs(one - math.floor(one) - 0.5) > 1e-4 for one in (column, row)))
+            assume(all(abs(place - math.floor(place) - 0.5) > 1e-4 for place in (column, row)))
         expected[n, :, i, j] = taken(x[n], column, row, modes[0], modes[1], value)
     assert result.dtype == x.dtype
     np.testing.assert_allclose(result, expected, atol=HALF_BOUND if half else 1e-5)
@@ -168,10 +168,10 @@ def cropped(
             start, end = ends[0, axis], ends[1, axis]
             along = grid_point(mode, abs(end - start) + 1, size[axis], index)
             point.append(start + along if end >= start else start - along)
-        if all(0 <= one <= n - 1 for one, n in zip(point, x.shape[1:], strict=True)):
+        if all(0 <= place <= n - 1 for place, n in zip(point, x.shape[1:], strict=True)):
             result[:, i, j] = between(x, (point[0], point[1]))
         else:
-            assume(all(min(abs(one), abs(one - n + 1)) > 1e-4 for one, n in zip(point, x.shape[1:], strict=True)))
+            assume(all(min(abs(place), abs(place - n + 1)) > 1e-4 for place, n in zip(point, x.shape[1:], strict=True)))
             result[:, i, j] = value
     return result
 

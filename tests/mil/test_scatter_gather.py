@@ -110,7 +110,7 @@ def test_gather_nd_takes_slices_at_places(
     batch = 0 if system == "iOS15" else data.draw(st.integers(0, len(shape) - 1))
     depth = data.draw(st.integers(1, len(shape) - batch))
     x = numbers(shape, np.float32, seed)
-    columns = [indices_of(shape[:batch] + wanted, shape[batch + one], system, seed + one) for one in range(depth)]
+    columns = [indices_of(shape[:batch] + wanted, shape[batch + i], system, seed + i) for i in range(depth)]
     indices = np.stack(columns, -1)
     more = {} if system == "iOS15" else {"batch_dims": batch}
     given_ = np.asarray(call("gather_nd", system, x=x, indices=indices, **more))
@@ -166,7 +166,7 @@ def test_scatter_nd_updates_slices_at_places_in_turn(
 ) -> None:
     depth, mode = data.draw(st.integers(1, len(shape))), data.draw(st.sampled_from(MODES))
     x = numbers(shape, dtype, seed)
-    indices = np.stack([indices_of(wanted, shape[one], system, seed + one) for one in range(depth)], -1)
+    indices = np.stack([indices_of(wanted, shape[i], system, seed + i) for i in range(depth)], -1)
     updates = numbers(wanted + shape[depth:], dtype, seed + 2)
     updates[updates == 0] = 3
     expected = x.copy()

@@ -59,7 +59,7 @@ def expected(x: np.ndarray, given_: list[Cut]) -> tuple[list[list[int]], tuple[i
 
 
 def parameters(given_: list[Cut]) -> dict[str, Any]:
-    begin, end, stride, begin_mask, end_mask, squeeze_mask = (list(one) for one in zip(*given_, strict=True))
+    begin, end, stride, begin_mask, end_mask, squeeze_mask = (list(column) for column in zip(*given_, strict=True))
     return {
         "begin": begin,
         "end": end,

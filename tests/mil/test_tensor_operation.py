@@ -81,10 +81,10 @@ def test_a_range_of_fractions_is_that_of_coremltools(start: float, length: float
 
 
 def test_a_range_that_never_ends_is_refused() -> None:
-    one = np.ones((), np.int32)
+    bound = np.ones((), np.int32)
     for step in (np.zeros((), np.int32), np.zeros((), np.float32)):
         with pytest.raises(ArtifactError, match="step is 0"):
-            call("range_1d", start=one, end=one, step=step)
+            call("range_1d", start=bound, end=bound, step=step)
     with pytest.raises(ArtifactError, match="no range"):
         call("range_1d", start=np.float32(0), end=np.float32(np.inf), step=np.float32(1))
 
@@ -98,29 +98,29 @@ def test_what_is_joined_can_be_cut_again(
     parts = tuple(numbers((*shape[:axis], size, *shape[axis + 1 :]), dtype, seed + at) for at, size in enumerate(sizes))
     joined = call("concat", values=parts, axis=axis)
     assert joined.dtype == dtype
-    np.testing.assert_array_equal(joined, torch.cat([torch.from_numpy(one) for one in parts], axis).numpy())
+    np.testing.assert_array_equal(joined, torch.cat([torch.from_numpy(part) for part in parts], axis).numpy())
     again = call("split", x=joined, axis=axis - len(shape), split_sizes=sizes)
-    for one, part in zip(again, parts, strict=True):
-        assert one.dtype == dtype
-        np.testing.assert_array_equal(one, part)
+    for cut, part in zip(again, parts, strict=True):
+        assert cut.dtype == dtype
+        np.testing.assert_array_equal(cut, part)
     if len(set(sizes)) == 1:
-        for one, part in zip(call("split", x=joined, axis=axis, num_splits=len(sizes)), parts, strict=True):
-            np.testing.assert_array_equal(one, part)
+        for cut, part in zip(call("split", x=joined, axis=axis, num_splits=len(sizes)), parts, strict=True):
+            np.testing.assert_array_equal(cut, part)
 
 
 @given(SIZES, st.integers(-4, 3), st.integers(1, 4), DTYPES, SEEDS)
 @Few
 def test_interleaved_elements_take_turns(shape: tuple[int, ...], axis: int, count: int, dtype: Any, seed: int) -> None:
     axis %= len(shape)
-    parts = tuple(numbers(shape, dtype, seed + one) for one in range(count))
+    parts = tuple(numbers(shape, dtype, seed + i) for i in range(count))
     joined = call("concat", values=parts, axis=axis, interleave=True)
     assert joined.dtype == dtype
-    for one, part in enumerate(parts):
-        np.testing.assert_array_equal(joined[(slice(None),) * axis + (slice(one, None, count),)], part)
+    for i, part in enumerate(parts):
+        np.testing.assert_array_equal(joined[(slice(None),) * axis + (slice(i, None, count),)], part)
 
 
 def test_scalars_are_joined_to_a_vector() -> None:
-    scalars = tuple(np.array(one, np.int32) for one in (3, 1, 2))
+    scalars = tuple(np.array(number, np.int32) for number in (3, 1, 2))
     np.testing.assert_array_equal(call("concat", values=scalars, axis=0), [3, 1, 2])
     np.testing.assert_array_equal(call("stack", values=scalars, axis=0), [3, 1, 2])
 
@@ -131,11 +131,11 @@ def test_stacked_tensors_are_found_along_the_new_axis(
     shape: tuple[int, ...], data: st.DataObject, count: int, dtype: Any, seed: int
 ) -> None:
     axis = data.draw(st.integers(-len(shape) - 1, len(shape)))
-    parts = tuple(numbers(shape, dtype, seed + one) for one in range(count))
+    parts = tuple(numbers(shape, dtype, seed + i) for i in range(count))
     stacked = call("stack", values=parts, axis=axis)
     assert stacked.dtype == dtype
-    for one, part in enumerate(np.moveaxis(stacked, axis, 0)):
-        np.testing.assert_array_equal(part, parts[one])
+    for i, part in enumerate(np.moveaxis(stacked, axis, 0)):
+        np.testing.assert_array_equal(part, parts[i])
 
 
 def test_what_cannot_be_cut_or_repeated_is_told() -> None:
@@ -225,7 +225,7 @@ def test_one_is_hot(shape: tuple[int, ...], data: st.DataObject, size: int, dtyp
     rows = np.moveaxis(given_, axis, -1)
     assert rows.shape == (*shape, size)
     for place in np.ndindex(shape):
-        assert [bool(one) for one in rows[place]] == [one == indices[place] for one in range(size)]
+        assert [bool(hot) for hot in rows[place]] == [i == indices[place] for i in range(size)]
     assert call("one_hot", indices=indices, one_hot_vector_size=size).dtype == np.int32
 
 
@@ -236,7 +236,7 @@ def test_a_border_is_that_of_numpy(
 ) -> None:
     count = data.draw(st.integers(0, len(shape)))
     most = [size - 1 if mode == "reflect" else 3 for size in shape[len(shape) - count :]]
-    ends = [(data.draw(st.integers(0, one)), data.draw(st.integers(0, one))) for one in most]
+    ends = [(data.draw(st.integers(0, size)), data.draw(st.integers(0, size))) for size in most]
     x = numbers(shape, dtype, seed)
     value = np.array(7, dtype)
     given_ = call("pad", x=x, pad=tuple(itertools.chain(*ends)), mode=mode, constant_val=value)
@@ -333,8 +333,8 @@ def test_elements_are_selected_by_a_condition(
 @Fewer
 def test_constants_are_what_coremltools_makes_of_them(shape: tuple[int, ...], seed: int) -> None:
     x = numbers(shape, np.float32, seed)
-    reps = [1 + (seed + one) % 3 for one in range(len(shape))]
-    pads = [one % 2 for one in range(2 * len(shape))]
+    reps = [1 + (seed + i) % 3 for i in range(len(shape))]
+    pads = [i % 2 for i in range(2 * len(shape))]
     for name, arguments in (
         ("tile", {"x": x, "reps": reps}),
         ("pad", {"x": x, "pad": pads, "constant_val": np.float32(2)}),
@@ -351,5 +351,5 @@ def test_constants_are_what_coremltools_makes_of_them(shape: tuple[int, ...], se
         mine = call(
             name, **{key: value if isinstance(value, str) else np.asarray(value) for key, value in arguments.items()}
         )
-        for one, two in zip(mine, known, strict=True) if isinstance(known, tuple) else [(mine, known)]:
-            np.testing.assert_array_equal(one, two)
+        for result, expected in zip(mine, known, strict=True) if isinstance(known, tuple) else [(mine, known)]:
+            np.testing.assert_array_equal(result, expected)

@@ -80,7 +80,7 @@ def test_reshape_like_puts_pieces_of_shapes_together(data: st.DataObject) -> Non
         wanted += [size for axis, size in enumerate(shape) if axis >= begin and (mask or axis < end)]
         begins, ends, masks = [*begins, np.int32(begin)], [*ends, np.int32(end)], [*masks, np.bool_(mask)]
     x = numbered((math.prod(wanted),))
-    parts = {name: tuple(map(np.asarray, one)) for name, one in (("begins", begins), ("ends", ends))}
+    parts = {name: tuple(map(np.asarray, indices)) for name, indices in (("begins", begins), ("ends", ends))}
     references = tuple(np.zeros(shape, np.float32) for shape in shapes)
     result = call("reshape_like", x=x, ref_tensors=references, end_masks=tuple(map(np.asarray, masks)), **parts)
     assert result.shape == tuple(wanted)
@@ -88,9 +88,9 @@ def test_reshape_like_puts_pieces_of_shapes_together(data: st.DataObject) -> Non
 
 
 def test_reshape_like_of_unequally_many_parts_is_refused() -> None:
-    x, one = numbered((4,)), (np.asarray(0),)
+    x, index = numbered((4,)), (np.asarray(0),)
     with pytest.raises(ArtifactError, match="equally many"):
-        call("reshape_like", x=x, ref_tensors=(x,), begins=one, ends=(), end_masks=one)
+        call("reshape_like", x=x, ref_tensors=(x,), begins=index, ends=(), end_masks=index)
 
 
 @given(shape=array_shapes(min_dims=1, max_dims=3, max_side=4), dtype=DTYPES, data=st.data())

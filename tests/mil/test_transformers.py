@@ -57,7 +57,7 @@ def test_attention_of_halves_is_near_and_half(sizes: tuple[int, int, int, int], 
     power = np.exp(scores - scores.max(-1, keepdims=True))
     expected = power / power.sum(-1, keepdims=True) @ v
     arguments = {"query": q, "key": k, "value": v} | added
-    result = call(NAME, **{name: one.astype(np.float16) for name, one in arguments.items()})
+    result = call(NAME, **{name: value.astype(np.float16) for name, value in arguments.items()})
     assert result.dtype == np.float16
     np.testing.assert_allclose(result, expected, atol=0.06)
 

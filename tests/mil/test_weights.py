@@ -94,6 +94,6 @@ def test_a_record_of_another_dtype_or_size_is_told(tmp_path: Path) -> None:
 def test_bits_are_packed_from_the_lowest_up(dtype: str, count: int, seed: int) -> None:
     values = values_of(dtype, count, seed)
     bits = int(dtype.lstrip("uint"))
-    stream = "".join(format(int(one) & (1 << bits) - 1, f"0{bits}b")[::-1] for one in values)
+    stream = "".join(format(int(value) & (1 << bits) - 1, f"0{bits}b")[::-1] for value in values)
     packed = np.array([int(stream[at : at + 8][::-1], 2) for at in range(0, len(stream), 8)], np.uint8)
     np.testing.assert_array_equal(unpack(packed, TensorType(dtype, (count,))), values)

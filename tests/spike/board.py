@@ -138,7 +138,7 @@ def run_on_board(c: Path, target: str, samples: Array, folder: Path) -> tuple[di
         bytes of stack that each of its functions touched; the outputs of all samples.
     """
     board = BOARDS[target]
-    rows = ["{" + ", ".join(f"0x{int(one):x}" for one in row.view("uint32")) + "}" for row in samples]
+    rows = ["{" + ", ".join(f"0x{int(number):x}" for number in row.view("uint32")) + "}" for row in samples]
     text = START.replace("NAME", c.stem).replace("SAMPLES", ",\n".join(rows))
     (folder / "start.c").write_text(text.replace("INPUTS", str(samples.shape[1])))
     (folder / "board.ld").write_text(SCRIPT.format(code=hex(board.code), data=hex(board.data)))
@@ -154,5 +154,5 @@ def run_on_board(c: Path, target: str, samples: Array, folder: Path) -> tuple[di
     assert done.returncode == 0, done.stdout + done.stderr
     # What semihosting prints comes from the emulator's own error stream in some versions.
     first, *lines = (done.stdout or done.stderr).splitlines()
-    touched = dict(zip(ENTRIES, (int(one, 16) for one in first.split()), strict=True))
-    return touched, b"".join(int(one, 16).to_bytes(4, "little") for line in lines for one in line.split())
+    touched = dict(zip(ENTRIES, (int(word, 16) for word in first.split()), strict=True))
+    return touched, b"".join(int(word, 16).to_bytes(4, "little") for line in lines for word in line.split())

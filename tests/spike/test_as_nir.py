@@ -144,15 +144,15 @@ def test_what_has_no_counterpart_is_named_with_the_reason(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "text"),
+    ("first", "second", "text"),
     [
         (SUBTRACT, FROM_ZERO, "'neuron_1' resets by subtract, at v >= threshold, and 'neuron_2' by zero, at v >="),
         (SUBTRACT, LATE, "'neuron_2' by subtract one step later, at v > threshold"),
         (Firing(1.0), FROM_ZERO, "by zero, at v > threshold, and 'neuron_2' by zero, at v >= threshold"),
     ],
 )
-def test_neurons_with_other_rules_cannot_stand_in_one_graph(one: Firing, other: Firing, text: str) -> None:
-    nodes = (Neuron("IF", IFParams(1.0, one)), Neuron("IF", IFParams(1.0, other)))
+def test_neurons_with_other_rules_cannot_stand_in_one_graph(first: Firing, second: Firing, text: str) -> None:
+    nodes = (Neuron("IF", IFParams(1.0, first)), Neuron("IF", IFParams(1.0, second)))
     with pytest.raises(SpikeGraphError, match="a graph has one rule for all its neurons") as caught:
         as_nir(chain(Input((2,)), *nodes, Output((2,))))
     assert text in str(caught.value)

@@ -31,9 +31,9 @@ from edgeproof.spike.toolchain.elf import read_sections
 from edgeproof.spike.toolchain.manifest import write_manifest
 from edgeproof.spike.toolchain.targets import TARGETS, Target, target_named
 
-EMULATED = [one for one in TARGETS.values() if one.emulator is not None]
+EMULATED = [target for target in TARGETS.values() if target.emulator is not None]
 MAIN = main_program(NAME, INPUTS, OUTPUTS)
-EXPORTS = {f"{NAME}_{one}" for one in ("size", "init", "reset", "call", "run", "step", "describe")}
+EXPORTS = {f"{NAME}_{function}" for function in ("size", "init", "reset", "call", "run", "step", "describe")}
 EXPORTS |= {"edgeproof_describe"}
 LIBRARY = {"memcpy", "memset", "memmove"}
 
@@ -57,7 +57,7 @@ def name_of(target: Target | None) -> str:
 
 def need(*programs: str | None) -> None:
     """Skip where one is not installed."""
-    missing = [one for one in programs if one is not None and shutil.which(one) is None]
+    missing = [program for program in programs if program is not None and shutil.which(program) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed")
 
@@ -112,7 +112,7 @@ def test_subnormal_numbers_are_no_zeros(target, compiler, tmp_path: Path) -> Non
     (tmp_path / "tiny.c").write_text(made.c)
     (tmp_path / "tiny.h").write_text(made.h)
     given = samples(3)
-    wanted = np.concatenate([interpret(tiny, {"x": one})["a"] for one in given])
+    wanted = np.concatenate([interpret(tiny, {"x": x})["a"] for x in given])
     assert ((wanted != 0) & (abs(wanted) < np.finfo(np.float32).tiny)).sum() > 100
     built = build(tmp_path / "tiny.c", tmp_path, "object", target, compiler=compiler)
     program_file = link(built.file, target, main_program("tiny", [64], [64]), tmp_path, tmp_path)
@@ -126,20 +126,20 @@ def test_a_static_program_of_zig_s(source: Path, wanted: bytes, tmp_path: Path) 
     need(target.emulator)
     made = build(source, tmp_path, "program", target, main=MAIN, compiler="zig")
     assert outputs_of(made.file, target) == wanted
-    assert ".interp" not in [one.name for one in read_sections(made.file.read_bytes())]
+    assert ".interp" not in [section.name for section in read_sections(made.file.read_bytes())]
     assert made.file.stat().st_size < 400_000
 
 
 @needs_zig
 def test_a_library_of_zig_s_is_loaded_by_an_old_glibc_s_names(source: Path, wanted: bytes, tmp_path: Path) -> None:
     made = build(source, tmp_path, "library", compiler="zig")
-    assert not any(one in made.compiler.command for one in ("native", "-mcpu=native"))
+    assert not any(word in made.compiler.command for word in ("native", "-mcpu=native"))
     engine = Engine(made.file)
     given, spikes, membrane = samples(), bytearray(40), bytearray(40)
     run = engine.bind([row := bytearray(256)], [spikes, membrane])
     found = b""
-    for one in given:
-        row[:] = one.tobytes()
+    for x in given:
+        row[:] = x.tobytes()
         run()
         found += bytes(spikes) + bytes(membrane)
     assert found == wanted
@@ -153,7 +153,7 @@ def test_libraries_for_macos(name: str, source: Path, tmp_path: Path) -> None:
         {"aarch64": "arm64", "x86_64": "x86_64"}[name.split("-")[0]], "library", "macos",
     )  # fmt: skip
     assert found.identifier == f"@rpath/{NAME}.dylib"
-    assert {f"_{one}" for one in EXPORTS} <= found.exported
+    assert {f"_{symbol}" for symbol in EXPORTS} <= found.exported
     program = read_mach_o(build(source, tmp_path, "program", TARGETS[name], main=MAIN).file.read_bytes())
     assert (program.kind, program.platform) == ("program", "macos")
 
@@ -163,8 +163,8 @@ def test_libraries_for_macos(name: str, source: Path, tmp_path: Path) -> None:
 def test_objects_for_ios(name: str, platform: str, source: Path, tmp_path: Path) -> None:
     found = read_mach_o(build(source, tmp_path, "object", TARGETS[name]).file.read_bytes())
     assert (found.cpu, found.kind, found.platform) == ("arm64", "object", platform)
-    assert {f"_{one}" for one in EXPORTS} == found.exported
-    assert found.undefined <= {f"_{one}" for one in LIBRARY} | {"_bzero", "___bzero"}
+    assert {f"_{symbol}" for symbol in EXPORTS} == found.exported
+    assert found.undefined <= {f"_{function}" for function in LIBRARY} | {"_bzero", "___bzero"}
 
 
 @needs_zig
@@ -179,15 +179,15 @@ def test_objects_for_android_and_bare_metal(name: str, machine: int, source: Pat
     assert int.from_bytes(data[18:20], "little") == machine
     listed = subprocess.run(["nm", "-g", str(file)], capture_output=True, text=True, check=True).stdout.splitlines()
     kinds = {line.split()[-1]: line.split()[-2] for line in listed}
-    assert {one for one, kind in kinds.items() if kind in "TW"} == EXPORTS
-    linked = {one for one, kind in kinds.items() if kind == "U"}
-    assert {one for one in linked if not one.startswith(("__aeabi_", "__cpu_"))} <= LIBRARY
+    assert {symbol for symbol, kind in kinds.items() if kind in "TW"} == EXPORTS
+    linked = {symbol for symbol, kind in kinds.items() if kind == "U"}
+    assert {symbol for symbol in linked if not symbol.startswith(("__aeabi_", "__cpu_"))} <= LIBRARY
 
 
 @needs_zig
 @pytest.mark.parametrize("name", ["aarch64-android", "aarch64-ios", "cortex-m4"])
 def test_objects_of_an_engine_in_whole_numbers(name: str, tmp_path: Path) -> None:
-    made = emit_fixed(quantise(program(), [{"pixels": one} for one in samples(4)]), "whole")
+    made = emit_fixed(quantise(program(), [{"pixels": sample} for sample in samples(4)]), "whole")
     (tmp_path / "whole.c").write_text(made.c)
     (tmp_path / "whole.h").write_text(made.h)
     file = build(tmp_path / "whole.c", tmp_path, "object", TARGETS[name], compiler="zig").file
@@ -200,11 +200,11 @@ def same_again(source: Path, tmp_path: Path, kind: str, **words) -> tuple[bytes,
     for place in ("here", "elsewhere/deeper"):
         folder = tmp_path / place
         (folder / "src").mkdir(parents=True)
-        for one in (source, source.with_suffix(".h")):
-            shutil.copy(one, folder / "src")
+        for file in (source, source.with_suffix(".h")):
+            shutil.copy(file, folder / "src")
         main = MAIN if kind == "program" else None
-        one = build(folder / "src" / source.name, folder / "out", kind, main=main, **words)  # type: ignore[arg-type]
-        made.append((one.file.read_bytes(), write_manifest(one).read_text()))
+        result = build(folder / "src" / source.name, folder / "out", kind, main=main, **words)  # type: ignore[arg-type]
+        made.append((result.file.read_bytes(), write_manifest(result).read_text()))
     assert made[0] == made[1]
     assert str(tmp_path).encode() not in made[0][0]
     assert str(tmp_path) not in made[0][1]
@@ -220,7 +220,7 @@ def test_the_same_build_makes_the_same_file(kind: str, source: Path, tmp_path: P
     assert "-ffp-contract=off" in told["compiler"]["flags"]
     assert any(letter.isdigit() for letter in told["compiler"]["version"])
     assert told["files"][0]["sha256"] == hashlib.sha256(data).hexdigest()
-    assert [one["path"] for one in told["sources"]][0::1][0] == f"{NAME}.c"
+    assert [file["path"] for file in told["sources"]][0::1][0] == f"{NAME}.c"
     assert told["sources"][0]["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
 
 
@@ -255,7 +255,7 @@ def test_a_program_tells_the_time_of_each_call(source: Path, tmp_path: Path) -> 
     done = subprocess.run([str(made), "--time", "25"], input=samples().tobytes(), capture_output=True, check=True)
     times = [float(line) for line in done.stdout.split()]
     assert len(times) == 25
-    assert all(0 <= one < 1e6 for one in times)
+    assert all(0 <= time < 1e6 for time in times)
 
 
 def test_the_generated_c_is_clean_c99(source: Path, tmp_path: Path) -> None:
@@ -266,10 +266,10 @@ def test_the_generated_c_is_clean_c99(source: Path, tmp_path: Path) -> None:
 def test_the_source_describes_itself(source: Path) -> None:
     told = read_description(source)
     assert (told.name, told.timesteps) == (NAME, 12)
-    assert [(one.name, one.shape, one.step, one.whole, one.whole_shape) for one in told.inputs] == [
+    assert [(plug.name, plug.shape, plug.step, plug.whole, plug.whole_shape) for plug in told.inputs] == [
         ("pixels", (64,), 64, 64, (64,))
     ]
-    assert [(one.name, one.whole) for one in told.outputs] == [("spikes", 10), ("membrane", 10)]
+    assert [(plug.name, plug.whole) for plug in told.outputs] == [("spikes", 10), ("membrane", 10)]
 
 
 def test_where_it_cannot_be_built(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,8 @@ AT_ONCE = 25
 def some_activity(program: Program, seed: int) -> dict[Node, float]:
     """An activity, not the real one, that makes layers take their inputs this way or that; or none."""
     rng = np.random.default_rng(seed)
-    layers = [one for one in walk(program.roots()) if isinstance(one, (Linear, Convolution))]
-    return {one: float(rng.choice((0.0, 0.5, 1.0))) for one in layers} if seed % 3 else {}
+    layers = [node for node in walk(program.roots()) if isinstance(node, (Linear, Convolution))]
+    return {layer: float(rng.choice((0.0, 0.5, 1.0))) for layer in layers} if seed % 3 else {}
 
 
 def source_of(program: Program, seed: int, monkeypatch: pytest.MonkeyPatch) -> Source:
@@ -51,7 +51,7 @@ def call(engine: Engine, inputs: dict[str, Array]) -> list[Array]:
     given = [np.ascontiguousarray(inputs[port.name], np.float32) for port in engine.inputs]
     results = [np.full(port.shape, np.nan, np.float32) for port in engine.outputs]
     for _ in range(2):  # from whatever state the call before left
-        engine.call([one.ctypes.data for one in given], [one.ctypes.data for one in results])
+        engine.call([array.ctypes.data for array in given], [array.ctypes.data for array in results])
     return results
 
 
@@ -99,18 +99,18 @@ def test_buffers_may_hold_fewer_steps(
 def test_a_call_in_parts_is_the_same_call(seed: int, compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Step by step from the states as they are, outputs of every step are those of a whole call."""
     program, inputs = random_program(seed)
-    outputs = tuple(type(one)(one.name, one.node, "stack") for one in program.outputs)
+    outputs = tuple(type(output)(output.name, output.node, "stack") for output in program.outputs)
     program = Program(program.inputs, program.states, outputs, program.timesteps, program.sequence)
     engine = Engine(compiler.library(source_of(program, seed, monkeypatch), tmp_path))
     whole = call(engine, inputs)
     engine.reset()
     for step in range(program.timesteps):
         given = [inputs[port.name][step] if program.sequence else inputs[port.name] for port in engine.inputs]
-        given = [np.ascontiguousarray(one) for one in given]
+        given = [np.ascontiguousarray(array) for array in given]
         results = [np.empty(port.shape[1:], np.float32) for port in engine.outputs]
-        engine.advance(1, [one.ctypes.data for one in given], [one.ctypes.data for one in results])
-        for one, all_steps in zip(results, whole, strict=True):
-            np.testing.assert_array_equal(one, all_steps[step])
+        engine.advance(1, [array.ctypes.data for array in given], [array.ctypes.data for array in results])
+        for result, all_steps in zip(results, whole, strict=True):
+            np.testing.assert_array_equal(result, all_steps[step])
 
 
 def test_the_random_programs_hold_every_form(monkeypatch: pytest.MonkeyPatch) -> None:

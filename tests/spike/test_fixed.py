@@ -42,13 +42,13 @@ def made(seed: int) -> tuple[Fixed, Source, dict[str, Array]] | None:
 
 def assert_bits(fixed: Fixed, inputs: dict[str, Array], results: list[Array], what: str) -> None:
     expected = interpret_fixed(fixed, inputs)
-    for one, found in zip(fixed.program.outputs, results, strict=True):
-        np.testing.assert_array_equal(found, expected[one.name], err_msg=f"{what}, output {one.name}")
+    for output, found in zip(fixed.program.outputs, results, strict=True):
+        np.testing.assert_array_equal(found, expected[output.name], err_msg=f"{what}, output {output.name}")
 
 
 @pytest.mark.parametrize("first", QUICK[::BATCH])
 def test_random_programs(first: int, compiler, tmp_path: Path) -> None:
-    cases = [one for seed in range(first, first + BATCH) if (one := made(seed))]
+    cases = [case for seed in range(first, first + BATCH) if (case := made(seed))]
     assert len(cases) > BATCH / 2
     libraries = in_parallel(lambda case: compiler.library(case[1], tmp_path), cases)
     for (fixed, source, inputs), library in zip(cases, libraries, strict=True):
@@ -56,11 +56,11 @@ def test_random_programs(first: int, compiler, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [SANITIZED[0], *(pytest.param(one, marks=pytest.mark.long) for one in MORE)])
+@pytest.mark.parametrize("first", [SANITIZED[0], *(pytest.param(seed, marks=pytest.mark.long) for seed in MORE)])
 def test_under_sanitizers(first: int, compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No overflow, no shift beyond the width, nothing read outside: AddressSanitizer and UBSan report nothing."""
     monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")
-    cases = [one for seed in range(first, first + AT_ONCE) if (one := made(seed))]
+    cases = [case for seed in range(first, first + AT_ONCE) if (case := made(seed))]
     assert len(cases) > AT_ONCE / 2
     results = compiler.results([(source, fixed.program, inputs) for fixed, source, inputs in cases], tmp_path)
     for (fixed, source, inputs), by_width in zip(cases, results, strict=True):
@@ -93,8 +93,8 @@ def test_spikes_are_those_of_float32_but_for_the_weights_rounding() -> None:
     program = neurons(64, rng.standard_normal((64, 100)) * 0.2)
     samples = samples_of(program)
     fixed = quantise(program, samples)
-    exact = [interpret(program, one)["spikes"] for one in samples]
-    whole = [interpret_fixed(fixed, one)["spikes"] for one in samples]
+    exact = [interpret(program, sample)["spikes"] for sample in samples]
+    whole = [interpret_fixed(fixed, sample)["spikes"] for sample in samples]
     assert np.concatenate(exact).sum() > 500
     assert (np.concatenate(exact) == np.concatenate(whole)).mean() > 0.9
     assert np.abs(np.concatenate(exact) - np.concatenate(whole)).max() <= 2
@@ -113,8 +113,8 @@ def test_weights_that_int8_holds_give_the_same_spikes() -> None:
     program = Program((x,), ((v, after),), (Output("s", spikes, "stack"), Output("v", after, "stack")), 12, True)
     samples = samples_of(program)
     fixed = quantise(program, samples)
-    for one in samples:
-        exact, whole = interpret(program, one), interpret_fixed(fixed, one)
+    for sample in samples:
+        exact, whole = interpret(program, sample), interpret_fixed(fixed, sample)
         np.testing.assert_array_equal(exact["s"], whole["s"])
         np.testing.assert_allclose(exact["v"], whole["v"], atol=12 * 2.0 ** -fixed.bits_of(v))
 

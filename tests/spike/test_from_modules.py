@@ -66,8 +66,8 @@ def read(module: nn.Module, x: np.ndarray[Any, Any], *, explicit: bool = False) 
         found = network_of(module, {"x": now}, lambda: step(now))
     with state.fresh(), torch.no_grad():
         step = from_the_start()
-        steps = [step(torch.from_numpy(one)[None]) for one in x]
-    return found, {name: np.stack([one[name][0].numpy() for one in steps]) for name in steps[0]}
+        steps = [step(torch.from_numpy(now)[None]) for now in x]
+    return found, {name: np.stack([step[name][0].numpy() for step in steps]) for name in steps[0]}
 
 
 def assert_same(module: nn.Module, x: np.ndarray[Any, Any], *, explicit: bool = False) -> Imported:
@@ -158,12 +158,12 @@ def norse_net(seed: int) -> nn.Module:
 
     random = np.random.default_rng(seed)
 
-    def one(low: float, high: float) -> torch.Tensor:
+    def between(low: float, high: float) -> torch.Tensor:
         return torch.tensor(float(random.uniform(low, high)))
 
-    lif = norse.LIFParameters(tau_mem_inv=one(100, 400), v_th=one(0.2, 0.8), v_leak=one(-0.1, 0.1))
+    lif = norse.LIFParameters(tau_mem_inv=between(100, 400), v_th=between(0.2, 0.8), v_leak=between(-0.1, 0.1))
     rules = reset.reset_subtract if seed % 2 else reset.reset_value
-    box = norse.LIFBoxParameters(tau_mem_inv=one(100, 400), v_th=one(0.2, 0.6), reset_method=rules)
+    box = norse.LIFBoxParameters(tau_mem_inv=between(100, 400), v_th=between(0.2, 0.6), reset_method=rules)
     lsnn = norse.LSNNParameters(v_th=torch.tensor(0.3))
     cells: list[Callable[[], nn.Module]] = [
         lambda: norse.LIFCell(lif),
@@ -314,8 +314,8 @@ def test_modules_without_a_counterpart_are_named() -> None:
 
 def _named(**modules: nn.Module) -> nn.Module:
     module = nn.Sequential()
-    for name, one in modules.items():
-        module.add_module(name, one)
+    for name, part in modules.items():
+        module.add_module(name, part)
     return module
 
 

@@ -62,7 +62,7 @@ OF_AN_IMAGE: dict[str, Function] = {
 
 @pytest.mark.parametrize(
     ("function", "shape"),
-    [*((one, VECTOR) for one in OF_A_VECTOR.values()), *((one, IMAGE) for one in OF_AN_IMAGE.values())],
+    [*((layer, VECTOR) for layer in OF_A_VECTOR.values()), *((layer, IMAGE) for layer in OF_AN_IMAGE.values())],
     ids=[*OF_A_VECTOR, *OF_AN_IMAGE],
 )
 def test_functions_are_pytorchs(function: Function, shape: tuple[int, ...]) -> None:
@@ -87,10 +87,10 @@ def test_functions_are_pytorchs(function: Function, shape: tuple[int, ...]) -> N
 def test_layers_are_pytorchs(make: Callable[[], nn.Module]) -> None:
     torch.manual_seed(2)
     module, x = make().eval(), torch.randn(VECTOR)
-    for one in module.modules():
-        if isinstance(one, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            nn.init.normal_(one.running_mean)
-            nn.init.uniform_(one.running_var, 0.5, 2)
+    for layer in module.modules():
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            nn.init.normal_(layer.running_mean)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
     with torch.no_grad():
         expected = module(x).numpy()
     found = interpret(read(Plain(module), x), {"x": x[0].numpy()})["y"]

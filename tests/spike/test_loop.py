@@ -38,10 +38,10 @@ def read(module: nn.Module, samples: list[np.ndarray[Any, Any]]) -> tuple[Import
         with state.fresh():
             return dict(flatten_output(module(inputs["x"])))
 
-    tensors = [{"x": torch.from_numpy(one)} for one in samples]
+    tensors = [{"x": torch.from_numpy(x)} for x in samples]
     found, loop = network_of_loop(module, tensors, call, Semantics())
     with torch.no_grad():
-        return found, loop, [{name: one.numpy() for name, one in call(each).items()} for each in tensors]
+        return found, loop, [{name: tensor.numpy() for name, tensor in call(each).items()} for each in tensors]
 
 
 def assert_same(module: nn.Module, samples: list[np.ndarray[Any, Any]], **readouts: str) -> tuple[Imported, Loop]:
@@ -205,7 +205,7 @@ def test_a_way_back_through_a_layer_comes_a_step_late() -> None:
     module = Looped()
     with torch.no_grad():
         module.fc.weight.abs_()
-    found, _ = assert_same(module, [8 * one for one in drawn(1, 5)], output="sum")
+    found, _ = assert_same(module, [8 * x for x in drawn(1, 5)], output="sum")
     assert found.network.sources("back") == ("cell_late",)
 
 
@@ -223,7 +223,7 @@ class Around(nn.Module):
 @pytest.mark.parametrize("seed", range(12))
 def test_random_networks_in_a_loop(seed: int) -> None:
     torch.manual_seed(seed)
-    found, _ = assert_same(Around(snntorch_net(seed)), [2 * one for one in drawn(STEPS, 1, 12)], output="stack")
+    found, _ = assert_same(Around(snntorch_net(seed)), [2 * x for x in drawn(STEPS, 1, 12)], output="stack")
     assert sum(isinstance(node, Neuron) for node in found.network.nodes.values()) == 2
 
 

@@ -31,7 +31,7 @@ MEASURED = ["host", "aarch64-linux", "armv7-linux", "riscv64-linux", "cortex-m4"
 
 
 def need(*programs: str | None) -> None:
-    missing = [one for one in programs if one is not None and shutil.which(one) is None]
+    missing = [program for program in programs if program is not None and shutil.which(program) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed")
 
@@ -63,23 +63,28 @@ def test_the_sections_are_those_that_size_tells(name: str, source: Path, tmp_pat
     sizes = {
         words[0]: int(words[1]) for line in told.splitlines() if len(words := line.split()) == 3 and words[1].isdigit()
     }
-    assert {one.name: one.total for one in memory.sections} == {
-        one.name: sizes[one.name] for one in read_sections(linked.read_bytes()) if one.is_loaded and one.size
+    assert {section.name: section.total for section in memory.sections} == {
+        section.name: sizes[section.name]
+        for section in read_sections(linked.read_bytes())
+        if section.is_loaded and section.size
     }
     # Berkeley's sums: text and data are stored, data and bss stand in RAM.
     berkeley = subprocess.run([size, linked], capture_output=True, text=True, check=True).stdout.splitlines()[1].split()
     text, data, bss = map(int, berkeley[:3])
-    assert sum(one.total for one in memory.sections if one.in_flash) == text + data
-    assert sum(one.total for one in memory.sections if one.in_ram) == data + bss
+    assert sum(section.total for section in memory.sections if section.in_flash) == text + data
+    assert sum(section.total for section in memory.sections if section.in_ram) == data + bss
     check_roles(memory, source)
 
 
 def check_roles(memory: Memory, source: Path) -> None:
     weights = 4 * (64 * 70 + 70 * 10)
-    frame = sum(one.frame for one in memory.sections if one.in_flash)
+    frame = sum(section.frame for section in memory.sections if section.in_flash)
     assert weights < memory.flash_bytes < 12 * weights
-    assert memory.flash_bytes + frame == sum(one.total for one in memory.sections if one.in_flash)
-    assert all(min(one.engine, one.instance, one.libraries, one.padding, one.frame) >= 0 for one in memory.sections)
+    assert memory.flash_bytes + frame == sum(section.total for section in memory.sections if section.in_flash)
+    assert all(
+        min(section.engine, section.instance, section.libraries, section.padding, section.frame) >= 0
+        for section in memory.sections
+    )
     assert frame < 1500
     assert memory.static_ram_bytes >= memory.instance_bytes > 4 * (70 + 10)
     assert memory.symbols[0].size >= 4 * 64 * 64
@@ -111,14 +116,14 @@ def test_a_microcontroller_gives_the_same_bits_on_no_more_stack(name: str, sourc
 def test_int8_takes_a_quarter_of_the_flash(source: Path, tmp_path: Path) -> None:
     """The engine in whole numbers, on the board: the bits of its own interpreter."""
     need(TARGETS["cortex-m4"].gcc, EMULATOR)
-    rows = [{"pixels": one} for one in samples(8)]
+    rows = [{"pixels": sample} for sample in samples(8)]
     fixed = quantise(program(), rows)
     made = emit_fixed(fixed, "whole")
     (tmp_path / "whole.c").write_text(made.c)
     (tmp_path / "whole.h").write_text(made.h)
     touched, outputs = run_on_board(tmp_path / "whole.c", "cortex-m4", samples(8), tmp_path)
-    results = [interpret_fixed(fixed, one) for one in rows]
-    assert outputs == b"".join(one["spikes"].tobytes() + one["membrane"].tobytes() for one in results)
+    results = [interpret_fixed(fixed, row) for row in rows]
+    assert outputs == b"".join(result["spikes"].tobytes() + result["membrane"].tobytes() for result in results)
     memory = memory_of(tmp_path / "whole.c", TARGETS["cortex-m4"])
     assert max(touched.values()) <= memory.stack_bytes
     full = memory_of(source, TARGETS["cortex-m4"])
@@ -132,8 +137,8 @@ def test_the_c_library_s_frames_are_counted(tmp_path: Path) -> None:
     (tmp_path / "smooth.c").write_text(made.c)
     (tmp_path / "smooth.h").write_text(made.h)
     memory = memory_of(tmp_path / "smooth.c", TARGETS["cortex-m4"])
-    assert sum(one.libraries for one in memory.sections if one.name == ".text") > 1000
-    assert "tanhf" in {one.name for one in memory.symbols}
+    assert sum(section.libraries for section in memory.sections if section.name == ".text") > 1000
+    assert "tanhf" in {symbol.name for symbol in memory.symbols}
     touched, _ = run_on_board(tmp_path / "smooth.c", "cortex-m4", samples(2), tmp_path)
     assert max(touched.values()) <= memory.stack_bytes <= 2 * max(touched.values())
 
@@ -313,6 +318,6 @@ def test_symbols_of_both_widths(source: Path, tmp_path: Path) -> None:
         target = target_named(name)
         need(target.gcc if target else "gcc")
         data = build(source, tmp_path / name, "object", target, compiler="system").file.read_bytes()
-        symbols = {one.name: one for one in read_symbols(data)}
+        symbols = {symbol.name: symbol for symbol in read_symbols(data)}
         assert symbols[f"{NAME}_call"].section.startswith(".text")
         assert symbols["description"].size > 50

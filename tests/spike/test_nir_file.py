@@ -61,7 +61,7 @@ def neuron(kind: type[Primitive], count: int) -> st.SearchStrategy[Any]:
 
     def of(dtype: Any) -> st.SearchStrategy[Any]:
         positive = st.floats(0.125, 4, width=16)
-        names = [one.name for one in fields(kind)]
+        names = [field.name for field in fields(kind)]
         return st.builds(
             kind,
             **{
@@ -186,10 +186,10 @@ def test_the_package_reads_what_is_written_and_the_other_way(kind: str, tmp_path
         assert read(tmp_path / "b.nir") == network
         if node is None:
             return
-        for one in fields(node):
-            ours, other = getattr(node, one.name), getattr(theirs.nodes["node"], one.name)
-            other = other["input"] if one.name == "input_type" else other
-            assert ours == other if isinstance(ours, str) else np.array_equal(ours, other), one.name
+        for field in fields(node):
+            ours, other = getattr(node, field.name), getattr(theirs.nodes["node"], field.name)
+            other = other["input"] if field.name == "input_type" else other
+            assert ours == other if isinstance(ours, str) else np.array_equal(ours, other), field.name
 
     once()
 

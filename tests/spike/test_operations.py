@@ -69,7 +69,7 @@ def counted(script: ModuleType, name: str, folder: Path) -> OperationCount:
     subject = make_subject(model, model.specs())
     export_spine(subject, "step", {"x": inputs}, folder, reference=name)
     program = program_of(load_spine(folder, {"x": inputs}))
-    return count_operations(program, [{"x": one} for one in inputs])
+    return count_operations(program, [{"x": x} for x in inputs])
 
 
 @pytest.mark.parametrize("name", ["digits_snn", "convolutions"])
@@ -78,13 +78,13 @@ def test_counts_are_neurobenchs(script: ModuleType, record: dict[str, Any], name
     ours = counted(script, name, tmp_path)
     assert (ours.samples, ours.timesteps) == (record["samples"], record["networks"][name]["timesteps"])
     operations = theirs["SynapticOperations"]
-    assert sum(one.acs for one in ours.layers) / ours.samples == operations["Effective_ACs"]
-    assert sum(one.macs for one in ours.layers) / ours.samples == operations["Effective_MACs"]
-    assert sum(one.dense for one in ours.layers) / ours.samples == operations["Dense"]
-    assert sum(one.membrane_updates for one in ours.neurons) / ours.samples == theirs["MembraneUpdates"]
+    assert sum(layer.acs for layer in ours.layers) / ours.samples == operations["Effective_ACs"]
+    assert sum(layer.macs for layer in ours.layers) / ours.samples == operations["Effective_MACs"]
+    assert sum(layer.dense for layer in ours.layers) / ours.samples == operations["Dense"]
+    assert sum(neuron.membrane_updates for neuron in ours.neurons) / ours.samples == theirs["MembraneUpdates"]
     assert ours.activation_sparsity == pytest.approx(theirs["ActivationSparsity"], abs=1e-12)
     assert ours.connection_sparsity == pytest.approx(theirs["ConnectionSparsity"], abs=5e-5)
-    by_layer = {one.name: 1 - one.firing_rate for one in ours.neurons if one.firing_rate is not None}
+    by_layer = {neuron.name: 1 - neuron.firing_rate for neuron in ours.neurons if neuron.firing_rate is not None}
     assert by_layer == pytest.approx(theirs["ActivationSparsityByLayer"], abs=1e-12)
 
 
@@ -152,11 +152,11 @@ def test_a_network_counted_by_hand() -> None:
     # Steps: (1, 0), (0, 0), (0, 2). Membranes of the hidden ones before a spike is taken off:
     # 1, 2, 0.5 → neuron 1 fires; 1, 1, 0.5; 3, 1, 2.5 → neurons 0 and 2 fire.
     found = count_operations(program, [{"x": np.array([[1, 0], [0, 0], [0, 2]], F)}])
-    one, two = found.layers
-    assert (one.name, one.kind, one.spiking) == ("linear 1", "linear", False), "an input of 2 is no spike"
-    assert (one.weights, one.zero_weights, one.inputs, one.nonzero_inputs) == (6, 1, 6, 2)
-    assert (one.macs, one.acs, one.dense) == (3 + 2, 0, 6 * 3)
-    assert (two.macs, two.acs, two.dense) == (0, 0 + 2, 3 * 3), "neuron 1 fires into a weight of zero"
+    before, after = found.layers
+    assert (before.name, before.kind, before.spiking) == ("linear 1", "linear", False), "an input of 2 is no spike"
+    assert (before.weights, before.zero_weights, before.inputs, before.nonzero_inputs) == (6, 1, 6, 2)
+    assert (before.macs, before.acs, before.dense) == (3 + 2, 0, 6 * 3)
+    assert (after.macs, after.acs, after.dense) == (0, 0 + 2, 3 * 3), "neuron 1 fires into a weight of zero"
     assert found.connection_sparsity == 2 / 9
     hidden_count, last_count = found.neurons
     assert (hidden_count.name, hidden_count.spikes, hidden_count.outputs) == ("hidden", 3, 9)
@@ -176,7 +176,7 @@ def test_spikes_that_are_held_back_count_in_the_layer_that_takes_them() -> None:
     after = elementwise("sub", charged, spikes)
     program = Program((x,), ((held, spikes), (state, after)), (Output("y", spikes, "sum"),), 2, True)
     found = count_operations(program, [{"x": np.array([[3, 0], [0, 0]], F)}])
-    assert [one.name for one in found.neurons] == ["cell"]
+    assert [neuron.name for neuron in found.neurons] == ["cell"]
     assert found.neurons[0].states == ("cell.mem",), "what holds spikes back is no membrane"
     assert found.layers[0].acs == 2, "the spike of step 0 arrives in step 1"
 
@@ -190,7 +190,7 @@ def test_spikes_that_are_delayed_by_two_steps_are_those_of_their_neurons() -> No
         (x,), ((state, after), (late, spikes), (later, late)), (Output("y", layer, "sum"),), timesteps=4, sequence=True
     )
     found = count_operations(program, [{"x": np.array([[2, 0], [0, 0], [0, 0], [0, 2]], F)}])
-    assert [(one.name, one.spikes, one.states) for one in found.neurons] == [("cell", 2, ("cell.v",))]
+    assert [(neuron.name, neuron.spikes, neuron.states) for neuron in found.neurons] == [("cell", 2, ("cell.v",))]
     assert found.layers[0].acs == 3, "the spike of step 0 arrives in step 2; that of step 3 does not"
 
 
@@ -203,13 +203,13 @@ def test_any_program_can_be_counted(seed: int) -> None:
         assert 0 <= layer.nonzero_inputs <= layer.inputs
         assert 0 <= layer.effective <= layer.dense
         assert layer.acs + layer.macs == layer.effective
-    names = [one.name for one in found.neurons]
+    names = [neuron.name for neuron in found.neurons]
     assert len(set(names)) == len(names)
-    counted_states = [state for one in found.neurons for state in one.states]
+    counted_states = [state for neuron in found.neurons for state in neuron.states]
     assert len(set(counted_states)) == len(counted_states), "no state is counted twice"
     assert set(counted_states) <= {state.name for state, _ in program.states}
-    for one in found.neurons:
-        assert one.spikes is None or 0 <= one.spikes <= one.outputs
+    for neuron in found.neurons:
+        assert neuron.spikes is None or 0 <= neuron.spikes <= neuron.outputs
     for train in found.raster.values():
         assert train.shape[0] == program.timesteps
 
@@ -233,7 +233,7 @@ def test_of_current_based_neurons_the_membrane_alone_is_counted() -> None:
     found = count_operations(lower(network, 4), [{"input": np.ones((4, 2), F)}])
     assert len(found.neurons) == 1
     assert len(found.neurons[0].states) == 2
-    assert [one.rpartition(".")[2] for one in found.neurons[0].membranes] == ["v"]
+    assert [membrane.rpartition(".")[2] for membrane in found.neurons[0].membranes] == ["v"]
     assert found.neurons[0].membrane_updates <= 8
 
 
@@ -242,7 +242,7 @@ def test_a_networks_neurons_have_its_names() -> None:
     neurons = LIF(tau=2e-4 * two, r=two, v_leak=0 * two, v_threshold=two, v_reset=0 * two)
     network = chain(GraphInput((2,)), GraphLinear(2 * np.eye(2)), neurons, GraphOutput((2,)))
     found = count_operations(lower(network, 4), [{"input": np.ones((4, 2), F)}])
-    assert [one.name for one in found.neurons] == ["lif_2"]
+    assert [neuron.name for neuron in found.neurons] == ["lif_2"]
     assert found.layers[0].acs == 8
     assert set(found.raster) == {"lif_2"}
 

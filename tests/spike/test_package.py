@@ -60,7 +60,7 @@ def odd_program() -> Program:
 
 
 def need(*programs: str) -> None:
-    missing = [one for one in programs if shutil.which(one) is None]
+    missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed")
 
@@ -72,7 +72,7 @@ def need_zig() -> None:
 
 def run(*words: str | Path, given: bytes | None = None, **options) -> bytes:
     """Run a command that has to succeed; what it prints."""
-    done = subprocess.run([str(one) for one in words], input=given, capture_output=True, timeout=120, **options)
+    done = subprocess.run([str(word) for word in words], input=given, capture_output=True, timeout=120, **options)
     assert done.returncode == 0, done.stderr.decode()[-3000:] + done.stdout.decode(errors="replace")[-1000:]
     return done.stdout
 
@@ -137,7 +137,7 @@ endforeach()
         )
         configure(tmp_path / "package", tmp_path / "made", f"-DCMAKE_TOOLCHAIN_FILE={toolchain}")
         run("cmake", "--install", tmp_path / "made", "--prefix", tmp_path / "installed")
-        made = [one.name for one in (tmp_path / "installed" / "lib").glob("lib*")]
+        made = [path.name for path in (tmp_path / "installed" / "lib").glob("lib*")]
         assert made == [f"lib{NAME}.a"]
         listed = run("arm-none-eabi-nm", "-u", tmp_path / "installed" / "lib" / made[0]).decode()
         assert "_GLOBAL_OFFSET_TABLE_" not in listed
@@ -248,10 +248,10 @@ def balanced(text: str) -> bool:
     """Whether brackets close in order, outside of strings and comments."""
     bare = re.sub(r'"(?:\\.|[^"\\])*"', '""', re.sub(r"//[^\n]*", "", text))
     pairs, opened = {")": "(", "]": "[", "}": "{"}, []
-    for one in bare:
-        if one in pairs.values():
-            opened.append(one)
-        elif one in pairs and (not opened or opened.pop() != pairs[one]):
+    for word in bare:
+        if word in pairs.values():
+            opened.append(word)
+        elif word in pairs and (not opened or opened.pop() != pairs[word]):
             return False
     return not opened and '"' not in bare.replace('""', "")
 
@@ -323,7 +323,7 @@ int main(void) {{
     def zig(self, *words: str | Path) -> None:
         need_zig()
         compiler_for(None, "zig")
-        Compiler((sys.executable, "-m", "ziglang", "cc"), zig=True).compile([str(one) for one in words])
+        Compiler((sys.executable, "-m", "ziglang", "cc"), zig=True).compile([str(word) for word in words])
 
     def test_clang_reads_its_module_map(self, swift: Path, tmp_path: Path) -> None:
         use = tmp_path / "use.m"
@@ -375,14 +375,14 @@ int main(void) {{
         include = swift / "Sources" / "CSmallNetEngine" / "include"
         module = (include / "module.modulemap").read_text()
         assert module.startswith("module CSmallNetEngine {")
-        assert [(include / one).is_file() for one in re.findall(r'header "([^"]+)"', module)] == [True]
+        assert [(include / header).is_file() for header in re.findall(r'header "([^"]+)"', module)] == [True]
         text = (swift / "Sources" / "SmallNetEngine" / "SmallNetEngine.swift").read_text()
         assert balanced(text)
         assert text.startswith("import CSmallNetEngine\n")
         declared = (include / f"{NAME}_handle.h").read_text()
         called = set(re.findall(rf"\b{NAME}_handle_\w+(?=\()", text))
         assert len(called) == 5
-        assert all(f"{one}(" in declared for one in called)
+        assert all(f"{function}(" in declared for function in called)
 
     def test_awkward_names(self, tmp_path: Path) -> None:
         made = emit(odd_program(), "public")
@@ -401,7 +401,7 @@ int main(void) {{
 @pytest.mark.parametrize("kind", sorted(PACKAGES))
 def test_a_package_is_the_same_each_time(kind: str, source: Path, tmp_path: Path) -> None:
     first, second = (
-        {one.relative_to(tmp_path / place): one.read_text() for one in write_package(source, kind, tmp_path / place)}
+        {path.relative_to(tmp_path / place): path.read_text() for path in write_package(source, kind, tmp_path / place)}
         for place in ("a", "b")
     )
     assert first == second
@@ -421,4 +421,4 @@ def test_the_command(source: Path, tmp_path: Path) -> None:
     words = ["build", str(source.parent), "--kind", "cmake", "--out", str(tmp_path / "out"), "--json"]
     told = json.loads(run(sys.executable, "-c", "from edgeproof.cli import main; main()", *words))
     assert told["kind"] == "cmake"
-    assert all((tmp_path / "out" / one).is_file() for one in told["files"])
+    assert all((tmp_path / "out" / name).is_file() for name in told["files"])

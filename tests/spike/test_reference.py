@@ -231,12 +231,12 @@ def test_convolutions_are_pytorchs(seed: int) -> None:
     x = random.normal(size=(4, 9, 8)).astype(F)
     weight = random.normal(size=(6, 4 // groups, *random.integers(1, 4, 2))).astype(F)
     bias = random.normal(size=6).astype(F)
-    stride, dilation = ((int(one), int(other)) for one, other in random.integers(1, 3, (2, 2)))
+    stride, dilation = ((int(left), int(right)) for left, right in random.integers(1, 3, (2, 2)))
     padding: Any = tuple(map(int, random.integers(0, 3, 2)))
     if seed % 3 == 0:
         stride, padding = (1, 1), "same"
     ours = compute(Conv2d(weight, bias, stride, padding, dilation, groups), x)
-    args = [torch.from_numpy(one) for one in (x, weight, bias)]
+    args = [torch.from_numpy(array) for array in (x, weight, bias)]
     close(ours, torch.nn.functional.conv2d(*args, stride, padding, dilation, groups))
     line = [args[0][:, 0], args[1][:, :, 0], args[2]]
     pad = padding if isinstance(padding, str) else padding[1]
@@ -248,7 +248,7 @@ def test_convolutions_are_pytorchs(seed: int) -> None:
 def test_poolings_are_pytorchs(seed: int) -> None:
     random = np.random.default_rng(seed)
     x = random.normal(size=(3, 9, 8)).astype(F)
-    kernel, stride = ((int(one), int(other)) for one, other in random.integers(2, 4, (2, 2)))
+    kernel, stride = ((int(left), int(right)) for left, right in random.integers(2, 4, (2, 2)))
     padding = tuple(map(int, random.integers(0, 2, 2)))
     image = torch.from_numpy(x)
     average = torch.nn.functional.avg_pool2d(image, kernel, stride, padding)

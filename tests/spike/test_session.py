@@ -77,9 +77,9 @@ def test_plain_buffers_give_the_same_numbers(opened: tuple[Program, Path, Array]
         arrays = session.run({"x": x})
         for given in (array("f", x.reshape(-1)), x.tobytes(), memoryview(x)):
             results = session.run({"x": given})
-            assert {name: type(one) for name, one in results.items()} == dict.fromkeys(arrays, memoryview)
-            for name, one in results.items():
-                np.testing.assert_array_equal(np.asarray(one), arrays[name])
+            assert {name: type(result) for name, result in results.items()} == dict.fromkeys(arrays, memoryview)
+            for name, result in results.items():
+                np.testing.assert_array_equal(np.asarray(result), arrays[name])
         assert arrays["spikes"].shape == (T, 9)
 
 
@@ -111,8 +111,8 @@ def test_any_number_of_instances_run_beside_one_another(opened: tuple[Program, P
 
     def stream(_: int) -> list[Array]:
         with edgeproof.open(library) as session:
-            one = session.stream()  # type: ignore[union-attr]
-            return [one.step({"x": x[step] if program.sequence else x})["spikes"] for step in range(T)]
+            running = session.stream()  # type: ignore[union-attr]
+            return [running.step({"x": x[step] if program.sequence else x})["spikes"] for step in range(T)]
 
     with ThreadPoolExecutor(4) as pool:
         for steps in pool.map(stream, range(16)):
