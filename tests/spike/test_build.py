@@ -25,10 +25,10 @@ from edgeproof.spike.program import Input, Linear, Output, Program, State
 from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.simplify import elementwise
 from edgeproof.spike.toolchain.build import build, main_program
+from edgeproof.spike.toolchain.build_record import write_build_record
 from edgeproof.spike.toolchain.compilers import compiler_for
 from edgeproof.spike.toolchain.description import read_description
 from edgeproof.spike.toolchain.elf import read_sections
-from edgeproof.spike.toolchain.manifest import write_manifest
 from edgeproof.spike.toolchain.targets import TARGETS, Target, target_named
 
 EMULATED = [target for target in TARGETS.values() if target.emulator is not None]
@@ -204,7 +204,7 @@ def same_again(source: Path, tmp_path: Path, kind: str, **words) -> tuple[bytes,
             shutil.copy(file, folder / "src")
         main = MAIN if kind == "program" else None
         result = build(folder / "src" / source.name, folder / "out", kind, main=main, **words)  # type: ignore[arg-type]
-        made.append((result.file.read_bytes(), write_manifest(result).read_text()))
+        made.append((result.file.read_bytes(), write_build_record(result).read_text()))
     assert made[0] == made[1]
     assert str(tmp_path).encode() not in made[0][0]
     assert str(tmp_path) not in made[0][1]
@@ -243,7 +243,7 @@ def test_a_fast_build_may_round_once(source: Path, tmp_path: Path) -> None:
         made = build(source, tmp_path, "object", target, reproducible=reproducible, compiler="system")
         code = subprocess.run(["aarch64-linux-gnu-objdump", "-d", str(made.file)], capture_output=True, text=True)
         fused[reproducible] = "fmadd" in code.stdout or "fmla" in code.stdout
-        assert json.loads(write_manifest(made).read_text())["reproducible"] is reproducible
+        assert json.loads(write_build_record(made).read_text())["reproducible"] is reproducible
     assert fused == {True: False, False: True}
     host = build(source, tmp_path, "library", reproducible=False, compiler="system")
     assert "-march=native" in host.compiler.command

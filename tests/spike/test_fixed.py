@@ -15,7 +15,7 @@ from edgeproof.errors import ConversionError
 from edgeproof.spike.engine.emit import Source, emit
 from edgeproof.spike.fixed.emit import emit_fixed
 from edgeproof.spike.fixed.interpreter import interpret_fixed
-from edgeproof.spike.fixed.plan import LIMIT, Fixed
+from edgeproof.spike.fixed.program import LIMIT, Fixed
 from edgeproof.spike.fixed.quantise import quantise
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Array, Constant, Elementwise, Input, Linear, Node, Output, Pool, Program, State

@@ -19,11 +19,11 @@ from tests.spike.digits import NAME, expected, samples, write_source
 
 from edgeproof.errors import ArtifactError, UsageError
 from edgeproof.spike.engine.emit import emit
-from edgeproof.spike.package.naming import naming
-from edgeproof.spike.package.write import PACKAGES, write_package
 from edgeproof.spike.program import Input, Linear, Output, Program, State
 from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.simplify import elementwise
+from edgeproof.spike.source_packages.naming import naming
+from edgeproof.spike.source_packages.write import PACKAGES, write_source_package
 from edgeproof.spike.toolchain.build import build_library
 from edgeproof.spike.toolchain.compilers import Compiler, compiler_for
 from edgeproof.spike.toolchain.description import read_description
@@ -94,7 +94,7 @@ endforeach()
 
     def test_it_is_built_installed_and_found(self, source: Path, wanted: bytes, tmp_path: Path) -> None:
         need("cmake")
-        write_package(source, "cmake", tmp_path / "package")
+        write_source_package(source, "cmake", tmp_path / "package")
         configure(tmp_path / "package", tmp_path / "made", "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror")
         assert run(tmp_path / "made" / f"{NAME}_example", given=samples().tobytes()) == wanted
         run("cmake", "--install", tmp_path / "made", "--prefix", tmp_path / "installed")
@@ -113,7 +113,7 @@ endforeach()
         assert target.gcc
         assert target.emulator
         need("cmake", target.gcc, target.emulator)
-        write_package(source, "cmake", tmp_path / "package")
+        write_source_package(source, "cmake", tmp_path / "package")
         toolchain = tmp_path / "riscv.cmake"
         toolchain.write_text(
             f"set(CMAKE_SYSTEM_NAME Linux)\nset(CMAKE_SYSTEM_PROCESSOR riscv64)\nset(CMAKE_C_COMPILER {target.gcc})\n"
@@ -129,7 +129,7 @@ endforeach()
         target = TARGETS["cortex-m4"]
         assert target.gcc
         need("cmake", target.gcc)
-        write_package(source, "cmake", tmp_path / "package")
+        write_source_package(source, "cmake", tmp_path / "package")
         toolchain = tmp_path / "cortex.cmake"
         toolchain.write_text(
             f"set(CMAKE_SYSTEM_NAME Generic)\nset(CMAKE_C_COMPILER {target.gcc})\n"
@@ -148,7 +148,7 @@ def android(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The module with its library and classes for a JVM on this machine, in ``made`` and ``classes``."""
     need("cmake", "javac", "java")
     folder = tmp_path_factory.mktemp("android") / "module"
-    write_package(source, "android", folder)
+    write_source_package(source, "android", folder)
     return compiled(folder)
 
 
@@ -194,7 +194,7 @@ class TestAndroid:
         (tmp_path / "engine").mkdir()
         library = build_library(made, tmp_path / "engine")
         folder = tmp_path / "module"
-        write_package(tmp_path / "engine" / "public.c", "android", folder)
+        write_source_package(tmp_path / "engine" / "public.c", "android", folder)
         compiled(folder)
         (tmp_path / "Main.java").write_text("""
 import edgeproof.enginepublic.PublicEngine;
@@ -234,7 +234,7 @@ public final class Main {
         np.testing.assert_array_equal(found, np.concatenate(taken))
 
     def test_what_gradle_is_told(self, source: Path, tmp_path: Path) -> None:
-        write_package(source, "android", tmp_path)
+        write_source_package(source, "android", tmp_path)
         gradle = (tmp_path / "build.gradle.kts").read_text()
         assert balanced(gradle)
         assert 'namespace = "edgeproof.smallnet"' in gradle
@@ -258,7 +258,7 @@ def balanced(text: str) -> bool:
 
 @pytest.fixture
 def swift(source: Path, tmp_path: Path) -> Path:
-    write_package(source, "swift", tmp_path / "package")
+    write_source_package(source, "swift", tmp_path / "package")
     return tmp_path / "package"
 
 
@@ -275,7 +275,7 @@ class TestSwift:
             source = tmp_path / "public.c"
             source.write_text(made.c)
             source.with_suffix(".h").write_text(made.h)
-        write_package(source, "swift", tmp_path / "package")
+        write_source_package(source, "swift", tmp_path / "package")
         parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_swift.language()))
         files = sorted((tmp_path / "package").rglob("*.swift"))
         assert len(files) == 2
@@ -388,7 +388,7 @@ int main(void) {{
         made = emit(odd_program(), "public")
         (tmp_path / "public.c").write_text(made.c)
         (tmp_path / "public.h").write_text(made.h)
-        write_package(tmp_path / "public.c", "swift", tmp_path / "package")
+        write_source_package(tmp_path / "public.c", "swift", tmp_path / "package")
         text = (tmp_path / "package" / "Sources" / "PublicEngine" / "PublicEngine.swift").read_text()
         assert balanced(text)
         assert "public func predict(inPut: [Float], valueClass: [Float]) throws" in text
@@ -401,7 +401,10 @@ int main(void) {{
 @pytest.mark.parametrize("kind", sorted(PACKAGES))
 def test_a_package_is_the_same_each_time(kind: str, source: Path, tmp_path: Path) -> None:
     first, second = (
-        {path.relative_to(tmp_path / place): path.read_text() for path in write_package(source, kind, tmp_path / place)}
+        {
+            path.relative_to(tmp_path / place): path.read_text()
+            for path in write_source_package(source, kind, tmp_path / place)
+        }
         for place in ("a", "b")
     )
     assert first == second
@@ -412,9 +415,9 @@ def test_what_is_no_engine_is_refused(source: Path, tmp_path: Path) -> None:
     (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
     (tmp_path / "main.h").write_text("")
     with pytest.raises(ArtifactError, match="holds no description"):
-        write_package(tmp_path / "main.c", "cmake", tmp_path / "out")
+        write_source_package(tmp_path / "main.c", "cmake", tmp_path / "out")
     with pytest.raises(UsageError, match="a folder of its own"):
-        write_package(source, "swift", source.parent)
+        write_source_package(source, "swift", source.parent)
 
 
 def test_the_command(source: Path, tmp_path: Path) -> None:

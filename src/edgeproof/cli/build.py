@@ -97,8 +97,8 @@ def _row(
 ) -> dict[str, Any]:
     """Build for one target; what came of it."""
     from edgeproof.spike.toolchain import build as builder
+    from edgeproof.spike.toolchain.build_record import write_build_record
     from edgeproof.spike.toolchain.description import read_description
-    from edgeproof.spike.toolchain.manifest import write_manifest
     from edgeproof.spike.toolchain.memory import memory_of
     from edgeproof.spike.toolchain.targets import target_named
 
@@ -115,10 +115,10 @@ def _row(
             main=main, reproducible=reproducible, compiler=compiler,  # type: ignore[arg-type]
         )  # fmt: skip
         row |= {"file": str(made.file), "bytes": made.file.stat().st_size}
-        write_manifest(made)
+        write_build_record(made)
         if memory:
             measured = memory_of(source, target, keep=made.file.parent)
-            write_manifest(made, measured)
+            write_build_record(made, measured)
     except EdgeProofError as error:
         return row | {"reason": str(error)}
     return row | {"status": "ok", "reason": None, "memory": measured.document() if measured else None}
@@ -126,9 +126,9 @@ def _row(
 
 def _package(source: Path, kind: str, out: Path, as_json: bool) -> int:
     """Write a package of source."""
-    from edgeproof.spike.package.write import write_package
+    from edgeproof.spike.source_packages.write import write_source_package
 
-    files = write_package(source, kind, out)
+    files = write_source_package(source, kind, out)
     if as_json:
         emit_json({"kind": kind, "folder": str(out), "files": [str(one.relative_to(out)) for one in files]})
     else:

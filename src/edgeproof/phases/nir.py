@@ -18,7 +18,7 @@ from edgeproof.model.subject import Subject, make_subject
 from edgeproof.phases.nir_check import check_graph
 from edgeproof.phases.nir_graph import graph_of
 from edgeproof.rundir import atomic_path
-from edgeproof.spike.graph.plan import plan_of
+from edgeproof.spike.graph.prepared import prepare
 from edgeproof.spike.graph.semantics import Semantics
 from edgeproof.spike.nir.nir_file import read, write
 
@@ -71,7 +71,7 @@ def write_nir(
                 f"the graph does not compute what the model does: {_shares(checked)}; {checked.difference}",
                 hint="ship the model in another format, and say which layer of it is computed otherwise",
             )
-    plan = plan_of(network)
+    plan = prepare(network)
     semantics = network.semantics
     return NirDocument(
         model=model,

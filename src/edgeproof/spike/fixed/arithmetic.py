@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeGuard, TypeVar
 import numpy as np
 
 from edgeproof.errors import ConversionError, UnsupportedError
-from edgeproof.spike.fixed.plan import MOST
+from edgeproof.spike.fixed.program import MOST
 from edgeproof.spike.program import Array, Constant, Elementwise, Node, storage
 
 __all__ = ["Algebra", "Units", "compute", "whole"]

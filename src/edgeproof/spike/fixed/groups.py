@@ -9,7 +9,7 @@ from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import Delay, Group
 from edgeproof.spike.engine.writing import loop
 from edgeproof.spike.fixed.arithmetic import compute
-from edgeproof.spike.fixed.plan import LIMIT, MOST, Fixed
+from edgeproof.spike.fixed.program import LIMIT, MOST, Fixed
 from edgeproof.spike.fixed.words import Word, Words
 from edgeproof.spike.program import Array, Constant, Elementwise, Node, Shape, State, storage
 

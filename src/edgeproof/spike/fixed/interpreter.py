@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgeproof.spike.fixed.arithmetic import compute
-from edgeproof.spike.fixed.plan import LIMIT, MOST, Fixed, FixedLayer
+from edgeproof.spike.fixed.program import LIMIT, MOST, Fixed, FixedLayer
 from edgeproof.spike.interpreter import OPERATIONS, read_out
 from edgeproof.spike.program import (
     Array,

@@ -15,7 +15,7 @@ from edgeproof.spike.engine.layout import channels_of, places
 from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import padded
 from edgeproof.spike.engine.writing import block
-from edgeproof.spike.fixed.plan import MOST, Fixed
+from edgeproof.spike.fixed.program import MOST, Fixed
 from edgeproof.spike.fixed.words import Word, Words
 from edgeproof.spike.program import Array, Convolution, Linear, Pool
 

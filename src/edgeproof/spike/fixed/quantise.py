@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeproof.errors import ConversionError
 from edgeproof.spike.fixed.arithmetic import compute, whole
-from edgeproof.spike.fixed.plan import LIMIT, MOST, Fixed, FixedLayer, FixedPool
+from edgeproof.spike.fixed.program import LIMIT, MOST, Fixed, FixedLayer, FixedPool
 from edgeproof.spike.fixed.words import Word, Words
 from edgeproof.spike.interpreter import Trace, interpret
 from edgeproof.spike.program import (

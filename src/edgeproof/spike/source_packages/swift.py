@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from string import Template
 
-from edgeproof.spike.package.handle import HANDLE_C, HANDLE_H
-from edgeproof.spike.package.naming import Naming, numbers, plain, quoted_swift
+from edgeproof.spike.source_packages.handle import HANDLE_C, HANDLE_H
+from edgeproof.spike.source_packages.naming import Naming, numbers, plain, quoted_swift
 from edgeproof.spike.toolchain.description import Description, Plug
 
 __all__ = ["swift_files"]

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgeproof.errors import UsageError
-from edgeproof.spike.package.android import android_files
-from edgeproof.spike.package.cmake import cmake_files
-from edgeproof.spike.package.naming import Naming, naming
-from edgeproof.spike.package.swift import swift_files
+from edgeproof.spike.source_packages.android import android_files
+from edgeproof.spike.source_packages.cmake import cmake_files
+from edgeproof.spike.source_packages.naming import Naming, naming
+from edgeproof.spike.source_packages.swift import swift_files
 from edgeproof.spike.toolchain.description import Description, read_description
 
-__all__ = ["PACKAGES", "write_package"]
+__all__ = ["PACKAGES", "write_source_package"]
 
 PACKAGES: Mapping[str, Callable[[Description, Naming, str, str], Mapping[str, str]]] = {
     "cmake": cmake_files,
@@ -21,7 +21,7 @@ PACKAGES: Mapping[str, Callable[[Description, Naming, str, str], Mapping[str, st
 }
 
 
-def write_package(c: Path, kind: str, out: Path) -> list[Path]:
+def write_source_package(c: Path, kind: str, out: Path) -> list[Path]:
     """Write a package around an engine.
 
     Args:

@@ -12,13 +12,13 @@ from edgeproof.spike.toolchain.build import Build
 from edgeproof.spike.toolchain.memory import Memory
 from edgeproof.spike.toolchain.targets import HOST
 
-__all__ = ["MANIFEST", "SCHEMA", "manifest", "write_manifest"]
+__all__ = ["RECORD", "SCHEMA", "build_record", "write_build_record"]
 
-MANIFEST = "build.json"
+RECORD = "build.json"
 SCHEMA = "edgeproof.build/1"
 
 
-def manifest(build: Build, memory: Memory | None = None) -> dict[str, Any]:
+def build_record(build: Build, memory: Memory | None = None) -> dict[str, Any]:
     """The document of a build, with the memory it takes where that was measured."""
     return {
         "schema": SCHEMA,
@@ -33,10 +33,10 @@ def manifest(build: Build, memory: Memory | None = None) -> dict[str, Any]:
     }
 
 
-def write_manifest(build: Build, memory: Memory | None = None) -> Path:
+def write_build_record(build: Build, memory: Memory | None = None) -> Path:
     """Write ``build.json`` beside the file that was built."""
-    path = build.file.with_name(MANIFEST)
-    path.write_text(json.dumps(manifest(build, memory), indent=2) + "\n")
+    path = build.file.with_name(RECORD)
+    path.write_text(json.dumps(build_record(build, memory), indent=2) + "\n")
     return path
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import Template
 
-from edgeproof.spike.package.handle import HANDLE_C, HANDLE_H
-from edgeproof.spike.package.java import java_source
-from edgeproof.spike.package.jni import jni_source
-from edgeproof.spike.package.kotlin import kotlin_source
-from edgeproof.spike.package.naming import Naming
+from edgeproof.spike.source_packages.handle import HANDLE_C, HANDLE_H
+from edgeproof.spike.source_packages.java import java_source
+from edgeproof.spike.source_packages.jni import jni_source
+from edgeproof.spike.source_packages.kotlin import kotlin_source
+from edgeproof.spike.source_packages.naming import Naming
 from edgeproof.spike.toolchain.description import Description
 
 __all__ = ["android_files"]

@@ -19,7 +19,7 @@ from edgeproof.spike.graph.structure import Structure, analyse
 from edgeproof.spike.neurons.models import NeuronModel
 from edgeproof.spike.neurons.ops import Ops, Value
 
-__all__ = ["Backend", "Plan", "State", "map_numbers", "plan_of", "step"]
+__all__ = ["Backend", "Prepared", "State", "map_numbers", "prepare", "step"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Prepared:
     """A network that can run.
 
     Attributes:
@@ -94,7 +94,7 @@ class Backend(Protocol):
         """The output of a node without a memory."""
 
 
-def plan_of(network: Network) -> Plan:
+def prepare(network: Network) -> Prepared:
     """Check a network and work out what a step needs.
 
     Raises:
@@ -105,7 +105,7 @@ def plan_of(network: Network) -> Plan:
     sources: dict[str, list[str]] = {name: [] for name in structure.nodes}
     for source, target in structure.network.edges:
         sources[target].append(source)
-    return Plan(
+    return Prepared(
         structure,
         {name: neuron_of(node, semantics, name) for name, node in structure.nodes.items() if is_stateful(node)},
         {
@@ -117,19 +117,21 @@ def plan_of(network: Network) -> Plan:
     )
 
 
-def step(plan: Plan, backend: Backend, inputs: Mapping[str, Value], before: State) -> tuple[dict[str, Value], State]:
+def step(
+    prepared: Prepared, backend: Backend, inputs: Mapping[str, Value], before: State
+) -> tuple[dict[str, Value], State]:
     """One time step: the outputs of all nodes by name, and the state after it.
 
     Every node is computed once, in the order of the structure; what several edges bring is added in the order of the
     edges; an edge that closes a loop brings what its source gave in the step before.
     """
-    structure = plan.structure
+    structure = prepared.structure
     values: dict[str, Value] = {}
     neurons: dict[str, Any] = {}
 
     def brought(name: str) -> Value:
         total: Value = None
-        for source in plan.sources[name]:
+        for source in prepared.sources[name]:
             part = before.previous[source] if (source, name) in structure.feedback else values[source]
             total = part if total is None else total + part
         return total
@@ -138,14 +140,14 @@ def step(plan: Plan, backend: Backend, inputs: Mapping[str, Value], before: Stat
         shape = structure.shapes[name]
         if name in inputs:
             values[name] = inputs[name]
-        elif name in plan.neurons:
-            output, after = plan.neurons[name][0].step(
+        elif name in prepared.neurons:
+            output, after = prepared.neurons[name][0].step(
                 brought(name), before.neurons[name], backend.params(name), backend.ops
             )
             values[name] = backend.full(output, shape)
             neurons[name] = type(after)(*(backend.full(part, shape) for part in after))
-        elif name in plan.delays:
-            steps = plan.delays[name]
+        elif name in prepared.delays:
+            steps = prepared.delays[name]
             now = brought(name) if steps.min() == 0 else None
             values[name] = _picked(backend, name, (now, *before.delayed.get(name, ())), steps)
         else:

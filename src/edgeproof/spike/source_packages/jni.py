@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
-from edgeproof.spike.package.naming import Naming, numbers
+from edgeproof.spike.source_packages.naming import Naming, numbers
 from edgeproof.spike.toolchain.description import Description
 
 __all__ = ["jni_source"]

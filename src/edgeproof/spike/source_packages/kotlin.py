@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
-from edgeproof.spike.package.naming import Naming, plain
+from edgeproof.spike.source_packages.naming import Naming, plain
 from edgeproof.spike.toolchain.description import Description
 
 __all__ = ["kotlin_source"]

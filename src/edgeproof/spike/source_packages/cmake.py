@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import Template
 
-from edgeproof.spike.package.naming import Naming
+from edgeproof.spike.source_packages.naming import Naming
 from edgeproof.spike.toolchain.description import Description
 from edgeproof.spike.toolchain.stdin_program import main_program
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import Template
 
-from edgeproof.spike.package.naming import Naming, numbers, plain, quoted_java
+from edgeproof.spike.source_packages.naming import Naming, numbers, plain, quoted_java
 from edgeproof.spike.toolchain.description import Description, Plug
 
 __all__ = ["java_source"]
