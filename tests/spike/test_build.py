@@ -24,11 +24,12 @@ from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Input, Linear, Output, Program, State
 from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.simplify import elementwise
-from edgeproof.spike.toolchain.build import build, main_program
+from edgeproof.spike.toolchain.build import build
 from edgeproof.spike.toolchain.build_record import write_build_record
 from edgeproof.spike.toolchain.compilers import compiler_for
 from edgeproof.spike.toolchain.description import read_description
 from edgeproof.spike.toolchain.elf import read_sections
+from edgeproof.spike.toolchain.stdin_program import main_program
 from edgeproof.spike.toolchain.targets import TARGETS, Target, target_named
 
 EMULATED = [target for target in TARGETS.values() if target.emulator is not None]
@@ -85,7 +86,7 @@ def outputs_of(program: Path, target: Target | None, given: bytes | None = None)
 def test_every_processor_gives_the_interpreter_s_bits(target, source: Path, wanted: bytes, tmp_path: Path) -> None:
     if target is not None:
         need(target.gcc, target.emulator)
-    made = build(source, tmp_path, "program", target, main=MAIN, compiler="system")
+    made = build(source, tmp_path, "program", target, compiler="system")
     assert outputs_of(made.file, target) == wanted
 
 
@@ -124,7 +125,7 @@ def test_subnormal_numbers_are_no_zeros(target, compiler, tmp_path: Path) -> Non
 def test_a_static_program_of_zig_s(source: Path, wanted: bytes, tmp_path: Path) -> None:
     target = TARGETS["aarch64-linux"]
     need(target.emulator)
-    made = build(source, tmp_path, "program", target, main=MAIN, compiler="zig")
+    made = build(source, tmp_path, "program", target, compiler="zig")
     assert outputs_of(made.file, target) == wanted
     assert ".interp" not in [section.name for section in read_sections(made.file.read_bytes())]
     assert made.file.stat().st_size < 400_000
@@ -154,7 +155,7 @@ def test_libraries_for_macos(name: str, source: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert found.identifier == f"@rpath/{NAME}.dylib"
     assert {f"_{symbol}" for symbol in EXPORTS} <= found.exported
-    program = read_mach_o(build(source, tmp_path, "program", TARGETS[name], main=MAIN).file.read_bytes())
+    program = read_mach_o(build(source, tmp_path, "program", TARGETS[name]).file.read_bytes())
     assert (program.kind, program.platform) == ("program", "macos")
 
 
@@ -202,8 +203,7 @@ def same_again(source: Path, tmp_path: Path, kind: str, **words) -> tuple[bytes,
         (folder / "src").mkdir(parents=True)
         for file in (source, source.with_suffix(".h")):
             shutil.copy(file, folder / "src")
-        main = MAIN if kind == "program" else None
-        result = build(folder / "src" / source.name, folder / "out", kind, main=main, **words)  # type: ignore[arg-type]
+        result = build(folder / "src" / source.name, folder / "out", kind, **words)  # type: ignore[arg-type]
         made.append((result.file.read_bytes(), write_build_record(result).read_text()))
     assert made[0] == made[1]
     assert str(tmp_path).encode() not in made[0][0]
@@ -251,7 +251,7 @@ def test_a_fast_build_may_round_once(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_program_tells_the_time_of_each_call(source: Path, tmp_path: Path) -> None:
-    made = build(source, tmp_path, "program", main=MAIN).file
+    made = build(source, tmp_path, "program").file
     done = subprocess.run([str(made), "--time", "25"], input=samples().tobytes(), capture_output=True, check=True)
     times = [float(line) for line in done.stdout.split()]
     assert len(times) == 25
@@ -277,7 +277,7 @@ def test_where_it_cannot_be_built(source: Path, tmp_path: Path, monkeypatch: pyt
         target_named("z80")
     assert "aarch64-linux" in (caught.value.hint or "")
     with pytest.raises(ConversionError, match="only objects are made"):
-        build(source, tmp_path, "program", TARGETS["aarch64-ios"], main="")
+        build(source, tmp_path, "program", TARGETS["aarch64-ios"])
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for name, package in (("host", "gcc"), ("aarch64-linux", "gcc-aarch64-linux-gnu"), ("cortex-m4", "gcc-arm-none")):

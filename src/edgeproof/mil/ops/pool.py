@@ -9,7 +9,7 @@ from torch.nn import functional
 from edgeproof.errors import ArtifactError
 from edgeproof.mil.kernels import sums
 from edgeproof.mil.kernels.bridge import array, tensor
-from edgeproof.mil.kernels.windows import Window, covered, frames, pad_spatial, window
+from edgeproof.mil.kernels.windows import Padding, Window, covered, frames, pad_spatial, window
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
@@ -20,14 +20,13 @@ def _window(
     x: Array,
     kernel: tuple[int, ...],
     strides: tuple[int, ...] | None,
-    pad_type: str,
-    pad: tuple[int, ...] | None,
+    padding: Padding,
     ceil: bool,
     budget: Budget,
 ) -> Window:
     if x.ndim < 3:
         raise ArtifactError(f"x has the shape {list(x.shape)}; expected (n, channels, *size)")
-    made = window(x.shape[2:], kernel, strides, None, pad_type.lower(), pad, ceil=ceil)
+    made = window(x.shape[2:], kernel, strides, None, padding, ceil=ceil)
     budget.room((*x.shape[:2], *made.out), x.itemsize)
     if not _is_plain(made) or x.dtype == np.float16:
         budget.room((*x.shape[:2], *made.padded(x.shape[2:])), x.itemsize)
@@ -69,7 +68,7 @@ def max_pool(
     ceil_mode: bool = False,
 ) -> Array:
     """The largest of each window: padding is never taken. ``x`` (n, channels, *size), see ``windows.window``."""
-    made = _window(x, kernel_sizes, strides, pad_type, pad, ceil_mode, budget)
+    made = _window(x, kernel_sizes, strides, Padding(pad_type.lower(), pad), ceil_mode, budget)
     flat, kernel, step = _flat(tensor(x), made)
     rank = len(made.kernel)
     if _is_plain(made):
@@ -100,7 +99,7 @@ def avg_pool(
     The padding counts as elements unless ``exclude_padding_from_average``; where ``ceil_mode`` lets a window stick out
     of the padding too, that never counts.
     """
-    made = _window(x, kernel_sizes, strides, pad_type, pad, ceil_mode, budget)
+    made = _window(x, kernel_sizes, strides, Padding(pad_type.lower(), pad), ceil_mode, budget)
     padded = any(made.before) or any(made.after)
     if x.dtype == np.float32 and _is_plain(made) and not (padded and ceil_mode):
         flat, kernel, step = _flat(tensor(x), made)
@@ -127,5 +126,5 @@ def l2_pool(
     ceil_mode: bool = False,
 ) -> Array:
     """The square root of the sum of squares of each window. ``x`` (n, channels, *size), see ``windows.window``."""
-    made = _window(x, kernel_sizes, strides, pad_type, pad, ceil_mode, budget)
+    made = _window(x, kernel_sizes, strides, Padding(pad_type.lower(), pad), ceil_mode, budget)
     return np.sqrt(_summed(np.square(x), made))

@@ -43,7 +43,9 @@ def delay(names: Names, fixed: Fixed, kernel: Delay) -> list[str]:
 
 def _constants(names: Names, fixed: Fixed, node: Node, shape: Shape, like: Node) -> str:
     """A table of a constant in its own unit, for each place of ``like``."""
-    values = np.rint(np.ldexp(storage(node).value.astype(np.float64), fixed.bits_of(node)))  # type: ignore[attr-defined]
+    constant = storage(node)
+    assert isinstance(constant, Constant)
+    values = np.rint(np.ldexp(constant.value.astype(np.float64), fixed.bits_of(node)))
     return _table(names, np.clip(values, -MOST, MOST).reshape(node.shape), shape, like)
 
 

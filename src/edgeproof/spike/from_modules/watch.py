@@ -221,16 +221,16 @@ class Watching(TorchFunctionMode):
     def between(self, func: Any, given: list[torch.Tensor], result: torch.Tensor) -> None:
         name = (resolve_name(func) or getattr(func, "__name__", "an operation")).rpartition(".")[2]
         values = [self.value(tensor) for tensor in given]
+        known = [value for value in values if not isinstance(value, Foreign)]
         first = values[0]
         if isinstance(first, Foreign) and first.owner and name in PASSING:
             self.note(result, first)
-        elif any(isinstance(value, Foreign) for value in values):
-            foreign = next(value for value in values if isinstance(value, Foreign))
+        elif foreign := next((value for value in values if isinstance(value, Foreign)), None):
             self.note(result, Foreign(f"{foreign.what}, changed by {name}{_where()}"))
         elif name in PASSING and result.dtype == given[0].dtype:
             self.note(result, first)
-        elif name in ADDING and len(values) == 2 and given[0].shape == given[1].shape == result.shape:
-            self.note(result, (*values[0], *values[1]))  # type: ignore[misc]
+        elif name in ADDING and len(known) == 2 and given[0].shape == given[1].shape == result.shape:
+            self.note(result, (*known[0], *known[1]))
         elif name in RESHAPING and result.shape[:1] == given[0].shape[:1] == (1,):
             self.reshaped(first, given[0], result)
         else:

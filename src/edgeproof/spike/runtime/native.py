@@ -93,9 +93,10 @@ class Engine:
         self._out = (ctypes.c_void_p * len(self.outputs))()
 
     def _function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-        found = getattr(self._library, f"{self.name}_{name}")
-        found.restype, found.argtypes = result, list(arguments)
-        return found  # type: ignore[no-any-return]
+        function = getattr(self._library, f"{self.name}_{name}")
+        function.restype, function.argtypes = result, list(arguments)
+        found: Callable[..., Any] = function
+        return found
 
     def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[[], None]:
         """A call without arguments that reads ``inputs`` and writes ``outputs`` in place: the quickest way to run.

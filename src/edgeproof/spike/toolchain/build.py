@@ -12,11 +12,12 @@ from typing import Literal
 from edgeproof.errors import ConversionError
 from edgeproof.spike.engine.emit import Source
 from edgeproof.spike.toolchain.compilers import Choice, Compiler, compiler_for, system_of
+from edgeproof.spike.toolchain.description import read_description
 from edgeproof.spike.toolchain.freestanding import write_headers
 from edgeproof.spike.toolchain.stdin_program import main_program
 from edgeproof.spike.toolchain.targets import Target
 
-__all__ = ["FLAGS", "Build", "Kind", "build", "build_library", "compiler_flags", "main_program"]
+__all__ = ["FLAGS", "Build", "Kind", "build", "build_library", "compiler_flags"]
 
 FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 """No multiply-add in one rounding: every processor gives the same bits."""
@@ -70,7 +71,6 @@ def build(
     kind: Kind,
     target: Target | None = None,
     *,
-    main: str | None = None,
     reproducible: bool = True,
     compiler: Choice = "auto",
 ) -> Build:
@@ -79,15 +79,15 @@ def build(
     Args:
         c: the source.
         out: folder for the result; made if need be.
-        kind: what to make.
+        kind: what to make; a program is that of ``stdin_program``.
         target: for which machine; None: this one.
-        main: for a program, the C of its ``main``, such as that of ``main_program``.
         reproducible: False lets the compiler round a multiplication and an addition as one and, for this machine, use
             all that its processor has.
         compiler: whose compiler.
 
     Raises:
         ConversionError: no compiler, it failed, or the target only takes objects.
+        ArtifactError: a program is to be made of a ``.c`` that is no generated engine.
     """
     if target is not None and not target.links and kind != "object":
         raise ConversionError(
@@ -102,7 +102,7 @@ def build(
     sources = [c]
     if kind == "program":
         sources.append(out / f"{c.stem}_main.c")
-        sources[1].write_text(main or "")
+        sources[1].write_text(_main(c))
     flags = compiler_flags(kind, target, found, c.stem, reproducible=reproducible)
     folders = {c.parent.resolve(), out.resolve()}
     maps = [f"-ffile-prefix-map={folder}=." for folder in sorted(folders)]
@@ -133,6 +133,11 @@ def _linking(kind: Kind, target: Target | None, compiler: Compiler, name: str) -
         return (*(() if system == "macos" else ("-static",)), *linker)
     named = (f"-Wl,-install_name,@rpath/{name}.dylib",) if system == "macos" else ()
     return ("-fPIC", "-shared", "-fvisibility=hidden", *named, *linker)
+
+
+def _main(c: Path) -> str:
+    told = read_description(c)
+    return main_program(told.name, [plug.whole for plug in told.inputs], [plug.whole for plug in told.outputs])
 
 
 def _suffix(kind: Kind, target: Target | None) -> str:
