@@ -113,7 +113,11 @@ class EvenConvolution:
 
 
 def even_convolution(node: Conv1d | Conv2d, name: str) -> EvenConvolution:
-    """Where ``same`` pads one more after than before, taps of zero stand in front: they change no sum."""
+    """Where ``same`` pads one more after than before, taps of zero stand in front: they change no sum.
+
+    Raises:
+        SpikeGraphError: ``same`` with a stride.
+    """
     weight, pads = np.asarray(node.weight, F), padding_pairs(node, name)
     stride, dilation = (steps if isinstance(steps, tuple) else (1, steps) for steps in (node.stride, node.dilation))
     if isinstance(node, Conv1d):

@@ -104,7 +104,11 @@ class Constant(Node):
 
 @dataclass(frozen=True, eq=False)
 class Linear(Node):
-    """``y[o] = bias[o] + Σ_i weight[o, i] · x[i]``, i ascending in the order of x's shape."""
+    """``y[o] = bias[o] + Σ_i weight[o, i] · x[i]``, i ascending in the order of x's shape.
+
+    Raises:
+        ConversionError: the input, the weights and the bias do not fit.
+    """
 
     x: Node
     weight: Array
@@ -129,6 +133,9 @@ class Convolution(Node):
     """``[C, H, W] → [O, H', W']``; sums run over kernel row, kernel column and input channel, ascending.
 
     ``weight`` is ``[O, C / groups, kernel row, kernel column]``. A convolution in one dimension has a height of 1.
+
+    Raises:
+        ConversionError: the input, the weights and the bias do not fit, or the window fits nowhere.
     """
 
     x: Node
@@ -164,6 +171,9 @@ class Pool(Node):
 
     Places outside the image count as nothing: they are never the maximum, and add nothing to a sum. NaN is the
     maximum of whatever it is among, as in PyTorch.
+
+    Raises:
+        ConversionError: the input is no image, or the window fits nowhere.
     """
 
     x: Node
@@ -187,7 +197,11 @@ class Pool(Node):
 
 @dataclass(frozen=True, eq=False)
 class Reshape(Node):
-    """The same numbers in the same order, in another shape."""
+    """The same numbers in the same order, in another shape.
+
+    Raises:
+        ConversionError: another shape holds another count of numbers.
+    """
 
     x: Node
     to: Shape
@@ -204,7 +218,11 @@ class Reshape(Node):
 
 @dataclass(frozen=True, eq=False)
 class Elementwise(Node):
-    """One operation on every element; numbers stand for themselves, shapes are broadcast as numpy does."""
+    """One operation on every element; numbers stand for themselves, shapes are broadcast as numpy does.
+
+    Raises:
+        ConversionError: an operation that is not known, or shapes that cannot be broadcast.
+    """
 
     op: str
     args: tuple[Node | float, ...]
@@ -243,6 +261,10 @@ class Program:
         outputs: in the caller's order.
         timesteps: of one call.
         sequence: whether inputs have a value per time step, time axis first, instead of one for all.
+
+    Raises:
+        ConversionError: states that change their shape, nodes from elsewhere, values without elements, names that occur
+            twice, or less than one time step.
     """
 
     inputs: tuple[Input, ...]

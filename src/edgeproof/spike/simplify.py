@@ -36,7 +36,11 @@ def constant(value: Array) -> Argument:
 
 
 def elementwise(op: str, *args: Argument) -> Argument:
-    """The operation, or what is known of it already. Sums and products with neutral numbers are left out."""
+    """The operation, or what is known of it already. Sums and products with neutral numbers are left out.
+
+    Raises:
+        ConversionError: an operation that is not known, or shapes that cannot be broadcast.
+    """
     values = [argument.value if isinstance(argument, Constant) else argument for argument in args]
     if not any(isinstance(value, Node) for value in values):
         numbers = [

@@ -32,7 +32,11 @@ def can_be_dense(node: Convolution) -> bool:
 
 
 def dense_convolution(names: Names, node: Convolution) -> list[str]:
-    """A convolution at the step ``at``, by all of its inputs."""
+    """A convolution at the step ``at``, by all of its inputs.
+
+    Raises:
+        ConversionError: infinity among its weights, or NaN among its numbers.
+    """
     return _depthwise(names, node) if is_depthwise(node) else _dense(names, node)
 
 

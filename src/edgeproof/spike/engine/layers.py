@@ -60,7 +60,11 @@ def blocked(weight: Array) -> Array:
 
 
 def linear(names: Names, node: Linear, method: Method, span: Span) -> list[str]:
-    """A linear layer, by lists of the inputs that are not zero, or by all of them."""
+    """A linear layer, by lists of the inputs that are not zero, or by all of them.
+
+    Raises:
+        ConversionError: infinity among its weights, or NaN among its numbers.
+    """
     size, width = node.x.size, padded(len(node.bias))
     places = names.plan.layouts.places(node)
     weight, bias = np.zeros((width, size), F), np.zeros(width, F)

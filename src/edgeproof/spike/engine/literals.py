@@ -16,7 +16,11 @@ WIDTH = 110
 
 
 def number(value: float) -> str:
-    """A float32 constant: decimal where that is short and exact, hexadecimal otherwise."""
+    """A float32 constant: decimal where that is short and exact, hexadecimal otherwise.
+
+    Raises:
+        ConversionError: it is NaN.
+    """
     value = float(np.float32(value))
     if math.isnan(value):
         raise ConversionError("the network has NaN among its numbers")

@@ -156,7 +156,11 @@ class Names:
         return None if self.plan.layouts.of(node) == 1 else self.table("p", places.astype(np.int32))
 
     def table(self, kind: str, values: Array) -> str:
-        """The name of a constant array of float32, int32 or int8; equal ones are one."""
+        """The name of a constant array of float32, int32 or int8; equal ones are one.
+
+        Raises:
+            ConversionError: NaN among the values.
+        """
         of = TYPES[values.dtype.str[1:]]
         key = (kind, of, values.tobytes())
         if key not in self._known:

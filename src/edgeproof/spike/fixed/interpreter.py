@@ -81,6 +81,10 @@ def interpret_fixed(fixed: Fixed, inputs: Mapping[str, Array]) -> dict[str, Arra
 
     Returns:
         the outputs in float32, read out over the steps; ``stack`` has the time axis first.
+
+    Raises:
+        ConversionError: a division by zero, or by or with numbers that are not finite; ``UnsupportedError``: there is
+            no such operation in whole numbers.
     """
     program = fixed.program
     order = list(walk(program.roots()))

@@ -69,7 +69,11 @@ class Group:
         return Group(f"{self.path}/{name}", self._entry(name, h5py.Group, "a group"), self.budget)
 
     def array(self, name: str) -> Array:
-        """Numbers, in the byte order of this machine."""
+        """Numbers, in the byte order of this machine.
+
+        Raises:
+            SpikeGraphError: it is not there, no numbers, or too large.
+        """
         dataset = self._dataset(name)
         where = f"{self.path}/{name}"
         if dataset.dtype.kind not in "fiub" or dataset.dtype.itemsize > 8:
@@ -81,7 +85,11 @@ class Group:
         return values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def text(self, name: str) -> str:
-        """One text."""
+        """One text.
+
+        Raises:
+            SpikeGraphError: it is not there, or no single text of a bearable length.
+        """
         dataset = self._dataset(name)
         if dataset.shape != ():
             raise SpikeGraphError(f"{self.path}/{name} has the shape {dataset.shape}; expected one text")
@@ -92,7 +100,11 @@ class Group:
         return self._dataset(name).dtype.kind in "OS"
 
     def text_pairs(self, name: str, most: int) -> tuple[tuple[str, str], ...]:
-        """Texts in two columns."""
+        """Texts in two columns.
+
+        Raises:
+            SpikeGraphError: it is not there, of another shape, or holds texts of an unbearable length.
+        """
         dataset = self._dataset(name)
         if dataset.shape == (0,):
             return ()

@@ -24,7 +24,11 @@ DOCUMENT = "artifact.json"
 
 
 def engine_in(path: Path) -> Path | None:
-    """The engine that ``path`` is, or that an artifact's folder holds; None where it is something else."""
+    """The engine that ``path`` is, or that an artifact's folder holds; None where it is something else.
+
+    Raises:
+        ArtifactError: the artifact's document cannot be read.
+    """
     if path.suffix == SUFFIX and path.is_file():
         return path
     document = path / DOCUMENT
