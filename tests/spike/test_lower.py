@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.spike.graphs import lif
 from tests.spike.random_networks import DT, STEPS, random_network
 
 from edgeproof.errors import ConversionError
@@ -39,11 +40,6 @@ F = np.float32
 CHUNK = 30
 COMPILED = (2, 3, 8, 10, 12, 13, 31, 36, 56, 79)
 """Among them they hold every kind of node."""
-
-
-def lif(count: int) -> LIF:
-    ones = np.ones(count)
-    return LIF(2 * DT * ones, ones, 0 * ones, ones, 0 * ones)
 
 
 @pytest.mark.parametrize("first", range(0, 240, CHUNK))
