@@ -25,6 +25,7 @@ from edgeproof.spike.program import (
     State,
     walk,
 )
+from edgeproof.spike.taps import taps
 
 __all__ = ["OPERATIONS", "Trace", "apply", "interpret", "read_out"]
 
@@ -127,28 +128,19 @@ def _linear(x: Array, node: Linear) -> Array:
 
 
 def _convolution(x: Array, node: Convolution) -> Array:
-    _, rows, columns = node.shape
-    groups, (pad_y, pad_x), (down, right) = node.groups, node.padding, node.stride
-    weight = node.weight.astype(F).reshape(groups, -1, *node.weight.shape[1:])
-    padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)))
-    padded = padded.reshape(groups, -1, *padded.shape[1:])
-    bias = node.bias.astype(F).reshape(groups, -1, 1, 1) + ZERO
-    total = np.broadcast_to(bias, (*bias.shape[:2], rows, columns)).copy()
-    for ky, kx, c in np.ndindex(*weight.shape[3:], weight.shape[2]):
-        top, left = ky * node.dilation[0], kx * node.dilation[1]
-        seen = padded[:, c, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
-        total += weight[:, :, c, ky, kx, None, None] * seen[:, None]
+    weight = node.weight.astype(F).reshape(node.groups, -1, *node.weight.shape[1:])
+    bias = node.bias.astype(F).reshape(node.groups, -1, 1, 1) + ZERO
+    total = np.broadcast_to(bias, (*bias.shape[:2], *node.shape[1:])).copy()
+    for ky, kx, seen in taps(node, x):
+        for c in range(weight.shape[2]):
+            total += weight[:, :, c, ky, kx, None, None] * seen[:, None, c]
     return total.reshape(node.shape)
 
 
 def _pool(x: Array, node: Pool) -> Array:
-    _, rows, columns = node.shape
-    (down, right), (pad_y, pad_x) = node.stride, node.padding
     nothing = F(-np.inf) if node.kind == "max" else ZERO
-    padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)), constant_values=nothing)
     total = np.full(node.shape, nothing)
-    for ky, kx in np.ndindex(*node.kernel):
-        seen = padded[:, ky : ky + down * (rows - 1) + 1 : down, kx : kx + right * (columns - 1) + 1 : right]
+    for _, _, seen in taps(node, x, float(nothing)):
         total = _larger(seen, total) if node.kind == "max" else total + seen
     return total if node.kind == "max" else total * F(node.scale)
 

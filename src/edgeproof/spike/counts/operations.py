@@ -27,6 +27,7 @@ from edgeproof.errors import SamplesError
 from edgeproof.spike.counts.populations import Population, populations
 from edgeproof.spike.interpreter import Trace, interpret
 from edgeproof.spike.program import Array, Convolution, Linear, Node, Pool, Program, walk
+from edgeproof.spike.taps import places
 
 __all__ = ["LayerCount", "NeuronCount", "OperationCount", "count_operations", "fan_out"]
 
@@ -204,16 +205,12 @@ def fan_out(node: Linear | Convolution, connected: Array) -> Array:
         outputs: Array = np.count_nonzero(connected, axis=0).astype(np.int64)
         return outputs
     channels, height, width = node.x.shape
-    _, rows, columns = node.shape
-    (pad_y, pad_x), (down, right) = node.padding, node.stride
-    groups = node.groups
-    counts = np.count_nonzero(connected.reshape(groups, -1, *connected.shape[1:]), axis=1)
+    pad_y, pad_x = node.padding
+    counts = np.count_nonzero(connected.reshape(node.groups, -1, *connected.shape[1:]), axis=1)
     counts = counts.reshape(channels, *connected.shape[2:])
     reached = np.zeros((channels, height + 2 * pad_y, width + 2 * pad_x), np.int64)
-    for ky, kx in np.ndindex(*connected.shape[2:]):
-        top, left = ky * node.dilation[0], kx * node.dilation[1]
-        seen = reached[:, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
-        seen += counts[:, ky, kx, None, None]
+    for ky, kx, seen in places(node):
+        reached[(..., *seen)] += counts[:, ky, kx, None, None]
     inside: Array = reached[:, pad_y : pad_y + height, pad_x : pad_x + width]
     return inside
 

@@ -23,6 +23,7 @@ from edgeproof.spike.program import (
     storage,
     walk,
 )
+from edgeproof.spike.taps import taps
 
 __all__ = ["interpret_fixed"]
 
@@ -155,27 +156,18 @@ def _scaled(total: Array, layer: FixedLayer, shape: tuple[int, ...]) -> Array:
 
 
 def _convolved(node: Convolution, weight: Array, x: Array) -> Array:
-    _, rows, columns = node.shape
-    groups, (pad_y, pad_x), (down, right) = node.groups, node.padding, node.stride
-    weight = weight.reshape(groups, -1, *weight.shape[1:])
-    padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)))
-    padded = padded.reshape(groups, -1, *padded.shape[1:])
-    total = np.zeros((*weight.shape[:2], rows, columns), np.int64)
-    for ky, kx, c in np.ndindex(*weight.shape[3:], weight.shape[2]):
-        top, left = ky * node.dilation[0], kx * node.dilation[1]
-        seen = padded[:, c, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
-        total += weight[:, :, c, ky, kx, None, None] * seen[:, None]
+    weight = weight.reshape(node.groups, -1, *weight.shape[1:])
+    total = np.zeros((*weight.shape[:2], *node.shape[1:]), np.int64)
+    for ky, kx, seen in taps(node, x):
+        for c in range(weight.shape[2]):
+            total += weight[:, :, c, ky, kx, None, None] * seen[:, None, c]
     return total.reshape(node.shape)
 
 
 def _pool(fixed: Fixed, node: Pool, x: Array) -> Array:
-    _, rows, columns = node.shape
-    (down, right), (pad_y, pad_x) = node.stride, node.padding
     nothing = -MOST if node.kind == "max" else 0
-    padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)), constant_values=nothing)
     total = np.full(node.shape, nothing, np.int64)
-    for ky, kx in np.ndindex(*node.kernel):
-        seen = padded[:, ky : ky + down * (rows - 1) + 1 : down, kx : kx + right * (columns - 1) + 1 : right]
+    for _, _, seen in taps(node, x, nothing):
         total = np.maximum(total, seen) if node.kind == "max" else total + seen
     if node.kind == "max":
         return np.clip(shifted(total, fixed.bits_of(node.x) - fixed.bits_of(node)), -LIMIT, LIMIT)
