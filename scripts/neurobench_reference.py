@@ -1,6 +1,6 @@
 """Counts of NeuroBench itself on two small spiking networks, for the tests to hold ours against.
 
-    python scripts/neurobench_reference.py tests/spike/data/neurobench.json
+    python scripts/neurobench_reference.py tests/spike/counts/data/neurobench.json
 
 runs in an environment of its own, since NeuroBench fixes versions that the converters do not agree with:
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tests.spike.test_nir_file import HOSTILE, loop_without_state, recurrent
+from tests.spike.graphs import recurrent
+from tests.spike.nir.hostile import HOSTILE, loop_without_state
 
 from edgeproof.cli import main
 from edgeproof.documents.base import decode

@@ -68,10 +68,10 @@ def predict(model: Any, data: Any, state: StandInState | None = None) -> Any:
     global predicted
     predicted += 1
     if isinstance(data, list):
-        return [predict(model, one, state) for one in data]
+        return [predict(model, item, state) for item in data]
     function = getattr(model, "function_name", None)
     interpreter = opened(model)
-    features = {one.name: one for one in interpreter.signature(function).inputs}
+    features = {feature.name: feature for feature in interpreter.signature(function).inputs}
     given = {name: as_declared(features[name], value) if name in features else value for name, value in data.items()}
     try:
         return interpreter.predict(given, state.state if state else None, function=function)

@@ -81,7 +81,7 @@ def run_suite(
     command += ["-c", os.devnull, "--rootdir", str(suite_folder()), "-W", "ignore", "--no-header", "--tb=no"]
     command += ["-n", str(workers)] if workers else []
     done = subprocess.run(
-        [*command, *(str(suite_folder() / one) for one in files)], env=environment, cwd=record.parent, check=False,
+        [*command, *(str(suite_folder() / file) for file in files)], env=environment, cwd=record.parent, check=False,
         stdout=None if show else subprocess.PIPE, stderr=None if show else subprocess.STDOUT, text=True,
     )  # fmt: skip
     if not record.exists():
@@ -97,6 +97,6 @@ def read_record(record: Path) -> list[Outcome]:
 def counts(outcomes: list[Outcome]) -> dict[str, Counter[str]]:
     """Outcomes per file of the suite."""
     files: dict[str, Counter[str]] = {}
-    for one in outcomes:
-        files.setdefault(one.file, Counter())[one.outcome] += 1
+    for outcome in outcomes:
+        files.setdefault(outcome.file, Counter())[outcome.outcome] += 1
     return dict(sorted(files.items()))

@@ -20,20 +20,24 @@ FEW = 240
 
 def test_a_sample_of_apples_own_cases(tmp_path: Path) -> None:
     outcomes = run_suite(tmp_path / "record.jsonl", sample=SAMPLE)
-    failed = [one for one in outcomes if one.outcome == "failed"]
-    assert [f"{one.case}: {one.reason}" for one in failed if reason_for(one.case) is None] == []
-    totals = Counter(one.outcome for one in outcomes)
+    failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]
+    assert [f"{outcome.case}: {outcome.reason}" for outcome in failed if reason_for(outcome.case) is None] == []
+    totals = Counter(outcome.outcome for outcome in outcomes)
     assert totals["passed"] + totals["failed"] >= 1_500
-    assert sum(re.search(MIXED, one.case) is None for one in failed) <= totals["passed"] // 100
-    assert sum(one.predicted > 0 for one in outcomes) >= 0.8 * len(outcomes), "they compare nothing"
-    (folder,) = (suite_folder() / one for one in OPERATIONS)
+    assert sum(re.search(MIXED, outcome.case) is None for outcome in failed) <= totals["passed"] // 100
+    assert sum(outcome.predicted > 0 for outcome in outcomes) >= 0.8 * len(outcomes), "they compare nothing"
+    (folder,) = (suite_folder() / path for path in OPERATIONS)
     files = {path.relative_to(folder).as_posix() for path in folder.glob("iOS*/test_*.py")}
-    assert {one.file for one in outcomes} >= files - {"iOS15/test_tensor_transformation.py"}
+    assert {outcome.file for outcome in outcomes} >= files - {"iOS15/test_tensor_transformation.py"}
 
 
 def test_a_sample_of_pytorchs_conversions(tmp_path: Path) -> None:
     outcomes = run_suite(tmp_path / "record.jsonl", CONVERSIONS, sample=FEW)
-    compared = [one for one in outcomes if one.predicted]
+    compared = [outcome for outcome in outcomes if outcome.predicted]
     assert len(compared) >= FEW // 2, "they compare nothing"
-    failed = [f"{one.case}: {one.reason}" for one in compared if one.outcome == "failed" and not reason_for(one.case)]
+    failed = [
+        f"{outcome.case}: {outcome.reason}"
+        for outcome in compared
+        if outcome.outcome == "failed" and not reason_for(outcome.case)
+    ]
     assert failed == []

@@ -58,8 +58,8 @@ class Writer:
         self.function.opset = "CoreML8"
         self.block = self.function.block_specializations["CoreML8"]
         for name, (dtype, shape) in inputs.items():
-            one = self.function.inputs.add(name=name)
-            tensor_type(one.type, dtype, shape)
+            value = self.function.inputs.add(name=name)
+            tensor_type(value.type, dtype, shape)
             self._feature(self.model.description.input.add(name=name), dtype, shape)
         for name, (dtype, shape) in outputs.items():
             self.block.outputs.append(name)
@@ -80,12 +80,12 @@ class Writer:
         """An operation; a text argument that begins with ``%`` names a value, anything else is a constant."""
         operation = (block or self.block).operations.add(type=kind)
         for name, given in arguments.items():
-            for one in given if isinstance(given, tuple) else (given,):
+            for part in given if isinstance(given, tuple) else (given,):
                 binding = operation.inputs[name].arguments.add()
-                if isinstance(one, str) and one.startswith("%"):
-                    binding.name = one[1:]
+                if isinstance(part, str) and part.startswith("%"):
+                    binding.name = part[1:]
                 else:
-                    fill_value(binding.value, one)
+                    fill_value(binding.value, part)
         for name, (dtype, shape) in outputs.items():
             tensor_type(operation.outputs.add(name=name).type, dtype, shape)
         return operation

@@ -74,7 +74,7 @@ def clean_packages(folder: Path) -> Iterator[Clean]:
     for name in networks.CASES:
         case = networks.build(name)
         inputs = networks.samples(case, SAMPLES)
-        outputs = np.stack([networks.eager(case, one) for one in inputs])
+        outputs = np.stack([networks.eager(case, x) for x in inputs])
         signature = Signature(
             inputs=tuple(TensorSpec(name=key, dtype="float32", shape=tuple(x.shape)) for key, x in case.inputs.items()),
             outputs=(TensorSpec(name="result", dtype="float32", shape=outputs.shape[1:]),),
@@ -121,7 +121,7 @@ def flagged(clean: Clean, message: bytes, weights: bytes) -> str | None:
         if clean.base is not None:
             before = opened(clean.base, clean.base.message, clean.base.weights, "reference")
             found = compare_weights(before, opened(clean, message, weights, "reference"))
-            warnings += [one.fault for one in found if one.fault is not None]
+            warnings += [difference.fault for difference in found if difference.fault is not None]
         return warnings[0] if warnings else None
     except EdgeProofError as error:
         return f"it does not run: {error}"
@@ -130,12 +130,12 @@ def flagged(clean: Clean, message: bytes, weights: bytes) -> str | None:
 
 def _outputs(clean: Clean, message: bytes, weights: bytes, precision: Precision) -> dict[str, Array]:
     model = opened(clean, message, weights, precision)
-    return {"result": np.stack([model.predict(one)["result"] for one in clean.inputs])}
+    return {"result": np.stack([model.predict(x)["result"] for x in clean.inputs])}
 
 
 def _bindings(specs: Sequence[TensorSpec]) -> tuple[Binding, ...]:
     return tuple(
-        Binding(tensor=one, graph_name=one.name, graph_dtype=one.dtype, graph_shape=one.shape) for one in specs
+        Binding(tensor=spec, graph_name=spec.name, graph_dtype=spec.dtype, graph_shape=spec.shape) for spec in specs
     )
 
 
@@ -146,25 +146,27 @@ def faults_of(clean: Clean) -> list[Fault]:
     values: dict[str, Array] = {}
     shapes: dict[str, tuple[Any, ...]] = {}
     found: list[Fault] = []
-    for one in block.operations:
-        shapes |= {output.name: output.type.shape for output in one.outputs}  # type: ignore[union-attr]
-        if one.kind == "const":
-            values[one.outputs[0].name] = one.inputs["val"][0].value  # type: ignore[union-attr]
+    for operation in block.operations:
+        shapes |= {output.name: output.type.shape for output in operation.outputs}  # type: ignore[union-attr]
+        if operation.kind == "const":
+            values[operation.outputs[0].name] = operation.inputs["val"][0].value  # type: ignore[union-attr]
             continue
-        names = {key: given[0].name for key, given in one.inputs.items() if hasattr(given[0], "name")}
+        names = {key: given[0].name for key, given in operation.inputs.items() if hasattr(given[0], "name")}
         constants = {key: name for key, name in names.items() if name in values}
-        label = f"{one.kind} {one.name}"
-        for key in WEIGHTS.get(one.kind, ()):
+        label = f"{operation.kind} {operation.name}"
+        for key in WEIGHTS.get(operation.kind, ()):
             if key in constants:
                 found += _weight_faults(label, key, constants[key], values[constants[key]])
-        bias = constants.get(BIASES.get(one.kind, ""))
+        bias = constants.get(BIASES.get(operation.kind, ""))
         if bias and np.abs(values[bias]).max() > 1e-3:
             found.append(Fault("bias", label, bias, np.zeros_like))
         if "pad" in constants and values[constants["pad"]].max() > 0:
             found.append(Fault("padding", label, constants["pad"], _shifted))
         if "perm" in constants:
-            found += _axis_faults(label, constants["perm"], values[constants["perm"]], shapes[one.outputs[0].name])
-        if one.kind == "softmax" and "axis" in constants:
+            found += _axis_faults(
+                label, constants["perm"], values[constants["perm"]], shapes[operation.outputs[0].name]
+            )
+        if operation.kind == "softmax" and "axis" in constants:
             found.append(Fault("axis", label, constants["axis"], lambda axis: axis - 1))
     return found
 
@@ -206,22 +208,22 @@ def planted(clean: Clean, fault: Fault) -> tuple[bytes, bytes]:
     model = proto.Model_pb2.Model.FromString(clean.message)
     function = model.mlProgram.functions["main"]
     (operation,) = (
-        one
-        for one in function.block_specializations[function.opset].operations
-        if one.type == "const" and one.outputs[0].name == fault.constant
+        operation
+        for operation in function.block_specializations[function.opset].operations
+        if operation.type == "const" and operation.outputs[0].name == fault.constant
     )
     value = operation.attributes["val"]
     weights = bytearray(clean.weights)
     if value.HasField("blobFileValue"):
         record = value.blobFileValue.offset
         size, start = (int.from_bytes(weights[record + at : record + at + 8], "little") for at in (8, 16))
-        shape = [one.constant.size for one in value.type.tensorType.dimensions]
+        shape = [dimension.constant.size for dimension in value.type.tensorType.dimensions]
         dtype = {10: np.float16, 11: np.float32}[value.type.tensorType.dataType]
         old = np.frombuffer(bytes(weights[start : start + size]), dtype).reshape(shape)
         weights[start : start + size] = np.ascontiguousarray(fault.change(old).astype(dtype)).tobytes()
     else:
         tensor = value.immediateValue.tensor
-        shape = [one.constant.size for one in value.type.tensorType.dimensions]
+        shape = [dimension.constant.size for dimension in value.type.tensorType.dimensions]
         field = tensor.WhichOneof("value")
         if field == "bytes":
             old = np.frombuffer(tensor.bytes.values, np.float16).reshape(shape)
@@ -253,7 +255,7 @@ def main() -> int:
     """Plant, validate, print; 0 where at least 99 % of the faults and none of the clean packages are flagged."""
     with tempfile.TemporaryDirectory() as folder:
         cleans = list(clean_packages(Path(folder)))
-    wrongly = [(one, told) for one in cleans if (told := flagged(one, one.message, one.weights))]
+    wrongly = [(clean, told) for clean in cleans if (told := flagged(clean, clean.message, clean.weights))]
     tried, caught = Counter[str](), Counter[str]()
     for clean, fault in drawn(cleans, COUNT):
         told = flagged(clean, *planted(clean, fault))
@@ -267,8 +269,8 @@ def main() -> int:
     share = sum(caught.values()) / max(1, sum(tried.values()))
     print(f"{'all':10} {sum(tried.values()):8} {sum(caught.values()):8}   {100 * share:.1f} %")
     print(f"clean packages: {len(cleans)}, flagged: {len(wrongly)}")
-    for one, told in wrongly:
-        print(f"wrongly: {one.name}-{one.precision}: {told}")
+    for package, told in wrongly:
+        print(f"wrongly: {package.name}-{package.precision}: {told}")
     return 0 if share >= 0.99 and not wrongly else 1
 
 

@@ -140,12 +140,12 @@ def encoder() -> Case:
 
 def residual() -> Case:
     module = Residual()
-    for one in module.modules():
-        if isinstance(one, nn.BatchNorm2d):
-            nn.init.uniform_(one.running_mean, -0.5, 0.5)
-            nn.init.uniform_(one.running_var, 0.5, 2.0)
-            nn.init.uniform_(one.weight, 0.5, 1.5)
-            nn.init.uniform_(one.bias, -0.3, 0.3)
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.running_mean, -0.5, 0.5)
+            nn.init.uniform_(layer.running_var, 0.5, 2.0)
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.uniform_(layer.bias, -0.3, 0.3)
     return Case(module, {"image": torch.randn(1, 3, 24, 24)})
 
 
@@ -173,7 +173,7 @@ def dense() -> Case:
 
 
 CASES: dict[str, Callable[[], Case]] = {
-    one.__name__: one for one in (encoder, residual, unet, lstm, spiking, spiking_step, dense)
+    make.__name__: make for make in (encoder, residual, unet, lstm, spiking, spiking_step, dense)
 }
 
 
@@ -232,6 +232,6 @@ def saved(model: Any, folder: Path, name: str = "model") -> Path:
 
 def relative_l2(reference: Sequence[Array], given: Sequence[Array]) -> float:
     """Norm of all differences over the norm of all reference values, in float64."""
-    expected = np.concatenate([one.ravel() for one in reference]).astype(np.float64)
-    found = np.concatenate([one.ravel() for one in given]).astype(np.float64)
+    expected = np.concatenate([array.ravel() for array in reference]).astype(np.float64)
+    found = np.concatenate([array.ravel() for array in given]).astype(np.float64)
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

@@ -53,7 +53,7 @@ Place = tuple[str, str]
 def changed(model: Model, place: Place, change: Callable[[Array], Array]) -> Model:
     """The model with one constant changed."""
 
-    def one(operation: Operation) -> Operation:
+    def altered(operation: Operation) -> Operation:
         if operation.name != place[0]:
             return operation
         (value,) = operation.inputs[place[1]]
@@ -62,7 +62,7 @@ def changed(model: Model, place: Place, change: Callable[[Array], Array]) -> Mod
         return replace(operation, inputs={**operation.inputs, place[1]: (new,)})
 
     function = model.program.functions["main"]
-    block = Block(function.block.inputs, tuple(map(one, function.block.operations)), function.block.outputs)
+    block = Block(function.block.inputs, tuple(map(altered, function.block.operations)), function.block.outputs)
     program = Program({"main": Function("main", function.opset, function.inputs, block)})
     return Model(program, model.description, name="changed")
 
@@ -70,10 +70,10 @@ def changed(model: Model, place: Place, change: Callable[[Array], Array]) -> Mod
 def constants(model: Model, *parameters: str) -> list[tuple[Place, Array]]:
     """What compressed weights are made of."""
     found = [
-        ((one.name, name), given[0].value)
-        for one in model.program.functions["main"].block.operations
-        if one.kind.startswith("constexpr_")
-        for name, given in one.inputs.items()
+        ((operation.name, name), given[0].value)
+        for operation in model.program.functions["main"].block.operations
+        if operation.kind.startswith("constexpr_")
+        for name, given in operation.inputs.items()
         if name in parameters and isinstance(given[0], Literal)
     ]
     assert found
@@ -84,13 +84,13 @@ def constants(model: Model, *parameters: str) -> list[tuple[Place, Array]]:
 def test_a_scale_that_is_two_per_cent_off(base: Any, how: str, tmp_path: Path) -> None:
     before = open_model(networks.saved(base, tmp_path, "base"))
     model = open_model(networks.saved(HOW[how](base), tmp_path, "small"))
-    assert [one.fault for one in compare_weights(before, model) if one.fault] == []
+    assert [difference.fault for difference in compare_weights(before, model) if difference.fault] == []
     for where, value in constants(model, *SCALES):
         if how == "4-bit blocks" and value.size < FEW_BLOCKS:
             continue
         for factor in (1.02, 0.98):
             faults = compare_weights(before, changed(model, where, lambda value, factor=factor: value * factor))
-            assert any(one.fault for one in faults), (where, factor)
+            assert any(fault.fault for fault in faults), (where, factor)
 
 
 def test_one_channels_scale_that_is_two_per_cent_off(base: Any, tmp_path: Path) -> None:
@@ -103,7 +103,9 @@ def test_one_channels_scale_that_is_two_per_cent_off(base: Any, tmp_path: Path) 
             scale[len(scale) // 2] *= 1.02
             return scale
 
-        faults = [one.fault for one in compare_weights(before, changed(model, where, wrong)) if one.fault]
+        faults = [
+            difference.fault for difference in compare_weights(before, changed(model, where, wrong)) if difference.fault
+        ]
         assert len(faults) == 1, (where, faults)
         assert f"output {len(value) // 2} is multiplied by 1.0" in faults[0]
 
@@ -113,4 +115,4 @@ def test_values_in_another_order(base: Any, tmp_path: Path) -> None:
     model = open_model(networks.saved(HOW["int8 per channel"](base), tmp_path, "small"))
     for where, _ in constants(model, "data"):
         faults = compare_weights(before, changed(model, where, lambda value: np.roll(value, 1, axis=0)))
-        assert any("these are other weights" in (one.fault or "") for one in faults), where
+        assert any("these are other weights" in (fault.fault or "") for fault in faults), where

@@ -26,7 +26,7 @@ TEN_SECONDS = 10.0
 
 def run(path: Path, limits: Limits | None = None) -> Any:
     model = open_model(path, limits=limits)
-    return model.predict({one.name: np.ones(one.shape, one.dtype) for one in model.signature().inputs})
+    return model.predict({feature.name: np.ones(feature.shape, feature.dtype) for feature in model.signature().inputs})
 
 
 @pytest.fixture(scope="module")

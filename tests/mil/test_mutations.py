@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 def test_two_hundred_faults(tmp_path: Path) -> None:
     cleans = list(clean_packages(tmp_path))
-    assert [one.name for one in cleans if flagged(one, one.message, one.weights)] == []
+    assert [clean.name for clean in cleans if flagged(clean, clean.message, clean.weights)] == []
     faults = drawn(cleans, COUNT)
     assert len(faults) == COUNT
     assert {fault.kind for _, fault in faults} == set(KINDS)

@@ -41,14 +41,14 @@ def test_every_operation_with_every_parameter(system: str) -> None:
         if ours is None:
             wrong.append(f"{name} is not known")
             continue
-        theirs = {one for one in apple.input_spec.input_types if not one.startswith("_")}
-        known = {one.name for one in ours.parameters if one.kind not in (Kind.BODY, Kind.BUDGET)}
-        wrong += [f"{name} has no {one}" for one in sorted(theirs - known)]
-        wrong += [f"{name} has a strange {one}" for one in sorted(known - theirs)]
+        theirs = {parameter for parameter in apple.input_spec.input_types if not parameter.startswith("_")}
+        known = {parameter.name for parameter in ours.parameters if parameter.kind not in (Kind.BODY, Kind.BUDGET)}
+        wrong += [f"{name} has no {parameter}" for parameter in sorted(theirs - known)]
+        wrong += [f"{name} has a strange {parameter}" for parameter in sorted(known - theirs)]
         wrong += [
-            f"{name} insists on {one.name}"
-            for one in ours.parameters
-            if one.name in theirs and one.required and apple.input_spec.input_types[one.name].optional
+            f"{name} insists on {parameter.name}"
+            for parameter in ours.parameters
+            if parameter.name in theirs and parameter.required and apple.input_spec.input_types[parameter.name].optional
         ]
     assert wrong == []
 
@@ -59,8 +59,8 @@ def test_nothing_is_known_that_does_not_exist() -> None:
 
 def test_every_operation_says_what_it_computes() -> None:
     for versions in known_ops().values():
-        for one in versions:
-            assert one.function.__doc__, one.name
+        for version in versions:
+            assert version.function.__doc__, version.name
 
 
 def test_the_pages_table_is_the_registrys() -> None:

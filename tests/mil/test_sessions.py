@@ -60,8 +60,10 @@ def test_names_dtypes_and_shapes_are_the_packages(tmp_path: Path) -> None:
         Scale(), torch.ones(2, 3), inputs=[ct.TensorType(name="x", shape=(2, 3))], outputs=[ct.TensorType(name="twice")]
     )
     with opened(model, tmp_path) as session:
-        assert [(one.name, one.dtype, one.shape) for one in session.inputs] == [("x", "float32", (2, 3))]
-        assert [(one.name, one.dtype, one.shape) for one in session.outputs] == [("twice", "float32", (2, 3))]
+        assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in session.inputs] == [("x", "float32", (2, 3))]
+        assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in session.outputs] == [
+            ("twice", "float32", (2, 3))
+        ]
         x = np.arange(6, dtype=np.float32).reshape(2, 3)
         np.testing.assert_array_equal(session.run({"x": x})["twice"], 2 * x)
         for given, said in (
@@ -175,19 +177,19 @@ def test_states_begin_anew_each_call_and_a_stream_carries_them_on(tmp_path: Path
         states=[ct.StateType(wrapped_type=ct.TensorType(shape=(3,), dtype=np.float16), name="total")],
         compute_precision=ct.precision.FLOAT16,
     )
-    one = {"x": np.ones(3, np.float16)}
+    given = {"x": np.ones(3, np.float16)}
     with opened(model, tmp_path) as session:
-        assert [session.run(one)["y"].tolist() for _ in range(2)] == [[1, 1, 1], [1, 1, 1]]
+        assert [session.run(given)["y"].tolist() for _ in range(2)] == [[1, 1, 1], [1, 1, 1]]
         stream, other = session.stream(), session.stream()
-        assert [stream.run(one)["y"][0] for _ in range(3)] == [1, 2, 3]
-        assert other.run(one)["y"][0] == 1
+        assert [stream.run(given)["y"][0] for _ in range(3)] == [1, 2, 3]
+        assert other.run(given)["y"][0] == 1
         stream.state.write("total", np.full(3, 10.0))
-        assert stream.run(one)["y"][0] == 11
+        assert stream.run(given)["y"][0] == 11
         assert stream.state.read("total").tolist() == [11, 11, 11]
         with pytest.raises(SignatureError, match="there is no state sum; there are total"):
             stream.state.read("sum")
         stream.reset()
-        assert stream.run(one)["y"][0] == 1
+        assert stream.run(given)["y"][0] == 1
 
 
 def test_several_functions_in_one_package(tmp_path: Path) -> None:

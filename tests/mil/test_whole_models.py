@@ -54,7 +54,7 @@ class Converted:
 def network(request: pytest.FixtureRequest) -> Converted:
     case = networks.build(request.param)
     inputs = networks.samples(case, SAMPLES)
-    return Converted(request.param, networks.converted(case), inputs, [networks.eager(case, one) for one in inputs])
+    return Converted(request.param, networks.converted(case), inputs, [networks.eager(case, x) for x in inputs])
 
 
 def opened(model: Any, folder: Path, name: str = "model", precision: Precision = "reference") -> Model:
@@ -62,11 +62,11 @@ def opened(model: Any, folder: Path, name: str = "model", precision: Precision =
 
 
 def outputs(model: Model, network: Converted) -> list[Array]:
-    return [model.predict(one)["result"] for one in network.inputs]
+    return [model.predict(x)["result"] for x in network.inputs]
 
 
 def operations(model: Model) -> int:
-    return sum(one.kind != "const" for one in model.program.functions["main"].block.walk())
+    return sum(operation.kind != "const" for operation in model.program.functions["main"].block.walk())
 
 
 def test_fp32(network: Converted, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_fp32(network: Converted, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "darwin", reason="Core ML predicts on macOS only")
 def test_core_ml_itself_gives_the_same(network: Converted, tmp_path: Path) -> None:
     model = ct.models.MLModel(str(networks.saved(network.model, tmp_path)), compute_units=ct.ComputeUnit.CPU_ONLY)
-    given = [model.predict(one)["result"] for one in network.inputs]
+    given = [model.predict(x)["result"] for x in network.inputs]
     assert networks.relative_l2(outputs(opened(network.model, tmp_path, "again"), network), given) <= 1e-4
 
 
@@ -111,17 +111,17 @@ def compressed(model: Any, how: str) -> Any:
 def test_compressed_weights(network: Converted, how: str, tmp_path: Path) -> None:
     small = compressed(network.model, how)
     model = opened(small, tmp_path)
-    kinds = {one.kind for one in model.program.functions["main"].block.walk()}
-    assert any(one.startswith("constexpr_") for one in kinds), kinds
+    kinds = {operation.kind for operation in model.program.functions["main"].block.walk()}
+    assert any(kind.startswith("constexpr_") for kind in kinds), kinds
     given = outputs(model, network)
     apples = outputs(opened(cto.decompress_weights(small), tmp_path, "decompressed"), network)
     assert networks.relative_l2(apples, given) <= 1e-6, "Apple's own decompression gives other weights"
     differences = compare_weights(opened(network.model, tmp_path, "base"), model)
     assert differences
-    assert [one.fault for one in differences if one.fault] == []
+    assert [difference.fault for difference in differences if difference.fault] == []
     if network.name in SPIKING:
         return
-    bound = 2 * math.sqrt(sum(one.relative_l2**2 for one in differences))
+    bound = 2 * math.sqrt(sum(difference.relative_l2**2 for difference in differences))
     assert networks.relative_l2(network.expected, given) <= bound
 
 

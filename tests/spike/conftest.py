@@ -11,10 +11,10 @@ from threading import Lock
 import numpy as np
 import pytest
 
-from edgeproof.spike.build.build import FLAGS
 from edgeproof.spike.engine.emit import Source
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Array, Program
+from edgeproof.spike.toolchain.build import FLAGS
 
 SANITIZED = ("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 HEADERS = "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n"
@@ -60,7 +60,8 @@ CALL = """  {{
 def outputs_of(program: Program) -> list[tuple[int, ...]]:
     """Shapes of what a call gives."""
     return [
-        (program.timesteps, *one.node.shape) if one.readout == "stack" else one.node.shape for one in program.outputs
+        (program.timesteps, *output.node.shape) if output.readout == "stack" else output.node.shape
+        for output in program.outputs
     ]
 
 
@@ -76,7 +77,7 @@ class Compiler:
         with self._lock:
             if flags not in self._ready:
                 header = self._folder / f"headers{len(self._ready)}.h"
-                narrow = any(one in flags for one in ("-DEDGEPROOF_WIDEST=1", "-DEDGEPROOF_WIDEST=4"))
+                narrow = any(flag in flags for flag in ("-DEDGEPROOF_WIDEST=1", "-DEDGEPROOF_WIDEST=4"))
                 header.write_text(HEADERS + ("" if narrow else "#include <immintrin.h>\n"))
                 self.run([*flags, "-x", "c-header", str(header), "-o", f"{header}.gch"])
                 self._ready[flags] = header
@@ -88,7 +89,15 @@ class Compiler:
 
     def compile(self, source: Source, folder: Path, flags: Sequence[str]) -> Path:
         """An object file; warnings are errors."""
-        every = ("-Wall", "-Wextra", "-pedantic", "-Werror", *(one for one in FLAGS if one != "-O3"), "-fPIC", *flags)
+        every = (
+            "-Wall",
+            "-Wextra",
+            "-pedantic",
+            "-Werror",
+            *(flag for flag in FLAGS if flag != "-O3"),
+            "-fPIC",
+            *flags,
+        )
         c, built = folder / f"{source.name}.c", folder / f"{source.name}.o"
         c.write_text(source.c)
         (folder / f"{source.name}.h").write_text(source.h)
@@ -121,7 +130,7 @@ class Compiler:
                     name=source.name,
                     inputs=len(program.inputs),
                     outputs=len(sizes),
-                    read=", ".join(f"numbers({one.size * steps}, given)" for one in program.inputs),
+                    read=", ".join(f"numbers({node.size * steps}, given)" for node in program.inputs),
                     made=", ".join(f"numbers({size}, NULL)" for size in sizes),
                     sizes=", ".join(map(str, sizes)),
                 )
@@ -131,7 +140,7 @@ class Compiler:
         main, program_file, given, taken = (folder / name for name in ("main.c", "main", "inputs", "outputs"))
         main.write_text(MAIN.format(includes="\n".join(includes), calls="\n".join(calls)))
         self.run(["-std=c11", *flags, str(main), *objects, "-lm", "-o", str(program_file)])
-        given.write_bytes(b"".join(inputs[one.name].tobytes() for _, made, inputs in programs for one in made.inputs))
+        given.write_bytes(b"".join(inputs[node.name].tobytes() for _, made, inputs in programs for node in made.inputs))
         done = subprocess.run([program_file, given, taken], capture_output=True, text=True, check=False, timeout=120)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr[:3000]
         numbers, at = np.fromfile(taken, np.float32), 0
@@ -167,16 +176,18 @@ def assert_same() -> Callable[..., None]:
             known.clear()
             known[program] = interpret(program, inputs)
         expected = known[program]
-        for one, found in zip(program.outputs, results, strict=True):
-            wanted = expected[one.name]
+        for output, found in zip(program.outputs, results, strict=True):
+            wanted = expected[output.name]
             if smooth:
                 scale = float(np.abs(wanted).max())
-                np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * scale, err_msg=f"{what}, {one.name}")
+                np.testing.assert_allclose(
+                    found, wanted, rtol=1e-5, atol=1e-5 * scale, err_msg=f"{what}, {output.name}"
+                )
             else:
-                np.testing.assert_array_equal(found, wanted, err_msg=f"{what}, output {one.name}")
+                np.testing.assert_array_equal(found, wanted, err_msg=f"{what}, output {output.name}")
                 numbers = ~np.isnan(wanted)
                 np.testing.assert_array_equal(
-                    np.signbit(found[numbers]), np.signbit(wanted[numbers]), err_msg=f"{what}, output {one.name}"
+                    np.signbit(found[numbers]), np.signbit(wanted[numbers]), err_msg=f"{what}, output {output.name}"
                 )
 
     return check

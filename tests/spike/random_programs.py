@@ -82,7 +82,7 @@ class _Maker:
         )
         timesteps = int(self.pick((1, 2, 3, 5, 8, 13)))
         program = Program(tuple(self.inputs), after, outputs, timesteps, self.chance(0.6))
-        return program, {one.name: self.given(one, program) for one in self.inputs}
+        return program, {node.name: self.given(node, program) for node in self.inputs}
 
     # What stands at the edges.
 
@@ -98,7 +98,11 @@ class _Maker:
 
     def next_of(self, state: State) -> Node:
         """A value of the state's size: computed in the step, another state, an input, or itself."""
-        fits = [one for one in self.values if one.size == state.size and (one not in self.states or self.chance(0.3))]
+        fits = [
+            value
+            for value in self.values
+            if value.size == state.size and (value not in self.states or self.chance(0.3))
+        ]
         if not fits or self.chance(0.1):
             fits = [self.sized(self.pick(self.values), state.size)]
         found = self.pick(fits[-3:])
@@ -113,8 +117,8 @@ class _Maker:
             return Constant(np.array([1.0, 2.0, 3.0], F))
         return self.pick(self.values[-4:]) if self.chance(0.7) else self.pick(self.values)
 
-    def given(self, one: Input, program: Program) -> Array:
-        shape = (program.timesteps, *one.shape) if program.sequence else one.shape
+    def given(self, node: Input, program: Program) -> Array:
+        shape = (program.timesteps, *node.shape) if program.sequence else node.shape
         values = self.rng.standard_normal(shape)
         if self.chance(0.6):
             values = (self.rng.random(shape) < self.pick((0.05, 0.3, 0.8))) * self.pick((1.0, 1.0, values))
@@ -132,8 +136,8 @@ class _Maker:
     def as_image(self, x: Node) -> Node:
         if len(x.shape) == 3 and self.chance(0.7):
             return x
-        channels = self.pick([one for one in range(1, x.size + 1) if x.size % one == 0])
-        rows = self.pick([one for one in range(1, x.size // channels + 1) if x.size // channels % one == 0])
+        channels = self.pick([count for count in range(1, x.size + 1) if x.size % count == 0])
+        rows = self.pick([count for count in range(1, x.size // channels + 1) if x.size // channels % count == 0])
         return reshape(x, (channels, rows, x.size // channels // rows))
 
     def weights(self, shape: tuple[int, ...]) -> Array:
@@ -155,7 +159,7 @@ class _Maker:
     def convolution(self) -> Node:
         x = self.as_image(self.before_layer())
         channels, *image = x.shape
-        groups = self.pick([one for one in (1, 1, 2, 3, 4, channels, channels) if channels % one == 0])
+        groups = self.pick([count for count in (1, 1, 2, 3, 4, channels, channels) if channels % count == 0])
         share = 1 if groups == channels and self.chance(0.5) else self.pick((1, 2, 3, 5, 9, 16, 20, 24, 33, 70))
         kernel = [self.pick((1, 2, 3, 5)) for _ in image]
         padding = [self.pick((0, 0, 1, 2)) for _ in image]
@@ -187,15 +191,15 @@ class _Maker:
 
     def partner(self, x: Node) -> Node | float:
         """What goes with a value in one operation: a number, parameters, or another value in a shape that fits."""
-        same = [one for one in self.values if one.size == x.size]
-        small = [one for one in self.values if one.size == 1]
+        same = [value for value in self.values if value.size == x.size]
+        small = [value for value in self.values if value.size == 1]
         kind = self.pick(("number", "constant", "same", "same", "same", "small", "channels"))
         if kind == "same":
             return reshape(self.pick(same), x.shape)
         if kind == "small" and small:
             return reshape(self.pick(small), (1,) * max(1, len(x.shape)))
         if kind == "channels" and len(x.shape) == 3:
-            fits = [one for one in self.values if one.size == x.shape[0]]
+            fits = [value for value in self.values if value.size == x.shape[0]]
             if fits:
                 return reshape(self.pick(fits), (x.shape[0], 1, 1))
         if kind == "constant":

@@ -14,9 +14,9 @@ from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.resolve import resolve
 from edgeproof.model.samples import resolve_pool
 from edgeproof.model.spine import export_spine, load_spine
-from edgeproof.spike.build.build import build_library
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.runtime.native import Engine
+from edgeproof.spike.toolchain.build import build_library
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ACCURACY = {
@@ -50,6 +50,6 @@ def test_the_engine_gives_the_librarys_spike_counts(name: str, tmp_path: Path) -
     for index in range(len(spikes)):
         results = [np.empty(port.shape, np.float32) for port in engine.outputs]
         given = [np.ascontiguousarray(samples.inputs[port.name][index]) for port in engine.inputs]
-        engine.call([one.ctypes.data for one in given], [one.ctypes.data for one in results])
-        found[index] = next(one for one, port in zip(results, engine.outputs, strict=True) if port.name == "spikes")
+        engine.call([array.ctypes.data for array in given], [array.ctypes.data for array in results])
+        found[index] = next(array for array, port in zip(results, engine.outputs, strict=True) if port.name == "spikes")
     np.testing.assert_array_equal(found, spikes)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.spike.graphs import lif
 from tests.spike.random_networks import DT, STEPS, random_network
 
 from edgeproof.errors import ConversionError
-from edgeproof.spike.build.build import build_library
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.graph.network import Network, chain
 from edgeproof.spike.graph.primitives import (
@@ -34,16 +34,12 @@ from edgeproof.spike.neurons.models import MODELS
 from edgeproof.spike.program import Constant, Elementwise, walk
 from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.symbols import Symbol, SymbolicOps
+from edgeproof.spike.toolchain.build import build_library
 
 F = np.float32
 CHUNK = 30
 COMPILED = (2, 3, 8, 10, 12, 13, 31, 36, 56, 79)
 """Among them they hold every kind of node."""
-
-
-def lif(count: int) -> LIF:
-    one = np.ones(count)
-    return LIF(2 * DT * one, one, 0 * one, one, 0 * one)
 
 
 @pytest.mark.parametrize("first", range(0, 240, CHUNK))
@@ -76,7 +72,7 @@ def test_compiled_random_networks_equal_the_reference(seed: int, tmp_path: Path)
     engine = Engine(build_library(emit(lower(network, STEPS), "net"), tmp_path))
     given = [np.ascontiguousarray(inputs[port.name], F) for port in engine.inputs]
     results = [np.empty(port.shape, F) for port in engine.outputs]
-    engine.call([one.ctypes.data for one in given], [one.ctypes.data for one in results])
+    engine.call([array.ctypes.data for array in given], [array.ctypes.data for array in results])
     expected = run(network, inputs).outputs
     for port, found in zip(engine.outputs, results, strict=True):
         np.testing.assert_array_equal(found, expected[port.name])
@@ -198,6 +194,6 @@ def test_symbols_compute_what_is_known_and_do_not_choose() -> None:
         (np.float32(3) * -two, -6.0),
         (1.0 + two, 3.0),
     ]
-    assert [one.value for one, _ in known] == [value for _, value in known]
+    assert [constant.value for constant, _ in known] == [value for _, value in known]
     with pytest.raises(TypeError, match=r"ops\.where"):
         bool(two > 1.0)

@@ -12,7 +12,7 @@ from edgeproof.cli.options import split_names
 from edgeproof.errors import EdgeProofError, UsageError
 
 if TYPE_CHECKING:
-    from edgeproof.spike.build.memory import Memory
+    from edgeproof.spike.toolchain.memory import Memory
 
 __all__ = ["build"]
 
@@ -96,29 +96,27 @@ def _row(
     source: Path, name: str, kind: str, out: Path, reproducible: bool, compiler: str, memory: bool
 ) -> dict[str, Any]:
     """Build for one target; what came of it."""
-    from edgeproof.spike.build import build as builder
-    from edgeproof.spike.build.description import read_description
-    from edgeproof.spike.build.manifest import write_manifest
-    from edgeproof.spike.build.memory import memory_of
-    from edgeproof.spike.build.targets import target_named
+    from edgeproof.spike.toolchain import build as builder
+    from edgeproof.spike.toolchain.build_record import write_build_record
+    from edgeproof.spike.toolchain.description import read_description
+    from edgeproof.spike.toolchain.memory import memory_of
+    from edgeproof.spike.toolchain.targets import target_named
 
     target = target_named(name)
-    main = None
     if kind == "program":
-        told = read_description(source)
-        main = builder.main_program(told.name, [one.whole for one in told.inputs], [one.whole for one in told.outputs])
+        read_description(source)  # one that is no engine is refused for all targets at once
     row: dict[str, Any] = {"target": name, "status": "failed", "file": None, "bytes": None, "memory": None}
     measured: Memory | None = None
     try:
         made = builder.build(
             source, out / name, kind, target,  # type: ignore[arg-type]
-            main=main, reproducible=reproducible, compiler=compiler,  # type: ignore[arg-type]
+            reproducible=reproducible, compiler=compiler,  # type: ignore[arg-type]
         )  # fmt: skip
         row |= {"file": str(made.file), "bytes": made.file.stat().st_size}
-        write_manifest(made)
+        write_build_record(made)
         if memory:
             measured = memory_of(source, target, keep=made.file.parent)
-            write_manifest(made, measured)
+            write_build_record(made, measured)
     except EdgeProofError as error:
         return row | {"reason": str(error)}
     return row | {"status": "ok", "reason": None, "memory": measured.document() if measured else None}
@@ -126,9 +124,9 @@ def _row(
 
 def _package(source: Path, kind: str, out: Path, as_json: bool) -> int:
     """Write a package of source."""
-    from edgeproof.spike.package.write import write_package
+    from edgeproof.spike.source_packages.write import write_source_package
 
-    files = write_package(source, kind, out)
+    files = write_source_package(source, kind, out)
     if as_json:
         emit_json({"kind": kind, "folder": str(out), "files": [str(one.relative_to(out)) for one in files]})
     else:

@@ -54,7 +54,7 @@ class SdkNative(Format):
         return "sdk-native" if precision == "fp32" else f"sdk-native-{precision}"
 
     def convert(self, conversion: Conversion) -> Produced:
-        from edgeproof.spike.build.build import build_library
+        from edgeproof.spike.toolchain.build import build_library
 
         spine = conversion.spine
         name = safe_names([TensorSpec(name=conversion.name, dtype="float32", shape=())])[0]

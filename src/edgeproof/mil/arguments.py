@@ -57,7 +57,7 @@ def kind_of(hint: object) -> Kind:
         TypeError: an annotation that stands for none.
     """
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        hints = [one for one in typing.get_args(hint) if one is not type(None)]
+        hints = [choice for choice in typing.get_args(hint) if choice is not type(None)]
         if len(hints) == 1:
             hint = hints[0]
     if hint not in HINTS:

@@ -60,9 +60,9 @@ def compare_weights(base: Model, compressed: Model, function: str | None = None)
     """
     before = {where: weight for where, weight, _ in _weights(base.prepare(function), {})}
     made_by = {
-        output.name: one.kind
-        for one in compressed.program.functions[function or compressed.description.default].block.walk()
-        for output in one.outputs
+        output.name: operation.kind
+        for operation in compressed.program.functions[function or compressed.description.default].block.walk()
+        for output in operation.outputs
     }
     return [
         _difference(where, before[where], weight, linear="lut" not in kind and "sparse" not in kind)
@@ -102,11 +102,11 @@ def _difference(where: str, before: Array, after: Array, *, linear: bool) -> Wei
     elif abs(gain - 1) > GAIN + CHANCE * each / size:
         fault = f"{where}: the weights are {abs(gain - 1) * 100:.2g} % too {'large' if gain > 1 else 'small'}"
     elif w.ndim > 1:
-        channels = [_gain(one.ravel(), other.ravel(), linear=linear) for one, other in zip(w, v, strict=True)]
+        channels = [_gain(channel.ravel(), other.ravel(), linear=linear) for channel, other in zip(w, v, strict=True)]
         off = [
             index
-            for index, one in enumerate(channels)
-            if abs(one - 1) > GAIN + CHANCE_OF_MANY * each / max(float(np.linalg.norm(w[index])), 1e-30)
+            for index, factor in enumerate(channels)
+            if abs(factor - 1) > GAIN + CHANCE_OF_MANY * each / max(float(np.linalg.norm(w[index])), 1e-30)
             and (linear or v[index].any())
         ]
         if off:

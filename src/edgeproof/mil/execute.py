@@ -93,7 +93,8 @@ def _several(step: Step, given: Any) -> Sequence[Any]:
 def _declared(step: Step, output: Output, value: Any) -> Value:
     """The value in the dtype that the program declares, its shape checked; a half is rounded here, once."""
     if not isinstance(output.type, TensorType):
-        return value  # type: ignore[no-any-return]
+        given: Value = value
+        return given
     if isinstance(value, tuple) and len(value) == 1:
         value = value[0]
     array: Array = value if type(value) is np.ndarray else np.asarray(value)

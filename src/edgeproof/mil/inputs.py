@@ -28,7 +28,7 @@ def admit(
     Raises:
         SignatureError: an input is missing, unknown, or of another shape or dtype.
     """
-    declared = {one.name: one for one in signature.inputs}
+    declared = {feature.name: feature for feature in signature.inputs}
     unknown = [name for name in inputs if name not in declared]
     if unknown:
         raise SignatureError(f"unknown input {', '.join(unknown)}; the model takes {', '.join(declared) or 'none'}")
@@ -76,7 +76,7 @@ def _shape_fits(feature: Feature, shape: tuple[int, ...]) -> bool:
 
 def _expected(feature: Feature) -> str:
     if feature.shapes:
-        return f"{feature.dtype} of one of the shapes {', '.join(str(list(one)) for one in feature.shapes)}"
+        return f"{feature.dtype} of one of the shapes {', '.join(str(list(shape)) for shape in feature.shapes)}"
     if feature.ranges:
         sizes = [
             str(least) if least == most else f"{least}..{'' if most is None else most}"

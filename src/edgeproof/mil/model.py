@@ -93,7 +93,7 @@ class Model:
     def functions(self) -> tuple[str, ...]:
         """Names of the functions; the default first."""
         default = self.description.default
-        return (default, *sorted(one for one in self.description.functions if one != default))
+        return (default, *sorted(name for name in self.description.functions if name != default))
 
     def signature(self, function: str | None = None) -> Signature:
         """Inputs, outputs and states of a function; of the default one where none is named.
@@ -115,15 +115,15 @@ class Model:
         """Labels of a classifier, in the order of its probabilities; empty where it is none."""
         self.signature(function)
         written: dict[str, Literal] = {}
-        for one in self.program.functions[function or self.description.default].block.operations:
-            arguments = one.inputs.get("classes" if one.kind == "classify" else "val", ())
+        for operation in self.program.functions[function or self.description.default].block.operations:
+            arguments = operation.inputs.get("classes" if operation.kind == "classify" else "val", ())
             value = arguments[0] if arguments else None
             if isinstance(value, Reference):
                 value = written.get(value.name)
-            if one.kind == "classify" and value is not None:
+            if operation.kind == "classify" and value is not None:
                 return tuple(value.value.tolist())
-            if one.kind == "const" and value is not None:
-                written[one.outputs[0].name] = value
+            if operation.kind == "const" and value is not None:
+                written[operation.outputs[0].name] = value
         return ()
 
     def prepare(self, function: str | None = None) -> Plan:

@@ -58,9 +58,9 @@ def held_dtype(dtype: np.dtype[Any], precision: Precision) -> np.dtype[Any]:
 def unknown_operations(function: Function) -> dict[str, str]:
     """Operations that have no version here, with where the first of each stands."""
     found: dict[str, str] = {}
-    for number, one in enumerate(function.block.walk(), 1):
-        if one.kind != "const" and find_op(one.kind, function.opset) is None:
-            found.setdefault(one.kind, f"{one.name!r}, operation {number} of {function.name}")
+    for number, operation in enumerate(function.block.walk(), 1):
+        if operation.kind != "const" and find_op(operation.kind, function.opset) is None:
+            found.setdefault(operation.kind, f"{operation.name!r}, operation {number} of {function.name}")
     return found
 
 
@@ -98,17 +98,17 @@ class _Planner:
         scope: dict[str, Held] = {}
         block = self.block(function.block, scope, function.inputs)
         _set_releases(block, set(self.constants.values()) | {BUDGET})
-        names, types = tuple(one.name for one in function.inputs), tuple(one.type for one in function.inputs)
+        names, types = tuple(value.name for value in function.inputs), tuple(value.type for value in function.inputs)
         return Plan(block, names, types, function.block.outputs, self.frame)
 
-    def slot(self, one: Named, scope: dict[str, Held]) -> int:
-        if isinstance(one.type, TensorType) and one.type.elements is not None:
+    def slot(self, value: Named, scope: dict[str, Held]) -> int:
+        if isinstance(value.type, TensorType) and value.type.elements is not None:
             try:
-                self.budget.room(tuple(size or 0 for size in one.type.shape), one.type.numpy.itemsize)
+                self.budget.room(tuple(size or 0 for size in value.type.shape), value.type.numpy.itemsize)
             except ArtifactError as error:
-                raise ArtifactError(f"{one.name} in {self.function.name}: {error}") from None
+                raise ArtifactError(f"{value.name} in {self.function.name}: {error}") from None
         self.frame.append(None)
-        scope[one.name] = Held(one.type, len(self.frame) - 1)
+        scope[value.name] = Held(value.type, len(self.frame) - 1)
         return len(self.frame) - 1
 
     def constant_slot(self, value: Any) -> int:
@@ -121,7 +121,7 @@ class _Planner:
 
     def block(self, block: Block, outer: dict[str, Held], inputs: Sequence[Named] | None = None) -> BlockPlan:
         scope = dict(outer)
-        slots = tuple(self.slot(one, scope) for one in (block.inputs if inputs is None else inputs))
+        slots = tuple(self.slot(value, scope) for value in (block.inputs if inputs is None else inputs))
         steps: list[Step] = []
         for operation in block.operations:
             self.number += 1
@@ -157,37 +157,41 @@ class _Planner:
         where = f"{operation.kind} {operation.name!r} (operation {self.number})"
         number = self.number
         sources = self.sources(op, operation, where, scope)
-        if op.foldable and all(isinstance(one, Constant) or one == ROOM for one in sources):
+        if op.foldable and all(isinstance(source, Constant) or source == ROOM for source in sources):
             self.fold(op, operation, sources, where, scope)
             return
         bodies = self.bodies(op, operation, where, scope)
-        reads = self.reads([one if isinstance(one, Constant | Fill) else NOTHING for one in sources])
-        groups = tuple((place, self.reads(one)) for place, one in enumerate(sources) if isinstance(one, list))
+        reads = self.reads([source if isinstance(source, Constant | Fill) else NOTHING for source in sources])
+        groups = tuple((place, self.reads(source)) for place, source in enumerate(sources) if isinstance(source, list))
         plain = not (reads.converts or groups or bodies)
-        outputs = tuple(self.output(one, scope) for one in operation.outputs)
+        outputs = tuple(self.output(value, scope) for value in operation.outputs)
         steps.append(Step(op, operation, number, op.function, reads.take, reads, groups, bodies, plain, outputs))
 
     def reads(self, sources: Sequence[Source]) -> Reads:
-        slots = tuple(one.slot if isinstance(one, Fill) else self.constant_slot(one.value) for one in sources)
+        slots = tuple(
+            source.slot if isinstance(source, Fill) else self.constant_slot(source.value) for source in sources
+        )
         converts = tuple(
-            (place, one.convert) for place, one in enumerate(sources) if isinstance(one, Fill) and one.convert
+            (place, source.convert)
+            for place, source in enumerate(sources)
+            if isinstance(source, Fill) and source.convert
         )
         return Reads(slots, _taker(slots), converts)
 
     def bodies(
         self, op: Op, operation: Operation, where: str, scope: dict[str, Held]
     ) -> tuple[tuple[int, BlockPlan], ...]:
-        places = [place for place, one in enumerate(op.parameters) if one.kind is Kind.BODY]
+        places = [place for place, parameter in enumerate(op.parameters) if parameter.kind is Kind.BODY]
         if len(places) > len(operation.blocks):
             raise ArtifactError(f"{where} has no block {op.parameters[places[len(operation.blocks)]].name}")
         return tuple((place, self.block(block, scope)) for place, block in zip(places, operation.blocks, strict=False))
 
-    def output(self, one: Named, scope: dict[str, Held]) -> Output:
-        slot = self.slot(one, scope)
-        if not isinstance(one.type, TensorType):
-            return Output(one.name, slot, one.type, None, None, True)
-        shape = None if one.type.variadic else one.type.shape
-        return Output(one.name, slot, one.type, self.held(one.type), shape, None not in one.type.shape)
+    def output(self, value: Named, scope: dict[str, Held]) -> Output:
+        slot = self.slot(value, scope)
+        if not isinstance(value.type, TensorType):
+            return Output(value.name, slot, value.type, None, None, True)
+        shape = None if value.type.variadic else value.type.shape
+        return Output(value.name, slot, value.type, self.held(value.type), shape, None not in value.type.shape)
 
     def held(self, kind: TensorType) -> np.dtype[Any]:
         return held_dtype(kind.numpy, self.precision)
@@ -201,9 +205,9 @@ class _Planner:
         scope: dict[str, Held],
     ) -> None:
         """Compute a compressed weight here and now: from here on it is a constant."""
-        for one in operation.outputs:
-            self.slot(one, {})
-        arguments = [one.value if isinstance(one, Constant) else self.budget for one in sources]
+        for output in operation.outputs:
+            self.slot(output, {})
+        arguments = [source.value if isinstance(source, Constant) else self.budget for source in sources]
         try:
             with np.errstate(all="ignore"):
                 given = op.function(*arguments)
@@ -212,17 +216,19 @@ class _Planner:
         except Exception as error:
             raise ArtifactError(f"{where} cannot be decompressed: {type(error).__name__}: {error}") from error
         values = given if isinstance(given, tuple) else (given,)
-        for one, value in zip(operation.outputs, values, strict=True):
-            if isinstance(one.type, TensorType) and (
-                value.dtype != self.held(one.type) or value.shape != one.type.shape
+        for output, value in zip(operation.outputs, values, strict=True):
+            if isinstance(output.type, TensorType) and (
+                value.dtype != self.held(output.type) or value.shape != output.type.shape
             ):
-                raise ArtifactError(f"{where} gives {value.dtype}{list(value.shape)}; the program declares {one.type}")
-            scope[one.name] = Held(one.type, value=self.kept(value, one.type))
+                raise ArtifactError(
+                    f"{where} gives {value.dtype}{list(value.shape)}; the program declares {output.type}"
+                )
+            scope[output.name] = Held(output.type, value=self.kept(value, output.type))
 
     def sources(self, op: Op, operation: Operation, where: str, scope: dict[str, Held]) -> list[Source | list[Source]]:
         """For each parameter where its argument comes from; blocks apart."""
         given = operation.inputs
-        known = {one.name for one in op.parameters}
+        known = {parameter.name for parameter in op.parameters}
         strange = [name for name in given if name not in known]
         if strange:
             raise ArtifactError(f"{where} has no parameter {', '.join(strange)} in {op.since}")
@@ -238,7 +244,7 @@ class _Planner:
                     raise ArtifactError(f"{where} lacks its {parameter.name}")
                 sources.append(Constant(parameter.default))
             elif parameter.kind is Kind.ARRAYS:
-                sources.append([self.source(one, parameter, op, where, scope) for one in arguments])
+                sources.append([self.source(argument, parameter, op, where, scope) for argument in arguments])
             elif len(arguments) != 1:
                 raise ArtifactError(f"{where} takes one {parameter.name}, and is given {len(arguments)}")
             else:

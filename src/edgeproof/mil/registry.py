@@ -77,8 +77,8 @@ def op(
     def register(function: Function) -> Function:
         hints = get_type_hints(function)
         parameters = tuple(
-            Parameter(one.name, kind_of(hints[one.name]), one.default)
-            for one in inspect.signature(function).parameters.values()
+            Parameter(parameter.name, kind_of(hints[parameter.name]), parameter.default)
+            for parameter in inspect.signature(function).parameters.values()
         )
         versions = _OPS.setdefault(name, {})
         if since in versions:
@@ -100,7 +100,7 @@ def known_ops() -> dict[str, tuple[Op, ...]]:
     """Every operation by name, its versions oldest first."""
     _load_families()
     return {
-        name: tuple(sorted(versions.values(), key=lambda one: ORDER.index(one.since)))
+        name: tuple(sorted(versions.values(), key=lambda version: ORDER.index(version.since)))
         for name, versions in sorted(_OPS.items())
     }
 
@@ -109,5 +109,5 @@ def find_op(name: str, opset: str) -> Op | None:
     """The version of an operation that a program of ``opset`` (``CoreML7``) means; None where there is none."""
     _load_families()
     level = ORDER.index(OPSETS[opset])
-    versions = [one for since, one in _OPS.get(name, {}).items() if ORDER.index(since) <= level]
-    return max(versions, key=lambda one: ORDER.index(one.since), default=None)
+    versions = [version for since, version in _OPS.get(name, {}).items() if ORDER.index(since) <= level]
+    return max(versions, key=lambda version: ORDER.index(version.since), default=None)

@@ -21,13 +21,13 @@ def give(signature: Signature, results: Mapping[str, Value]) -> dict[str, Any]:
     Raises:
         ArtifactError: the description promises what the program does not give.
     """
-    lost = [one.name for one in signature.outputs if one.name not in results]
+    lost = [feature.name for feature in signature.outputs if feature.name not in results]
     if lost:
         raise ArtifactError(f"the program gives no {', '.join(lost)}, which the package's description promises")
-    return {one.name: _one(one, results[one.name]) for one in signature.outputs}
+    return {feature.name: _as_described(feature, results[feature.name]) for feature in signature.outputs}
 
 
-def _one(feature: Feature, value: Any) -> Any:
+def _as_described(feature: Feature, value: Any) -> Any:
     if feature.image is not None:
         return image_of(feature.image, value)
     if isinstance(value, np.ndarray):

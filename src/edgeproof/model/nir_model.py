@@ -18,7 +18,7 @@ from edgeproof.documents.signature import Readout, TensorSpec
 from edgeproof.errors import ModelReferenceError, SpikeGraphError
 from edgeproof.model.model import Model
 from edgeproof.spike.graph.network import Network
-from edgeproof.spike.graph.plan import Plan
+from edgeproof.spike.graph.prepared import Prepared
 from edgeproof.spike.graph.primitives import LI, LIF, CubaLI, CubaLIF, Identity, Input, Output, Threshold, numbers
 from edgeproof.spike.graph.semantics import Semantics
 from edgeproof.spike.graph.shapes import MAX_VALUES
@@ -173,7 +173,7 @@ def _notes(semantics: Semantics, axis: int, outputs: Iterable[str], readouts: It
     return tuple(told)
 
 
-def _overshooting(plan: Plan, semantics: Semantics) -> tuple[str, ...]:
+def _overshooting(plan: Prepared, semantics: Semantics) -> tuple[str, ...]:
     """Forward Euler goes past its target where a step is longer than a time constant, as with a wrong ``dt``."""
     if semantics.integration != "euler":
         return ()
@@ -192,7 +192,7 @@ def _overshooting(plan: Plan, semantics: Semantics) -> tuple[str, ...]:
     )
 
 
-def brings_spikes(plan: Plan, output: str) -> bool:
+def brings_spikes(plan: Prepared, output: str) -> bool:
     """Whether one neuron that fires, or a Threshold, leads to the Output without a layer between."""
     name = output
     while True:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from edgeproof.errors import SpikeGraphError
 from edgeproof.spike.graph.network import Network
-from edgeproof.spike.graph.plan import map_numbers, plan_of, step
+from edgeproof.spike.graph.prepared import map_numbers, prepare, step
 from edgeproof.spike.graph.primitives import (
     Affine,
     Array,
@@ -74,7 +74,7 @@ class NetworkModule(torch.nn.Module):
         super().__init__()
         self.network = network
         self.ops = TorchOps()
-        self.plan = plan_of(network)
+        self.plan = prepare(network)
         structure = self.plan.structure
         self.inputs = structure.named(Input)
         self.outputs = structure.named(Output)
@@ -105,7 +105,7 @@ class NetworkModule(torch.nn.Module):
         outputs = {name: values[name] for name in self.outputs}
         return (outputs, tuple(value for _, value in after.leaves())) if self.initial else outputs
 
-    # What ``plan.step`` asks of a backend.
+    # What ``prepared.step`` asks of a backend.
 
     def params(self, name: str) -> Any:
         parts = iter(range(1000))

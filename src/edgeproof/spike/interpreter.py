@@ -25,6 +25,7 @@ from edgeproof.spike.program import (
     State,
     walk,
 )
+from edgeproof.spike.taps import taps
 
 __all__ = ["OPERATIONS", "Trace", "apply", "interpret", "read_out"]
 
@@ -56,7 +57,7 @@ def interpret(
     order = list(walk(program.roots()))
     carried = {state.name: state.initial.astype(F) for state, _ in program.states}
     carried.update(states or {})
-    held: dict[str, list[Array]] = {one.name: [] for one in program.outputs}
+    held: dict[str, list[Array]] = {output.name: [] for output in program.outputs}
     with np.errstate(all="ignore"):
         for step in range(program.timesteps):
             values: dict[Node, Array] = {}
@@ -71,9 +72,9 @@ def interpret(
                 if trace is not None and node in trace:
                     trace[node].append(values[node])
             carried = {state.name: values[after].astype(F) for state, after in program.states}
-            for one in program.outputs:
-                held[one.name].append(values[one.node].astype(F))
-        results = {one.name: read_out(held[one.name], one.readout) for one in program.outputs}
+            for output in program.outputs:
+                held[output.name].append(values[output.node].astype(F))
+        results = {output.name: read_out(held[output.name], output.readout) for output in program.outputs}
     if states is not None:
         states.update(carried)
     return results
@@ -86,8 +87,8 @@ def read_out(steps: list[Array], readout: str) -> Array:
     if readout == "last":
         return steps[-1]
     total = ZERO + steps[0]
-    for one in steps[1:]:
-        total = total + one
+    for step in steps[1:]:
+        total = total + step
     return total / F(len(steps)) if readout == "mean" else total
 
 
@@ -103,7 +104,7 @@ def _value(node: Node, values: Mapping[Node, Array]) -> Array:
     if isinstance(node, Reshape):
         return values[node.x].reshape(node.shape)
     if isinstance(node, Elementwise):
-        args = [values[one] if isinstance(one, Node) else np.asarray(one, F) for one in node.args]
+        args = [values[argument] if isinstance(argument, Node) else np.asarray(argument, F) for argument in node.args]
         return np.broadcast_to(apply(node.op, args), node.shape)
     raise TypeError(f"no value for {node}")
 
@@ -112,7 +113,7 @@ def apply(op: str, args: Sequence[Array]) -> Array:
     """One elementwise operation, on float32 and truth values."""
     if op not in LOGIC:
         first = 1 if op == "where" else 0
-        args = [*args[:first], *(np.asarray(one, F) for one in args[first:])]
+        args = [*args[:first], *(np.asarray(argument, F) for argument in args[first:])]
     return np.asarray(OPERATIONS[op](*args))
 
 
@@ -127,28 +128,19 @@ def _linear(x: Array, node: Linear) -> Array:
 
 
 def _convolution(x: Array, node: Convolution) -> Array:
-    _, rows, columns = node.shape
-    groups, (pad_y, pad_x), (down, right) = node.groups, node.padding, node.stride
-    weight = node.weight.astype(F).reshape(groups, -1, *node.weight.shape[1:])
-    padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)))
-    padded = padded.reshape(groups, -1, *padded.shape[1:])
-    bias = node.bias.astype(F).reshape(groups, -1, 1, 1) + ZERO
-    total = np.broadcast_to(bias, (*bias.shape[:2], rows, columns)).copy()
-    for ky, kx, c in np.ndindex(*weight.shape[3:], weight.shape[2]):
-        top, left = ky * node.dilation[0], kx * node.dilation[1]
-        seen = padded[:, c, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
-        total += weight[:, :, c, ky, kx, None, None] * seen[:, None]
+    weight = node.weight.astype(F).reshape(node.groups, -1, *node.weight.shape[1:])
+    bias = node.bias.astype(F).reshape(node.groups, -1, 1, 1) + ZERO
+    total = np.broadcast_to(bias, (*bias.shape[:2], *node.shape[1:])).copy()
+    for ky, kx, seen in taps(node, x):
+        for c in range(weight.shape[2]):
+            total += weight[:, :, c, ky, kx, None, None] * seen[:, None, c]
     return total.reshape(node.shape)
 
 
 def _pool(x: Array, node: Pool) -> Array:
-    _, rows, columns = node.shape
-    (down, right), (pad_y, pad_x) = node.stride, node.padding
     nothing = F(-np.inf) if node.kind == "max" else ZERO
-    padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)), constant_values=nothing)
     total = np.full(node.shape, nothing)
-    for ky, kx in np.ndindex(*node.kernel):
-        seen = padded[:, ky : ky + down * (rows - 1) + 1 : down, kx : kx + right * (columns - 1) + 1 : right]
+    for _, _, seen in taps(node, x, float(nothing)):
         total = _larger(seen, total) if node.kind == "max" else total + seen
     return total if node.kind == "max" else total * F(node.scale)
 
@@ -162,8 +154,8 @@ def _smaller(a: Array, b: Array) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    one = F(1)
-    return one / (one + np.exp(-x))
+    unity = F(1)
+    return unity / (unity + np.exp(-x))
 
 
 OPERATIONS: Mapping[str, Callable[..., Array]] = {

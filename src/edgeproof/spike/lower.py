@@ -16,7 +16,7 @@ import numpy as np
 from edgeproof.errors import ConversionError
 from edgeproof.spike import program as p
 from edgeproof.spike.graph.network import Network
-from edgeproof.spike.graph.plan import Plan, map_numbers, plan_of, step
+from edgeproof.spike.graph.prepared import Prepared, map_numbers, prepare, step
 from edgeproof.spike.graph.primitives import (
     Affine,
     Array,
@@ -67,10 +67,10 @@ def lower(
         SpikeGraphError: the network cannot run.
         ConversionError: delays that hold back more than ``MAX_HELD`` values; a name that cannot stand in C.
     """
-    plan = plan_of(network)
-    structure = plan.structure
+    prepared = prepare(network)
+    structure = prepared.structure
     given = {name: p.Input(_plain(name), structure.shapes[name]) for name in structure.named(Input)}
-    first = first_state(plan)
+    first = first_state(prepared)
     held = sum(map(len, first.delayed.values()))
     if held > MAX_HELD:
         raise ConversionError(
@@ -79,8 +79,8 @@ def lower(
         )
     carried = [p.State(name, np.array(value, F)) for name, value in first.leaves()]
     before = first.filled(map(Symbol, carried))
-    backend = _Backend(plan)
-    values, after = step(plan, backend, {name: Symbol(node) for name, node in given.items()}, before)
+    backend = _Backend(prepared)
+    values, after = step(prepared, backend, {name: Symbol(node) for name, node in given.items()}, before)
     outputs = structure.named(Output)
     how = dict.fromkeys(outputs, readouts) if isinstance(readouts, str) else dict(readouts)
     if set(how) != set(outputs):
@@ -113,9 +113,13 @@ class EvenConvolution:
 
 
 def even_convolution(node: Conv1d | Conv2d, name: str) -> EvenConvolution:
-    """Where ``same`` pads one more after than before, taps of zero stand in front: they change no sum."""
+    """Where ``same`` pads one more after than before, taps of zero stand in front: they change no sum.
+
+    Raises:
+        SpikeGraphError: ``same`` with a stride.
+    """
     weight, pads = np.asarray(node.weight, F), padding_pairs(node, name)
-    stride, dilation = (one if isinstance(one, tuple) else (1, one) for one in (node.stride, node.dilation))
+    stride, dilation = (steps if isinstance(steps, tuple) else (1, steps) for steps in (node.stride, node.dilation))
     if isinstance(node, Conv1d):
         weight, pads = weight[:, :, None], ((0, 0), *pads)
     spreads = list(dilation)
@@ -133,23 +137,23 @@ def even_convolution(node: Conv1d | Conv2d, name: str) -> EvenConvolution:
 class _Backend:
     """A step on symbols."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, prepared: Prepared) -> None:
         self.ops = SymbolicOps()
-        self._plan = plan
+        self._prepared = prepared
 
     def params(self, name: str) -> Any:
-        shape = self._plan.structure.shapes[name]
-        return map_numbers(self._plan.neurons[name][1], lambda array: spread(array, shape))
+        shape = self._prepared.structure.shapes[name]
+        return map_numbers(self._prepared.neurons[name][1], lambda array: spread(array, shape))
 
     def held_back(self, name: str, steps: int) -> Symbol:
-        return Symbol(p.Constant(self._plan.delays[name] == steps))
+        return Symbol(p.Constant(self._prepared.delays[name] == steps))
 
     def full(self, value: Any, shape: Shape) -> Symbol:
         symbol = value if isinstance(value, Symbol) else spread(value, shape)
         return Symbol(symbol.node(shape))
 
     def compute(self, name: str, x: Symbol) -> Symbol:
-        structure = self._plan.structure
+        structure = self._prepared.structure
         node, shape = structure.nodes[name], structure.shapes[name]
         if isinstance(node, Scale):
             return x * spread(np.asarray(node.scale, F), shape)

@@ -104,7 +104,11 @@ class Constant(Node):
 
 @dataclass(frozen=True, eq=False)
 class Linear(Node):
-    """``y[o] = bias[o] + Σ_i weight[o, i] · x[i]``, i ascending in the order of x's shape."""
+    """``y[o] = bias[o] + Σ_i weight[o, i] · x[i]``, i ascending in the order of x's shape.
+
+    Raises:
+        ConversionError: the input, the weights and the bias do not fit.
+    """
 
     x: Node
     weight: Array
@@ -129,6 +133,9 @@ class Convolution(Node):
     """``[C, H, W] → [O, H', W']``; sums run over kernel row, kernel column and input channel, ascending.
 
     ``weight`` is ``[O, C / groups, kernel row, kernel column]``. A convolution in one dimension has a height of 1.
+
+    Raises:
+        ConversionError: the input, the weights and the bias do not fit, or the window fits nowhere.
     """
 
     x: Node
@@ -164,6 +171,9 @@ class Pool(Node):
 
     Places outside the image count as nothing: they are never the maximum, and add nothing to a sum. NaN is the
     maximum of whatever it is among, as in PyTorch.
+
+    Raises:
+        ConversionError: the input is no image, or the window fits nowhere.
     """
 
     x: Node
@@ -187,7 +197,11 @@ class Pool(Node):
 
 @dataclass(frozen=True, eq=False)
 class Reshape(Node):
-    """The same numbers in the same order, in another shape."""
+    """The same numbers in the same order, in another shape.
+
+    Raises:
+        ConversionError: another shape holds another count of numbers.
+    """
 
     x: Node
     to: Shape
@@ -204,7 +218,11 @@ class Reshape(Node):
 
 @dataclass(frozen=True, eq=False)
 class Elementwise(Node):
-    """One operation on every element; numbers stand for themselves, shapes are broadcast as numpy does."""
+    """One operation on every element; numbers stand for themselves, shapes are broadcast as numpy does.
+
+    Raises:
+        ConversionError: an operation that is not known, or shapes that cannot be broadcast.
+    """
 
     op: str
     args: tuple[Node | float, ...]
@@ -212,11 +230,11 @@ class Elementwise(Node):
     def __post_init__(self) -> None:
         if ARITY.get(self.op) != len(self.args):
             raise ConversionError(f"the operation {self.op} of {len(self.args)} arguments is not known")
-        object.__setattr__(self, "shape", broadcast_shape([one.shape for one in self.sources]))
+        object.__setattr__(self, "shape", broadcast_shape([source.shape for source in self.sources]))
 
     @property
     def sources(self) -> tuple[Node, ...]:
-        return tuple(one for one in self.args if isinstance(one, Node))
+        return tuple(argument for argument in self.args if isinstance(argument, Node))
 
     @property
     def is_truth(self) -> bool:
@@ -243,6 +261,10 @@ class Program:
         outputs: in the caller's order.
         timesteps: of one call.
         sequence: whether inputs have a value per time step, time axis first, instead of one for all.
+
+    Raises:
+        ConversionError: states that change their shape, nodes from elsewhere, values without elements, names that occur
+            twice, or less than one time step.
     """
 
     inputs: tuple[Input, ...]
@@ -265,9 +287,9 @@ class Program:
             if node.size == 0:
                 raise ConversionError(f"a value of the shape {list(node.shape)} has no elements")
         for kind, names in (
-            ("inputs", [one.name for one in self.inputs]),
+            ("inputs", [node.name for node in self.inputs]),
             ("states", [state.name for state, _ in self.states]),
-            ("outputs", [one.name for one in self.outputs]),
+            ("outputs", [output.name for output in self.outputs]),
         ):
             if len(set(names)) < len(names):
                 raise ConversionError(f"two {kind} have one name, among {', '.join(names)}")
@@ -276,7 +298,7 @@ class Program:
 
     def roots(self) -> tuple[Node, ...]:
         """What a step must compute."""
-        return (*(one.node for one in self.outputs), *(after for _, after in self.states))
+        return (*(output.node for output in self.outputs), *(after for _, after in self.states))
 
 
 def broadcast_shape(shapes: list[Shape]) -> Shape:

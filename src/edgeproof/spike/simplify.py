@@ -36,10 +36,16 @@ def constant(value: Array) -> Argument:
 
 
 def elementwise(op: str, *args: Argument) -> Argument:
-    """The operation, or what is known of it already. Sums and products with neutral numbers are left out."""
-    values = [one.value if isinstance(one, Constant) else one for one in args]
-    if not any(isinstance(one, Node) for one in values):
-        numbers = [np.asarray(one) if isinstance(one, np.ndarray) else np.asarray(one, np.float32) for one in values]
+    """The operation, or what is known of it already. Sums and products with neutral numbers are left out.
+
+    Raises:
+        ConversionError: an operation that is not known, or shapes that cannot be broadcast.
+    """
+    values = [argument.value if isinstance(argument, Constant) else argument for argument in args]
+    if not any(isinstance(value, Node) for value in values):
+        numbers = [
+            np.asarray(value) if isinstance(value, np.ndarray) else np.asarray(value, np.float32) for value in values
+        ]
         with np.errstate(all="ignore"):
             found = apply(op, numbers)
         return constant(found) if op not in TRUTHS else constant(found.astype(np.float32))
@@ -48,7 +54,7 @@ def elementwise(op: str, *args: Argument) -> Argument:
 
 
 def _neutral(op: str, args: tuple[Argument, ...]) -> Node | None:
-    shape = broadcast_shape([one.shape for one in args if isinstance(one, Node)])
+    shape = broadcast_shape([argument.shape for argument in args if isinstance(argument, Node)])
     for number, other in (args, args[::-1]) if len(args) == 2 else ():
         same = isinstance(other, Node) and other.shape == shape
         if not (isinstance(number, float) and same):
@@ -74,8 +80,8 @@ def binary_among(roots: tuple[Node, ...]) -> frozenset[Node]:
     """The nodes that the roots need of which every element is 0 or 1: spikes."""
     found: set[Node] = set()
 
-    def binary(one: Argument) -> bool:
-        return one in found if isinstance(one, Node) else one in (0.0, 1.0)
+    def binary(argument: Argument) -> bool:
+        return argument in found if isinstance(argument, Node) else argument in (0.0, 1.0)
 
     for node in walk(roots):
         if isinstance(node, Reshape):

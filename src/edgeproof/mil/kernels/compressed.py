@@ -17,7 +17,11 @@ __all__ = ["along_axis", "bits", "dense", "looked_up", "scaled", "spread"]
 
 
 def along_axis(x: Array, rank: int, axis: int) -> Array:
-    """A vector as a tensor of ``rank`` along ``axis``, to be broadcast; a scalar as it is."""
+    """A vector as a tensor of ``rank`` along ``axis``, to be broadcast; a scalar as it is.
+
+    Raises:
+        ArtifactError: it has more dimensions, or the axis is none of them.
+    """
     if x.ndim == 0:
         return x
     if x.ndim != 1 or not -rank <= axis < rank:
@@ -40,6 +44,9 @@ def dense(nonzero: Array, places: Array, what: str) -> Array:
     Args:
         places: bool, of the result's shape.
         what: what a place is called in the error.
+
+    Raises:
+        ArtifactError: more or fewer places are set than there are elements.
     """
     count = int(places.sum())
     if count != nonzero.size:
@@ -50,7 +57,11 @@ def dense(nonzero: Array, places: Array, what: str) -> Array:
 
 
 def bits(packed: Array, width: int, count: int) -> Array:
-    """``count`` numbers of ``width`` bits, packed from the lowest bit of the first byte up: uint8, shape (count,)."""
+    """``count`` numbers of ``width`` bits, packed from the lowest bit of the first byte up: uint8, shape (count,).
+
+    Raises:
+        ArtifactError: there are fewer bytes.
+    """
     if packed.size * 8 < count * width:
         raise ArtifactError(f"{packed.size} bytes do not hold {count} numbers of {width} bits")
     if width == 8:
@@ -63,7 +74,11 @@ def bits(packed: Array, width: int, count: int) -> Array:
 
 
 def spread(x: Array, shape: tuple[int, ...]) -> Array:
-    """Each element repeated for its block: ``shape`` has as many dimensions, each a multiple of that of ``x``."""
+    """Each element repeated for its block: ``shape`` has as many dimensions, each a multiple of that of ``x``.
+
+    Raises:
+        ArtifactError: the shape is no multiple.
+    """
     if x.ndim != len(shape) or any(not size or want % size for want, size in zip(shape, x.shape, strict=True)):
         raise ArtifactError(f"{list(x.shape)} does not divide {list(shape)} into blocks")
     for axis, (want, size) in enumerate(zip(shape, x.shape, strict=True)):
@@ -78,6 +93,9 @@ def looked_up(indices: Array, lut: Array, vector_axis: int | None) -> Array:
     Args:
         lut: shape (groups along each dimension of the indices..., palettes, vector).
         vector_axis: where the elements of a vector follow each other; needed where there is more than one.
+
+    Raises:
+        ArtifactError: palettes and indices do not fit, or an axis is needed and there is none.
     """
     *groups, palettes, vector = lut.shape
     count = np.arange(math.prod(groups)).reshape(groups)
@@ -92,5 +110,5 @@ def looked_up(indices: Array, lut: Array, vector_axis: int | None) -> Array:
     if vector_axis is None or not -indices.ndim <= vector_axis < indices.ndim:
         raise ArtifactError(f"a palette holds vectors of {vector}, and the axis for them is {vector_axis}")
     axis = vector_axis % indices.ndim
-    shape = [size * vector if one == axis else size for one, size in enumerate(indices.shape)]
+    shape = [size * vector if dimension == axis else size for dimension, size in enumerate(indices.shape)]
     return np.moveaxis(taken, -1, axis + 1).reshape(shape)

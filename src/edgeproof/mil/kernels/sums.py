@@ -2,7 +2,7 @@
 
 In float32 they are torch's. In float16 every partial sum is rounded to float16, one term after the other, each product
 and its sum rounded once (a fused multiply-add): the least exact way that hardware computes in, and a definite one. What
-differs between the two hangs on the order and precision of accumulation.
+differs between the two depends on the order and precision of accumulation.
 """
 
 from __future__ import annotations

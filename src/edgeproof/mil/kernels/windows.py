@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,7 +12,21 @@ import numpy as np
 from edgeproof.errors import ArtifactError
 from edgeproof.mil.values import Array
 
-__all__ = ["Window", "covered", "frames", "pad_spatial", "widen", "window"]
+__all__ = ["Padding", "Window", "covered", "frames", "pad_spatial", "widen", "window"]
+
+
+@dataclass(frozen=True)
+class Padding:
+    """What an input is padded by, as MIL's ``pad_type`` and ``pad`` say.
+
+    Attributes:
+        type: ``valid``: by nothing. ``custom``: by ``sizes``. ``same``: by so many elements that there are
+            ``ceil(size / stride)`` places, the odd one behind; ``same_lower``: the odd one before.
+        sizes: elements before and after each dimension.
+    """
+
+    type: str
+    sizes: tuple[int, ...] | None = None
 
 
 class Window:
@@ -66,16 +81,13 @@ def window(
     kernel: tuple[int, ...],
     strides: tuple[int, ...] | None,
     dilations: tuple[int, ...] | None,
-    pad_type: str,
-    pad: tuple[int, ...] | None,
+    padding: Padding,
     *,
     ceil: bool = False,
 ) -> Window:
     """Where a window is placed in an input of the size ``spatial``.
 
-    ``valid``: inside only. ``custom``: ``pad`` elements before and after each dimension. ``same``: so many that there
-    are ``ceil(size / stride)`` places, the odd one behind; ``same_lower``: the odd one before. With ``ceil`` a last
-    window may stick out, if it does not begin in the padding behind.
+    With ``ceil`` a last window may stick out, if it does not begin in the padding behind.
 
     Raises:
         ArtifactError: the window fits nowhere, or parameters have other lengths than the window.
@@ -85,7 +97,7 @@ def window(
         raise ArtifactError(f"a window {list(kernel)} over the spatial dimensions {list(spatial)}; expected 1 to 3")
     widen(kernel, rank, 1, "kernel sizes")
     made = Window(kernel, widen(strides, rank, 1, "strides"), widen(dilations, rank, 1, "dilations"))
-    pads = _pads(pad_type, pad, spatial, made)
+    pads = _pads(padding, spatial, made)
     before, after, out = [], [], []
     for size, wide, stride, (first, last) in zip(spatial, made.size, made.strides, pads, strict=True):
         room = size + first + last - wide
@@ -101,12 +113,12 @@ def window(
     return made
 
 
-def _pads(pad_type: str, pad: Sequence[int] | None, spatial: Sequence[int], made: Window) -> list[tuple[int, int]]:
-    rank = len(spatial)
+def _pads(padding: Padding, spatial: Sequence[int], made: Window) -> list[tuple[int, int]]:
+    rank, pad_type = len(spatial), padding.type
     if pad_type == "valid":
         return [(0, 0)] * rank
     if pad_type == "custom":
-        given = widen(pad, 2 * rank, 0, "pads")
+        given = widen(padding.sizes, 2 * rank, 0, "pads")
         return list(zip(given[::2], given[1::2], strict=True))
     if pad_type not in ("same", "same_lower"):
         raise ArtifactError(f"the pad_type {pad_type!r} is not known; expected valid, same, same_lower or custom")
@@ -125,9 +137,9 @@ def pad_spatial(made: Window) -> list[int]:
 
 def frames(x: Array, made: Window) -> Array:
     """What each window sees of a padded input: (n, channels, *out, *kernel), a view."""
-    rank = len(made.kernel)
-    axes = tuple(range(2, 2 + rank))
-    seen: Array = np.lib.stride_tricks.sliding_window_view(x, made.size, axis=axes)  # type: ignore[call-overload]
+    seen = x
+    for axis, size in enumerate(made.size, 2):
+        seen = np.lib.stride_tricks.sliding_window_view(seen, size, axis)
     places = tuple(slice(0, (o - 1) * s + 1, s) for o, s in zip(made.out, made.strides, strict=True))
     inside = tuple(slice(None, None, d) for d in made.dilations)
     return seen[(slice(None), slice(None), *places, *inside)]

@@ -9,7 +9,7 @@ from torch.nn import functional
 from edgeproof.errors import ArtifactError
 from edgeproof.mil.kernels import sums
 from edgeproof.mil.kernels.bridge import array, tensor
-from edgeproof.mil.kernels.windows import Window, frames, pad_spatial, widen, window
+from edgeproof.mil.kernels.windows import Padding, Window, frames, pad_spatial, widen, window
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
@@ -69,7 +69,7 @@ def conv(
     """
     out = weight.shape[0] if weight.ndim else 0
     _check(x, weight, bias, groups, (weight.shape[1] * groups if weight.ndim > 1 else 0, out))
-    made = window(x.shape[2:], weight.shape[2:], strides, dilations, pad_type, pad)
+    made = window(x.shape[2:], weight.shape[2:], strides, dilations, Padding(pad_type, pad))
     budget.room((x.shape[0], out, *made.out), x.itemsize)
     weight = weight.astype(x.dtype, copy=False)
     bias = None if bias is None else bias.astype(x.dtype, copy=False)
@@ -163,7 +163,7 @@ def conv_transpose(
                 max(0, (size - 1) * s + wide - wanted)
                 for size, s, wide, wanted in zip(x.shape[2:], made.strides, made.size, sizes, strict=True)
             ]
-            cut = [one // 2 for one in spare]
+            cut = [excess // 2 for excess in spare]
     budget.room((x.shape[0], out, *whole), x.itemsize)
     budget.room((x.shape[0], out, *sizes), x.itemsize)
     weight = weight.astype(x.dtype, copy=False)

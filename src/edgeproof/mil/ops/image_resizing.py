@@ -44,7 +44,7 @@ def _linear(x: Array, sizes: Mapping[int, int], mode: str) -> Array:
         flat = tensor(x).reshape(1, -1, *x.shape[-2:])
         new = functional.interpolate(flat, tuple(sizes.values()), mode="bilinear", align_corners=ALIGNED[mode])
         return array(new).reshape(*x.shape[:-2], *sizes.values())
-    for axis in sorted(sizes, key=lambda one: sizes[one] / x.shape[one]):
+    for axis in sorted(sizes, key=lambda axis: sizes[axis] / x.shape[axis]):
         x = interpolated(x, axis, grid(mode, x.shape[axis], sizes[axis]))
     return x
 

@@ -51,7 +51,7 @@ def matmul(x: Array, y: Array, budget: Budget, transpose_x: bool = False, transp
     dimension one column; the result then lacks that dimension.
     """
     if x.dtype != y.dtype:
-        floats = [one.dtype for one in (x, y) if one.dtype.kind == "f"]
+        floats = [factor.dtype for factor in (x, y) if factor.dtype.kind == "f"]
         wide = np.result_type(*floats) if floats else np.promote_types(x.dtype, y.dtype)
         x, y = x.astype(wide, copy=False), y.astype(wide, copy=False)
     row, column = x.ndim == 1, y.ndim == 1
@@ -76,8 +76,8 @@ def einsum(values: tuple[Array, ...], equation: str, budget: Budget) -> Array:
         raise ArtifactError(f"einsum takes two values, and is given {len(values)}")
     names: dict[str, str] = {}
     plain = "".join(
-        one if one in ",->" else names.setdefault(one, "nchwu"[len(names)] if len(names) < 5 else "?")
-        for one in equation.replace(" ", "")
+        letter if letter in ",->" else names.setdefault(letter, "nchwu"[len(names)] if len(names) < 5 else "?")
+        for letter in equation.replace(" ", "")
     )
     x, y = values
     rank = {"nchw,nwhu->nchu": 4, "nch,hcw->ncw": 3}.get(plain)

@@ -35,8 +35,8 @@ def make_list(
     if dtype not in DTYPES:
         raise ArtifactError(f"the dtype {dtype!r} is not known; expected one of {', '.join(DTYPES)}")
     budget.room((init_length,), 8)
-    sizes = [one for size in elem_shape for one in size.reshape(-1).tolist()]
-    shape = tuple(one if isinstance(one, int) else None for one in sizes)
+    sizes = [number for size in elem_shape for number in size.reshape(-1).tolist()]
+    shape = tuple(number if isinstance(number, int) else None for number in sizes)
     return Elements((None,) * init_length, shape, DTYPES[dtype], dynamic_length)
 
 
@@ -64,8 +64,8 @@ def _element(ls: Elements, index: int, budget: Budget) -> Array:
     value = ls.values[index]
     if value is not None:
         return value
-    known = next((one.shape for one in ls.values if one is not None), None)
-    sizes = tuple(one for one in ls.shape if one is not None)
+    known = next((value.shape for value in ls.values if value is not None), None)
+    sizes = tuple(size for size in ls.shape if size is not None)
     if len(sizes) == len(ls.shape):
         known = sizes
     if known is None:
@@ -91,7 +91,7 @@ def list_gather(ls: Elements, indices: Array, budget: Budget) -> Array:
     """The elements at ``indices``, stacked along a new first dimension."""
     at = indices.reshape(-1).tolist()
     if not at:
-        return np.zeros((0, *(one or 0 for one in ls.shape)), ls.dtype)
+        return np.zeros((0, *(size or 0 for size in ls.shape)), ls.dtype)
     elements = [_element(ls, index, budget) for index in at]
     budget.room((len(at), *elements[0].shape), elements[0].itemsize)
     return np.stack(elements)

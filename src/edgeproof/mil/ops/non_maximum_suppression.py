@@ -11,14 +11,14 @@ from edgeproof.mil.values import Array, Budget
 __all__ = ["non_maximum_suppression", "non_maximum_suppression_ios17"]
 
 
-def _overlaps(boxes: Array, one: int) -> Array:
+def _overlaps(boxes: Array, index: int) -> Array:
     """Intersection over union of a box with each: (n, 4) as centre x, y, width, height, to (n,). NaN of no area."""
     half = boxes[:, 2:] * boxes.dtype.type(0.5)
     low, high = boxes[:, :2] - half, boxes[:, :2] + half
-    shared = np.maximum(np.minimum(high, high[one]) - np.maximum(low, low[one]), 0)
+    shared = np.maximum(np.minimum(high, high[index]) - np.maximum(low, low[index]), 0)
     area = boxes[:, 2] * boxes[:, 3]
     common = shared[:, 0] * shared[:, 1]
-    return np.asarray(common / (area + area[one] - common))
+    return np.asarray(common / (area + area[index] - common))
 
 
 def _survivors(
@@ -36,16 +36,16 @@ def _survivors(
     open_ = np.ones(len(ranked), np.bool_) if least is None else top >= least
     classes = scores.argmax(axis=1)
     kept: list[int] = []
-    for one in ranked.tolist():
+    for box in ranked.tolist():
         if len(kept) == count:
             break
-        if not open_[one]:
+        if not open_[box]:
             continue
         budget.turn()
-        kept.append(one)
-        hit = _overlaps(boxes, one) > overlap
+        kept.append(box)
+        hit = _overlaps(boxes, box) > overlap
         if by_class:
-            hit &= classes == classes[one]
+            hit &= classes == classes[box]
         open_ &= ~hit
     return np.array(kept if kept else ranked[: min(1, count)], np.int64)
 
@@ -61,11 +61,11 @@ def _suppress(
     chosen_scores = np.zeros((batches, count, scores.shape[2]), scores.dtype)
     indices = np.full((batches, count), -1, np.int32)
     numbers = np.zeros(batches, np.int32)
-    for one in range(batches):
-        kept = _survivors(boxes[one], scores[one], overlap, least, count, by_class, budget)
-        number = numbers[one] = len(kept)
-        chosen_boxes[one, :number], chosen_scores[one, :number] = boxes[one][kept], scores[one][kept]
-        indices[one, :number] = kept
+    for batch in range(batches):
+        kept = _survivors(boxes[batch], scores[batch], overlap, least, count, by_class, budget)
+        number = numbers[batch] = len(kept)
+        chosen_boxes[batch, :number], chosen_scores[batch, :number] = boxes[batch][kept], scores[batch][kept]
+        indices[batch, :number] = kept
     return chosen_boxes, chosen_scores, indices, numbers
 
 

@@ -100,9 +100,9 @@ def layer_norm(
         raise ArtifactError(f"its axes are {list(axes)}, outside of {x.ndim} dimensions")
     over = tuple(range(x.ndim)) if axes is None else tuple(sorted({axis % x.ndim for axis in axes}))
     sizes = tuple(x.shape[axis] for axis in over)
-    for name, one in (("gamma", gamma), ("beta", beta)):
-        if one is not None and one.shape != sizes:
-            raise ArtifactError(f"its {name} has the shape {list(one.shape)}; expected {list(sizes)}")
+    for name, parameter in (("gamma", gamma), ("beta", beta)):
+        if parameter is not None and parameter.shape != sizes:
+            raise ArtifactError(f"its {name} has the shape {list(parameter.shape)}; expected {list(sizes)}")
     gamma = None if gamma is None else gamma.astype(x.dtype, copy=False)
     beta = None if beta is None else beta.astype(x.dtype, copy=False)
     if x.dtype == np.float16 or not over:

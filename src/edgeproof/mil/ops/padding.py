@@ -23,7 +23,7 @@ def pad(x: Array, pad: tuple[int, ...], budget: Budget, mode: str = "constant", 
     count = len(pad) // 2
     if len(pad) % 2 or count > x.ndim or min(pad, default=0) < 0:
         raise ArtifactError(f"a tensor {list(x.shape)} cannot be padded by {list(pad)}")
-    ends = [(0, 0)] * (x.ndim - count) + [(pad[2 * one], pad[2 * one + 1]) for one in range(count)]
+    ends = [(0, 0)] * (x.ndim - count) + [(pad[2 * i], pad[2 * i + 1]) for i in range(count)]
     shape = tuple(before + size + after for size, (before, after) in zip(x.shape, ends, strict=True))
     budget.room(shape, x.itemsize)
     if mode not in ("constant", "reflect", "replicate"):

@@ -62,6 +62,6 @@ def random_categorical(x: Array, budget: Budget, mode: str = "logits", size: int
         raise ArtifactError(f"the mode {mode!r} is not known; expected logits or probs")
     ends = np.cumsum(weights, axis=-1).reshape(-1, x.shape[-1])
     drawn = _generator(seed).random((len(ends), size)) * ends[:, -1:]
-    rows = [np.searchsorted(row, one, side="right") for row, one in zip(ends, drawn, strict=True)]
+    rows = [np.searchsorted(row, draws, side="right") for row, draws in zip(ends, drawn, strict=True)]
     places: Array = np.minimum(np.array(rows), x.shape[-1] - 1)
     return places.reshape(*x.shape[:-1], size).astype(x.dtype)

@@ -78,8 +78,9 @@ def _inputs(x: Array, weight: Array, bias: torch.Tensor | None, direction: str, 
     return steps if direction == "forward" else steps[::-1]
 
 
-def _sequence(states: list[torch.Tensor], output_sequence: bool) -> torch.Tensor:
-    return torch.stack(states if output_sequence else states[-1:])
+def _given(states: list[torch.Tensor], output_sequence: bool) -> tuple[Array, Array]:
+    """All states, or the last one of them as one step; and the last one."""
+    return array(torch.stack(states if output_sequence else states[-1:])), array(states[-1])
 
 
 @op("rnn")
@@ -104,7 +105,7 @@ def rnn(
     for given in _inputs(x, weight_ih, _vector(bias, weight_hh.shape[0], "bias"), direction, budget):
         h = act(_product(h, weight, given))
         states.append(h)
-    return array(_sequence(states, output_sequence)), array(h)
+    return _given(states, output_sequence)
 
 
 @op("gru")
@@ -139,7 +140,7 @@ def gru(
         o = act(_product(r * h, new, of_new))
         h = (1 - z) * o + z * h
         states.append(h)
-    return array(_sequence(states, output_sequence)), array(h)
+    return _given(states, output_sequence)
 
 
 @op("gru", "iOS18")
@@ -167,14 +168,14 @@ def gru_ios18(
     of_state, of_input = _vector(bias, 3 * hidden, "bias"), _vector(input_bias, 3 * hidden, "input_bias")
     if not reset_after:
         total = of_state if of_input is None else of_input if of_state is None else of_state + of_input
-        one = None if total is None else array(total)
+        added = None if total is None else array(total)
         return gru(
             x,
             initial_h,
             weight_ih,
             weight_hh,
             budget,
-            one,
+            added,
             direction,
             output_sequence,
             recurrent_activation,
@@ -189,7 +190,7 @@ def gru_ios18(
         o = act(o_in + r * o_h)
         h = (1 - z) * o + z * h
         states.append(h)
-    return array(_sequence(states, output_sequence)), array(h)
+    return _given(states, output_sequence)
 
 
 @op("lstm")

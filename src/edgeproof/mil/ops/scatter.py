@@ -114,8 +114,8 @@ def _scatter_along_axis(data: Array, indices: Array, updates: Array, axis: int, 
     _ask_shape(updates, data.shape[:axis] + indices.shape[axis : axis + 1] + data.shape[axis + 1 :])
     at, inside = places(indices, data.shape[axis], outside)
     flat = np.zeros(at.shape, np.int64)
-    for one, size in enumerate(data.shape):
-        place = at if one == axis else np.arange(size).reshape(-1, *[1] * (data.ndim - one - 1))
+    for dimension, size in enumerate(data.shape):
+        place = at if dimension == axis else np.arange(size).reshape(-1, *[1] * (data.ndim - dimension - 1))
         flat = flat * size + place
     return _write(data, flat, inside, updates, mode)
 
@@ -149,9 +149,9 @@ def _scatter_nd(data: Array, indices: Array, updates: Array, mode: str, outside:
     _ask_shape(updates, indices.shape[:-1] + data.shape[depth:])
     flat = np.zeros(indices.shape[:-1], np.int64)
     inside: Array | None = None
-    for one in range(depth):
-        at, within = places(indices[..., one], data.shape[one], outside)
-        flat = flat * data.shape[one] + at
+    for level in range(depth):
+        at, within = places(indices[..., level], data.shape[level], outside)
+        flat = flat * data.shape[level] + at
         if within is not None:
             inside = within if inside is None else inside & within
     rest = math.prod(data.shape[depth:])

@@ -43,8 +43,8 @@ def _gather(x: Array, indices: Array, axis: int, batch_dims: int, outside: Outsi
         return np.zeros(shape, x.dtype)
     if batch_dims == 0:
         if at.size == 1 and inside is None:
-            one = at.item()
-            return x[(*(slice(None),) * axis, slice(one, one + 1))].reshape(shape)
+            only = at.item()
+            return x[(*(slice(None),) * axis, slice(only, only + 1))].reshape(shape)
         taken = np.take(x, at, axis)
         if inside is not None:
             taken = np.where(inside[(..., *[None] * (x.ndim - axis - 1))], taken, x.dtype.type(0))
@@ -89,7 +89,9 @@ def gather_ios17(
 
 def _gather_along_axis(x: Array, indices: Array, axis: int, outside: Outside) -> Array:
     axis = axis_of(axis, x.ndim)
-    if x.ndim != indices.ndim or any(x.shape[one] != indices.shape[one] for one in range(x.ndim) if one != axis):
+    if x.ndim != indices.ndim or any(
+        x.shape[dimension] != indices.shape[dimension] for dimension in range(x.ndim) if dimension != axis
+    ):
         raise ArtifactError(f"{list(x.shape)} and {list(indices.shape)} differ in more than the axis {axis}")
     at, inside = places(indices, x.shape[axis], outside)
     if not x.shape[axis] and at.size:
@@ -127,15 +129,16 @@ def _gather_nd(x: Array, indices: Array, batch_dims: int, outside: Outside, budg
     budget.room(shape, x.itemsize)
     inside: Array | None = None
     at: list[Array] = []
-    for one in range(depth):
-        place, within = places(indices[..., one], x.shape[batch_dims + one], outside)
+    for level in range(depth):
+        place, within = places(indices[..., level], x.shape[batch_dims + level], outside)
         at.append(place)
         if within is not None:
             inside = within if inside is None else inside & within
     if not x.size and math.prod(shape):
         return np.zeros(shape, x.dtype)
     grid = [
-        np.arange(size).reshape(-1, *[1] * (indices.ndim - 2 - one)) for one, size in enumerate(x.shape[:batch_dims])
+        np.arange(size).reshape(-1, *[1] * (indices.ndim - 2 - dimension))
+        for dimension, size in enumerate(x.shape[:batch_dims])
     ]
     taken = np.asarray(x[(*grid, *at)]) if grid or at else np.broadcast_to(x, shape)
     if inside is not None:

@@ -73,9 +73,9 @@ def concat(values: tuple[Array, ...], axis: int, budget: Budget, interleave: boo
 
     With ``interleave`` they have one shape, and their elements along ``axis`` take turns.
     """
-    budget.room((sum(one.size for one in values),), values[0].itemsize)
+    budget.room((sum(value.size for value in values),), values[0].itemsize)
     if not values[0].ndim:
-        values = tuple(one.reshape(1) for one in values)
+        values = tuple(value.reshape(1) for value in values)
     if not interleave:
         return np.concatenate(values, axis)
     axis = axis_of(axis, values[0].ndim)
@@ -105,7 +105,7 @@ def split(
         raise ArtifactError(f"{size} elements cannot be cut into {list(split_sizes)}")
     ends = np.cumsum(split_sizes).tolist()
     lead = (slice(None),) * axis
-    return tuple(x[(*lead, slice(end - one, end))] for end, one in zip(ends, split_sizes, strict=True))
+    return tuple(x[(*lead, slice(end - length, end))] for end, length in zip(ends, split_sizes, strict=True))
 
 
 @op("tile", moves=True)

@@ -43,7 +43,7 @@ def scaled_dot_product_attention(
         or query.shape[-1] != key.shape[-1]
         or key.shape[-2] != value.shape[-2]
     ):
-        raise ArtifactError(f"query, key and value {[list(one) for one in shapes]} do not fit")
+        raise ArtifactError(f"query, key and value {[list(shape) for shape in shapes]} do not fit")
     if attn_mask is None and query.dtype == np.float32:
         return array(functional.scaled_dot_product_attention(tensor(query), tensor(key), tensor(value)))
     scores = (*query.shape[:-1], key.shape[-2])

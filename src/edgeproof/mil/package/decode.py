@@ -58,22 +58,23 @@ class _Decoder:
         self.weights = weights
 
     def named(self, messages: Iterable[Any]) -> tuple[Named, ...]:
-        return tuple(Named(one.name, decode_type(one.type)) for one in messages)
+        return tuple(Named(message.name, decode_type(message.type)) for message in messages)
 
     def block(self, message: Any) -> Block:
-        operations = tuple(self.operation(one) for one in message.operations)
+        operations = tuple(self.operation(operation) for operation in message.operations)
         return Block(self.named(message.inputs), operations, tuple(message.outputs))
 
     def operation(self, message: Any) -> Operation:
         outputs = self.named(message.outputs)
         inputs: dict[str, tuple[Argument, ...]] = {
-            name: tuple(self.binding(one) for one in argument.arguments) for name, argument in message.inputs.items()
+            name: tuple(self.binding(binding) for binding in argument.arguments)
+            for name, argument in message.inputs.items()
         }
         label = outputs[0].name if outputs else message.type
         for name, value in message.attributes.items():
             if name != "name":
                 inputs[name] = (self.literal(value),)
-        return Operation(message.type, label, inputs, outputs, tuple(self.block(one) for one in message.blocks))
+        return Operation(message.type, label, inputs, outputs, tuple(self.block(block) for block in message.blocks))
 
     def binding(self, message: Any) -> Argument:
         return self.literal(message.value) if message.HasField("value") else Reference(message.name)
@@ -90,8 +91,8 @@ class _Decoder:
             return Literal(_tensor(immediate.tensor, kind), kind)
         for several in ("list", "tuple"):
             if immediate.HasField(several):
-                values = [self.literal(one).value for one in getattr(immediate, several).values]
-                return Literal(np.array([one.item() for one in values if one.size == 1], object), kind)
+                values = [self.literal(element).value for element in getattr(immediate, several).values]
+                return Literal(np.array([element.item() for element in values if element.size == 1], object), kind)
         raise ArtifactError(f"a constant of type {kind} has no value that can be read")
 
 
@@ -111,7 +112,7 @@ def decode_type(message: Any) -> Type:
     if message.HasField("dictionaryType"):
         return DictType(decode_type(message.dictionaryType.keyType), decode_type(message.dictionaryType.valueType))
     if message.HasField("tupleType"):
-        return TupleType(tuple(decode_type(one) for one in message.tupleType.types))
+        return TupleType(tuple(decode_type(inner) for inner in message.tupleType.types))
     if message.HasField("stateType"):
         wrapped = decode_type(message.stateType.wrappedType)
         if isinstance(wrapped, TensorType):
@@ -126,8 +127,8 @@ def _tensor_type(message: Any) -> TensorType:
     dimensions = message.dimensions
     if message.rank != len(dimensions) or len(dimensions) > 64:
         raise ArtifactError(f"a tensor of rank {message.rank} has {len(dimensions)} dimensions")
-    shape = tuple(one.constant.size if one.HasField("constant") else None for one in dimensions)
-    return TensorType(dtype, shape, variadic=any(one.unknown.variadic for one in dimensions))
+    shape = tuple(dimension.constant.size if dimension.HasField("constant") else None for dimension in dimensions)
+    return TensorType(dtype, shape, variadic=any(dimension.unknown.variadic for dimension in dimensions))
 
 
 def _tensor(message: Any, kind: TensorType) -> Array:
@@ -135,7 +136,7 @@ def _tensor(message: Any, kind: TensorType) -> Array:
     elements = kind.elements
     if elements is None:
         raise ArtifactError(f"a constant has no fixed shape: {kind}")
-    field = next((one for one in IMMEDIATE if message.HasField(one)), None)
+    field = next((name for name in IMMEDIATE if message.HasField(name)), None)
     if field is None:
         raise ArtifactError(f"a constant of type {kind} has no value")
     values = getattr(message, field).values
@@ -158,13 +159,13 @@ def decode_description(message: Any) -> Description:
         ArtifactError: no ML program, or a description that cannot be read.
     """
     if not message.HasField("mlProgram"):
-        kind = next((one.name for one, _ in message.ListFields() if one.number >= 200), "of another kind")
+        kind = next((held.name for held, _ in message.ListFields() if held.number >= 200), "of another kind")
         raise ArtifactError(
             f"the package holds a model of the kind {kind}; only ML programs can be run here",
             hint='convert it with convert_to="mlprogram"',
         )
     description = message.description
-    functions = {one.name: _signature(one) for one in description.functions}
+    functions = {function.name: _signature(function) for function in description.functions}
     default = description.defaultFunctionName or "main"
     if not functions:
         default = default if default in message.mlProgram.functions else next(iter(message.mlProgram.functions), "main")
@@ -177,9 +178,9 @@ def decode_description(message: Any) -> Description:
 
 def _signature(message: Any) -> Signature:
     return Signature(
-        tuple(_feature(one) for one in message.input),
-        tuple(_feature(one) for one in message.output),
-        tuple(_feature(one) for one in message.state),
+        tuple(_feature(feature) for feature in message.input),
+        tuple(_feature(feature) for feature in message.output),
+        tuple(_feature(feature) for feature in message.state),
         message.predictedFeatureName,
         message.predictedProbabilitiesName,
     )
@@ -205,8 +206,8 @@ def _feature(message: Any) -> Feature:
         KINDS[kind],
         dtype,
         tuple(array.shape),
-        tuple(tuple(one.shape) for one in array.enumeratedShapes.shapes),
-        tuple(_range(one) for one in array.shapeRange.sizeRanges),
+        tuple(tuple(shape.shape) for shape in array.enumeratedShapes.shapes),
+        tuple(_range(limits) for limits in array.shapeRange.sizeRanges),
         optional=optional,
         default=default if default is None or math.isfinite(default) else None,
     )
@@ -221,7 +222,7 @@ def _image(message: Any) -> Image:
     colors = COLORS.get(message.colorSpace)
     if colors is None:
         raise ArtifactError(f"an image has an unknown colour space ({message.colorSpace})")
-    sizes = tuple((one.width, one.height) for one in message.enumeratedSizes.sizes)
+    sizes = tuple((size.width, size.height) for size in message.enumeratedSizes.sizes)
     ranges = None
     if message.HasField("imageSizeRange"):
         ranges = _range(message.imageSizeRange.widthRange), _range(message.imageSizeRange.heightRange)

@@ -45,8 +45,8 @@ def open_folder(path: Path) -> Package:
         raise ArtifactError(
             f"{path}: {model.name} has {model.stat().st_size:,} bytes; expected at most {MODEL_LIMIT:,}"
         )
-    folders = [_inside(path, one) for key, one in entries.items() if key != root]
-    weights = next((one for one in folders if one.is_dir() and one.name == "weights"), None)
+    folders = [_inside(path, entry) for key, entry in entries.items() if key != root]
+    weights = next((folder for folder in folders if folder.is_dir() and folder.name == "weights"), None)
     return Package(path, model.read_bytes(), weights)
 
 

@@ -117,6 +117,9 @@ def unpack(data: Array, declared: TensorType) -> Array:
 
     Args:
         data: uint8, shape (n,).
+
+    Raises:
+        ArtifactError: there are too few bytes for elements of fewer than 8 bits.
     """
     bits, dtype = BITS[declared.dtype], NUMPY[declared.dtype]
     shape = tuple(size or 0 for size in declared.shape)

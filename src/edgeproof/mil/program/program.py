@@ -68,9 +68,9 @@ class Block:
 
     def walk(self) -> Iterator[Operation]:
         """Every operation, those of nested blocks too."""
-        for one in self.operations:
-            yield one
-            for block in one.blocks:
+        for operation in self.operations:
+            yield operation
+            for block in operation.blocks:
                 yield from block.walk()
 
 

@@ -24,11 +24,13 @@ def with_shapes(description: Description, program: Program) -> Description:
 
 
 def _shaped(signature: Signature, function: Function) -> Signature:
-    if all(one.shape for one in signature.outputs):
+    if all(feature.shape for feature in signature.outputs):
         return signature
-    types = {one.name: one.type for one in function.inputs}
-    types |= {output.name: output.type for one in function.block.operations for output in one.outputs}
-    return replace(signature, outputs=tuple(_feature(one, types.get(one.name)) for one in signature.outputs))
+    types = {value.name: value.type for value in function.inputs}
+    types |= {output.name: output.type for operation in function.block.operations for output in operation.outputs}
+    return replace(
+        signature, outputs=tuple(_feature(feature, types.get(feature.name)) for feature in signature.outputs)
+    )
 
 
 def _feature(feature: Feature, kind: Type | None) -> Feature:

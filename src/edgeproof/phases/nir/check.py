@@ -15,7 +15,7 @@ from edgeproof.phases.nir.graph import Graph
 from edgeproof.spike.graph.discretise import is_stateful
 from edgeproof.spike.graph.divergence import explain_divergence
 from edgeproof.spike.graph.network import Network
-from edgeproof.spike.graph.plan import Plan, plan_of
+from edgeproof.spike.graph.prepared import Prepared, prepare
 from edgeproof.spike.graph.primitives import Primitive
 from edgeproof.spike.graph.reference import run
 from edgeproof.spike.interpreter import interpret
@@ -41,7 +41,7 @@ def check_graph(subject: Subject, graph: Graph, network: Network, samples: Sampl
     from edgeproof.model.eager import EagerSession, run_all
 
     eager = run_all(EagerSession(subject), samples.inputs)
-    plan = plan_of(network)
+    plan = prepare(network)
     timesteps = graph.timesteps
     readouts = {node: graph.readouts[name] for name, node in graph.outputs.items()}
     program = lower(network, timesteps, readouts)
@@ -98,7 +98,7 @@ def _compared(name: str, theirs: Array, ours: Array, *, spikes: bool) -> NirOutp
     )
 
 
-def _spiking(plan: Plan, output: str) -> bool:
+def _spiking(plan: Prepared, output: str) -> bool:
     from edgeproof.model.nir_model import brings_spikes
 
     return brings_spikes(plan, output)

@@ -14,7 +14,7 @@ from edgeproof.model.coding import coding_of
 from edgeproof.model.model import Samples
 from edgeproof.model.subject import Subject
 from edgeproof.spike.graph.network import Network
-from edgeproof.spike.graph.plan import plan_of
+from edgeproof.spike.graph.prepared import prepare
 from edgeproof.spike.graph.primitives import Input
 from edgeproof.spike.graph.semantics import Semantics
 from edgeproof.spike.nir.as_nir import NirVersion, as_nir
@@ -96,7 +96,7 @@ def graph_of(subject: Subject, samples: Samples, dt_s: float | None) -> Graph:
     else:
         semantics = Semantics(dt_s=seconds, input_coding=coding_of(subject.model), timesteps=subject.model.timesteps)
         found, called, seen = _read(subject, samples, semantics), _steps_of_ours(subject), []
-    structure = plan_of(found.network).structure
+    structure = prepare(found.network).structure
     pairs = dict(zip(names_in, structure.named(Input), strict=True)), dict(found.outputs)
     version = as_nir(found.network)
     version = replace(version, choices=(*seen, *version.choices))

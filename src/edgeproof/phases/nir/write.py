@@ -15,7 +15,7 @@ from edgeproof.errors import ConversionError, UsageError
 from edgeproof.files import atomic_path
 from edgeproof.phases.alone.conversion import checked_title
 from edgeproof.process import Limits, call_apart
-from edgeproof.spike.graph.plan import plan_of
+from edgeproof.spike.graph.prepared import prepare
 from edgeproof.spike.graph.semantics import Semantics
 from edgeproof.spike.nir.nir_file import read, write
 
@@ -108,15 +108,15 @@ def write_nir(job: NirJob) -> NirDocument:
                 f"the graph does not compute what the model does: {_shares(checked)}; {checked.difference}",
                 hint="ship the model in another format, and say which layer of it is computed otherwise",
             )
-    plan = plan_of(network)
+    prepared = prepare(network)
     semantics = network.semantics
     return NirDocument(
         model=job.title,
         graph=job.graph,
         bytes=size,
         nodes=tuple(
-            NirNode(name=name, kind=type(node).__name__, shape=plan.structure.shapes[name])
-            for name, node in plan.structure.nodes.items()
+            NirNode(name=name, kind=type(node).__name__, shape=prepared.structure.shapes[name])
+            for name, node in prepared.structure.nodes.items()
         ),
         semantics=_answers(semantics),
         statement=semantics.statement(),

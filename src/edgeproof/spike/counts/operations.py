@@ -27,6 +27,7 @@ from edgeproof.errors import SamplesError
 from edgeproof.spike.counts.populations import Population, populations
 from edgeproof.spike.interpreter import Trace, interpret
 from edgeproof.spike.program import Array, Convolution, Linear, Node, Pool, Program, walk
+from edgeproof.spike.taps import places
 
 __all__ = ["LayerCount", "NeuronCount", "OperationCount", "count_operations", "fan_out"]
 
@@ -127,14 +128,14 @@ class OperationCount:
     @property
     def connection_sparsity(self) -> float | None:
         """Share of weights that are zero; None without weights."""
-        weights = sum(one.weights for one in self.layers)
-        return sum(one.zero_weights for one in self.layers) / weights if weights else None
+        weights = sum(layer.weights for layer in self.layers)
+        return sum(layer.zero_weights for layer in self.layers) / weights if weights else None
 
     @property
     def activation_sparsity(self) -> float | None:
         """Share of zeros in what spiking neurons gave; None without any."""
-        outputs = sum(one.outputs for one in self.neurons)
-        return 1 - sum(one.spikes or 0 for one in self.neurons) / outputs if outputs else None
+        outputs = sum(neuron.outputs for neuron in self.neurons)
+        return 1 - sum(neuron.spikes or 0 for neuron in self.neurons) / outputs if outputs else None
 
 
 def count_operations(program: Program, samples: Sequence[Mapping[str, Array]]) -> OperationCount:
@@ -159,18 +160,18 @@ def count_operations(program: Program, samples: Sequence[Mapping[str, Array]]) -
     raster: dict[str, Array] = {}
     for number, sample in enumerate(samples):
         trace: Trace = {node.x: [] for node in layers}
-        trace |= {one.spikes: [] for one in found if one.spikes is not None}
-        trace |= {after: [] for one in found for _, after in one.membranes}
+        trace |= {population.spikes: [] for population in found if population.spikes is not None}
+        trace |= {after: [] for population in found for _, after in population.membranes}
         interpret(program, sample, trace=trace)
         for node, seen in layers.items():
             seen.add(trace[node.x])
-        for at, one in enumerate(found):
-            updates[at] += _updates(one, trace)
-            if one.spikes is not None:
-                train = np.stack(trace[one.spikes]).reshape(program.timesteps, -1) != 0
+        for at, population in enumerate(found):
+            updates[at] += _updates(population, trace)
+            if population.spikes is not None:
+                train = np.stack(trace[population.spikes]).reshape(program.timesteps, -1) != 0
                 spikes[at] += int(np.count_nonzero(train))
                 if number == 0:
-                    raster[one.name] = train
+                    raster[population.name] = train
     steps = len(samples) * program.timesteps
     names = _layer_names(list(layers))
     return OperationCount(
@@ -179,15 +180,15 @@ def count_operations(program: Program, samples: Sequence[Mapping[str, Array]]) -
         layers=tuple(_layer(node, seen, names[node], steps) for node, seen in layers.items()),
         neurons=tuple(
             NeuronCount(
-                name=one.name,
-                shape=one.shape,
-                states=tuple(state.name for state, _ in one.states),
-                membranes=tuple(state.name for state, _ in one.membranes),
-                outputs=0 if one.spikes is None else one.spikes.size * steps,
-                spikes=None if one.spikes is None else spikes[at],
+                name=population.name,
+                shape=population.shape,
+                states=tuple(state.name for state, _ in population.states),
+                membranes=tuple(state.name for state, _ in population.membranes),
+                outputs=0 if population.spikes is None else population.spikes.size * steps,
+                spikes=None if population.spikes is None else spikes[at],
                 membrane_updates=updates[at],
             )
-            for at, one in enumerate(found)
+            for at, population in enumerate(found)
         ),
         raster=raster,
     )
@@ -204,16 +205,12 @@ def fan_out(node: Linear | Convolution, connected: Array) -> Array:
         outputs: Array = np.count_nonzero(connected, axis=0).astype(np.int64)
         return outputs
     channels, height, width = node.x.shape
-    _, rows, columns = node.shape
-    (pad_y, pad_x), (down, right) = node.padding, node.stride
-    groups = node.groups
-    counts = np.count_nonzero(connected.reshape(groups, -1, *connected.shape[1:]), axis=1)
+    pad_y, pad_x = node.padding
+    counts = np.count_nonzero(connected.reshape(node.groups, -1, *connected.shape[1:]), axis=1)
     counts = counts.reshape(channels, *connected.shape[2:])
     reached = np.zeros((channels, height + 2 * pad_y, width + 2 * pad_x), np.int64)
-    for ky, kx in np.ndindex(*connected.shape[2:]):
-        top, left = ky * node.dilation[0], kx * node.dilation[1]
-        seen = reached[:, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
-        seen += counts[:, ky, kx, None, None]
+    for ky, kx, seen in places(node):
+        reached[(..., *seen)] += counts[:, ky, kx, None, None]
     inside: Array = reached[:, pad_y : pad_y + height, pad_x : pad_x + width]
     return inside
 

@@ -55,7 +55,7 @@ def populations(program: Program) -> tuple[Population, ...]:
             if state in free:
                 taken.setdefault(state, train)
     for state in free:
-        behind = [taken[one] for one in _behind(after[state], trains) if one in taken]
+        behind = [taken[state_behind] for state_behind in _behind(after[state], trains) if state_behind in taken]
         if state not in taken and behind:
             taken[state] = behind[0]
     found: list[Population] = []
@@ -72,7 +72,7 @@ def _trains(program: Program, after: Mapping[State, Node]) -> tuple[Node, ...]:
     binary = binary_among(program.roots())
     order = list(walk(program.roots()))
     takers = [node.x for node in order if isinstance(node, (Linear, Convolution, Pool))]
-    going = {_source(node, after) for node in (*takers, *(one.node for one in program.outputs))}
+    going = {_source(node, after) for node in (*takers, *(output.node for output in program.outputs))}
     wanted = {_plain(node) for node in going if node in binary and isinstance(node, Elementwise)}
     return tuple(node for node in order if node in wanted)
 
@@ -98,11 +98,11 @@ def _behind(node: Node, trains: Sequence[Node]) -> Iterator[State]:
     """States that a value is computed from by elementwise operations, not through other spikes."""
     seen, waiting = {node}, [node]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, State):
-            yield one
-        if isinstance(one, Elementwise):
-            for source in map(storage, one.sources):
+        behind = waiting.pop()
+        if isinstance(behind, State):
+            yield behind
+        if isinstance(behind, Elementwise):
+            for source in map(storage, behind.sources):
                 if source not in seen and source not in trains:
                     seen.add(source)
                     waiting.append(source)
@@ -112,18 +112,20 @@ def _connected(states: Sequence[State], after: Mapping[State, Node], trains: Seq
     """States in groups: two are together where one becomes something that is computed from the other."""
     groups: list[list[State]] = []
     for state in states:
-        near = {one for one in _behind(after[state], trains) if one in states} | {state}
+        near = {other for other in _behind(after[state], trains) if other in states} | {state}
         joined = [
-            group for group in groups if any(one in near or state in _behind(after[one], trains) for one in group)
+            group
+            for group in groups
+            if any(member in near or state in _behind(after[member], trains) for member in group)
         ]
         groups = [group for group in groups if group not in joined]
-        groups.append([*(one for group in joined for one in group), state])
+        groups.append([*(member for group in joined for member in group), state])
     return groups
 
 
 def _population(states: Sequence[State], train: Node | None, values: Mapping[State, Node], number: int) -> Population:
     carried = tuple((state, values[state]) for state in states)
-    named = tuple(one for one in carried if re.split(r"[./_]", one[0].name.lower())[-1] in MEMBRANES)
+    named = tuple(pair for pair in carried if re.split(r"[./_]", pair[0].name.lower())[-1] in MEMBRANES)
     like = train if train is not None else states[0]
     return Population(
         name=_common([state.name for state in states]) or f"neurons {number + 1}",
@@ -148,12 +150,16 @@ def _common(names: Sequence[str]) -> str:
 
 def _with_names_once(found: Sequence[Population]) -> tuple[Population, ...]:
     """A second population of a name gets a number."""
-    names = [one.name for one in found]
+    names = [population.name for population in found]
     return tuple(
-        one
-        if names.count(one.name) == 1
+        population
+        if names.count(population.name) == 1
         else Population(
-            f"{one.name} {names[: at + 1].count(one.name)}", one.shape, one.spikes, one.states, one.membranes
+            f"{population.name} {names[: at + 1].count(population.name)}",
+            population.shape,
+            population.spikes,
+            population.states,
+            population.membranes,
         )
-        for at, one in enumerate(found)
+        for at, population in enumerate(found)
     )

@@ -46,7 +46,7 @@ def measure_activity(program: Program, samples: Sequence[Mapping[str, Array]]) -
         trace: Trace = {x: [] for x in seen}
         interpret(program, sample, trace=trace)
         for x, values in trace.items():
-            seen[x] += [np.count_nonzero(one) / one.size for one in values]
+            seen[x] += [np.count_nonzero(value) / value.size for value in values]
     return {layer: float(np.mean(seen[layer.x])) for layer in layers if seen[layer.x]}
 
 
@@ -86,6 +86,6 @@ def _quiet(program: Program, binary: frozenset[Node]) -> set[Node]:
     quiet: set[Node] = set()
     for node in walk(program.roots()):
         passes = isinstance(node, (Pool, Reshape)) or (isinstance(node, Elementwise) and node.op == "mul")
-        if node in binary or isinstance(node, Input) or (passes and any(one in quiet for one in node.sources)):
+        if node in binary or isinstance(node, Input) or (passes and any(source in quiet for source in node.sources)):
             quiet.add(node)
     return quiet

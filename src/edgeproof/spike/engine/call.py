@@ -25,21 +25,23 @@ def run(names: Names, once: Sequence[str], chunk: Sequence[str]) -> str:
         chunk: calls of the others.
     """
     plan = names.plan
-    taken = [_taken(names, i) for i, one in enumerate(plan.program.inputs) if one in plan.stored]
+    taken = [_taken(names, i) for i, node in enumerate(plan.program.inputs) if node in plan.stored]
     numbered = list(enumerate(plan.program.outputs))
-    before = [f"memset(m->o{i}, 0, sizeof m->o{i});" for i, one in numbered if is_collected(names, one)]
-    chunks = [*chunk, *(line for i, one in numbered for line in _gathered(names, i, one))]
+    before = [f"memset(m->o{i}, 0, sizeof m->o{i});" for i, output in numbered if is_collected(names, output)]
+    chunks = [*chunk, *(line for i, output in numbered for line in _gathered(names, i, output))]
     if plan.program.sequence:
         chunks = [*(line for lines in taken for line in loop(EACH, lines)), *chunks]
     else:
         before = [*(line for lines in taken for line in lines), *once, *before]
     if chunks:
         steps = f"const int steps = total - done < {names.chunk} ? total - done : {names.chunk};"
-        wanted = [steps] if any(re.search(r"\bsteps\b", one) for one in chunks) else []
+        wanted = [steps] if any(re.search(r"\bsteps\b", line) for line in chunks) else []
         chunks = block(f"for (int done = 0; done < total; done += {names.chunk})", [*wanted, *chunks])
-    lines = [*before, *chunks, *(line for i, one in numbered for line in _given(names, i, one))]
+    lines = [*before, *chunks, *(line for i, output in numbered for line in _given(names, i, output))]
     unused = [
-        f"(void){name};" for name in ("total", "in", "out") if not any(re.search(rf"\b{name}\b", one) for one in lines)
+        f"(void){name};"
+        for name in ("total", "in", "out")
+        if not any(re.search(rf"\b{name}\b", line) for line in lines)
     ]
     head = (
         f"TARGET static void VARIANT(run)(struct {names.name} *m, int total, const float *const *in, float *const *out)"
@@ -48,9 +50,11 @@ def run(names: Names, once: Sequence[str], chunk: Sequence[str]) -> str:
     return text([*comment([what]), *block(head, [*unused, *lines])])
 
 
-def is_collected(names: Names, one: Output) -> bool:
+def is_collected(names: Names, output: Output) -> bool:
     """Whether an output is put together over the chunks before the caller gets it."""
-    return one.readout in ("sum", "mean") or (one.readout == "last" and storage(one.node) not in names.plan.steady)
+    return output.readout in ("sum", "mean") or (
+        output.readout == "last" and storage(output.node) not in names.plan.steady
+    )
 
 
 def _taken(names: Names, index: int) -> list[str]:
@@ -67,20 +71,20 @@ def _taken(names: Names, index: int) -> list[str]:
     return loop(f"for (int i = 0; i < {node.size}; i++)", copied)
 
 
-def _gathered(names: Names, index: int, one: Output) -> list[str]:
+def _gathered(names: Names, index: int, output: Output) -> list[str]:
     """What is read out of a chunk, unless the loop that makes it has added it up."""
-    node, size = storage(one.node), one.node.size
-    if is_added_up(one) and node not in names.plan.steady:
+    node, size = storage(output.node), output.node.size
+    if is_added_up(output) and node not in names.plan.steady:
         return []
-    if one.readout == "last" and not is_collected(names, one):
+    if output.readout == "last" and not is_collected(names, output):
         return []
     plain, given = names.numbers.plain, names.numbers.given
-    if one.readout == "last" and plain:
+    if output.readout == "last" and plain:
         return [f"memcpy(m->o{index}, {names.row(node, '(steps - 1)')}, {padded(size) * 4});"]
-    if one.readout == "last":
+    if output.readout == "last":
         word = given(node, names.element(node, at="(steps - 1)"))
         return loop(f"for (int i = 0; i < {size}; i++)", [f"m->o{index}[i] = {word};"])
-    if one.readout == "stack":
+    if output.readout == "stack":
         table = names.places(node)
         to = f"out[{index}] + (size_t)(done + at) * {size}"
         if table is None and plain:
@@ -91,16 +95,16 @@ def _gathered(names: Names, index: int, one: Output) -> list[str]:
     return loop(EACH, loop(f"for (int i = 0; i < {size}; i++)", [added]))
 
 
-def _given(names: Names, index: int, one: Output) -> list[str]:
+def _given(names: Names, index: int, output: Output) -> list[str]:
     """What the caller gets after the last chunk."""
-    if one.readout == "stack":
+    if output.readout == "stack":
         return []
-    table = names.places(one.node)
+    table = names.places(output.node)
     place = "i" if table is None else f"{table}[i]"
-    kept = names.numbers.given(one.node, names.element(one.node, place))
-    source = f"m->o{index}[{place}]" if is_collected(names, one) else kept
-    mean = " / (float)total" if one.readout == "mean" else ""
-    return loop(f"for (int i = 0; i < {one.node.size}; i++)", [f"out[{index}][i] = {source}{mean};"])
+    kept = names.numbers.given(output.node, names.element(output.node, place))
+    source = f"m->o{index}[{place}]" if is_collected(names, output) else kept
+    mean = " / (float)total" if output.readout == "mean" else ""
+    return loop(f"for (int i = 0; i < {output.node.size}; i++)", [f"out[{index}][i] = {source}{mean};"])
 
 
 def reset(names: Names) -> str:

@@ -19,36 +19,36 @@ def components(order: Sequence[T], needs: Callable[[T], Sequence[T]]) -> Iterato
         order: what there is.
         needs: of what there is, what one of it needs directly.
     """
-    position = {one: i for i, one in enumerate(order)}
+    position = {member: i for i, member in enumerate(order)}
     index: dict[T, int] = {}
     low: dict[T, int] = {}
     stack: list[T] = []
     on_stack: set[T] = set()
     work: list[tuple[T, Iterator[T]]] = []
 
-    def enter(one: T) -> None:
-        index[one] = low[one] = len(index)
-        stack.append(one)
-        on_stack.add(one)
-        work.append((one, iter(needs(one))))
+    def enter(member: T) -> None:
+        index[member] = low[member] = len(index)
+        stack.append(member)
+        on_stack.add(member)
+        work.append((member, iter(needs(member))))
 
     for start in order:
         if start not in index:
             enter(start)
         while work:
-            one, rest = work[-1]
+            member, rest = work[-1]
             for needed in rest:
                 if needed not in index:
                     enter(needed)
                     break
                 if needed in on_stack:
-                    low[one] = min(low[one], index[needed])
+                    low[member] = min(low[member], index[needed])
             else:
                 work.pop()
                 if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[one])
-                if low[one] == index[one]:
-                    yield sorted(_popped(stack, on_stack, one), key=lambda one: position[one])
+                    low[work[-1][0]] = min(low[work[-1][0]], low[member])
+                if low[member] == index[member]:
+                    yield sorted(_popped(stack, on_stack, member), key=lambda member: position[member])
 
 
 def _popped(stack: list[T], on_stack: set[T], last: T) -> list[T]:

@@ -32,7 +32,11 @@ def can_be_dense(node: Convolution) -> bool:
 
 
 def dense_convolution(names: Names, node: Convolution) -> list[str]:
-    """A convolution at the step ``at``, by all of its inputs."""
+    """A convolution at the step ``at``, by all of its inputs.
+
+    Raises:
+        ConversionError: infinity among its weights, or NaN among its numbers.
+    """
     return _depthwise(names, node) if is_depthwise(node) else _dense(names, node)
 
 
@@ -56,13 +60,13 @@ def _dense(names: Names, node: Convolution) -> list[str]:
     by_group = weight.reshape(node.groups, share, within, kernel_rows, taps).transpose(0, 1, 3, 4, 2)
     grouped[:, :share] = by_group.reshape(node.groups, share, -1)
     bias[:, :share] = bias_of(node.bias).reshape(node.groups, share)
-    w = names.table("w", np.concatenate([blocked(one) for one in grouped]))
+    w = names.table("w", np.concatenate([blocked(weights) for weights in grouped]))
     b = names.table("k", bias.reshape(-1))
     calls, first, start = [], 0, 0
     for wide, count in blocks_of(width):
         for _ in range(count):
             terms = grouped.shape[2]
-            here = [f" + {one}" if one else "" for one in (first, start)]
+            here = [f" + {offset}" if offset else "" for offset in (first, start)]
             by = ["", "", "", ""]
             if node.groups > 1:
                 by = [

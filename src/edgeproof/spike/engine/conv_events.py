@@ -24,7 +24,11 @@ def can_be_windows(node: Convolution) -> bool:
 
 
 def events_added(names: Names, node: Convolution) -> list[str]:
-    """Each input that is not zero adds its weights to the outputs that see it."""
+    """Each input that is not zero adds its weights to the outputs that see it.
+
+    Raises:
+        ConversionError: infinity among its weights, or NaN among its numbers.
+    """
     channels, _, width = node.x.shape
     outputs, rows, columns = node.shape
     weight = weights_of(node.weight)
@@ -122,7 +126,11 @@ def place_seen(name: str, at: str, tap: str, stride: int, most: int) -> list[str
 
 
 def events_summed(names: Names, node: Convolution) -> list[str]:
-    """Each output sums up the events in its window."""
+    """Each output sums up the events in its window.
+
+    Raises:
+        ConversionError: infinity among its weights, or NaN among its numbers.
+    """
     channels, height, width = node.x.shape
     outputs, rows, columns = node.shape
     weight = weights_of(node.weight)

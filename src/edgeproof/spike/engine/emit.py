@@ -58,13 +58,15 @@ class _Floats(File):
         return layer_table(self._plan, self._methods, self._activity)
 
     def _types(self) -> str:
-        types = {kind: any(one.startswith(kind) for one in self._names.functions) for kind in ("dense", "runs")}
+        types = {
+            kind: any(function.startswith(kind) for function in self._names.functions) for kind in ("dense", "runs")
+        }
         return (WINDOW if types["dense"] else "") + (SIGHT if types["runs"] else "")
 
     def _functions(self) -> str:
         wanted = self._names.functions
         widths = {
-            kind: [int(one.removeprefix(kind)) for one in wanted if one.startswith(kind)]
+            kind: [int(function.removeprefix(kind)) for function in wanted if function.startswith(kind)]
             for kind in ("sum", "dense", "runs")
         }
         parts = [

@@ -131,8 +131,8 @@ class File(ABC):
         arguments = [
             f" *   {kind}[{i}] {said(label)}: {shape_of(node)} float32"
             for kind, rows in (
-                ("in", [(one.name, one) for one in program.inputs]),
-                ("out", [(one.name, one.node) for one in program.outputs]),
+                ("in", [(node.name, node) for node in program.inputs]),
+                ("out", [(output.name, output.node) for output in program.outputs]),
             )
             for i, (label, node) in enumerate(rows)
         ]
@@ -154,9 +154,9 @@ class File(ABC):
         for state, _ in plan.program.states:
             of = names.numbers.type_of(state)
             yield f"{of} s{names.number(state)}[{padded(state.size)}]; /* {said(state.name)} */"
-        for i, one in enumerate(plan.program.outputs):
-            if is_collected(names, one):
-                yield f"float o{i}[{padded(one.node.size)}];"
+        for i, output in enumerate(plan.program.outputs):
+            if is_collected(names, output):
+                yield f"float o{i}[{padded(output.node.size)}];"
         for member, room in names.room.items():
             yield f"{room.of} {member}[{names.length(room)}];"
 
@@ -168,9 +168,10 @@ class File(ABC):
                 "name": self._names.name,
                 "timesteps": program.timesteps,
                 "sequence": program.sequence,
-                "inputs": [{"name": one.name, "shape": list(one.shape)} for one in program.inputs],
+                "inputs": [{"name": node.name, "shape": list(node.shape)} for node in program.inputs],
                 "outputs": [
-                    {"name": one.name, "shape": list(one.node.shape), "readout": one.readout} for one in program.outputs
+                    {"name": output.name, "shape": list(output.node.shape), "readout": output.readout}
+                    for output in program.outputs
                 ],
             }
         )
@@ -190,12 +191,12 @@ class File(ABC):
         return "\n" + text([*said_first, *block(head, lines)])
 
     def _kernels(self, kernels: Sequence[Kernel], span: Span) -> list[str]:
-        delays = [one for one in kernels if isinstance(one, Delay)]
+        delays = [kernel for kernel in kernels if isinstance(kernel, Delay)]
         lines: list[str] = []
         for kernel in kernels:
             if not isinstance(kernel, Delay):
                 lines += [*comment(kernel_summary(kernel, self._methods)), *self._kernel(kernel, span)]
         if delays:
-            moved = [line for one in delays for line in self._delay(one)]
+            moved = [line for delay in delays for line in self._delay(delay)]
             lines += [*comment(kernel_summary(delays[0], self._methods, len(delays))), *each_step(span, moved)]
         return lines

@@ -22,16 +22,16 @@ TRAPS = frozenset(("div", "sqrt", "log"))
 def added_up(names: Names) -> dict[Node, list[str]]:
     """Values that are added up over the steps in the loop that makes them, and where."""
     found: dict[Node, list[str]] = {}
-    for i, one in enumerate(names.plan.program.outputs):
-        node = storage(one.node)
-        if is_added_up(one) and node not in names.plan.steady:
+    for i, output in enumerate(names.plan.program.outputs):
+        node = storage(output.node)
+        if is_added_up(output) and node not in names.plan.steady:
             found.setdefault(node, []).append(f"m->o{i}[i]")
     return found
 
 
-def is_added_up(one: Output) -> bool:
+def is_added_up(output: Output) -> bool:
     """Whether the loop that makes the value can add it up."""
-    return one.readout in ("sum", "mean") and isinstance(storage(one.node), Elementwise)
+    return output.readout in ("sum", "mean") and isinstance(storage(output.node), Elementwise)
 
 
 def group_loop(names: Names, group: Group) -> list[str]:
@@ -77,8 +77,8 @@ class GroupLoop:
     def _compute(self, node: Elementwise) -> str:
         """Write the operation; the word for it as a number."""
         words = []
-        for at, one in enumerate(node.args):
-            word = self._word(one, node.shape) if isinstance(one, Node) else number(one)
+        for at, argument in enumerate(node.args):
+            word = self._word(argument, node.shape) if isinstance(argument, Node) else number(argument)
             wants_truth = node.op in LOGIC or (node.op == "where" and at == 0)
             words.append(self._as_truth(word) if wants_truth else self._as_number(word))
         return self._named(node, expression(node.op, words))
@@ -91,18 +91,18 @@ class GroupLoop:
         self._inside[node, None] = name
         return self._as_number(name)
 
-    def _word(self, one: Node, shape: Shape) -> str:
+    def _word(self, value: Node, shape: Shape) -> str:
         """The value at place ``i``, broadcast to a shape."""
-        names, node = self._names, storage(one)
+        names, node = self._names, storage(value)
         if (node, None) in self._inside:
             return self._inside[node, None]
         if isinstance(node, Constant):
-            return f"{names.constant(one, shape, self._like)}[i]"
+            return f"{names.constant(value, shape, self._like)}[i]"
         if node in self._own:
             return self._load(node, None, f"v{names.number(node)}", f"{names.state(node)}[i]")
         if node.size == 1 and self._like.size != 1:
             return self._load(node, "0", f"v{names.number(node)}", names.element(node, "0"))
-        table = names.source(one, shape, self._like)
+        table = names.source(value, shape, self._like)
         if table is None:
             return self._load(node, None, f"v{names.number(node)}", names.element(node))
         return self._load(node, table, f"v{names.number(node)}_{table}", names.element(node, f"{table}[i]"))

@@ -41,7 +41,7 @@ def event_sums(widths: Collection[int]) -> str:
         [_sum_in_halves(width) if width > 16 else _sum(width, 4) for width in wanted],
         [_sum_plain(width) for width in wanted],
     )
-    return SUMS + by_lanes(["".join(one) for one in texts])
+    return SUMS + by_lanes(["".join(text) for text in texts])
 
 
 def _head(width: int) -> str:

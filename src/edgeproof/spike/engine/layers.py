@@ -60,7 +60,11 @@ def blocked(weight: Array) -> Array:
 
 
 def linear(names: Names, node: Linear, method: Method, span: Span) -> list[str]:
-    """A linear layer, by lists of the inputs that are not zero, or by all of them."""
+    """A linear layer, by lists of the inputs that are not zero, or by all of them.
+
+    Raises:
+        ConversionError: infinity among its weights, or NaN among its numbers.
+    """
     size, width = node.x.size, padded(len(node.bias))
     places = names.plan.layouts.places(node)
     weight, bias = np.zeros((width, size), F), np.zeros(width, F)
@@ -104,12 +108,12 @@ class _Linear:
         values = "NULL" if node.x in names.plan.binary else x
         found = f"{count} = {names.function('nonzero')}({x}, {node.x.size}, {listed});"
         lines = loop(EACH, [found]) if chunk else [f"const uint32_t {found}"]
-        for one in self._blocks():
+        for part in self._blocks():
             total = (
-                f"{names.function(f'sum{one.wide}')}({names.row(node)}{one.output}, {self.bias}{one.output}, "
-                f"{self.weights}{one.weights}, {listed}, {count}, {values});"
+                f"{names.function(f'sum{part.wide}')}({names.row(node)}{part.output}, {self.bias}{part.output}, "
+                f"{self.weights}{part.weights}, {listed}, {count}, {values});"
             )
-            lines += one.each(loop(EACH, [total]) if chunk else [total])
+            lines += part.each(loop(EACH, [total]) if chunk else [total])
         return lines if chunk else block("", lines)
 
     def dense(self) -> list[str]:
@@ -128,11 +132,11 @@ class _Linear:
         at, steps = ("0", "steps") if chunk else ("at", "1")
         return [
             line
-            for one in self._blocks()
-            for line in one.each(
+            for part in self._blocks()
+            for line in part.each(
                 [
-                    f"{names.function(f'dense{one.wide}')}({names.row(node, at)}{one.output}, {self.x(at)}, &{see}, "
-                    f"{self.bias}{one.output}, {self.weights}{one.weights}, {steps}, {one.wide});"
+                    f"{names.function(f'dense{part.wide}')}({names.row(node, at)}{part.output}, {self.x(at)}, &{see}, "
+                    f"{self.bias}{part.output}, {self.weights}{part.weights}, {steps}, {part.wide});"
                 ]
             )
         ]

@@ -16,7 +16,11 @@ WIDTH = 110
 
 
 def number(value: float) -> str:
-    """A float32 constant: decimal where that is short and exact, hexadecimal otherwise."""
+    """A float32 constant: decimal where that is short and exact, hexadecimal otherwise.
+
+    Raises:
+        ConversionError: it is NaN.
+    """
     value = float(np.float32(value))
     if math.isnan(value):
         raise ConversionError("the network has NaN among its numbers")
@@ -36,12 +40,12 @@ def floats(values: Array) -> str:
     """
     if np.isnan(values).any():
         raise ConversionError("the network has NaN among its weights", hint="train it again, or repair its weights")
-    return _wrapped([number(one) for one in values.tolist()])
+    return _wrapped([number(value) for value in values.tolist()])
 
 
 def integers(values: Array) -> str:
     """Lines of whole numbers, separated by commas."""
-    return _wrapped([str(one) for one in values.tolist()])
+    return _wrapped([str(value) for value in values.tolist()])
 
 
 def _wrapped(words: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class Names:
         if isinstance(node, Constant):
             return self.table("k", self.ordered(_numbers(node), node))
         if self._stands(node):
-            return self.state(node)  # type: ignore[arg-type]
+            return self.state(node)
         if node in self.plan.steady or at == "0":
             return self.buffer(node)
         return f"{self.buffer(node)} + (size_t){at} * {padded(node.size)}"
@@ -128,7 +128,7 @@ class Names:
         """One number of a value's buffer, even if it is a state that stands elsewhere too."""
         return f"{self.buffer(node)}[{at} * {padded(storage(node).size)} + {index}]"
 
-    def _stands(self, node: Node) -> bool:
+    def _stands(self, node: Node) -> TypeGuard[State]:
         return isinstance(node, State) and (node in self.carried or node not in self.plan.stored)
 
     def constant(self, node: Node, shape: Shape, like: Node) -> str:
@@ -156,7 +156,11 @@ class Names:
         return None if self.plan.layouts.of(node) == 1 else self.table("p", places.astype(np.int32))
 
     def table(self, kind: str, values: Array) -> str:
-        """The name of a constant array of float32, int32 or int8; equal ones are one."""
+        """The name of a constant array of float32, int32 or int8; equal ones are one.
+
+        Raises:
+            ConversionError: NaN among the values.
+        """
         of = TYPES[values.dtype.str[1:]]
         key = (kind, of, values.tobytes())
         if key not in self._known:

@@ -15,7 +15,11 @@ UNROLLED = 9
 
 
 def pool(names: Names, node: Pool) -> list[str]:
-    """The maximum or the sum over a window, at the step ``at``."""
+    """The maximum or the sum over a window, at the step ``at``.
+
+    Raises:
+        ConversionError: its scale is NaN.
+    """
     channels, height, width = node.x.shape
     _, rows, columns = node.shape
     copied, x = image(names, node.x)

@@ -75,8 +75,10 @@ class Stage:
 
     def states(self) -> set[State]:
         """States that it moves on."""
-        delayed = {one.state for one in self.kernels if isinstance(one, Delay)}
-        return delayed.union(*([state for state, _ in one.states] for one in self.kernels if isinstance(one, Group)))
+        delayed = {kernel.state for kernel in self.kernels if isinstance(kernel, Delay)}
+        return delayed.union(
+            *([state for state, _ in kernel.states] for kernel in self.kernels if isinstance(kernel, Group))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +120,16 @@ def schedule(program: Program) -> Schedule:
 
     def needs(node: Node) -> list[Node]:
         sources = [after[node]] if isinstance(node, State) else _sources(node)
-        return [one for one in sources if one in known]
+        return [source for source in sources if source in known]
 
     stages: list[Stage] = []
     for component in components(order, needs):
         kernels, stepwise = _kernels_of(component, after, found)
-        for group in [kernels] if stepwise else [[one] for one in kernels]:
-            _append(stages, Stage(tuple(group), stepwise, steady=all(_made(one) <= steady for one in group)), found)
-    stored = _stored(program, [one for one in program.inputs if one in known], stages, steady)
+        for group in [kernels] if stepwise else [[kernel] for kernel in kernels]:
+            _append(
+                stages, Stage(tuple(group), stepwise, steady=all(_made(kernel) <= steady for kernel in group)), found
+            )
+    stored = _stored(program, [node for node in program.inputs if node in known], stages, steady)
     busy = [stage for stage in stages if any(map(partial(_changes, stored), stage.kernels))]
     row = sum(padded(node.size) for node in stored if node not in steady)
     most = max(1, CHUNK_FLOATS // max(row, 1))
@@ -134,7 +138,7 @@ def schedule(program: Program) -> Schedule:
 
 
 def _sources(node: Node) -> list[Node]:
-    return [one for one in map(storage, node.sources) if not isinstance(one, Constant)]
+    return [source for source in map(storage, node.sources) if not isinstance(source, Constant)]
 
 
 def _kernels_of(component: Sequence[Node], after: Mapping[State, Node], found: Layouts) -> tuple[list[Kernel], bool]:
@@ -147,10 +151,12 @@ def _kernels_of(component: Sequence[Node], after: Mapping[State, Node], found: L
         elif isinstance(node, Elementwise):
             kernels.append(Group((node,), ()))
     if len(component) == 1:
-        kernels += [Group((), ((one, one),)) if after[one] is one else Delay(one, after[one]) for one in states]
+        kernels += [
+            Group((), ((state, state),)) if after[state] is state else Delay(state, after[state]) for state in states
+        ]
         return kernels, False
     if len({(node.size, found.of(node)) for node in component}) == 1 and not any(
-        isinstance(one, Layer) for one in kernels
+        isinstance(kernel, Layer) for kernel in kernels
     ):
         nodes = tuple(node for node in component if isinstance(node, Elementwise))
         return [Group(nodes, tuple((state, after[state]) for state in states))], False
@@ -162,7 +168,9 @@ def _with_states(kernels: list[Kernel], states: Sequence[State], after: Mapping[
 
     After the step they go in an order in which none overwrites what another passes on.
     """
-    home: dict[Node, int] = {node: at for at, one in enumerate(kernels) if isinstance(one, Group) for node in one.nodes}
+    home: dict[Node, int] = {
+        node: at for at, group in enumerate(kernels) if isinstance(group, Group) for node in group.nodes
+    }
     last: dict[Node, int] = {}
     for at, kernel in enumerate(kernels):
         last.update(dict.fromkeys(_read(kernel), at))
@@ -180,11 +188,11 @@ def _with_states(kernels: list[Kernel], states: Sequence[State], after: Mapping[
         assert isinstance(group, Group)
         kernels[at] = Group(group.nodes, tuple(mine))
 
-    delayed = {one.state for one in delays}
+    delayed = {delay.state for delay in delays}
 
-    def passes(one: Delay) -> int:
+    def passes(delay: Delay) -> int:
         """How many states a value has passed before this one, within the step."""
-        count, source = 0, one.after
+        count, source = 0, delay.after
         while isinstance(source, State) and source in delayed:
             count, source = count + 1, after[source]
         return count
@@ -198,7 +206,7 @@ def _append(stages: list[Stage], stage: Stage, found: Layouts) -> None:
     if last and not last.stepwise and not stage.stepwise and last.steady == stage.steady:
         both = [*last.kernels, *stage.kernels]
         fused = _fused(both, found)
-        if len(fused) == len(last.kernels) or all(isinstance(one, Delay) for one in both):
+        if len(fused) == len(last.kernels) or all(isinstance(kernel, Delay) for kernel in both):
             stages[-1] = Stage(tuple(fused), False, stage.steady)
             return
     stages.append(stage)
@@ -207,18 +215,18 @@ def _append(stages: list[Stage], stage: Stage, found: Layouts) -> None:
 def _fused(kernels: Sequence[Kernel], layouts: Layouts) -> list[Kernel]:
     """Neighbouring groups of one size and layout as one loop."""
     found: list[Kernel] = []
-    for one in kernels:
+    for kernel in kernels:
         last = found[-1] if found else None
-        if isinstance(one, Group) and isinstance(last, Group) and _same_place(last, one, layouts):
-            found[-1] = Group((*last.nodes, *one.nodes), (*last.states, *one.states))
+        if isinstance(kernel, Group) and isinstance(last, Group) and _same_place(last, kernel, layouts):
+            found[-1] = Group((*last.nodes, *kernel.nodes), (*last.states, *kernel.states))
         else:
-            found.append(one)
+            found.append(kernel)
     return found
 
 
 def _same_place(a: Group, b: Group, found: Layouts) -> bool:
-    one, other = ((*group.nodes, *(state for state, _ in group.states))[0] for group in (a, b))
-    return (one.size, found.of(one)) == (other.size, found.of(other))
+    first, other = ((*group.nodes, *(state for state, _ in group.states))[0] for group in (a, b))
+    return (first.size, found.of(first)) == (other.size, found.of(other))
 
 
 def _changes(stored: Mapping[Node, None], kernel: Kernel) -> bool:
@@ -241,7 +249,10 @@ def _read(kernel: Kernel) -> list[Node]:
         return _sources(kernel.node)
     if isinstance(kernel, Delay):
         return [kernel.after]
-    return [*(one for node in kernel.nodes for one in _sources(node)), *(storage(one) for _, one in kernel.states)]
+    return [
+        *(source for node in kernel.nodes for source in _sources(node)),
+        *(storage(after) for _, after in kernel.states),
+    ]
 
 
 def _steady(order: Sequence[Node], program: Program) -> set[Node]:
@@ -251,7 +262,7 @@ def _steady(order: Sequence[Node], program: Program) -> set[Node]:
         if isinstance(node, Input):
             if not program.sequence:
                 steady.add(node)
-        elif not isinstance(node, State) and all(one in steady for one in _sources(node)):
+        elif not isinstance(node, State) and all(source in steady for source in _sources(node)):
             steady.add(node)
     return steady
 
@@ -267,7 +278,9 @@ def _stored(program: Program, inputs: Sequence[Input], stages: Sequence[Stage], 
                 kept[kernel.node] = None
             elif isinstance(kernel, Delay) and not stage.stepwise:
                 kept[kernel.state] = None
-            kept.update(dict.fromkeys(one for one in _read(kernel) if home.get(one) is not kernel and one not in moved))
+            kept.update(
+                dict.fromkeys(node for node in _read(kernel) if home.get(node) is not kernel and node not in moved)
+            )
     for output in program.outputs:
         node = storage(output.node)
         added_up = output.readout in ("sum", "mean") and isinstance(node, Elementwise) and node not in steady

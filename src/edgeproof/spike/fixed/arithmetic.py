@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeGuard, TypeVar
 import numpy as np
 
 from edgeproof.errors import ConversionError, UnsupportedError
-from edgeproof.spike.fixed.plan import MOST
+from edgeproof.spike.fixed.program import MOST
 from edgeproof.spike.program import Array, Constant, Elementwise, Node, storage
 
 __all__ = ["Algebra", "Units", "compute", "whole"]
@@ -109,7 +109,7 @@ class _Operation(Generic[V]):
     def result(self) -> V:
         op, args = self._node.op, self._node.args
         if op in COMPARISONS:
-            finest = max([self._units.bits_of(one) for one in args if _varies(one)], default=0)
+            finest = max([self._units.bits_of(argument) for argument in args if _varies(argument)], default=0)
             return self._algebra.compare(op, self._as(args[0], finest), self._as(args[1], finest))
         if op not in RECIPES:
             raise UnsupportedError(
@@ -120,14 +120,14 @@ class _Operation(Generic[V]):
 
     # What the recipes are made of.
 
-    def _as(self, one: Node | float, bits: int) -> V:
+    def _as(self, argument: Node | float, bits: int) -> V:
         """An argument in a unit."""
-        if not isinstance(one, Node):
-            return self._algebra.number(int(whole(one, bits)))
-        node = storage(one)
+        if not isinstance(argument, Node):
+            return self._algebra.number(int(whole(argument, bits)))
+        node = storage(argument)
         if isinstance(node, Constant):
-            return self._algebra.table(one, whole(node.value.reshape(one.shape), bits))
-        return self._algebra.shift(self._value(one), self._units.bits_of(one) - bits)
+            return self._algebra.table(argument, whole(node.value.reshape(argument.shape), bits))
+        return self._algebra.shift(self._value(argument), self._units.bits_of(argument) - bits)
 
     def argument(self, at: int) -> V:
         """An argument in the result's unit."""
@@ -138,10 +138,10 @@ class _Operation(Generic[V]):
         value, _ = self._own(self._node.args[at])
         return self._algebra.compare("ne", value, self._algebra.number(0))
 
-    def _own(self, one: Node | float) -> tuple[V, int]:
+    def _own(self, argument: Node | float) -> tuple[V, int]:
         """An argument in its own unit, and that unit's bits."""
-        bits = self._units.bits_of(one) if _varies(one) else FACTOR_BITS
-        return self._as(one, bits), bits
+        bits = self._units.bits_of(argument) if _varies(argument) else FACTOR_BITS
+        return self._as(argument, bits), bits
 
     def sum(self) -> V:
         return self._algebra.add(self.argument(0), self.argument(1))
@@ -150,7 +150,7 @@ class _Operation(Generic[V]):
         return self._algebra.sub(self.argument(0), self.argument(1))
 
     def product(self) -> V:
-        terms = [self._factor(one) for one in self._node.args]
+        terms = [self._factor(argument) for argument in self._node.args]
         bits = sum(count for _, count in terms)
         return self._algebra.shift(self._algebra.mul(terms[0][0], terms[1][0]), bits - self._bits)
 
@@ -168,13 +168,13 @@ class _Operation(Generic[V]):
         own, more = self._factor(self._node.args[0])
         return self._algebra.shift(self._algebra.mul(own, factor), bits + more - self._bits)
 
-    def _factor(self, one: Node | float) -> tuple[V, int]:
+    def _factor(self, argument: Node | float) -> tuple[V, int]:
         """An argument and its bits; a constant with as many as its size allows."""
-        if _varies(one):
-            return self._value(one), self._units.bits_of(one)
-        return self._constant_factor(one, _numbers(one))
+        if _varies(argument):
+            return self._value(argument), self._units.bits_of(argument)
+        return self._constant_factor(argument, _numbers(argument))
 
-    def _constant_factor(self, one: Node | float, values: Array) -> tuple[V, int]:
+    def _constant_factor(self, argument: Node | float, values: Array) -> tuple[V, int]:
         largest = float(np.abs(values).max())
         if not math.isfinite(largest):
             raise ConversionError(
@@ -184,7 +184,7 @@ class _Operation(Generic[V]):
         exact = whole(values, bits)
         while bits > 0 and not (exact & 1).any():
             exact, bits = exact >> 1, bits - 1
-        found = self._algebra.table(one, exact) if isinstance(one, Node) else self._algebra.number(int(exact))
+        found = self._algebra.table(argument, exact) if isinstance(argument, Node) else self._algebra.number(int(exact))
         return found, bits
 
     def choice(self) -> V:
@@ -241,21 +241,21 @@ RECIPES: Mapping[str, Callable[[_Operation[V]], V]] = {
     "relu": _Operation.positive,
     "sign": _Operation.sign,
     "floor": _Operation.rounded_down,
-    "cast": lambda one: one.argument(0),
+    "cast": lambda operation: operation.argument(0),
     "and": _Operation.both,
     "or": _Operation.either,
     "not": _Operation.opposite,
 }
 
 
-def _numbers(one: Node | float) -> Array:
+def _numbers(argument: Node | float) -> Array:
     """A constant's numbers, float64."""
-    if not isinstance(one, Node):
-        return np.asarray(one, np.float64)
-    constant = storage(one)
+    if not isinstance(argument, Node):
+        return np.asarray(argument, np.float64)
+    constant = storage(argument)
     assert isinstance(constant, Constant)
-    return constant.value.reshape(one.shape).astype(np.float64)
+    return constant.value.reshape(argument.shape).astype(np.float64)
 
 
-def _varies(one: Node | float) -> TypeGuard[Node]:
-    return isinstance(one, Node) and not isinstance(storage(one), Constant)
+def _varies(argument: Node | float) -> TypeGuard[Node]:
+    return isinstance(argument, Node) and not isinstance(storage(argument), Constant)

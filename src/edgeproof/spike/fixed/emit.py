@@ -15,7 +15,7 @@ from edgeproof.spike.engine.summary import layer_summary
 from edgeproof.spike.fixed.groups import delay, group_loop
 from edgeproof.spike.fixed.layers import convolution, linear, pool
 from edgeproof.spike.fixed.names import FixedNumbers
-from edgeproof.spike.fixed.plan import Fixed
+from edgeproof.spike.fixed.program import Fixed
 from edgeproof.spike.fixed.words import HELPERS
 from edgeproof.spike.program import Convolution, Linear, Node
 

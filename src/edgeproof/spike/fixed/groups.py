@@ -9,7 +9,7 @@ from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import Delay, Group
 from edgeproof.spike.engine.writing import loop
 from edgeproof.spike.fixed.arithmetic import compute
-from edgeproof.spike.fixed.plan import LIMIT, MOST, Fixed
+from edgeproof.spike.fixed.program import LIMIT, MOST, Fixed
 from edgeproof.spike.fixed.words import Word, Words
 from edgeproof.spike.program import Array, Constant, Elementwise, Node, Shape, State, storage
 
@@ -43,7 +43,9 @@ def delay(names: Names, fixed: Fixed, kernel: Delay) -> list[str]:
 
 def _constants(names: Names, fixed: Fixed, node: Node, shape: Shape, like: Node) -> str:
     """A table of a constant in its own unit, for each place of ``like``."""
-    values = np.rint(np.ldexp(storage(node).value.astype(np.float64), fixed.bits_of(node)))  # type: ignore[attr-defined]
+    constant = storage(node)
+    assert isinstance(constant, Constant)
+    values = np.rint(np.ldexp(constant.value.astype(np.float64), fixed.bits_of(node)))
     return _table(names, np.clip(values, -MOST, MOST).reshape(node.shape), shape, like)
 
 
@@ -65,15 +67,15 @@ class _Loop(GroupLoop):
     def _compute(self, node: Elementwise) -> str:
         words = Words(lambda _, values: f"{_table(self._names, values, node.shape, self._like)}[i]")
 
-        def value(one: Node) -> Word:
-            return Word(self._word(one, node.shape), self._fixed.bound_of(one))
+        def value(argument: Node) -> Word:
+            return Word(self._word(argument, node.shape), self._fixed.bound_of(argument))
 
         return self._named(node, compute(node, value, words, self._fixed).text)
 
-    def _word(self, one: Node, shape: Shape) -> str:
-        if isinstance(storage(one), Constant):
-            return f"{_constants(self._names, self._fixed, one, shape, self._like)}[i]"
-        return super()._word(one, shape)
+    def _word(self, value: Node, shape: Shape) -> str:
+        if isinstance(storage(value), Constant):
+            return f"{_constants(self._names, self._fixed, value, shape, self._like)}[i]"
+        return super()._word(value, shape)
 
     def _as_number(self, word: str) -> str:
         return word

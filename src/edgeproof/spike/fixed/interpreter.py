@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgeproof.spike.fixed.arithmetic import compute
-from edgeproof.spike.fixed.plan import LIMIT, MOST, Fixed, FixedLayer
+from edgeproof.spike.fixed.program import LIMIT, MOST, Fixed, FixedLayer
 from edgeproof.spike.interpreter import OPERATIONS, read_out
 from edgeproof.spike.program import (
     Array,
@@ -23,6 +23,7 @@ from edgeproof.spike.program import (
     storage,
     walk,
 )
+from edgeproof.spike.taps import taps
 
 __all__ = ["interpret_fixed"]
 
@@ -81,11 +82,15 @@ def interpret_fixed(fixed: Fixed, inputs: Mapping[str, Array]) -> dict[str, Arra
 
     Returns:
         the outputs in float32, read out over the steps; ``stack`` has the time axis first.
+
+    Raises:
+        ConversionError: a division by zero, or by or with numbers that are not finite; ``UnsupportedError``: there is
+            no such operation in whole numbers.
     """
     program = fixed.program
     order = list(walk(program.roots()))
     states = {state: _taken(fixed, state, state.initial) for state, _ in program.states}
-    held: dict[str, list[Array]] = {one.name: [] for one in program.outputs}
+    held: dict[str, list[Array]] = {output.name: [] for output in program.outputs}
     for step in range(program.timesteps):
         values: dict[Node, Array] = {}
         for node in order:
@@ -101,9 +106,9 @@ def interpret_fixed(fixed: Fixed, inputs: Mapping[str, Array]) -> dict[str, Arra
             else:
                 values[node] = _value(fixed, node, values)
         states = {state: _moved(fixed, state, values[after], after) for state, after in program.states}
-        for one in program.outputs:
-            held[one.name].append(_given(fixed, one.node, values[one.node]))
-    return {one.name: read_out(held[one.name], one.readout) for one in program.outputs}
+        for output in program.outputs:
+            held[output.name].append(_given(fixed, output.node, values[output.node]))
+    return {output.name: read_out(held[output.name], output.readout) for output in program.outputs}
 
 
 def shifted(a: Array, right: int) -> Array:
@@ -146,32 +151,23 @@ def _value(fixed: Fixed, node: Node, values: Mapping[Node, Array]) -> Array:
 
 
 def _scaled(total: Array, layer: FixedLayer, shape: tuple[int, ...]) -> Array:
-    factor, shift, bias = (one.astype(np.int64).reshape(shape) for one in (layer.factor, layer.shift, layer.bias))
+    factor, shift, bias = (table.astype(np.int64).reshape(shape) for table in (layer.factor, layer.shift, layer.bias))
     return np.clip(((total * factor + (1 << (shift - 1))) >> shift) + bias, -LIMIT, LIMIT)
 
 
 def _convolved(node: Convolution, weight: Array, x: Array) -> Array:
-    _, rows, columns = node.shape
-    groups, (pad_y, pad_x), (down, right) = node.groups, node.padding, node.stride
-    weight = weight.reshape(groups, -1, *weight.shape[1:])
-    padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)))
-    padded = padded.reshape(groups, -1, *padded.shape[1:])
-    total = np.zeros((*weight.shape[:2], rows, columns), np.int64)
-    for ky, kx, c in np.ndindex(*weight.shape[3:], weight.shape[2]):
-        top, left = ky * node.dilation[0], kx * node.dilation[1]
-        seen = padded[:, c, top : top + down * (rows - 1) + 1 : down, left : left + right * (columns - 1) + 1 : right]
-        total += weight[:, :, c, ky, kx, None, None] * seen[:, None]
+    weight = weight.reshape(node.groups, -1, *weight.shape[1:])
+    total = np.zeros((*weight.shape[:2], *node.shape[1:]), np.int64)
+    for ky, kx, seen in taps(node, x):
+        for c in range(weight.shape[2]):
+            total += weight[:, :, c, ky, kx, None, None] * seen[:, None, c]
     return total.reshape(node.shape)
 
 
 def _pool(fixed: Fixed, node: Pool, x: Array) -> Array:
-    _, rows, columns = node.shape
-    (down, right), (pad_y, pad_x) = node.stride, node.padding
     nothing = -MOST if node.kind == "max" else 0
-    padded = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x)), constant_values=nothing)
     total = np.full(node.shape, nothing, np.int64)
-    for ky, kx in np.ndindex(*node.kernel):
-        seen = padded[:, ky : ky + down * (rows - 1) + 1 : down, kx : kx + right * (columns - 1) + 1 : right]
+    for _, _, seen in taps(node, x, nothing):
         total = np.maximum(total, seen) if node.kind == "max" else total + seen
     if node.kind == "max":
         return np.clip(shifted(total, fixed.bits_of(node.x) - fixed.bits_of(node)), -LIMIT, LIMIT)

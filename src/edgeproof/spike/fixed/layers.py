@@ -15,7 +15,7 @@ from edgeproof.spike.engine.layout import channels_of, places
 from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import padded
 from edgeproof.spike.engine.writing import block
-from edgeproof.spike.fixed.plan import MOST, Fixed
+from edgeproof.spike.fixed.program import MOST, Fixed
 from edgeproof.spike.fixed.words import Word, Words
 from edgeproof.spike.program import Array, Convolution, Linear, Pool
 
@@ -34,7 +34,7 @@ def linear(names: Names, fixed: Fixed, node: Linear) -> list[str]:
         *_value(fixed, node),
         f"for (int o = 0; o < {node.size}; o++) y[o] += {_times(fixed, node, 'w[o]')};",
     ]
-    ordered = [_placed(one, stands) for one in (layer.factor, layer.shift, layer.bias)]
+    ordered = [_placed(table, stands) for table in (layer.factor, layer.shift, layer.bias)]
     finished = [f"for (int o = 0; o < {node.size}; o++) {_scaled(names, ordered, 'y[o]', 'o')}"]
     return [*_listed(names, node), *block("for (uint32_t k = 0; k < count; k++)", added), *finished]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgeproof.spike.engine.literals import number
 from edgeproof.spike.fixed.arithmetic import whole
-from edgeproof.spike.fixed.plan import LIMIT, Fixed
+from edgeproof.spike.fixed.program import LIMIT, Fixed
 from edgeproof.spike.program import Array, Constant, Node, State, storage
 
 __all__ = ["FixedNumbers"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeproof.errors import ConversionError
 from edgeproof.spike.fixed.arithmetic import compute, whole
-from edgeproof.spike.fixed.plan import LIMIT, MOST, Fixed, FixedLayer, FixedPool
+from edgeproof.spike.fixed.program import LIMIT, MOST, Fixed, FixedLayer, FixedPool
 from edgeproof.spike.fixed.words import Word, Words
 from edgeproof.spike.interpreter import Trace, interpret
 from edgeproof.spike.program import (
@@ -59,13 +59,13 @@ def quantise(program: Program, samples: Sequence[Mapping[str, Array]]) -> Fixed:
     if not samples:
         raise ConversionError("int8 is calibrated with samples, and there are none", hint="give --samples")
     order = [
-        *dict.fromkeys((*map(storage, walk(program.roots())), *program.inputs, *(one for one, _ in program.states)))
+        *dict.fromkeys((*map(storage, walk(program.roots())), *program.inputs, *(state for state, _ in program.states)))
     ]
     reached = _reached(program, order, samples)
     binary = frozenset(map(storage, binary_among(program.roots())))
     bits = dict.fromkeys(order, 0)
     for members in _classes(program, order, binary):
-        unit = _unit(max(reached[one] for one in members))
+        unit = _unit(max(reached[member] for member in members))
         bits.update(dict.fromkeys(members, unit))
     for node in order:
         if isinstance(node, Constant) and node not in binary:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeproof.errors import ConversionError
-from edgeproof.spike.fixed.plan import MOST
+from edgeproof.spike.fixed.program import MOST
 from edgeproof.spike.program import Array, Node
 
 __all__ = ["HELPERS", "Word", "Words"]

@@ -71,7 +71,9 @@ def _normalised(place: Place) -> Fold:
     module = place.module
     if module.training or module.running_mean is None:
         refuse(place, "normalises by the batch it gets", "call .eval(), and keep running statistics")
-    mean, variance = (one.detach().cpu().double().numpy() for one in (module.running_mean, module.running_var))
+    mean, variance = (
+        statistic.detach().cpu().double().numpy() for statistic in (module.running_mean, module.running_var)
+    )
     factor = 1.0 / np.sqrt(variance + module.eps)
     if module.weight is not None:
         factor = factor * module.weight.detach().cpu().double().numpy()

@@ -168,9 +168,9 @@ def _readout(name: str, seen: list[tuple[Calls, Tensors]], before: int, period: 
     return None
 
 
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
     """In number and order; with a batch of 1 it does not matter on which side of time its axis stands."""
-    return one.numel() == other.numel() and torch.allclose(one.flatten(), other.flatten(), rtol=1e-5, atol=1e-6)
+    return a.numel() == b.numel() and torch.allclose(a.flatten(), b.flatten(), rtol=1e-5, atol=1e-6)
 
 
 def _now(value: Value) -> Value:
@@ -237,9 +237,9 @@ class _TwoSteps(Watching):
                 name, axis, first = taken
                 result = func(*args)
                 self.axes[name] = axis
-                for time, one in enumerate(result if iterated else (result,), first):
-                    self.sliced[name] = tuple(one.shape[1:])
-                    self.note(one, (Part(name, time),))
+                for time, step in enumerate(result if iterated else (result,), first):
+                    self.sliced[name] = tuple(step.shape[1:])
+                    self.note(step, (Part(name, time),))
                 return result
         return super().__torch_function__(func, types, args, kwargs)
 
@@ -250,7 +250,7 @@ class _TwoSteps(Watching):
         return (name, axis, 0) if name is not None and fits else None
 
     def _input(self, tensor: Any) -> str | None:
-        return next((name for name, one in self.inputs.items() if one is tensor), None)
+        return next((name for name, given in self.inputs.items() if given is tensor), None)
 
     def _step_of(self, tensor: Any, index: Any) -> tuple[str, int, int] | None:
         """``x[t]`` and ``x[:, t]`` of an input: its name, the axis of time, and the step."""

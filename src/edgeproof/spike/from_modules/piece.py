@@ -62,7 +62,11 @@ Reader = Callable[[Place], "Piece | Fold | None"]
 
 
 def refuse(place: Place, why: str, hint: str | None = None) -> NoReturn:
-    """Raise the error that names the module."""
+    """Raise the error that names the module.
+
+    Raises:
+        SpikeGraphError: always.
+    """
     raise SpikeGraphError(f"the module {place.name!r}, a {type(place.module).__name__}, {why}", hint=hint)
 
 

@@ -56,7 +56,7 @@ def _alpha(place: Place) -> Piece:
     if delay != 1:
         refuse(place, "resets at once", "its reset is known with reset_delay=True only")
     with torch.no_grad():
-        alpha, beta = (one.clamp(0, 1) for one in (module.alpha, module.beta))
+        alpha, beta = (decay.clamp(0, 1) for decay in (module.alpha, module.beta))
         gain = torch.log(alpha) / (torch.log(beta) - torch.log(alpha)) + 1
     shares = number(place, alpha), number(place, beta), number(place, gain)
     return Piece.of(Neuron("snntorch.Alpha", AlphaParams(*shares, number(place, module.threshold), rule)))

@@ -133,13 +133,13 @@ def leaves(
     seen: set[int] = set()
     stack = [(name, module)]
     while stack:
-        name, one = stack.pop()
-        children = list(one.named_children())
-        neuron = any(base.__name__ in LIBRARY_BASES for base in type(one).__mro__)
-        if known(one) or neuron or not children:
-            if id(one) not in seen:
-                seen.add(id(one))
-                yield name, one
+        name, inner = stack.pop()
+        children = list(inner.named_children())
+        neuron = any(base.__name__ in LIBRARY_BASES for base in type(inner).__mro__)
+        if known(inner) or neuron or not children:
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                yield name, inner
             continue
         stack.extend((f"{name}.{child}" if name else child, part) for child, part in reversed(children))
 
@@ -214,23 +214,23 @@ class Watching(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if not self.inside and isinstance(result, torch.Tensor):
             given = tensors((args, kwargs))
-            if any(id(one) in self.values for one in given):
+            if any(id(tensor) in self.values for tensor in given):
                 self.between(func, given, result)
         return result
 
     def between(self, func: Any, given: list[torch.Tensor], result: torch.Tensor) -> None:
         name = (resolve_name(func) or getattr(func, "__name__", "an operation")).rpartition(".")[2]
-        values = [self.value(one) for one in given]
+        values = [self.value(tensor) for tensor in given]
+        known = [value for value in values if not isinstance(value, Foreign)]
         first = values[0]
         if isinstance(first, Foreign) and first.owner and name in PASSING:
             self.note(result, first)
-        elif any(isinstance(value, Foreign) for value in values):
-            foreign = next(value for value in values if isinstance(value, Foreign))
+        elif foreign := next((value for value in values if isinstance(value, Foreign)), None):
             self.note(result, Foreign(f"{foreign.what}, changed by {name}{_where()}"))
         elif name in PASSING and result.dtype == given[0].dtype:
             self.note(result, first)
-        elif name in ADDING and len(values) == 2 and given[0].shape == given[1].shape == result.shape:
-            self.note(result, (*values[0], *values[1]))  # type: ignore[misc]
+        elif name in ADDING and len(known) == 2 and given[0].shape == given[1].shape == result.shape:
+            self.note(result, (*known[0], *known[1]))
         elif name in RESHAPING and result.shape[:1] == given[0].shape[:1] == (1,):
             self.reshaped(first, given[0], result)
         else:

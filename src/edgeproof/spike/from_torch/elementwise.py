@@ -54,7 +54,7 @@ def _arithmetic(
     if plain in ("add", "sub") and kwargs.get("alpha", 1) != 1:
         args = [args[0], elementwise("mul", take(args[1]), float(kwargs["alpha"]))]
     if plain in BINARY and len(args) == 2 and not kwargs.get("rounding_mode"):
-        return elementwise(BINARY[plain], *(_number(take(one)) for one in args))
+        return elementwise(BINARY[plain], *(_number(take(argument)) for argument in args))
     if plain in UNARY:
         return elementwise(UNARY[plain], take(args[0]))
     if plain == "where":
@@ -88,9 +88,9 @@ def _argument(value: Any, result: tuple[int, ...]) -> Argument:
     return constant(np.broadcast_to(array, result).reshape(without_batch(result)))
 
 
-def _number(one: Argument) -> Argument:
+def _number(value: Argument) -> Argument:
     """A truth value as 0.0 and 1.0, as PyTorch takes it in arithmetic."""
-    return elementwise("cast", one) if isinstance(one, Node) and is_truth(one) else one
+    return elementwise("cast", value) if isinstance(value, Node) and is_truth(value) else value
 
 
 def cast(node: torch.fx.Node, x: Node) -> Argument:

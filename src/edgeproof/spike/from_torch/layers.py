@@ -62,7 +62,7 @@ def convolution(node: torch.fx.Node, args: list[Any]) -> Node:
 
 def max_pool(node: torch.fx.Node, args: list[Any]) -> Node:
     kernel, stride, padding, dilation, ceil = (*args[1:], *(None,) * 5)[:5]
-    if ceil or any(one != 1 for one in _listed(dilation)):
+    if ceil or any(step != 1 for step in _listed(dilation)):
         raise unknown(node, "a maximum pooling with dilation or ceil_mode")
     pair = _pair(kernel, 1, False)
     steps = _pair(stride, 1, False) if _listed(stride) else pair
@@ -88,7 +88,7 @@ def adaptive_pool(node: torch.fx.Node, args: list[Any]) -> Node:
 
 
 def mean(node: torch.fx.Node, args: list[Any]) -> Node:
-    x, axes = args[0], sorted(int(one) % 4 for one in _listed(args[1])) if len(args) > 1 else []
+    x, axes = args[0], sorted(int(axis) % 4 for axis in _listed(args[1])) if len(args) > 1 else []
     if len(x.shape) != 3 or axes != [2, 3]:
         raise unknown(node, "a mean over anything but an image")
     pair = (x.shape[1], x.shape[2])
@@ -97,11 +97,11 @@ def mean(node: torch.fx.Node, args: list[Any]) -> Node:
 
 def batch_norm(node: torch.fx.Node, args: list[Any]) -> Any:
     x = args[0]
-    arrays = [one for one in args[1:] if hasattr(one, "numpy")]
-    numbers = [one for one in args[1:] if isinstance(one, float)]
+    arrays = [argument for argument in args[1:] if hasattr(argument, "numpy")]
+    numbers = [argument for argument in args[1:] if isinstance(argument, float)]
     if len(arrays) != 4 or not isinstance(x, Node):
         raise unknown(node, "a batch norm without its weights or statistics")
-    scale, shift, mean, variance = (array_of(one).astype(np.float64) for one in arrays)
+    scale, shift, mean, variance = (array_of(array).astype(np.float64) for array in arrays)
     factor = scale / np.sqrt(variance + numbers[-1])
     offset = shift - mean * factor
     return _affine(x, factor.astype(np.float32), offset.astype(np.float32))
@@ -149,7 +149,7 @@ def _affine(x: Node, factor: Array, offset: Array) -> Argument:
             groups=x.groups,
         )
     wide = (slice(None), *(None,) * (len(x.shape) - 1))
-    factors, offsets = (constant(np.broadcast_to(one[wide], x.shape).copy()) for one in (factor, offset))
+    factors, offsets = (constant(np.broadcast_to(numbers[wide], x.shape).copy()) for numbers in (factor, offset))
     return elementwise("add", elementwise("mul", x, factors), offsets)
 
 
@@ -166,7 +166,9 @@ def _convolution_arguments(node: torch.fx.Node, args: list[Any]) -> tuple[Any, .
 
 
 def _listed(value: Any) -> list[int]:
-    return [] if value is None else [int(one) for one in value] if isinstance(value, (list, tuple)) else [int(value)]
+    return (
+        [] if value is None else [int(number) for number in value] if isinstance(value, (list, tuple)) else [int(value)]
+    )
 
 
 def _pair(value: Any, default: int, flat: bool) -> tuple[int, int]:

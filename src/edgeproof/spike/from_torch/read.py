@@ -60,9 +60,9 @@ def program_from_torch(
     for node, (name, initial) in zip(placeholders[len(inputs) :], states, strict=True):
         given.append(State(name, initial.reshape(shape_of(node)).astype(np.float32)))
     results = reader.read(dict(zip(placeholders, given, strict=True)))
-    carried = [one for one in given if isinstance(one, State)]
+    carried = [node for node in given if isinstance(node, State)]
     return Program(
-        inputs=tuple(one for one in given if isinstance(one, Input)),
+        inputs=tuple(node for node in given if isinstance(node, Input)),
         states=tuple(
             (state, reshape(after, state.shape)) for state, after in zip(carried, results[len(outputs) :], strict=True)
         ),
@@ -87,21 +87,21 @@ class _Reader:
             if node.op == "get_attr":
                 self._values[node] = operator.attrgetter(str(node.target))(self._module).detach()
             elif node.op == "call_function":
-                args = [self._value(one) for one in node.args]
-                kwargs = {key: self._value(one) for key, one in node.kwargs.items()}
+                args = [self._value(argument) for argument in node.args]
+                kwargs = {key: self._value(argument) for key, argument in node.kwargs.items()}
                 if _has_node([*args, *kwargs.values()]):
                     self._values[node] = self._call(node, args, kwargs)
                 else:
                     with torch.no_grad():
                         self._values[node] = node.target(*args, **kwargs)
             elif node.op == "output":
-                return [self._node(self._value(one), node) for one in node.args[0]]
+                return [self._node(self._value(argument), node) for argument in node.args[0]]
         return []
 
-    def _value(self, one: Any) -> Any:
-        if isinstance(one, (list, tuple)):
-            return [self._value(part) for part in one]
-        return self._values[one] if hasattr(one, "users") else one
+    def _value(self, argument: Any) -> Any:
+        if isinstance(argument, (list, tuple)):
+            return [self._value(part) for part in argument]
+        return self._values[argument] if hasattr(argument, "users") else argument
 
     def _node(self, value: Any, at: torch.fx.Node) -> Node:
         if isinstance(value, Node):
@@ -125,4 +125,4 @@ class _Reader:
 
 
 def _has_node(values: Sequence[Any]) -> bool:
-    return any(_has_node(one) if isinstance(one, list) else isinstance(one, Node) for one in values)
+    return any(_has_node(value) if isinstance(value, list) else isinstance(value, Node) for value in values)

@@ -121,11 +121,11 @@ def _flatten(network: Network, prefix: str, nodes: dict[str, Node], edges: list[
     )
 
 
-def _same_graph(one: Network, other: Network) -> bool:
+def _same_graph(network: Network, other: Network) -> bool:
     """Semantics left out: a sub-graph is run with those of the outermost network."""
-    if one.edges != other.edges or set(one.nodes) != set(other.nodes):
+    if network.edges != other.edges or set(network.nodes) != set(other.nodes):
         return False
-    for name, a in one.nodes.items():
+    for name, a in network.nodes.items():
         b = other.nodes[name]
         if not (_same_graph(a, b) if isinstance(a, Network) and isinstance(b, Network) else a == b):
             return False

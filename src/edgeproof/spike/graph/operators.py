@@ -71,16 +71,16 @@ def _linear(node: Linear | Affine, x: Array) -> Array:
 @compute.register
 def _conv1d(node: Conv1d, x: Array) -> Array:
     (pad,) = padding_pairs(node, "convolution")
-    rows = _convolved(
-        x[:, None], node.weight[:, :, None], node.bias, (1, node.stride), ((0, 0), pad), (1, node.dilation), node.groups
-    )
+    padded, weight = _padded(x[:, None], ((0, 0), pad), F(0)), node.weight[:, :, None]
+    rows = _convolved(padded, weight, node.bias, (1, node.stride), (1, node.dilation), node.groups)
     return rows[:, 0]
 
 
 @compute.register
 def _conv2d(node: Conv2d, x: Array) -> Array:
     above, beside = padding_pairs(node, "convolution")
-    return _convolved(x, node.weight, node.bias, node.stride, (above, beside), node.dilation, node.groups)
+    padded = _padded(x, (above, beside), F(0))
+    return _convolved(padded, node.weight, node.bias, node.stride, node.dilation, node.groups)
 
 
 @compute.register
@@ -98,12 +98,9 @@ def _pool(node: Pool, x: Array) -> Array:
     return total * F(1.0 / (node.kernel_size[0] * node.kernel_size[1]))
 
 
-def _convolved(
-    x: Array, weight: Array, bias: Array, stride: Pair, padding: tuple[Pair, Pair], dilation: Pair, groups: int
-) -> Array:
+def _convolved(padded: Array, weight: Array, bias: Array, stride: Pair, dilation: Pair, groups: int) -> Array:
     outputs, within, *taps = weight.shape
     (down, right), (tall, wide) = stride, dilation
-    padded = _padded(x, padding, F(0))
     rows, columns = (
         (size - spread * (tap - 1) - 1) // step + 1
         for size, spread, tap, step in zip(padded.shape[1:], dilation, taps, stride, strict=True)

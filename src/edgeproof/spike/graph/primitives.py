@@ -58,7 +58,7 @@ class Primitive:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(_same(getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
+        return all(_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
 
     def __hash__(self) -> int:
         return hash(type(self))
@@ -255,8 +255,8 @@ class Neuron(Primitive):
 
 
 NIR_PRIMITIVES: dict[str, type[Primitive]] = {
-    one.__name__: one
-    for one in (
+    primitive.__name__: primitive
+    for primitive in (
         *(Affine, AvgPool2d, Conv1d, Conv2d, CubaLI, CubaLIF, Delay, Flatten, I, IF, Input, LI, LIF, Linear, Output),
         *(Scale, SumPool2d, Threshold),
     )
@@ -268,7 +268,7 @@ def numbers(value: object) -> Iterator[tuple[str, Array]]:
     """Every array or float in a node or in parameters, with the name of its field."""
     named: Any = value
     if isinstance(value, Primitive):
-        names = [one.name for one in fields(value)]
+        names = [field.name for field in fields(value)]
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         names = list(named._fields)
     else:
@@ -281,10 +281,10 @@ def numbers(value: object) -> Iterator[tuple[str, Array]]:
             yield from numbers(part)
 
 
-def _same(one: object, other: object) -> bool:
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
-        a, b = np.asarray(one), np.asarray(other)
+def _same(value: object, other: object) -> bool:
+    if isinstance(value, np.ndarray) or isinstance(other, np.ndarray):
+        a, b = np.asarray(value), np.asarray(other)
         return a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b)
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return one == other
+    if isinstance(value, tuple) and isinstance(other, tuple):
+        return len(value) == len(other) and all(map(_same, value, other))
+    return value == other

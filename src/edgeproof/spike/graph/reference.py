@@ -1,6 +1,6 @@
 """What a network computes over time, in plain float32 numpy: the semantics that everything else is held against.
 
-It loops over ``plan.step``. Written to be read, not fast.
+It loops over ``prepared.step``. Written to be read, not fast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from edgeproof.errors import SpikeGraphError
 from edgeproof.spike.graph.network import Network
 from edgeproof.spike.graph.operators import compute
-from edgeproof.spike.graph.plan import Plan, State, plan_of, step
+from edgeproof.spike.graph.prepared import Prepared, State, prepare, step
 from edgeproof.spike.graph.primitives import Array, Delay, Input, Output, Shape, Threshold
 from edgeproof.spike.graph.structure import Structure
 from edgeproof.spike.neurons.firing import fires
@@ -45,24 +45,24 @@ class Run:
 class NumpyBackend:
     """A step on numpy arrays."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, prepared: Prepared) -> None:
         self.ops = NumpyOps()
-        self._plan = plan
+        self._prepared = prepared
 
     def params(self, name: str) -> Any:
-        return self._plan.neurons[name][1]
+        return self._prepared.neurons[name][1]
 
     def held_back(self, name: str, steps: int) -> Array:
-        held: Array = self._plan.delays[name] == steps
+        held: Array = self._prepared.delays[name] == steps
         return held
 
     def full(self, value: Any, shape: Shape) -> Array:
         return np.broadcast_to(np.asarray(value, F), shape)
 
     def compute(self, name: str, x: Array) -> Array:
-        node = self._plan.structure.nodes[name]
+        node = self._prepared.structure.nodes[name]
         if isinstance(node, Threshold):
-            operator = self._plan.structure.network.semantics.threshold_operator
+            operator = self._prepared.structure.network.semantics.threshold_operator
             spikes: Array = self.ops.cast(fires(x, np.asarray(node.threshold, F), operator))
             return spikes
         return compute(node, x)
@@ -87,8 +87,8 @@ def run(
     Raises:
         SpikeGraphError: the network cannot be run, or the inputs do not fit it.
     """
-    plan = plan_of(network)
-    structure = plan.structure
+    prepared = prepare(network)
+    structure = prepared.structure
     fed, count = _fed(structure, inputs)
     wanted = tuple(trace)
     missing = [name for name in wanted if name not in structure.nodes]
@@ -96,16 +96,16 @@ def run(
         raise SpikeGraphError(
             f"there is no node {missing[0]!r} to trace", hint=f"nodes are {', '.join(structure.nodes)}"
         )
-    now = first = first_state(plan)
+    now = first = first_state(prepared)
     if state is not None:
         _check_state(state, first)
         now = state
-    backend = NumpyBackend(plan)
+    backend = NumpyBackend(prepared)
     outputs = structure.named(Output)
     kept: dict[str, list[Array]] = {name: [] for name in (*outputs, *wanted)}
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for time in range(count):
-            values, now = step(plan, backend, {name: array[time] for name, array in fed.items()}, now)
+            values, now = step(prepared, backend, {name: array[time] for name, array in fed.items()}, now)
             for name, steps in kept.items():
                 steps.append(values[name])
     stacked = {
@@ -119,39 +119,39 @@ def run(
     )
 
 
-def first_state(plan: Plan) -> State:
+def first_state(prepared: Prepared) -> State:
     """The state before the first step: neurons at rest, delays and loops silent."""
-    structure = plan.structure
+    structure = prepared.structure
     neurons = {}
-    for name, (model, params) in plan.neurons.items():
+    for name, (model, params) in prepared.neurons.items():
         initial = model.initial(params)
         shape = structure.shapes[name]
         neurons[name] = type(initial)(*(np.broadcast_to(np.asarray(part, F), shape) for part in initial))
     delayed = {
         name: (np.zeros(structure.shapes[name], F),) * int(steps.max())
-        for name, steps in plan.delays.items()
+        for name, steps in prepared.delays.items()
         if steps.max() > 0
     }
     silent: dict[str, Array] = {}
     if structure.feedback:
-        backend = NumpyBackend(plan)
+        backend = NumpyBackend(prepared)
         for name in structure.order:
-            silent[name] = _silent(plan, backend, name, silent, neurons)
+            silent[name] = _silent(prepared, backend, name, silent, neurons)
     return State(neurons, {source: silent[source] for source, _ in sorted(structure.feedback)}, delayed)
 
 
 def _silent(
-    plan: Plan, backend: NumpyBackend, name: str, silent: Mapping[str, Array], neurons: Mapping[str, Any]
+    prepared: Prepared, backend: NumpyBackend, name: str, silent: Mapping[str, Array], neurons: Mapping[str, Any]
 ) -> Array:
     """What a node gives before the first step: nothing comes in and nothing fires."""
-    structure = plan.structure
-    if name in plan.neurons and not plan.neurons[name][0].spikes:
+    structure = prepared.structure
+    if name in prepared.neurons and not prepared.neurons[name][0].spikes:
         resting: Array = neurons[name].v
         return resting
-    if name in plan.neurons or isinstance(structure.nodes[name], Input | Delay):
+    if name in prepared.neurons or isinstance(structure.nodes[name], Input | Delay):
         return np.zeros(structure.shapes[name], F)
     x = np.zeros(structure.taken[name], F)
-    for source in plan.sources[name]:
+    for source in prepared.sources[name]:
         if (source, name) not in structure.feedback:
             x = x + silent[source]
     return backend.compute(name, x)

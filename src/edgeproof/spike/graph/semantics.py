@@ -29,6 +29,9 @@ class InputCoding:
             a larger value spike earlier; ``delta`` spikes where a sequence changes; ``events`` takes a sequence as is.
         seed: of the draws of ``rate``.
         threshold: by how much a sequence must change for ``delta``; below which value ``latency`` gives no spike.
+
+    Raises:
+        SpikeGraphError: a kind that is not known, or a seed or threshold below zero.
     """
 
     kind: CodingKind = "events"
@@ -61,6 +64,9 @@ class Semantics:
         time_axis: where the caller's input has its time steps.
         input_coding: how a sample became input.
         timesteps: of a call; None: not said.
+
+    Raises:
+        SpikeGraphError: a choice that is not known, or a time axis, time step or count of steps that none can be.
     """
 
     reset: ResetRule = "zero"

@@ -64,5 +64,5 @@ _ALL = (
     NeuronModel("Izhikevich", izhikevich.IzhikevichParams, izhikevich.izhikevich_step, izhikevich.izhikevich_initial),
 )
 
-MODELS: Mapping[str, NeuronModel] = MappingProxyType({one.name: one for one in _ALL})
+MODELS: Mapping[str, NeuronModel] = MappingProxyType({model.name: model for model in _ALL})
 """Every model, by name."""

@@ -127,8 +127,10 @@ def _semantics(given: Semantics, rules: Mapping[str, _Rules]) -> Semantics:
                 "rule for all its neurons",
                 hint="give them the same reset, delay and threshold operator, or ship the model in another format",
             )
-    one = rules[first]
-    return replace(given, reset=one.reset, reset_delay=one.delay, threshold_operator=one.operator, integration="euler")
+    shared = rules[first]
+    return replace(
+        given, reset=shared.reset, reset_delay=shared.delay, threshold_operator=shared.operator, integration="euler"
+    )
 
 
 def _said(rule: _Rules) -> str:
@@ -235,8 +237,8 @@ def _norse_lif(neuron: _Neuron) -> _Found:
     syn, mem = neuron.full(p.rate_syn), neuron.full(p.rate_mem)
     tau_syn, tau_mem = neuron.tau(syn, "current"), neuron.tau(mem, "membrane")
     threshold, v_reset = neuron.full(p.firing.v_threshold), neuron.full(p.firing.v_reset)
-    one, v_leak = np.ones(neuron.shape), neuron.full(p.v_leak)
-    node = CubaLIF(tau_syn, tau_mem, one, v_leak, threshold, v_reset, 1 / syn)
+    resistance, v_leak = np.ones(neuron.shape), neuron.full(p.v_leak)
+    node = CubaLIF(tau_syn, tau_mem, resistance, v_leak, threshold, v_reset, 1 / syn)
     return _Found(node, neuron.rules(p.firing), "w_in = tau_syn / dt: the input is added to the current whole")
 
 
@@ -250,8 +252,8 @@ def _norse_li(neuron: _Neuron) -> _Found:
 
 def _norse_lif_box(neuron: _Neuron) -> _Found:
     p = neuron.params
-    one, v_leak = np.ones(neuron.shape), neuron.full(p.v_leak)
-    return _leaking(neuron, neuron.full(p.rate_mem), one, v_leak, p.firing, "tau = 1 / tau_mem_inv")
+    resistance, v_leak = np.ones(neuron.shape), neuron.full(p.v_leak)
+    return _leaking(neuron, neuron.full(p.rate_mem), resistance, v_leak, p.firing, "tau = 1 / tau_mem_inv")
 
 
 _FORMS: Mapping[str, Callable[[_Neuron], _Found]] = {

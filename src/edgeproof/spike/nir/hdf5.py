@@ -69,7 +69,11 @@ class Group:
         return Group(f"{self.path}/{name}", self._entry(name, h5py.Group, "a group"), self.budget)
 
     def array(self, name: str) -> Array:
-        """Numbers, in the byte order of this machine."""
+        """Numbers, in the byte order of this machine.
+
+        Raises:
+            SpikeGraphError: it is not there, no numbers, or too large.
+        """
         dataset = self._dataset(name)
         where = f"{self.path}/{name}"
         if dataset.dtype.kind not in "fiub" or dataset.dtype.itemsize > 8:
@@ -81,7 +85,11 @@ class Group:
         return values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def text(self, name: str) -> str:
-        """One text."""
+        """One text.
+
+        Raises:
+            SpikeGraphError: it is not there, or no single text of a bearable length.
+        """
         dataset = self._dataset(name)
         if dataset.shape != ():
             raise SpikeGraphError(f"{self.path}/{name} has the shape {dataset.shape}; expected one text")
@@ -92,7 +100,11 @@ class Group:
         return self._dataset(name).dtype.kind in "OS"
 
     def text_pairs(self, name: str, most: int) -> tuple[tuple[str, str], ...]:
-        """Texts in two columns."""
+        """Texts in two columns.
+
+        Raises:
+            SpikeGraphError: it is not there, of another shape, or holds texts of an unbearable length.
+        """
         dataset = self._dataset(name)
         if dataset.shape == (0,):
             return ()
@@ -101,8 +113,8 @@ class Group:
         rows = max(1, min(1024, _TEXT_MEMORY // (2 * self.budget.file_bytes)))
         pairs: list[tuple[str, str]] = []
         for start in range(0, dataset.shape[0], rows):
-            for one, other in dataset[start : start + rows]:
-                pairs.append((self._decoded(name, one), self._decoded(name, other)))
+            for left, right in dataset[start : start + rows]:
+                pairs.append((self._decoded(name, left), self._decoded(name, right)))
         return tuple(pairs)
 
     def _decoded(self, name: str, value: object) -> str:

@@ -47,12 +47,12 @@ def shaped(ports: Sequence[Port], results: Sequence[array[float]], inputs: Mappi
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(next(iter(inputs.values()), None), numpy.ndarray):
         return {
-            port.name: numpy.frombuffer(one, numpy.float32).reshape(port.shape)
-            for port, one in zip(ports, results, strict=True)
+            port.name: numpy.frombuffer(result, numpy.float32).reshape(port.shape)
+            for port, result in zip(ports, results, strict=True)
         }
     return {
-        port.name: memoryview(one).cast("B").cast("f", list(port.shape or (1,)))
-        for port, one in zip(ports, results, strict=True)
+        port.name: memoryview(result).cast("B").cast("f", list(port.shape or (1,)))
+        for port, result in zip(ports, results, strict=True)
     }
 
 

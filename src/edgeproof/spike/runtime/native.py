@@ -74,11 +74,11 @@ class Engine:
         self.timesteps = int(told["timesteps"])
         steps = (self.timesteps,)
         self.sequence = bool(told["sequence"])
-        self.stacked = tuple(one["readout"] == "stack" for one in told["outputs"])
-        self.inputs = tuple(Port(one["name"], (*(steps * self.sequence), *one["shape"])) for one in told["inputs"])
+        self.stacked = tuple(output["readout"] == "stack" for output in told["outputs"])
+        self.inputs = tuple(Port(port["name"], (*(steps * self.sequence), *port["shape"])) for port in told["inputs"])
         self.outputs = tuple(
-            Port(one["name"], (*(steps * stacked), *one["shape"]))
-            for one, stacked in zip(told["outputs"], self.stacked, strict=True)
+            Port(port["name"], (*(steps * stacked), *port["shape"]))
+            for port, stacked in zip(told["outputs"], self.stacked, strict=True)
         )
         self._library = library
         size = self._function("size", ctypes.c_size_t)
@@ -93,9 +93,10 @@ class Engine:
         self._out = (ctypes.c_void_p * len(self.outputs))()
 
     def _function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-        found = getattr(self._library, f"{self.name}_{name}")
-        found.restype, found.argtypes = result, list(arguments)
-        return found  # type: ignore[no-any-return]
+        function = getattr(self._library, f"{self.name}_{name}")
+        function.restype, function.argtypes = result, list(arguments)
+        found: Callable[..., Any] = function
+        return found
 
     def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[[], None]:
         """A call without arguments that reads ``inputs`` and writes ``outputs`` in place: the quickest way to run.

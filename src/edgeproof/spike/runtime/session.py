@@ -24,7 +24,11 @@ DOCUMENT = "artifact.json"
 
 
 def engine_in(path: Path) -> Path | None:
-    """The engine that ``path`` is, or that an artifact's folder holds; None where it is something else."""
+    """The engine that ``path`` is, or that an artifact's folder holds; None where it is something else.
+
+    Raises:
+        ArtifactError: the artifact's document cannot be read.
+    """
     if path.suffix == SUFFIX and path.is_file():
         return path
     document = path / DOCUMENT
@@ -70,7 +74,7 @@ class NativeSession:
             SignatureError: a name or a size is not the model's.
         """
         given, results = taken(self._given, inputs), empty(self._results)
-        self.engine.call(addresses(given), [one.buffer_info()[0] for one in results])
+        self.engine.call(addresses(given), [result.buffer_info()[0] for result in results])
         return shaped(self._results, results, inputs)
 
     def stream(self) -> Stream:
@@ -100,8 +104,8 @@ def _document(path: Path) -> dict[str, Any]:
 def _ports(told: Any, ports: tuple[Port, ...]) -> tuple[Port, ...]:
     """The engine's ports in the shapes of the model's call, batch axis included, where the document has them."""
     try:
-        found = tuple(Port(one["tensor"]["name"], tuple(map(int, one["tensor"]["shape"]))) for one in told)
+        found = tuple(Port(entry["tensor"]["name"], tuple(map(int, entry["tensor"]["shape"]))) for entry in told)
     except (TypeError, KeyError, ValueError):
         return ports
-    same = [one.bytes for one in found] == [one.bytes for one in ports]
+    same = [port.bytes for port in found] == [port.bytes for port in ports]
     return found if same else ports

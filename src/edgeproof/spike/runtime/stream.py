@@ -33,9 +33,9 @@ class Stream:
             outputs: of a whole call.
         """
         self._engine = engine
-        self.inputs = tuple(Port(one.name, one.shape[engine.sequence :]) for one in inputs)
+        self.inputs = tuple(Port(port.name, port.shape[engine.sequence :]) for port in inputs)
         self.outputs = tuple(
-            Port(one.name, one.shape[stacked:]) for one, stacked in zip(outputs, engine.stacked, strict=True)
+            Port(port.name, port.shape[stacked:]) for port, stacked in zip(outputs, engine.stacked, strict=True)
         )
         self.steps = 0
 
@@ -52,7 +52,7 @@ class Stream:
             SignatureError: a name or a size is not the model's.
         """
         given, results = taken(self.inputs, inputs), empty(self.outputs)
-        self._engine.advance(1, addresses(given), [one.buffer_info()[0] for one in results])
+        self._engine.advance(1, addresses(given), [result.buffer_info()[0] for result in results])
         self.steps += 1
         return shaped(self.outputs, results, inputs)
 

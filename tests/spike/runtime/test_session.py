@@ -1,0 +1,145 @@
+"""An opened engine: arrays or plain buffers, whole calls or a stream, beside one another and in threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from array import array
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.spike.random_programs import random_program
+
+import edgeproof
+from edgeproof.errors import SignatureError
+from edgeproof.spike.engine.emit import emit
+from edgeproof.spike.interpreter import interpret
+from edgeproof.spike.program import Array, Elementwise, Input, Linear, Output, Program, State
+from edgeproof.spike.runtime.session import NativeSession
+from edgeproof.spike.toolchain.build import build_library
+
+F = np.float32
+T = 12
+
+
+def network(*, sequence: bool) -> Program:
+    rng = np.random.default_rng(0)
+    x, v = Input("x", (6,)), State("v", np.zeros(9, F))
+    current = Linear(x, rng.standard_normal((9, 6)).astype(F), rng.standard_normal(9).astype(F))
+    full = Elementwise("add", (Elementwise("mul", (v, 0.75)), current))
+    spikes = Elementwise("cast", (Elementwise("gt", (full, 1.0)),))
+    after = Elementwise("sub", (full, spikes))
+    outputs = (Output("spikes", spikes, "stack"), Output("count", spikes, "sum"), Output("v", after, "last"))
+    return Program((x,), ((v, after),), outputs, T, sequence)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["a sequence", "the same at every step"])
+def opened(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Path, Array]:
+    program = network(sequence=request.param)
+    folder = tmp_path_factory.mktemp("engine")
+    library = build_library(emit(program, "net"), folder)
+    x = np.random.default_rng(1).standard_normal((T, 6) if request.param else (6,)).astype(F)
+    return program, library, x
+
+
+def test_a_stream_takes_the_steps_of_a_call_and_goes_on(opened: tuple[Program, Path, Array]) -> None:
+    program, library, x = opened
+    with edgeproof.open(library) as session:
+        assert isinstance(session, NativeSession)
+        whole = session.run({"x": x})
+        stream = session.stream()
+        assert [port.shape for port in stream.inputs] == [(6,)]
+        assert [port.shape for port in stream.outputs] == [(9,), (9,), (9,)]
+        for lap in range(2):
+            for step in range(T):
+                now = stream.step({"x": x[step] if program.sequence else x})
+                assert (now["spikes"] == now["count"]).all()
+                if lap == 0:
+                    np.testing.assert_array_equal(now["spikes"], whole["spikes"][step])
+            if lap == 0:
+                np.testing.assert_array_equal(now["v"], whole["v"])
+        states: dict[str, Array] = {}
+        for _ in range(2):
+            twice = interpret(program, {"x": x}, states=states)
+        np.testing.assert_array_equal(now["v"], twice["v"])
+        assert stream.steps == 2 * T
+        stream.reset()
+        assert stream.steps == 0
+        np.testing.assert_array_equal(stream.step({"x": x[0] if program.sequence else x})["spikes"], whole["spikes"][0])
+        np.testing.assert_array_equal(session.run({"x": x})["v"], whole["v"])
+
+
+def test_plain_buffers_give_the_same_numbers(opened: tuple[Program, Path, Array]) -> None:
+    _, library, x = opened
+    with edgeproof.open(library) as session:
+        arrays = session.run({"x": x})
+        for given in (array("f", x.reshape(-1)), x.tobytes(), memoryview(x)):
+            results = session.run({"x": given})
+            assert {name: type(result) for name, result in results.items()} == dict.fromkeys(arrays, memoryview)
+            for name, result in results.items():
+                np.testing.assert_array_equal(np.asarray(result), arrays[name])
+        assert arrays["spikes"].shape == (T, 9)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "the input x is missing"),
+        ({"x": np.zeros(5, F)}, "20 bytes of format f; expected"),
+        ({"x": np.zeros((T, 6), np.float64)}, "of format d; expected"),
+        ({"x": [0.0] * 6}, "is no buffer"),
+        ({"y": np.zeros((T, 6), F)}, "the input x is missing"),
+    ],
+)
+def test_wrong_input(opened: tuple[Program, Path, Array], given: dict[str, object], words: str) -> None:
+    with edgeproof.open(opened[1]) as session, pytest.raises(SignatureError, match=words):
+        session.run(given)
+    with edgeproof.open(opened[1]) as session, pytest.raises(SignatureError):
+        session.stream().step(given)  # type: ignore[union-attr]
+
+
+def test_more_inputs_than_the_network_has(opened: tuple[Program, Path, Array]) -> None:
+    with edgeproof.open(opened[1]) as session, pytest.raises(SignatureError, match="unknown input y"):
+        session.run({"x": opened[2], "y": opened[2]})
+
+
+def test_any_number_of_instances_run_beside_one_another(opened: tuple[Program, Path, Array]) -> None:
+    program, library, x = opened
+    expected = interpret(program, {"x": x})["spikes"]
+
+    def stream(_: int) -> list[Array]:
+        with edgeproof.open(library) as session:
+            running = session.stream()  # type: ignore[union-attr]
+            return [running.step({"x": x[step] if program.sequence else x})["spikes"] for step in range(T)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for steps in pool.map(stream, range(16)):
+            np.testing.assert_array_equal(np.stack(steps), expected)
+
+
+def test_it_runs_without_torch_and_numpy(opened: tuple[Program, Path, Array]) -> None:
+    program, library, x = opened
+    code = (
+        "import sys, array, edgeproof\n"
+        f"with edgeproof.open({str(library)!r}) as session:\n"
+        f"    results = session.run({{'x': array.array('f', {x.reshape(-1).tolist()})}})\n"
+        "    stream = session.stream()\n"
+        f"    stream.step({{'x': array.array('f', {x.reshape(-1)[:6].tolist()})}})\n"
+        "print(results['count'].tolist())\n"
+        "assert not {'torch', 'numpy'} & set(sys.modules), sorted(sys.modules)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == str(interpret(program, {"x": x})["count"].tolist())
+
+
+def test_several_inputs_keep_their_order(tmp_path: Path) -> None:
+    program, inputs = next(
+        (made, given) for seed in range(100) if len((made := (case := random_program(seed))[0]).inputs) == 3
+        for given in [case[1]]
+    )  # fmt: skip
+    with edgeproof.open(build_library(emit(program, "several"), tmp_path)) as session:
+        results = session.run(dict(reversed(inputs.items())))
+    for name, expected in interpret(program, inputs).items():
+        np.testing.assert_array_equal(results[name], expected)
