@@ -15,6 +15,7 @@ import argparse
 import ast
 import os
 import re
+import stat
 import subprocess
 import sys
 import time
@@ -174,9 +175,9 @@ def torch_build() -> tuple[str, bool]:
 def size_of(folder: Path) -> int:
     """Bytes of the files below a folder, each once however many names it has."""
     sizes = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            told = os.lstat(os.path.join(parent, name))
+    for path in folder.rglob("*"):
+        told = path.lstat()
+        if stat.S_ISREG(told.st_mode):
             sizes[told.st_dev, told.st_ino] = told.st_size
     return sum(sizes.values())
 
@@ -209,7 +210,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Example:  .venv/bin/python scripts/install.py requirements.lock\n"
-        f"Exit codes: 0 installed, 1 not installed or torch cannot be imported, {NO_TORCH} no build of torch to be had.",
+        f"Exit codes: 0 installed, 1 not installed or torch cannot be imported, {NO_TORCH} no torch to be had.",
     )
     parser.add_argument("locks", nargs="+", type=Path, metavar="LOCK", help="files of pinned requirements")
     parser.add_argument(

@@ -95,7 +95,11 @@ def _run(options: argparse.Namespace, started: tuple[int, int]) -> RunnerReport:
     baseline = own_memory().resident_bytes
     load_begin = time.perf_counter_ns()
     with open_artifact(
-        options.artifact, threads=options.threads, timed=options.measure > 0, variant=options.variant
+        options.artifact,
+        threads=options.threads,
+        timed=options.measure > 0,
+        compared=options.outputs is not None and options.measure == 0,
+        variant=options.variant,
     ) as session:
         load_ms = (time.perf_counter_ns() - load_begin) / 1e6
         feeds = load_feeds(options.inputs, session.inputs, limit=options.limit)
