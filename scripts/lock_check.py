@@ -47,10 +47,10 @@ def name_of(pin: str) -> str:
 
 def lacking(said: str) -> set[str]:
     """Names of the packages of which uv says that no build fits."""
-    joined = " ".join(said.split())
-    return set(re.findall(r"\b([a-z0-9][a-z0-9.-]*)==\S+ (?:has|was not found)", joined)) | set(
-        re.findall(r"\b([a-z0-9][a-z0-9.-]*) was not found in", joined)
-    )
+    words = " ".join(said.split())
+    name = r"([a-z0-9][a-z0-9.-]*)"
+    patterns = (rf"Because {name}==\S+ has no", rf"no version of {name}==", rf"Because {name} was not found in")
+    return {found for pattern in patterns for found in re.findall(pattern, words)}
 
 
 def check(uv: Sequence[str], environment: dict[str, str], pins: Sequence[str]) -> tuple[list[str], str]:

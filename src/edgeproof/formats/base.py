@@ -22,7 +22,18 @@ from edgeproof.errors import ArtifactError
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
 
-__all__ = ["BUILT_FOR", "COMPARED", "VARIANT", "Array", "Conversion", "Format", "GraphRunner", "Produced", "Session", "Variation"]
+__all__ = [
+    "BUILT_FOR",
+    "COMPARED",
+    "VARIANT",
+    "Array",
+    "Conversion",
+    "Format",
+    "GraphRunner",
+    "Produced",
+    "Session",
+    "Variation",
+]
 
 Array = npt.NDArray[Any]
 VARIANT = "variant"
@@ -129,8 +140,8 @@ class Format(ABC):
     precisions: tuple[str, ...]
     """The first is the base: later ones may start from its artifact."""
     requires: tuple[str, ...]
-    """Requirements to convert, as in ``pyproject.toml``. Where the marker of one does not hold, there is no converter for
-    this system."""
+    """Requirements to convert, as in ``pyproject.toml``. Where the marker of one does not hold, there is no converter
+    for this system."""
     runtime_requires: tuple[str, ...]
     """Requirements to open and run."""
     suffix: str

@@ -101,7 +101,7 @@ def missing_requirements(requirements: tuple[str, ...]) -> tuple[str, ...]:
 def install_command(one: Format, missing: tuple[str, ...]) -> str:
     """What installs the ``missing`` requirements of a format, ready to be pasted; what to do where nothing does."""
     if any(text.endswith(NO_BUILD) for text in missing):
-        return "convert on a system that has the converter, such as Linux on x86-64, and copy the artifact's folder here"
+        return "convert on a system that has the converter, such as Linux on x86-64, and copy the artifact here"
     if one.extra:
         return f"pip install 'edgeproof[{one.extra}]'"
     return "pip install " + " ".join(f"'{text.partition(' (found')[0]}'" for text in missing)
