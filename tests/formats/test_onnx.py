@@ -50,7 +50,8 @@ def test_what_is_compared_is_what_the_standard_says(artifact: Path, ones: Path, 
     assert ran.error is None
     with np.load(outputs) as archive:
         found = archive["scores"][:, 0]
-    (expected,) = ReferenceEvaluator(str(artifact / "saturating.onnx")).run(None, {"x": np.ones((1, FEATURES), np.float32)})
+    standard = ReferenceEvaluator(str(artifact / "saturating.onnx"))
+    (expected,) = standard.run(None, {"x": np.ones((1, FEATURES), np.float32)})
     np.testing.assert_array_equal(found, np.repeat(expected, 4, axis=0))
     assert scores(outputs) == {SUM}
 
