@@ -66,7 +66,7 @@ def write_onnx_int8(path: Path, *, features: int = 64) -> Path:
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 16])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     onnx.checker.check_model(model)
     path.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path / "saturating.onnx")
