@@ -58,8 +58,8 @@ clean: ## Remove the environment and every cache; runs in bench_output/ are kept
 
 $(BIN)/python:
 	@python='$(PYTHON)'; [ -n "$$python" ] || python=$$(scripts/find_python.sh) || exit 1; \
-	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-		{ echo "$$python does not run, or is not Python 3.11, 3.12 or 3.13" >&2; exit 1; }; \
+	"$$python" -c 'import venv, ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "$$python is not Python 3.11, 3.12 or 3.13 with venv and ensurepip" >&2; exit 1; }; \
 	"$$python" -m venv $(VENV)
 
 $(RUN_READY): requirements.lock pyproject.toml scripts/install.py | $(BIN)/python
