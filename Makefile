@@ -1,5 +1,6 @@
 # `make run` is the main job, `make test` the whole suite; both build .venv first, once.
-PYTHON ?= python3.11
+# Empty is the newest that works, as scripts/find_python.sh finds it.
+PYTHON ?=
 MODEL ?= examples/digits_snn.py:model
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_
 	OPENVINO_TELEMETRY_ENABLE=0 KAGGLEHUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long conformance check format lint types bench conversions clean
+.PHONY: help run test test-long conformance check format lint types bench conversions lock-check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,13 +49,18 @@ bench: $(RUN_READY) ## Measure runtimes and starts, some minutes on an idle mach
 conversions: $(RUN_READY) ## Run all examples, or go on with them, a quarter of an hour; writes docs/conversions.md
 	@$(OFFLINE) $(BIN)/python scripts/conversions_table.py
 
+lock-check: $(RUN_READY) ## Ask the package index whether the locks install on every system and Python they are for
+	@$(BIN)/python scripts/lock_check.py
+
 clean: ## Remove the environment and every cache; runs in bench_output/ are kept
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests examples scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; install it, or try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@python='$(PYTHON)'; [ -n "$$python" ] || python=$$(scripts/find_python.sh) || exit 1; \
+	"$$python" -c 'import venv, ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "$$python is not Python 3.11, 3.12 or 3.13 with venv and ensurepip" >&2; exit 1; }; \
+	"$$python" -m venv $(VENV)
 
 $(RUN_READY): requirements.lock pyproject.toml scripts/install.py | $(BIN)/python
 	@$(BIN)/python scripts/install.py requirements.lock --editable .

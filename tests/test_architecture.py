@@ -232,11 +232,11 @@ def test_locks_pin_everything_once_and_cover_the_project() -> None:
     for lock in ("requirements.lock", "requirements-test.lock"):
         for line in (ROOT / lock).read_text().splitlines():
             if line and not line.startswith("#"):
-                name, _, version = line.partition("==")
-                assert version, f"{lock}: {line}"
-                assert canonicalize_name(name) == name, f"{lock}: {line}"
-                assert name not in pins, f"{lock}: {name} twice"
-                pins[name] = version
+                pin = Requirement(line)
+                (version,) = [one.version for one in pin.specifier if one.operator == "=="]
+                assert line.startswith(f"{canonicalize_name(pin.name)}=={version}"), f"{lock}: {line}"
+                assert pin.name not in pins, f"{lock}: {pin.name} twice"
+                pins[pin.name] = version
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
     for requirement in map(Requirement, wanted):

@@ -80,7 +80,7 @@ say "1/5 what to send"
 
 say "2/5 the Pi"
 pi true || fail "cannot log in to $target" "log in by key without a password: ssh-copy-id $target"
-found=$(pi 'for p in python3.12 python3.11 python3; do
+found=$(pi 'for p in python3.13 python3.12 python3.11 python3; do
   "$p" -c "import sys, venv; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && { echo "$p"; exit; }; done') || true
 [ -n "$found$remote_python" ] || fail "$target has no Python 3.11 or newer with venv" \
   "on the Pi: sudo apt-get install python3 python3-venv"

@@ -1,4 +1,4 @@
-"""A real ONNX artifact, tiny and made by hand: one matrix product. It leaves out the conversion."""
+"""Real ONNX artifacts, tiny and made by hand: one matrix product. They leave out the conversion."""
 
 from __future__ import annotations
 
@@ -28,6 +28,70 @@ def write_onnx(path: Path, *, features: int = 4, classes: int = 3, poison: bool 
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, path)
+    return path
+
+
+def write_onnx_int8(path: Path, *, features: int = 64) -> Path:
+    """``scores = x @ weights`` in int8 with its document, for float32 ``x`` [1, features] of ones: the sum is right
+    where products of 8 bits are added in 32, and half of it where they are added in pairs into 16.
+
+    Args:
+        path: folder of the artifact.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from edgeproof.documents.artifact import ArtifactDocument, Binding
+    from edgeproof.documents.base import encode
+    from edgeproof.documents.signature import TensorSpec
+
+    constants = {
+        "scale": np.float32(1 / 127),
+        "wide": np.float32(features / 127),
+        "zero": np.int8(0),
+        "weights": np.full((features, 16), 127, np.int8),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["x8"]),
+        helper.make_node("DequantizeLinear", ["x8", "scale", "zero"], ["xf"]),
+        helper.make_node("DequantizeLinear", ["weights", "scale", "zero"], ["wf"]),
+        helper.make_node("MatMul", ["xf", "wf"], ["product"]),
+        helper.make_node("QuantizeLinear", ["product", "wide", "zero"], ["y8"]),
+        helper.make_node("DequantizeLinear", ["y8", "wide", "zero"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "saturating",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, features])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 16])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    onnx.checker.check_model(model)
+    path.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path / "saturating.onnx")
+    shapes = {"x": (1, features), "scores": (1, 16)}
+    x, scores = (
+        Binding(
+            tensor=TensorSpec(name=name, dtype="float32", shape=shape),
+            graph_name=name,
+            graph_dtype="float32",
+            graph_shape=shape,
+        )
+        for name, shape in shapes.items()
+    )
+    document = ArtifactDocument(
+        candidate="onnx-int8",
+        format="onnx",
+        precision="int8",
+        form="whole",
+        file="saturating.onnx",
+        sha256="",
+        bytes=(path / "saturating.onnx").stat().st_size,
+        inputs=(x,),
+        outputs=(scores,),
+    )
+    (path / "artifact.json").write_bytes(encode(document))
     return path
 
 

@@ -76,6 +76,7 @@ def test_the_converted_the_damaged_and_the_foreign(converted: tuple[ConversionDo
         assert one.differences is not None
         assert (one.differences.relative_l2 or 0) < (0.1 if one.precision == "int8" else 1e-5)
         assert abs(one.task_drop or 0) <= 1
+        assert [way.name for way in one.variants] == (["fast-kernels"] if one.candidate == "onnx-int8" else [])
     assert broken.status == "error"
     assert "sha256 differs" in (broken.reason or "")
     assert (other.candidate, other.status) == ("foreign", "passed")

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging import markers
 
 from edgeproof.documents.base import decode, encode
 from edgeproof.documents.environment import EnvironmentDocument
@@ -41,6 +42,36 @@ def test_what_is_missing_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatc
     assert any(text == "torch==2.13.0 (found 0.0.1)" for text in onnx.missing)
     assert onnx.remedy == "pip install 'edgeproof[onnx]'"
     assert by_name["torchscript-fp32"].remedy == "pip install 'torch==2.13.0'"
+
+
+def test_where_a_converter_has_no_build_no_command_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux on ARM: what converts is not there, and what another machine converted runs."""
+    real = metadata.version
+    here = markers.default_environment()
+
+    def version(name: str) -> str:
+        if name in {"litert-converter", "coremltools", "openvino"}:
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(
+        markers, "default_environment", lambda: {**here, "sys_platform": "linux", "platform_machine": "aarch64"}
+    )
+    by_name = {one.candidate: one for one in read_environment().candidates}
+    for candidate, package in (("litert-int8", "litert-converter<0.6,>=0.5"), ("coreml-fp16", "coremltools<9.1,>=9.0")):
+        found = by_name[candidate]
+        assert not found.possible
+        assert found.missing == (f"{package} (no converter for this system)",)
+        assert found.remedy is not None
+        assert "pip" not in found.remedy
+        assert "convert on a system that has the converter" in found.remedy
+    assert by_name["openvino-fp32"].remedy == "pip install 'edgeproof[openvino]'"
+    assert by_name["onnx-int8"].possible
+    monkeypatch.setattr(markers, "default_environment", lambda: {**here, "sys_platform": "darwin"})
+    (litert,) = (one for one in read_environment().candidates if one.candidate == "litert-int8")
+    assert litert.missing == ("litert-converter<0.6,>=0.5",)
+    assert litert.remedy == "pip install 'edgeproof[litert]'"
 
 
 def test_a_program_that_hangs_or_fails_costs_its_version_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,3 +100,122 @@ def test_pip_does_it_where_uv_fails(tmp_path: Path) -> None:
     assert "going on with pip" in done.stderr
     listed = subprocess.run([str(python), "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     assert "tiny-of-a-test" in listed
+
+
+class TestTorch:
+    """Which build is taken, by a uv that answers as the real one does."""
+
+    CUDA = "Would install 3 packages\n + nvidia-cublas==13.1.1.3\n + torch==2.13.0\n + typing-extensions==4.12.2\n"
+    CPU = "Would install 2 packages\n + torch==2.13.0+cpu\n + typing-extensions==4.12.2\n"
+
+    @pytest.fixture
+    def uv_that(self, install, tmp_path):
+        """Makes a uv of two answers: the usual one, and the one with ``--torch-backend=cpu``; None fails."""
+
+        def make(usual: str | None, backend: str | None = None, seconds: float = 0) -> SimpleNamespace:
+            def answer(text: str | None) -> str:
+                return "exit 2" if text is None else f"cat >&2 <<'END'\n{text}END"
+
+            path = tmp_path / "uv"
+            path.write_text(
+                f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\ncase "$*" in\n'
+                f"*--torch-backend=cpu*) sleep {seconds}; {answer(backend)}\n;;\n*) {answer(usual)}\n;;\nesac\n"
+            )
+            path.chmod(0o755)
+            return install.Uv(path, ("--find-links", "/wheels"), {"PATH": "/usr/bin:/bin"})
+
+        return make
+
+    PIN = "torch==2.13.0"
+    WITHIN = ("--constraint", "requirements.lock")
+
+    def test_a_cpu_build_at_hand_is_taken_as_it_is(self, install, uv_that, tmp_path, capsys) -> None:
+        assert install.torch_arguments(uv_that(self.CPU), self.PIN, self.WITHIN) == [self.PIN, *self.WITHIN]
+        assert "--torch-backend" not in (tmp_path / "calls").read_text()
+        assert "--find-links /wheels" in (tmp_path / "calls").read_text()
+        assert capsys.readouterr().err == ""
+
+    def test_uv_knows_where_cpu_builds_are(self, install, uv_that, capsys) -> None:
+        found = install.torch_arguments(uv_that(self.CUDA, self.CPU), self.PIN, self.WITHIN)
+        assert found == ["--torch-backend=cpu", self.PIN, *self.WITHIN]
+        assert capsys.readouterr().err == ""
+
+    def test_elsewhere_the_cuda_build_comes_with_what_it_needs(self, install, uv_that, capsys) -> None:
+        assert install.torch_arguments(uv_that(self.CUDA), self.PIN, self.WITHIN) == [self.PIN, *self.WITHIN]
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "no CPU build of torch==2.13.0 can be reached" in line
+
+    def test_a_place_that_does_not_answer_holds_nothing_up(self, install, uv_that, monkeypatch, capsys) -> None:
+        slow = uv_that(self.CUDA, self.CPU, seconds=30)
+        monkeypatch.setitem(install.torch_arguments.__globals__, "ASK_SECONDS", 0.2)
+        assert install.torch_arguments(slow, self.PIN, self.WITHIN) == [self.PIN, *self.WITHIN]
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+    def test_without_an_index_no_place_is_asked(self, install, uv_that, tmp_path) -> None:
+        uv = uv_that(self.CUDA, self.CPU)
+        offline = install.Uv(uv.path, ("--no-index",), uv.environment)
+        assert install.torch_arguments(offline, self.PIN, self.WITHIN) == [self.PIN, *self.WITHIN]
+        assert "--torch-backend" not in (tmp_path / "calls").read_text()
+
+
+def test_a_pin_is_found_without_its_marker(install, tmp_path) -> None:
+    lock = tmp_path / "lock"
+    lock.write_text("# torch==1.0\ntorchao==0.18.0\ntorch==2.13.0; sys_platform != 'win32'\n")
+    assert install.pin_of("torch", [lock]) == "torch==2.13.0"
+    assert install.pin_of("numpy", [lock]) is None
+
+
+def test_a_file_of_several_names_counts_once(install, tmp_path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "one").write_bytes(b"12345")
+    (tmp_path / "a" / "b" / "two").hardlink_to(tmp_path / "a" / "one")
+    (tmp_path / "a" / "b" / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "three").write_bytes(b"1")
+    assert install.size_of(tmp_path) == 6
+
+
+def wheel_of(folder: Path, name: str, code: str) -> None:
+    """A wheel of one module, version 2.13.0, into the folder."""
+    with zipfile.ZipFile(folder / f"{name}-2.13.0-py3-none-any.whl", "w") as archive:
+        info = f"{name}-2.13.0.dist-info"
+        archive.writestr(f"{name}.py", code)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.13.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "words"),
+    [
+        (
+            "__version__ = '2.13.0+cpu'\nclass version: cuda = hip = None\n",
+            0,
+            r"installed in \d+ s: torch 2\.13\.0\+cpu \(CPU build\), 0\.\d GB in ",
+        ),
+        (
+            "raise ImportError('libcudnn.so.9: cannot open shared object file')\n",
+            1,
+            r"cannot be imported: ImportError: libcudnn\.so\.9.*\n.*make clean.*find-links",
+        ),
+        (None, 3, r"torch==2\.13\.0 could not be installed for Python 3\.\d+"),
+    ],
+)
+def test_torch_is_imported_before_it_is_installed(
+    pip_file: Path, tmp_path: Path, code: str | None, exit_code: int, words: str
+) -> None:
+    """A whole environment, with a torch of one file, found through pip's own settings."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    if code is not None:
+        wheel_of(wheels, "torch", code)
+    pip_file.write_text(f"[global]\nno-index = true\nfind-links = {wheels}\n")
+    venv.create(tmp_path / "venv", with_pip=True)
+    uv = tmp_path / "venv/bin/uv"
+    uv.write_text("#!/bin/sh\nexit 3\n")
+    uv.chmod(0o755)
+    lock = tmp_path / "lock"
+    lock.write_text("torch==2.13.0\n")
+    command = [str(tmp_path / "venv/bin/python"), str(INSTALL), str(lock)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == exit_code, done.stderr
+    assert re.search(words, done.stderr), done.stderr

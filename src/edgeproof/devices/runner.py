@@ -95,7 +95,13 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
     temperature_before, throttling_before = temperature_c(), read_throttling()
     baseline = own_memory().resident_bytes
     load_begin = time.perf_counter_ns()
-    with open_artifact(artifact, threads=job.threads, timed=job.measure > 0, variant=job.variant) as session:
+    with open_artifact(
+        artifact,
+        threads=job.threads,
+        timed=job.measure > 0,
+        compared=job.outputs is not None and job.measure == 0,
+        variant=job.variant,
+    ) as session:
         load_ms = (time.perf_counter_ns() - load_begin) / 1e6
         calls = read_calls(Path(job.inputs), session.inputs, limit=job.limit)
         first_begin = time.perf_counter_ns()

@@ -22,11 +22,27 @@ from edgeproof.errors import ArtifactError
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
 
-__all__ = ["VARIANT", "Array", "Conversion", "Format", "GraphRunner", "Produced", "Session", "Variation"]
+__all__ = [
+    "BUILT_FOR",
+    "COMPARED",
+    "VARIANT",
+    "Array",
+    "Conversion",
+    "Format",
+    "GraphRunner",
+    "Produced",
+    "Session",
+    "Variation",
+]
 
 Array = npt.NDArray[Any]
 VARIANT = "variant"
 """The runtime option that asks for one of a format's variants."""
+COMPARED = "compared"
+"""The runtime option of a session whose outputs are held against the model's and whose times nobody takes: it computes
+what the format's operators say, where this machine's fast kernels do not."""
+BUILT_FOR = "sys_platform == 'darwin' or (sys_platform == 'linux' and platform_machine == 'x86_64')"
+"""The marker of converters that have no build for other systems, Linux on ARM among them."""
 
 
 class GraphRunner(Protocol):
@@ -124,7 +140,8 @@ class Format(ABC):
     precisions: tuple[str, ...]
     """The first is the base: later ones may start from its artifact."""
     requires: tuple[str, ...]
-    """Requirements to convert, as in ``pyproject.toml``."""
+    """Requirements to convert, as in ``pyproject.toml``. Where the marker of one does not hold, there is no converter
+    for this system."""
     runtime_requires: tuple[str, ...]
     """Requirements to open and run."""
     suffix: str

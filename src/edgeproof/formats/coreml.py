@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.errors import ConversionError
-from edgeproof.formats.base import VARIANT, Conversion, Format, GraphRunner, Produced, Session, Variation
+from edgeproof.formats.base import BUILT_FOR, VARIANT, Conversion, Format, GraphRunner, Produced, Session, Variation
 from edgeproof.formats.bindings import bind, safe_names
 
 __all__ = ["FORMAT"]
@@ -32,7 +32,7 @@ class CoreML(Format):
     name = "coreml"
     title = "Core ML"
     precisions = ("fp32", "fp16", "int8")
-    requires = ("coremltools>=9.0,<9.1", "torch==2.13.0")
+    requires = (f"coremltools>=9.0,<9.1; {BUILT_FOR}", "torch==2.13.0")
     runtime_requires = ("protobuf>=5.29,<8",)
     extra = "coreml"
     suffix = ".mlpackage"

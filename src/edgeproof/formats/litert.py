@@ -12,7 +12,7 @@ import numpy as np
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
+from edgeproof.formats.base import BUILT_FOR, Array, Conversion, Format, GraphRunner, Produced
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -28,7 +28,13 @@ class LiteRT(Format):
     name = "litert"
     title = "LiteRT (TFLite)"
     precisions = ("fp32", "fp16", "int8")
-    requires = ("litert-torch>=0.9,<0.11", "ai-edge-litert>=2.1,<2.4", "ai-edge-quantizer>=0.9,<0.11", "torch==2.13.0")
+    requires = (
+        "litert-torch>=0.9,<0.11",
+        f"litert-converter>=0.5,<0.6; {BUILT_FOR}",
+        "ai-edge-litert>=2.1,<2.4",
+        "ai-edge-quantizer>=0.9,<0.11",
+        "torch==2.13.0",
+    )
     runtime_requires = ("ai-edge-litert>=2.1,<2.4",)
     extra = "litert"
     suffix = ".tflite"

@@ -1,6 +1,10 @@
 """ONNX: the exported program through PyTorch's dynamo exporter, run by ONNX Runtime.
 
 fp16 keeps fp32 at the door; int8 is static QDQ, calibrated with the representative samples.
+
+On x86 without VNNI, which is every one before Cascade Lake and Zen 4, ONNX Runtime's fast kernels add products of int8
+in pairs into 16 bits and saturate: there a right file computes something else. A session that is compared computes what
+the standard says; one that is timed has the fast kernels, and what they make of it on this machine is a variant.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import numpy as np
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
+from edgeproof.formats.base import COMPARED, Array, Conversion, Format, GraphRunner, Produced, Variation
 from edgeproof.formats.bindings import bind, safe_names
 
 if TYPE_CHECKING:
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT"]
 
 OPSET = 20
+FAST_KERNELS = "fast-kernels"
+"""The variant with the kernels that a timed session has."""
 
 
 class Onnx(Format):
@@ -75,10 +81,14 @@ class Onnx(Format):
         return Produced(file, bind(spine.inputs, inputs), bind(spine.outputs, outputs), rewrites=rewrites)
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
-        session = _session(folder / artifact.file, threads)
+        exact = COMPARED in artifact.options and artifact.precision not in ("fp32", "fp16")
+        session = _session(folder / artifact.file, threads, optimised=not exact)
         return _Runner(
             session, [one.graph_name for one in artifact.inputs], [one.graph_name for one in artifact.outputs]
         )
+
+    def variants(self, precision: str) -> tuple[Variation, ...]:
+        return (Variation(FAST_KERNELS),) if precision == "int8" else ()
 
     def describe(self, path: Path) -> ArtifactDocument:
         session = _session(path, 1)
@@ -196,10 +206,14 @@ class _Reader:
         return call
 
 
-def _session(path: Path, threads: int) -> Any:
+def _session(path: Path, threads: int, *, optimised: bool = True) -> Any:
+    """``optimised``: pairs of quantisation around an operator are fused into ONNX Runtime's kernels for int8; else each
+    operator is computed in float between them, as the standard says."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

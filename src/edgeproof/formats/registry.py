@@ -13,7 +13,7 @@ import msgspec
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
 from edgeproof.errors import ArtifactError, MissingDependency, UsageError
-from edgeproof.formats.base import VARIANT, Format, Session
+from edgeproof.formats.base import COMPARED, VARIANT, Format, Session
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -34,6 +34,7 @@ __all__ = [
 GROUP = "edgeproof.formats"
 DOCUMENT_NAME = "artifact.json"
 REINSTALL = "reinstall the package that registers it"
+NO_BUILD = " (no converter for this system)"
 
 
 def formats() -> Mapping[str, Format]:
@@ -98,7 +99,9 @@ def missing_requirements(requirements: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def install_command(one: Format, missing: tuple[str, ...]) -> str:
-    """What installs the ``missing`` requirements of a format, ready to be pasted."""
+    """What installs the ``missing`` requirements of a format, ready to be pasted; what to do where nothing does."""
+    if any(text.endswith(NO_BUILD) for text in missing):
+        return "convert on a system that has the converter, such as Linux on x86-64, and copy the artifact here"
     if one.extra:
         return f"pip install 'edgeproof[{one.extra}]'"
     return "pip install " + " ".join(f"'{text.partition(' (found')[0]}'" for text in missing)
@@ -108,10 +111,11 @@ def _unmet(requirement: Requirement) -> str | None:
     try:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
-        return str(requirement)
+        here = requirement.marker is None or requirement.marker.evaluate()
+        return f"{requirement.name}{requirement.specifier}" + ("" if here else NO_BUILD)
     if requirement.specifier.contains(version.partition("+")[0], prereleases=True):
         return None
-    return f"{requirement} (found {version})"
+    return f"{requirement.name}{requirement.specifier} (found {version})"
 
 
 def artifact_document(path: Path) -> tuple[ArtifactDocument, Path, Format]:
@@ -145,12 +149,15 @@ def _format_named(name: str) -> Format:
     return found
 
 
-def open_artifact(path: Path, *, threads: int = 1, timed: bool = False, variant: str | None = None) -> Session:
+def open_artifact(
+    path: Path, *, threads: int = 1, timed: bool = False, compared: bool = False, variant: str | None = None
+) -> Session:
     """Open an artifact in its runtime.
 
     Args:
         threads: of the runtime.
         timed: the caller wants its times, which a stand-in for the runtime cannot give.
+        compared: the caller holds its outputs against the model's, and does not time it.
         variant: one of the format's variants for its precision; None for the usual way.
 
     Raises:
@@ -167,6 +174,8 @@ def open_artifact(path: Path, *, threads: int = 1, timed: bool = False, variant:
             f"{document.candidate} can be run here by {one.stands_in} only, whose times say nothing of {one.title}",
             hint="measure it on the device; `edgeproof runbook RUN` has the commands",
         )
+    if compared and variant is None:
+        document = msgspec.structs.replace(document, options={**document.options, COMPARED: "outputs"})
     if variant is not None:
         document = msgspec.structs.replace(document, options={**document.options, VARIANT: variant})
     missing = missing_requirements(one.runtime_requires)

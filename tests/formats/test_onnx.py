@@ -1,0 +1,95 @@
+"""ONNX Runtime's int8 on processors with and without VNNI: what is compared is what the standard says."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.doubles.artifact import write_onnx_int8
+
+import edgeproof
+from edgeproof.devices.host import run_outputs
+from edgeproof.devices.runner_report import RunnerReport
+from edgeproof.documents.base import decode
+from edgeproof.formats.registry import formats, open_artifact
+
+FEATURES = 64
+SUM = float(FEATURES)
+EMULATOR = shutil.which("qemu-x86_64-static") or shutil.which("qemu-x86_64")
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    return write_onnx_int8(tmp_path / "onnx-int8", features=FEATURES)
+
+
+@pytest.fixture
+def ones(tmp_path: Path) -> Path:
+    path = tmp_path / "ones.npz"
+    np.savez(path, x=np.ones((4, FEATURES), np.float32))
+    return path
+
+
+def scores(path: Path) -> set[float]:
+    with np.load(path) as archive:
+        return {float(value) for value in archive["scores"].ravel()}
+
+
+def test_what_is_compared_is_what_the_standard_says(artifact: Path, ones: Path, tmp_path: Path) -> None:
+    """On any processor; the standard's own evaluator agrees."""
+    from onnx.reference import ReferenceEvaluator
+
+    outputs = tmp_path / "outputs.npz"
+    ran = run_outputs(artifact, ones, outputs)
+    assert ran.error is None
+    with np.load(outputs) as archive:
+        found = archive["scores"][:, 0]
+    standard = ReferenceEvaluator(str(artifact / "saturating.onnx"))
+    (expected,) = standard.run(None, {"x": np.ones((1, FEATURES), np.float32)})
+    np.testing.assert_array_equal(found, np.repeat(expected, 4, axis=0))
+    assert scores(outputs) == {SUM}
+
+
+def test_what_is_timed_has_the_fast_kernels(artifact: Path) -> None:
+    """Timed and plainly opened sessions are of one kind, the variant that validation tells of."""
+    x = {"x": np.ones((1, FEATURES), np.float32)}
+    (variation,) = formats()["onnx"].variants("int8")
+    assert formats()["onnx"].variants("fp32") == ()
+    found = []
+    for session in (
+        edgeproof.open(artifact),
+        open_artifact(artifact, timed=True),
+        open_artifact(artifact, compared=True, variant=variation.name),
+    ):
+        with session:
+            found.append(session.run(x)["scores"].tobytes())
+    assert len(set(found)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(EMULATOR is None, reason="qemu's emulator of x86-64 processors is not installed")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="this machine's packages are not for x86-64")
+def test_on_a_processor_without_vnni(artifact: Path, ones: Path, tmp_path: Path) -> None:
+    """Haswell has AVX2 and adds in pairs into 16 bits: the fast kernels saturate, and what is compared does not."""
+    assert EMULATOR is not None
+    source = Path(edgeproof.__file__).parents[1]
+    environment = {"PYTHONPATH": f"{source}:{sysconfig.get_path('purelib')}", "PATH": "/usr/bin:/bin"}
+    found = {}
+    for variant in ((), ("--variant", "fast-kernels")):
+        command = [
+            *(EMULATOR, "-cpu", "Haswell", str(Path(sys.executable).resolve()), "-m", "edgeproof.devices.runner"),
+            *(str(artifact), "--inputs", str(ones), "--outputs", str(tmp_path / "outputs.npz")),
+            *("--json", str(tmp_path / "report.json"), *variant),
+        ]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        report = decode((tmp_path / "report.json").read_bytes(), RunnerReport)
+        assert (report.error, done.returncode) == (None, 0), done.stderr
+        found[variant] = scores(tmp_path / "outputs.npz")
+    assert found[()] == {SUM}
+    assert max(found["--variant", "fast-kernels"]) < 0.6 * SUM
