@@ -11,8 +11,8 @@ from edgeproof.cli.console import emit_json, json_option, progress
 from edgeproof.cli.options import limit_options, model_options, quiet_option, split_names
 
 if TYPE_CHECKING:
-    from edgeproof.api.origin import Given
     from edgeproof.documents.conversion import ConversionDocument
+    from edgeproof.documents.source import ModelSource
     from edgeproof.documents.validation import ValidationDocument
     from edgeproof.process import Limits
 
@@ -30,14 +30,7 @@ __all__ = ["convert", "validate"]
 @limit_options
 @quiet_option
 @json_option
-def convert(
-    model: str,
-    given: Given,
-    limits: Limits,
-    quiet: bool,
-    as_json: bool,
-    **wanted: Any,
-) -> int:
+def convert(source: ModelSource, limits: Limits, quiet: bool, as_json: bool, **wanted: Any) -> int:
     """Convert MODEL into formats and precisions, each in a process of its own.
 
     Exit code 1 when a conversion failed; what was made is kept.
@@ -45,7 +38,7 @@ def convert(
     from edgeproof import api
 
     with progress("convert", quiet=quiet) as report:
-        document = api.convert(model, limits=limits, report=report, **wanted, **given)
+        document = api.convert(source, limits=limits, report=report, **wanted)
     if as_json:
         emit_json(document)
     else:
@@ -60,9 +53,7 @@ def convert(
 @click.option("--policy", type=click.Path(path_type=Path), help="TOML with the thresholds; default: the built-in ones.")
 @quiet_option
 @json_option
-def validate(
-    model: str, artifacts: tuple[Path, ...], given: Given, policy: Path | None, quiet: bool, as_json: bool
-) -> int:
+def validate(source: ModelSource, artifacts: tuple[Path, ...], policy: Path | None, quiet: bool, as_json: bool) -> int:
     """Run ARTIFACTS and hold their outputs against MODEL, run eagerly on the same samples.
 
     Without --samples, the model's own held-out samples are used. Exit code 1 when an artifact did not pass.
@@ -70,7 +61,7 @@ def validate(
     from edgeproof import api
 
     with progress("validate", quiet=quiet) as report:
-        document = api.compare(model, artifacts, policy=policy, report=report, **given)
+        document = api.compare(source, artifacts, policy=policy, report=report)
     if as_json:
         emit_json(document)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,8 @@ from edgeproof.cli.console import emit_json, json_option, progress
 from edgeproof.cli.options import model_options, quiet_option
 
 if TYPE_CHECKING:
-    from edgeproof.api.origin import Given
     from edgeproof.documents.nir import NirDocument
+    from edgeproof.documents.source import ModelSource
 
 __all__ = ["nir"]
 
@@ -42,7 +42,7 @@ __all__ = ["nir"]
 @model_options
 @quiet_option
 @json_option
-def nir(model: str, out: Path, dt_s: float | None, check: int, given: Given, quiet: bool, as_json: bool) -> None:
+def nir(source: ModelSource, out: Path, quiet: bool, as_json: bool, **how: Any) -> None:
     """Write MODEL's spiking network as a NIR graph.
 
     MODEL's module computes one time step, or loops over them by itself, with layers of PyTorch and neurons of snnTorch,
@@ -54,7 +54,7 @@ def nir(model: str, out: Path, dt_s: float | None, check: int, given: Given, qui
     from edgeproof import api
 
     with progress("nir", quiet=quiet) as report:
-        document = api.nir(model, out, dt_s=dt_s, check=check, report=report, **given)
+        document = api.nir(source, out, report=report, **how)
     if as_json:
         emit_json(document)
     else:

@@ -19,7 +19,7 @@ def split_names(_context: click.Context, _parameter: click.Parameter, value: str
 
 
 def model_options(command: F) -> F:
-    """``--input``, ``--samples``, ``--trust``: the command is given them as ``given``, as the Python API takes them."""
+    """``--input``, ``--samples``, ``--trust``: the command is given them and MODEL as one ``source``."""
 
     @click.option(
         "--input",
@@ -36,8 +36,13 @@ def model_options(command: F) -> F:
     )
     @click.option("--trust", is_flag=True, help="Open a TorchScript file: it runs the code inside with your rights.")
     @functools.wraps(command)
-    def with_model(*words: Any, inputs: tuple[str, ...], samples: str | None, trust: bool, **rest: Any) -> Any:
-        return command(*words, given={"inputs": inputs, "samples": samples, "trust": trust}, **rest)
+    def with_model(
+        *words: Any, model: str, inputs: tuple[str, ...], samples: str | None, trust: bool, **rest: Any
+    ) -> Any:
+        from edgeproof.documents.source import ModelSource
+
+        source = ModelSource(model=model or "", inputs=inputs, samples=samples, trust=trust)
+        return command(*words, source=source, **rest)
 
     return with_model  # type: ignore[return-value]
 

@@ -12,9 +12,9 @@ from edgeproof.cli.console import emit_json, json_option, progress
 from edgeproof.cli.options import model_options, quiet_option
 
 if TYPE_CHECKING:
-    from edgeproof.api.origin import Given
     from edgeproof.documents.environment import EnvironmentDocument, Machine
     from edgeproof.documents.samples import SamplesDocument
+    from edgeproof.documents.source import ModelSource
 
 __all__ = ["env", "samples"]
 
@@ -49,7 +49,7 @@ def env(as_json: bool) -> None:
 @click.option("--synthetic", is_flag=True, help="Random input if there are no samples; no int8 verdict stands on it.")
 @quiet_option
 @json_option
-def samples(model: str, out: Path, given: Given, quiet: bool, as_json: bool, **how: Any) -> None:
+def samples(source: ModelSource, out: Path, quiet: bool, as_json: bool, **how: Any) -> None:
     """Draw representative samples of MODEL into a folder that --samples takes.
 
     Drawn class-balanced and seeded from the samples that the model brings. With --samples they are taken as they are,
@@ -59,10 +59,9 @@ def samples(model: str, out: Path, given: Given, quiet: bool, as_json: bool, **h
     import msgspec
 
     from edgeproof import api
-    from edgeproof.model.drawing import Draw
 
     with progress("samples", quiet=quiet) as report:
-        document = api.samples(model, out, Draw(**how), report=report, **given)
+        document = api.samples(source, out, api.Draw(**how), report=report)
     if as_json:
         emit_json(msgspec.structs.replace(document, folder=str(out)))
     else:
