@@ -176,7 +176,7 @@ def compare(
         report: told of each step, in words; called from other threads too.
 
     Returns:
-        one result per artifact, in order: status, differences (formulas in ``edgeproof.compare.difference``), task
+        one result per artifact, in order: status, differences (formulas in ``edgeproof.differences.outputs``), task
         score. An artifact that cannot run is a result with its reason, never an exception.
 
     Raises:

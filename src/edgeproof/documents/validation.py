@@ -20,7 +20,7 @@ class SpikeDifference(Value, frozen=True, kw_only=True):
 
 
 class Differences(Value, frozen=True, kw_only=True):
-    """Differences of one output, or the worst over all outputs. Formulas: ``edgeproof.compare.difference``."""
+    """Differences of one output, or the worst over all outputs. Formulas: ``edgeproof.differences.outputs``."""
 
     name: str | None = None
     kind: OutputKind = "real"
@@ -50,7 +50,7 @@ class Variant(Value, frozen=True, kw_only=True):
     spread: Differences | None = None
     """Against the artifact computed the usual way, on the same samples; the worst over all outputs."""
     warning: str | None = None
-    """What hangs on the way of computing, or why it could not be told."""
+    """What depends on the way of computing, or why it could not be told."""
 
 
 class ValidationResult(Value, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgeproof.compare.difference import NotFinite, compare_outputs, worst_of
 from edgeproof.devices.host import run_outputs
+from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.validation import Variant

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeproof.compare.difference import NotFinite, compare_output, compare_outputs, worst_of
+from edgeproof.differences.outputs import NotFinite, compare_output, compare_outputs, worst_of
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.documents.validation import Differences
 
