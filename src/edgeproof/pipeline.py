@@ -21,7 +21,7 @@ from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import EdgeProofError, UsageError
 from edgeproof.rundir import RunDir, utc_now
 
-__all__ = ["PHASES", "Progress", "best_converted", "execute", "new_run"]
+__all__ = ["PHASES", "Progress", "execute", "new_run"]
 
 Progress = Callable[[str, str], None]
 """Called with the phase's title and what it is doing."""
@@ -66,7 +66,13 @@ def _devices(run: RunDir, report: Callable[[str], None]) -> None:
 
 
 def _prove_converted(run: RunDir, report: Callable[[str], None]) -> None:
-    best = best_converted(run)
+    from edgeproof.verdict.best import best_converted
+
+    best = best_converted(
+        run.read("phase3_conversion.json", ConversionDocument),
+        run.read("phase3_validation.json", ValidationDocument),
+        run.read_if_there("phase4_devices/host.json", DeviceDocument),
+    )
     if best is None:
         report("no converted artifact passed and ran here: nothing to serve")
         return
@@ -105,26 +111,6 @@ def _serve(run: RunDir, candidate: str, artifact: Path, report: Callable[[str], 
         cold_starts=options.cold_starts,
         report=report,
     )
-
-
-def best_converted(run: RunDir) -> tuple[str, str] | None:
-    """(candidate, artifact) of the fastest on this host among the converted ones that passed; None without one."""
-    conversion = run.read("phase3_conversion.json", ConversionDocument)
-    sdk = {one.candidate for one in conversion.candidates if one.sdk}
-    validation = run.read("phase3_validation.json", ValidationDocument)
-    host = run.read_if_there("phase4_devices/host.json", DeviceDocument)
-    medians = {
-        one.candidate: one.steady.median_us for one in (host.measurements if host else ()) if one.steady is not None
-    }
-    passed = [
-        (medians[one.candidate], one.candidate, one.artifact)
-        for one in validation.results
-        if one.status == "passed" and one.artifact and one.candidate in medians and one.candidate not in sdk
-    ]
-    if not passed:
-        return None
-    _, candidate, artifact = min(passed)
-    return candidate, artifact
 
 
 def command_of(options: RunOptions) -> str:

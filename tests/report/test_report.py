@@ -188,7 +188,7 @@ def test_failures_come_with_reason_and_remedy(full):
 
 
 def test_details_hold_rewrites_with_their_measured_effect_and_the_sha(full):
-    detail = next(one for one in full.details if one.candidate == "litert-fp32")
+    detail = next(detail for detail in full.details if detail.candidate == "litert-fp32")
     rewrites = next(table for table in detail.tables if table.id.endswith("rewrites"))
     assert rewrites.rows[0][2].text == "3.1e-8"
     assert rewrites.notes == ("it changes only how the model is called",)

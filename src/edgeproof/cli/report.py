@@ -10,13 +10,14 @@ import click
 from edgeproof.cli.console import emit_json, json_option
 
 if TYPE_CHECKING:
+    from edgeproof.documents.device import DeviceClass
     from edgeproof.documents.evaluation import EvaluationDocument
     from edgeproof.rundir import RunDir
     from edgeproof.verdict.gate import Unmet
 
 __all__ = ["compare", "gate", "report", "runbook"]
 
-DEVICE_CLASSES = ("host", "raspberry-pi", "android", "iphone")
+DEVICE_CLASSES: tuple[DeviceClass, ...] = ("host", "raspberry-pi", "android", "iphone")
 
 run_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -68,14 +69,15 @@ def take_back(run: RunDir, measured: tuple[str, ...]) -> None:
     from edgeproof.errors import UsageError
     from edgeproof.phases.bring_back import bring_back
     from edgeproof.phases.evaluate import read_evidence
-    from edgeproof.verdict.evidence import candidate_names
+    from edgeproof.verdict.cases import cases_of
 
-    known = candidate_names(read_evidence(run))
-    files: dict[str, dict[str, Path]] = {}
+    known = cases_of(read_evidence(run))
+    files: dict[DeviceClass, dict[str, Path]] = {}
     for word in measured:
         target, _, file = word.partition("=")
-        device_class, _, candidate = target.partition(":")
-        if device_class not in DEVICE_CLASSES or not candidate or not file:
+        word_class, _, candidate = target.partition(":")
+        device_class = next((known_class for known_class in DEVICE_CLASSES if known_class == word_class), None)
+        if device_class is None or not candidate or not file:
             raise UsageError(
                 f"--measured {word}: expected CLASS:CANDIDATE=FILE",
                 hint=f"CLASS is one of {', '.join(DEVICE_CLASSES)}; for example iphone:coreml-fp16=latencies.json",
@@ -86,7 +88,7 @@ def take_back(run: RunDir, measured: tuple[str, ...]) -> None:
             )
         files.setdefault(device_class, {})[candidate] = Path(file)
     for device_class, found in files.items():
-        bring_back(run, device_class, found)  # type: ignore[arg-type]
+        bring_back(run, device_class, found)
 
 
 @click.command(epilog="Example:  edgeproof runbook bench_output/edge_phase_runs/20261120-093000")
@@ -151,7 +153,7 @@ def compare(before: Path, after: Path, as_json: bool) -> None:
     help="Device class that must meet the policy; may be given again. Default: every class that was measured.",
 )
 @json_option
-def gate(folder: Path, policy_file: Path | None, device_classes: tuple[str, ...], as_json: bool) -> None:
+def gate(folder: Path, policy_file: Path | None, device_classes: tuple[DeviceClass, ...], as_json: bool) -> None:
     """Exit 3 when a run does not meet its policy.
 
     A device class meets it when its verdict recommends a candidate that meets every point the policy asks for. A point
@@ -165,7 +167,7 @@ def gate(folder: Path, policy_file: Path | None, device_classes: tuple[str, ...]
 
     run = RunDir.open(folder)
     evaluation = judge(run, read_evidence(run), policy_file)
-    unmet = hold(evaluation, device_classes)  # type: ignore[arg-type]
+    unmet = hold(evaluation, device_classes)
     held = device_classes or measured_classes(evaluation)
     if as_json:
         emit_json(

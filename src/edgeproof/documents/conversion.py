@@ -8,7 +8,10 @@ from edgeproof.documents.artifact import Rewrite
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.signature import Form
 
-__all__ = ["ConversionDocument", "ConversionResult"]
+__all__ = ["ConversionDocument", "ConversionResult", "Outcome"]
+
+Outcome = Literal["ok", "failed", "skipped"]
+"""How a step of a candidate ended: a conversion, a measurement."""
 
 
 class ConversionResult(Value, frozen=True, kw_only=True):
@@ -18,7 +21,7 @@ class ConversionResult(Value, frozen=True, kw_only=True):
     format: str
     precision: str
     form: Form
-    status: Literal["ok", "failed", "skipped"]
+    status: Outcome
     sdk: bool = False
     """Whether the candidate runs the model with our own engine instead of another's."""
     artifact: str | None = None

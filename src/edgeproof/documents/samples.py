@@ -7,7 +7,10 @@ from typing import ClassVar, Literal
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.signature import Signature
 
-__all__ = ["Check", "HeldOut", "SamplesDocument"]
+__all__ = ["HELD_OUT_FILE", "Check", "HeldOut", "SamplesDocument"]
+
+HELD_OUT_FILE = "phase3_heldout.npz"
+"""Where a run keeps the held-out samples."""
 
 
 class Check(Value, frozen=True, kw_only=True):

@@ -7,7 +7,9 @@ from typing import ClassVar, Literal
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.signature import Form, OutputKind
 
-__all__ = ["Differences", "SpikeDifference", "ValidationDocument", "ValidationResult", "Variant"]
+__all__ = ["Differences", "SpikeDifference", "Status", "ValidationDocument", "ValidationResult", "Variant"]
+
+Status = Literal["passed", "failed", "error", "skipped"]
 
 
 class SpikeDifference(Value, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ class ValidationResult(Value, frozen=True, kw_only=True):
 
     candidate: str
     artifact: str | None
-    status: Literal["passed", "failed", "error", "skipped"]
+    status: Status
     reason: str | None = None
     format: str | None = None
     precision: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import EvaluationDocument, Standing, Verdict
-from edgeproof.verdict.points import SEVERITY, point_of
+from edgeproof.verdict.points import SEVERITY, is_measured
 
 __all__ = ["Unmet", "gate", "measured_classes"]
 
@@ -27,11 +27,7 @@ def measured_classes(evaluation: EvaluationDocument) -> tuple[DeviceClass, ...]:
     return tuple(
         verdict.device_class
         for verdict in evaluation.verdicts
-        if any(
-            point_of(standing, "runs") is not None
-            or ((latency := point_of(standing, "latency")) is not None and latency.state != "not measured")
-            for standing in verdict.standings
-        )
+        if any(is_measured(standing) for standing in verdict.standings)
     )
 
 
