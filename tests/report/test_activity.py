@@ -17,7 +17,7 @@ from edgeproof.documents.evaluation import CandidateRow, Evidence
 from edgeproof.phases.activity import ACTIVITY, RASTER, activity_document, load_raster
 from edgeproof.phases.evaluate import EVALUATION, REPORT_HTML, REPORT_MD, evaluate
 from edgeproof.report.activity import section
-from edgeproof.report.activity_figures import MOST_NEURONS, shown_neurons
+from edgeproof.report.activity_drawings import MOST_NEURONS, shown_neurons
 from edgeproof.rundir import RunDir
 from edgeproof.spike.counts.operations import LayerCount, NeuronCount, OperationCount
 

@@ -325,7 +325,7 @@ class TestPlots:
         assert [plot.inline for plot in again.plots] == [plot.inline for plot in full.plots]
 
     def test_formats_differ_in_shape_and_not_in_colour_alone(self, build):
-        from edgeproof.report.figures import styles_of
+        from edgeproof.report.drawings import styles_of
 
         rows = decide(build.evidence(), PolicyValue(), build.PLATFORMS, policy_source="test").candidates
         styles = styles_of(rows)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeproof.documents.evaluation import Verdict
+from edgeproof.documents.evaluation import Decision, Verdict
 from edgeproof.report import activity, details, provenance, tables
 from edgeproof.report.content import DEVICE_TITLES, Fact, Plot, Report, ReportInput, VerdictCard
+from edgeproof.verdict.cases import cases_of
 
 __all__ = ["build", "verdict_card"]
 
-DECISIONS = {
+DECISIONS: dict[Decision, str] = {
     "sdk": "Own engine",
     "convert": "Convert",
     "none": "Nothing qualifies",
@@ -25,7 +26,7 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         given: the documents.
         plots: drawings made by ``edgeproof.report.plots.draw``.
     """
-    evaluation = given.evaluation
+    evaluation, cases = given.evaluation, cases_of(given.evidence)
     return Report(
         model=evaluation.model,
         summary=provenance.summary(given.evidence),
@@ -34,7 +35,7 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         served=tables.served(given.evidence.latency),
         served_notes=tables.served_notes(given.evidence.latency),
         plots=tuple(plots),
-        details=tuple(details.detail(row, given.evidence, evaluation) for row in evaluation.candidates),
+        details=tuple(details.detail(row, cases[row.candidate], evaluation) for row in evaluation.candidates),
         failures=tables.failures(evaluation.candidates),
         policy_source=evaluation.policy_source,
         policy_toml=given.policy_toml.rstrip("\n"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
-__all__ = ["byte_size", "byte_unit", "difference", "percent", "significant", "time_unit"]
+__all__ = ["byte_size", "byte_unit", "difference", "percent", "scaled", "significant", "time_unit", "written"]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -41,7 +42,7 @@ def time_unit(microseconds: Iterable[float]) -> tuple[str, float]:
     return ("µs", 1.0) if small else ("ms", 1000.0)
 
 
-def byte_unit(sizes: Iterable[int]) -> tuple[str, float]:
+def byte_unit(sizes: Iterable[float]) -> tuple[str, float]:
     """The unit for a column of sizes and its bytes (decimal): ``kB`` while the middle size is below 1 MB."""
     values = sorted(sizes)
     small = bool(values) and values[len(values) // 2] < 1_000_000
@@ -54,3 +55,22 @@ def byte_size(size: int) -> str:
         if size >= scale:
             return f"{significant(size / scale)} {unit}"
     return f"{size} B"
+
+
+def written(unit: str, value: float) -> str:
+    """A figure of a unit as it is, not scaled; a share in percent."""
+    shows: dict[str, Callable[[float], str]] = {"bytes": "{:,}".format, "share": percent, "points": points}
+    return shows.get(unit, difference if unit in ("relative L2", "max_abs", "tolerance") else significant)(value)
+
+
+def points(value: float) -> str:
+    """Percentage points."""
+    return f"{value:.2f}".replace("-0.00", "0.00")
+
+
+def scaled(unit: str, values: Iterable[float]) -> tuple[str, Callable[[float], str]]:
+    """The unit that a column of such values has in its head, and how each of them is written."""
+    if unit not in ("µs", "bytes"):
+        return ("%" if unit == "share" else unit), partial(written, unit)
+    head, scale = time_unit(values) if unit == "µs" else byte_unit(values)
+    return head, lambda value: significant(value / scale)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
@@ -12,7 +13,14 @@ from edgeproof.documents.evaluation import CandidateStatus, Evidence
 from edgeproof.documents.signature import Form
 from edgeproof.documents.validation import Differences, ValidationResult
 
-__all__ = ["Case", "cases_of"]
+__all__ = ["Case", "Measured", "cases_of"]
+
+
+class Measured(NamedTuple):
+    """What a real device found of a candidate."""
+
+    device: DeviceDocument
+    found: DeviceMeasurement
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,11 @@ class Case:
     evidence: Evidence
     conversion: ConversionResult | None = None
     validation: ValidationResult | None = None
-    measured: tuple[tuple[DeviceDocument, DeviceMeasurement], ...] = ()
+    measured: tuple[Measured, ...] = ()
 
-    def on(self, device_class: DeviceClass) -> list[tuple[DeviceDocument, DeviceMeasurement]]:
+    def on(self, device_class: DeviceClass) -> list[Measured]:
         """The measurements on every real device of the class."""
-        return [(device, found) for device, found in self.measured if device.device_class == device_class]
+        return [measured for measured in self.measured if measured.device.device_class == device_class]
 
     @cached_property
     def host(self) -> DeviceMeasurement | None:
@@ -102,12 +110,12 @@ def cases_of(evidence: Evidence) -> dict[str, Case]:
     conversion, validation, latency = evidence.conversion, evidence.validation, evidence.latency
     conversions = {result.candidate: result for result in (conversion.candidates if conversion is not None else ())}
     validations = {result.candidate: result for result in (validation.results if validation is not None else ())}
-    measured: dict[str, list[tuple[DeviceDocument, DeviceMeasurement]]] = {}
+    measured: dict[str, list[Measured]] = {}
     for device in evidence.devices:
         for measurement in device.measurements:
             found = measured.setdefault(measurement.candidate, [])
             if not device.emulated:
-                found.append((device, measurement))
+                found.append(Measured(device, measurement))
     served = [proof.candidate for proof in (latency.served if latency is not None else ())]
     cases = [
         Case(name, evidence, conversions.get(name), validations.get(name), tuple(measured.get(name, ())))

@@ -50,6 +50,12 @@ class Figure:
         """What it is called in a line of text: a difference is called by its norm."""
         return self.unit if self.unit == "relative L2" else self.title.lower()
 
+    @property
+    def head(self) -> str:
+        """What it is called with its unit."""
+        unit = "%" if self.unit == "share" else self.unit
+        return self.words if self.words == unit else f"{self.words}, {unit}"
+
     def value(self, case: Case) -> float | None:
         """The figure, or None."""
         value = self.of(case)
