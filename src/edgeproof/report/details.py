@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from edgeproof.documents.artifact import Rewrite
 from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, PercentileName, PointState
@@ -12,17 +13,25 @@ from edgeproof.documents.validation import Differences, Variant
 from edgeproof.report.columns import Field, figured, named, table_of, worded
 from edgeproof.report.content import DEVICE_TITLES, Cell, Column, Detail, Fact, Table
 from edgeproof.report.quantities import byte_size, difference, percent, significant
-from edgeproof.report.tables import STATUS_TONES
 from edgeproof.verdict.cases import Case, Measured
 from edgeproof.verdict.figures import told
 
 __all__ = ["detail", "slug"]
+
+S = TypeVar("S")
 
 POINT_TONES: dict[PointState, str] = {"met": "good", "not met": "bad", "unsupported": "open", "not measured": "absent"}
 FORMS: dict[Form, str] = {
     "whole": "whole (no time steps of its own)",
     "unrolled": "all time steps in one call",
     "step": "step (one time step with explicit state, driven by a loop)",
+}
+CAPTIONS = {
+    "outputs": "Outputs against the eager model.",
+    "variants": "Computed another way; the spread is its distance from the usual way on the same samples.",
+    "policy": "Against the policy.",
+    "devices": "Measured on devices; steady state and cold start are separate figures.",
+    "rewrites": "Rewrites of the graph, each held against the graph before it on real samples.",
 }
 UNDEFINED = "not finite, or not defined for this output"
 NO_SPIKES = "this output is not spikes"
@@ -99,6 +108,11 @@ DEVICES: tuple[Field[Measured], ...] = (
         absent="the device does not tell its temperature",
     ),
 )
+POINTS: tuple[Field[tuple[tuple[PointState, str], list[str]]], ...] = (
+    worded("What was seen", lambda seen: seen[0][1]),
+    worded("Policy", lambda seen: seen[0][0], tone=lambda seen: POINT_TONES[seen[0][0]]),
+    worded("Device", lambda seen: ", ".join(seen[1])),
+)
 REWRITES: tuple[Field[Rewrite], ...] = (
     named("Rewrite", told("name")),
     worded("Why", told("why")),
@@ -114,36 +128,22 @@ def detail(row: CandidateRow, case: Case, evaluation: EvaluationDocument) -> Det
     measured = [measured for measured in case.measured if measured.found.steady is not None]
     rewrites = conversion.rewrites if conversion is not None else ()
     outputs = (*OUTPUTS, *SPIKES) if any(output.spikes is not None for output in case.outputs) else OUTPUTS
+
+    def table(kind: str, fields: Sequence[Field[S]], subjects: Iterable[S]) -> Table:
+        return table_of(f"{name}-{kind}", CAPTIONS[kind], fields, subjects)
+
     tables = (
-        table_of(f"{name}-outputs", "Outputs against the eager model.", outputs, case.outputs),
-        table_of(
-            f"{name}-variants",
-            "Computed another way; the spread is its distance from the usual way on the same samples.",
-            VARIANTS,
-            computed,
-        ),
-        standing_table(name, row.candidate, evaluation),
-        table_of(
-            f"{name}-devices",
-            "Measured on devices; steady state and cold start are separate figures.",
-            DEVICES,
-            measured,
-        ),
-        table_of(
-            f"{name}-rewrites",
-            "Rewrites of the graph, each held against the graph before it on real samples.",
-            REWRITES,
-            rewrites,
-        ),
+        table("outputs", outputs, case.outputs),
+        table("variants", VARIANTS, computed),
+        table("policy", POINTS, points_seen(row.candidate, evaluation).items()),
+        table("devices", DEVICES, measured),
+        table("rewrites", REWRITES, rewrites),
     )
     said = case.evidence.samples.signature.notes if case.evidence.samples is not None else ()
     warnings = [*(validation.warnings if validation is not None else ()), *(variant.warning for variant in variants)]
     return Detail(
         id=f"candidate-{name}",
-        candidate=row.candidate,
-        status=row.status,
-        tone=STATUS_TONES[row.status],
-        reason=row.reason,
+        row=row,
         facts=facts(row, case),
         tables=tuple(table for table in tables if table.rows),
         notes=(
@@ -192,17 +192,12 @@ def facts(row: CandidateRow, case: Case) -> tuple[Fact, ...]:
     return tuple(Fact(label, text, code=label in ("Artifact", "sha256", "Log")) for label, text in lines if text)
 
 
-def standing_table(name: str, candidate: str, evaluation: EvaluationDocument) -> Table:
-    """The candidate against every point of the policy; a point that is the same on several devices stands once."""
+def points_seen(candidate: str, evaluation: EvaluationDocument) -> dict[tuple[PointState, str], list[str]]:
+    """Every point of the policy that the candidate was held against, with the devices for which it is the same."""
     devices: dict[tuple[PointState, str], list[str]] = {}
     for verdict in evaluation.verdicts:
         for standing in verdict.standings:
             if standing.candidate == candidate:
                 for point in standing.points:
                     devices.setdefault((point.state, point.text), []).append(DEVICE_TITLES[verdict.device_class])
-    fields: tuple[Field[tuple[PointState, str]], ...] = (
-        worded("What was seen", lambda seen: seen[1]),
-        worded("Policy", lambda seen: seen[0], tone=lambda seen: POINT_TONES[seen[0]]),
-        worded("Device", lambda seen: ", ".join(devices[seen])),
-    )
-    return table_of(f"{name}-policy", "Against the policy.", fields, devices)
+    return devices

@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable, Iterable
 from functools import partial
 
-__all__ = ["byte_size", "byte_unit", "difference", "percent", "scaled", "significant", "time_unit", "written"]
+__all__ = ["byte_size", "difference", "percent", "scaled", "significant", "written"]
+
+SCALES = {"µs": (("µs", 1.0), ("ms", 1e3)), "bytes": (("kB", 1e3), ("MB", 1e6))}
+"""By unit: what a column's head may say, and how much of the unit that is."""
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -35,20 +38,6 @@ def percent(share: float) -> str:
     return "> 99.9" if text == "100.0" and share < 1 else text
 
 
-def time_unit(microseconds: Iterable[float]) -> tuple[str, float]:
-    """The unit for a column of times and its length in µs: ``µs`` while the middle value is below 1 ms."""
-    values = sorted(microseconds)
-    small = bool(values) and values[len(values) // 2] < 1000
-    return ("µs", 1.0) if small else ("ms", 1000.0)
-
-
-def byte_unit(sizes: Iterable[float]) -> tuple[str, float]:
-    """The unit for a column of sizes and its bytes (decimal): ``kB`` while the middle size is below 1 MB."""
-    values = sorted(sizes)
-    small = bool(values) and values[len(values) // 2] < 1_000_000
-    return ("kB", 1e3) if small else ("MB", 1e6)
-
-
 def byte_size(size: int) -> str:
     """One size with its decimal unit."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
@@ -69,8 +58,13 @@ def points(value: float) -> str:
 
 
 def scaled(unit: str, values: Iterable[float]) -> tuple[str, Callable[[float], str]]:
-    """The unit that a column of such values has in its head, and how each of them is written."""
-    if unit not in ("µs", "bytes"):
+    """The unit that a column of such values has in its head, and how each of them is written.
+
+    Times are in ms and sizes in MB (decimal), in µs and kB while the middle value is below one of those.
+    """
+    if unit not in SCALES:
         return ("%" if unit == "share" else unit), partial(written, unit)
-    head, scale = time_unit(values) if unit == "µs" else byte_unit(values)
+    smaller, larger = SCALES[unit]
+    ordered = sorted(values)
+    head, scale = smaller if ordered and ordered[len(ordered) // 2] < larger[1] else larger
     return head, lambda value: significant(value / scale)

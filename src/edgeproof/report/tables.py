@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeproof.documents.evaluation import CandidateRow, CandidateStatus, Evidence, PercentileName
+from edgeproof.documents.evaluation import CandidateRow, Evidence, PercentileName
 from edgeproof.documents.latency import LatencySummary, Served
 from edgeproof.report.columns import Field, figured, named, table_of, worded
-from edgeproof.report.content import Table
+from edgeproof.report.content import STATUS_TONES, Table
 from edgeproof.report.quantities import scaled, significant
 from edgeproof.verdict.figures import ON_HOST, OUTPUTS, SHIPPED, Figure, told, unsupported
 
-__all__ = ["STATUS_TONES", "candidates", "failures", "served", "served_notes"]
+__all__ = ["candidates", "failures", "served", "served_notes"]
 
-STATUS_TONES: dict[CandidateStatus, str] = {
-    "passed": "good",
-    "failed": "bad",
-    "error": "bad",
-    "not converted": "bad",
-    "skipped": "open",
-}
 NAME: Field[CandidateRow] = named("Candidate", told("candidate"))
 STATUS: Field[CandidateRow] = worded("Status", told("status"), tone=lambda row: STATUS_TONES[row.status])
 

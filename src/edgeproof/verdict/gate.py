@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass
-from edgeproof.documents.evaluation import EvaluationDocument, Standing, Verdict
+from edgeproof.documents.evaluation import EvaluationDocument, PointName, PointState, Standing, Verdict
 from edgeproof.verdict.points import SEVERITY, is_measured
 
 __all__ = ["Unmet", "gate", "measured_classes"]
@@ -17,8 +17,8 @@ class Unmet(Value, frozen=True):
 
     device_class: DeviceClass | None
     candidate: str | None
-    point: str
-    state: str
+    point: PointName
+    state: PointState
     text: str
 
 
@@ -43,16 +43,9 @@ def gate(evaluation: EvaluationDocument, device_classes: Iterable[DeviceClass] =
     """
     wanted = tuple(device_classes) or measured_classes(evaluation)
     if not wanted:
-        return [
-            Unmet(
-                device_class=None, candidate=None, point="latency", state="not measured", text="no device was measured"
-            )
-        ]
-    unmet: list[Unmet] = []
-    for verdict in evaluation.verdicts:
-        if verdict.device_class in wanted:
-            unmet += unmet_of(verdict)
-    return unmet
+        return [Unmet(None, None, "latency", "not measured", "no device was measured")]
+    held = (verdict for verdict in evaluation.verdicts if verdict.device_class in wanted)
+    return [point for verdict in held for point in unmet_of(verdict)]
 
 
 def unmet_of(verdict: Verdict) -> list[Unmet]:
@@ -60,15 +53,9 @@ def unmet_of(verdict: Verdict) -> list[Unmet]:
     standing = nearest(verdict)
     if standing is None:
         text = "no candidate of this run ships to this device class"
-        return [Unmet(device_class=verdict.device_class, candidate=None, point="runs", state="not measured", text=text)]
+        return [Unmet(verdict.device_class, None, "runs", "not measured", text)]
     return [
-        Unmet(
-            device_class=verdict.device_class,
-            candidate=standing.candidate,
-            point=point.name,
-            state=point.state,
-            text=point.text,
-        )
+        Unmet(verdict.device_class, standing.candidate, point.name, point.state, point.text)
         for point in standing.points
         if point.state != "met"
     ]
