@@ -18,7 +18,7 @@ from edgeproof.documents.evaluation import Evidence, PolicyValue
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.report.markdown import code, plain
 from edgeproof.report.provenance import tensor_text
-from edgeproof.report.quantities import byte_size, written
+from edgeproof.report.quantities import written
 from edgeproof.report.template import templates
 from edgeproof.verdict.cases import Case, cases_of
 from edgeproof.verdict.figures import OUTPUTS
@@ -60,7 +60,6 @@ class Item:
     file: str
     """The file a runtime opens, relative to ``folder``; empty when no document names it."""
     suffix: str
-    size: str
     bytes: int | None
     sha256: str
     expected: str
@@ -123,7 +122,6 @@ def item(result: ConversionResult, case: Case, given: RunbookInput) -> Item:
     if artifact is not None:
         path = path.removesuffix(artifact.file).rstrip("/")
     folder = f"{given.evidence.folder}/{path}"
-    size = artifact.bytes if artifact is not None else result.bytes
     file = artifact.file if artifact is not None else ""
     return Item(
         candidate=result.candidate,
@@ -131,8 +129,7 @@ def item(result: ConversionResult, case: Case, given: RunbookInput) -> Item:
         name=PurePosixPath(folder).name,
         file=file,
         suffix=PurePosixPath(file).suffix,
-        size=byte_size(size) if size is not None else "not recorded",
-        bytes=size,
+        bytes=artifact.bytes if artifact is not None else result.bytes,
         sha256=(artifact.sha256 if artifact is not None else result.sha256) or "not recorded",
         expected=expected(case),
         steps=artifact.loop.timesteps if artifact is not None and artifact.loop is not None else None,
