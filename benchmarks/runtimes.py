@@ -24,10 +24,10 @@ from edgeproof.formats.base import Session
 from edgeproof.measure import statistics as rules
 from edgeproof.measure.feeds import Feed, load_feeds
 from edgeproof.measure.latency import Timed, still_collector
+from edgeproof.report.columns import Notes
 from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
-from edgeproof.report.tables import Notes
 from edgeproof.spike.runtime.session import NativeSession
 
 __all__ = ["section"]

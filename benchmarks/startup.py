@@ -15,10 +15,10 @@ from edgeproof.devices.base import Effort, Measured
 from edgeproof.devices.host import HostDevice
 from edgeproof.measure import statistics as rules
 from edgeproof.measure.process import environment_for
+from edgeproof.report.columns import Notes
 from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
-from edgeproof.report.tables import Notes
 
 __all__ = ["section"]
 
