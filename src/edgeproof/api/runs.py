@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypedDict, Unpack
 
+    from edgeproof.api.origin import Given
     from edgeproof.documents.device import DeviceClass
     from edgeproof.documents.evaluation import EvaluationDocument
     from edgeproof.documents.source import ModelSource
@@ -117,8 +118,8 @@ def new_run_folder(
         )
     words: dict[str, Any] = dict(settings)
     if not isinstance(model, ModelSource):
-        given = {name: words.pop(name) for name in ("inputs", "samples", "trust") if name in words}
-        model = source_of(model, given)  # type: ignore[arg-type]
+        given: Given = {"inputs": words.pop("inputs", ()), "samples": words.pop("samples", None)}
+        model = source_of(model, {**given, "trust": words.pop("trust", False)})
     if "count" in words:
         words["sample_count"] = words.pop("count")
     bounds = limits or Limits()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -44,7 +44,7 @@ def model_options(command: F) -> F:
         source = ModelSource(model=model or "", inputs=inputs, samples=samples, trust=trust)
         return command(*words, source=source, **rest)
 
-    return with_model  # type: ignore[return-value]
+    return cast("F", with_model)
 
 
 def limit_options(command: F) -> F:
@@ -71,7 +71,7 @@ def limit_options(command: F) -> F:
 
         return command(*words, limits=Limits(limit_seconds, int(limit_memory * 2**30)), **rest)
 
-    return with_limits  # type: ignore[return-value]
+    return cast("F", with_limits)
 
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing of the progress on stderr.")

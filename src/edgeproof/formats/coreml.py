@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.formats.base import (
@@ -55,7 +55,7 @@ class CoreML(Format):
     def warm(self) -> None:
         """Import coremltools as if it stood alone with PyTorch."""
         hidden = [name for name in FOR_OTHERS if name not in sys.modules]
-        modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
+        modules = cast("dict[str, ModuleType | None]", sys.modules)
         modules.update(dict.fromkeys(hidden))
         try:
             super().warm()

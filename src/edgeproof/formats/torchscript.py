@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, converting, opening
@@ -47,7 +48,7 @@ class TorchScript(Format):
 
 
 class _Runner:
-    def __init__(self, module: object) -> None:
+    def __init__(self, module: Any) -> None:
         import torch
 
         self._torch = torch
@@ -56,7 +57,7 @@ class _Runner:
     def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
         torch = self._torch
         with torch.inference_mode():
-            results = self._module(*[torch.from_numpy(array) for array in arrays])  # type: ignore[operator]
+            results = self._module(*[torch.from_numpy(array) for array in arrays])
         if isinstance(results, torch.Tensor):
             results = (results,)
         return [result.numpy() for result in results]

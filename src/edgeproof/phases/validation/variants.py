@@ -90,7 +90,7 @@ def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], us
     )
     warning = None
     if failed and not before:
-        warning = f"the result hangs on how sums are computed: {name}, {'; '.join(failed)}"
+        warning = f"the result depends on how sums are computed: {name}, {'; '.join(failed)}"
     worst = worst_of(differences)
     left = worst.relative_l2
     if variation.exact is not None and worst.kind == "real" and not (left is not None and left <= variation.exact):
