@@ -76,7 +76,9 @@ def nir_alone(
     report(f"reading {title}, and running the file beside it")
     at_home = source.absolute()
     job = NirJob(source=at_home, title=title, graph=str(out), out=str(out.resolve()), dt_s=dt_s, check=check)
-    return call_apart(write_nir, job, NirDocument, what="the model", limits=limits or Limits(), folder=at_home.folder)
+    return call_apart(
+        f"{__name__}:write_nir", job, NirDocument, what="the model", limits=limits or Limits(), folder=at_home.folder
+    )
 
 
 def write_nir(job: NirJob) -> NirDocument:
