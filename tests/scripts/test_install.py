@@ -151,6 +151,13 @@ class TestTorch:
         assert install.torch_arguments(slow, self.PIN, self.WITHIN) == [self.PIN, *self.WITHIN]
         assert len(capsys.readouterr().err.splitlines()) == 1
 
+    @pytest.mark.parametrize("build", [" + torch==2.13.0+cu128\n", ""])
+    def test_a_build_that_was_chosen_stays(self, install, uv_that, capsys, build: str) -> None:
+        """By pip's settings; or it is installed already, and lacks its libraries."""
+        uv = uv_that(f"Would install\n + nvidia-cublas==12.8.4.1\n{build}", self.CPU)
+        assert install.torch_arguments(uv, self.PIN, self.WITHIN) == [self.PIN, *self.WITHIN]
+        assert capsys.readouterr().err == ""
+
     def test_without_an_index_no_place_is_asked(self, install, uv_that, tmp_path) -> None:
         uv = uv_that(self.CUDA, self.CPU)
         offline = install.Uv(uv.path, ("--no-index",), uv.environment)
