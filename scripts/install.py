@@ -132,10 +132,11 @@ def torch_arguments(uv: Uv, torch: str, within: Sequence[str]) -> list[str]:
     found = uv.would_install(*usual)
     if found is None or not any(name.startswith(("nvidia-", "cuda-")) for name in found):
         return usual
-    if "+" not in found.get("torch", "") and "--no-index" not in uv.arguments:
-        backend = ["--torch-backend=cpu", *usual]
-        if uv.would_install(*backend, seconds=ASK_SECONDS) is not None:
-            return backend
+    if "+" in found.get("torch", "+"):  # a build that pip's settings choose, or one that is there and lacks libraries
+        return usual
+    backend = ["--torch-backend=cpu", *usual]
+    if "--no-index" not in uv.arguments and uv.would_install(*backend, seconds=ASK_SECONDS) is not None:
+        return backend
     print(
         f"no CPU build of {torch} can be reached from here: taking the CUDA build with its libraries, some GB more",
         file=sys.stderr,
