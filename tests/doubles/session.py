@@ -65,12 +65,12 @@ def main() -> None:
     """Serve: arguments are port, features, delay in seconds, and optionally a failure."""
     import sys
 
-    from edgeproof.serve.launch import Opened, print_ready, serve
+    from edgeproof.serve.launch import Opened, print_ready, serve_opened
 
     port, features, delay_s, *failure = sys.argv[1:]
     session = DoubleSession(features=int(features), delay_s=float(delay_s), failure=failure[0] if failure else None)
     opened = Opened(session, "double", "double", load_ms=1.0, threads=1)
-    serve(opened, port=int(port), body_limit_bytes=1 << 20, ready=print_ready)
+    serve_opened(opened, port=int(port), body_limit_bytes=1 << 20, ready=print_ready)
 
 
 if __name__ == "__main__":
