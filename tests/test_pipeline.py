@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shlex
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,8 +29,9 @@ from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import ConversionError, RunFolderError
 from edgeproof.measure.machine import read_machine
 from edgeproof.measure.statistics import steady
-from edgeproof.pipeline import best_converted, execute, new_run
+from edgeproof.pipeline import Phase, execute, new_run
 from edgeproof.rundir import RunDir
+from edgeproof.verdict.best import best_converted
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = RunOptions(model="net.py:make", model_name="net")
@@ -52,16 +55,20 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 raise ConversionError("it broke")
             if name == "four":
                 run.write(
-                    pipeline.EVALUATION,
                     EvaluationDocument(
                         model="net", policy=PolicyValue(), policy_source="", verdicts=(), candidates=(), not_measured={}
-                    ),
+                    )
                 )
 
         return work
 
     names = ("one", "two", "three", "four")
-    monkeypatch.setattr(pipeline, "PHASES", tuple((name, f"title {name}", phase(name)) for name in names))
+    double = types.ModuleType("edgeproof.phases.double")
+    for name in names:
+        setattr(double, name, phase(name))
+    monkeypatch.setitem(sys.modules, double.__name__, double)
+    phases = tuple(Phase(name, f"title {name}", f"double:{name}") for name in names)
+    monkeypatch.setattr(pipeline, "PHASES", phases)
     return calls
 
 
@@ -112,8 +119,14 @@ def steady_at(us: float) -> Steady:
     return steady([us] * 20, warmup=0, raw="raw.json")
 
 
-def test_the_best_converted_is_the_fastest_here_of_those_that_passed(tmp_path: Path) -> None:
-    run = new_run(OPTIONS, tmp_path / "run")
+def test_every_phase_of_a_run_is_there() -> None:
+    for phase in pipeline.PHASES:
+        module, _, function = phase.work.partition(":")
+        assert callable(getattr(importlib.import_module(f"edgeproof.phases.{module}"), function)), phase
+    assert len({phase.name for phase in pipeline.PHASES}) == len(pipeline.PHASES)
+
+
+def test_the_best_converted_is_the_fastest_here_of_those_that_passed() -> None:
     figures: dict[str, tuple[str, str, float | None]] = {
         "sdk-eager": ("sdk-eager", "passed", 5.0),
         "onnx-fp32": ("onnx", "passed", 40.0),
@@ -125,11 +138,8 @@ def test_the_best_converted_is_the_fastest_here_of_those_that_passed(tmp_path: P
         ValidationResult(candidate=name, artifact=f"artifacts/{name}/x", status=status, format=kind)  # type: ignore[arg-type]
         for name, (kind, status, _) in figures.items()
     )
-    run.write(
-        "phase3_validation.json",
-        ValidationDocument(
-            model="net", samples=1, sample_source="model", task=None, reference_score=None, results=results
-        ),
+    validation = ValidationDocument(
+        model="net", samples=1, sample_source="model", task=None, reference_score=None, results=results
     )
     made = tuple(
         ConversionResult(
@@ -137,36 +147,30 @@ def test_the_best_converted_is_the_fastest_here_of_those_that_passed(tmp_path: P
         )
         for name, (kind, _, _) in figures.items()
     )
-    run.write(
-        "phase3_conversion.json",
-        ConversionDocument(model="net", limit_seconds=1, limit_memory_bytes=1, candidates=made),
-    )
-    assert best_converted(run) is None
+    conversion = ConversionDocument(model="net", limit_seconds=1, limit_memory_bytes=1, candidates=made)
+    assert best_converted(conversion, validation, None) is None
     measured = tuple(
         DeviceMeasurement(candidate=name, status="ok" if us else "skipped", steady=steady_at(us) if us else None)
         for name, (_, _, us) in figures.items()
     )
-    run.write(
-        "phase4_devices/host.json",
-        DeviceDocument(
-            device="host",
-            device_class="host",
-            emulated=False,
-            machine=read_machine(),
-            baseline=None,
-            measurements=measured,
-            not_measured={},
-        ),
+    host = DeviceDocument(
+        device="host",
+        device_class="host",
+        emulated=False,
+        machine=read_machine(),
+        baseline=None,
+        measurements=measured,
+        not_measured={},
     )
-    assert best_converted(run) == ("litert-fp32", "artifacts/litert-fp32/x")
+    assert best_converted(conversion, validation, host) == ("litert-fp32", "artifacts/litert-fp32/x")
 
 
 def workers_in(folder: Path) -> list[psutil.Process]:
-    """Conversion and export processes that work in ``folder``, children of theirs included."""
+    """Processes of ours that work in ``folder``: the model's, workers and their children, servers, runners."""
     found = []
     for one in psutil.process_iter(["cmdline"]):
         line = " ".join(one.info["cmdline"] or ())
-        if "edgeproof.formats" in line:
+        if "edgeproof." in line and " -m " in line:
             files = {file.path for file in one.open_files()}
             if str(folder) in line or any(path.startswith(str(folder)) for path in files):
                 found.append(one)
@@ -190,7 +194,7 @@ def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path
         os.kill(process.pid, signal.SIGKILL)
     run = RunDir.open(root)
     assert statuses(run)["convert"] == "running"
-    assert not run.has("phase3_conversion.json")
+    assert not run.has(ConversionDocument)
     deadline = time.monotonic() + 10
     while workers_in(root):
         assert time.monotonic() < deadline, "a conversion outlived its run"
@@ -210,9 +214,9 @@ def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path
     assert set(statuses(run).values()) == {"done"}
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (root / "phase1_samples.json").stat().st_mtime_ns == sampled
-    conversion = run.read("phase3_conversion.json", ConversionDocument)
+    conversion = run.read(ConversionDocument)
     assert {one.candidate: one.status for one in conversion.candidates} == dict.fromkeys(names.split(","), "ok")
-    validation = run.read("phase3_validation.json", ValidationDocument)
+    validation = run.read(ValidationDocument)
     assert {one.status for one in validation.results} == {"passed"}
     assert not [one for one in (root / "artifacts").iterdir() if one.name.startswith(".")]
 
@@ -321,7 +325,7 @@ def test_a_run_in_which_nothing_can_be_converted_still_ends_in_its_report(tmp_pa
     assert done.returncode == 1, done.stderr
     where = "branching.py:4: `while x.abs().sum() > 1:`"
     run = RunDir.open(root)
-    conversion = run.read("phase3_conversion.json", ConversionDocument)
+    conversion = run.read(ConversionDocument)
     assert [one.status for one in conversion.candidates] == ["failed", "failed"]
     assert all(where in (one.reason or "") for one in conversion.candidates)
     verdicts = json.loads(done.stdout)["evaluation"]["verdicts"]

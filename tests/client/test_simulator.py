@@ -80,7 +80,10 @@ def test_samples_from_a_file_are_sent(quick: SpawnedServer, samples: Path, tmp_p
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": np.ones((3, 4), np.float32), "extra": np.ones((3, 1))}, "the samples hold x, extra; the model's inputs are x"),
+        (
+            {"x": np.ones((3, 4), np.float32), "extra": np.ones((3, 1))},
+            "the samples hold x, extra; the model's inputs are x",
+        ),
         ({"x": np.full((3, 4), 1e300)}, "samples of x hold values that float32 cannot"),
         ({"x": np.full((3, 4), 1j)}, "samples of x are complex128"),
     ],
@@ -93,7 +96,14 @@ def test_samples_that_a_cast_would_change_are_refused_before_a_request_is_sent(
     with pytest.raises(SamplesError) as caught:
         drive(quick.ready.url, Drive(requests=3, samples=tmp_path / "s.npz"))
     assert message in caught.value.message
-    command = [sys.executable, "-m", "edgeproof.client.simulator", quick.ready.url, "--samples", str(tmp_path / "s.npz")]
+    command = [
+        sys.executable,
+        "-m",
+        "edgeproof.client.simulator",
+        quick.ready.url,
+        "--samples",
+        str(tmp_path / "s.npz"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
@@ -109,7 +119,9 @@ def test_a_whole_number_that_int32_cannot_hold_is_never_sent_as_another(tmp_path
         assert drive(server.ready.url, Drive(requests=3, samples=tmp_path / "s.npz")).errors == 0
 
 
-def test_what_is_asked_for_as_words_is_what_a_process_of_its_own_does(quick: SpawnedServer, samples: Path, tmp_path: Path) -> None:
+def test_what_is_asked_for_as_words_is_what_a_process_of_its_own_does(
+    quick: SpawnedServer, samples: Path, tmp_path: Path
+) -> None:
     how = Drive(name="double", requests=7, warmup=1, rate_per_s=500, samples=samples, timeout_s=5)
     out = tmp_path / "client.json"
     command = [sys.executable, "-m", "edgeproof.client.simulator", quick.ready.url, *how.words(), "--out", str(out)]

@@ -93,7 +93,10 @@ def test_failures_are_one_json_with_an_error(
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": np.ones((3, 4), np.float32), "extra": np.ones((3, 1))}, "the samples hold x, extra; the model's inputs are x"),
+        (
+            {"x": np.ones((3, 4), np.float32), "extra": np.ones((3, 1))},
+            "the samples hold x, extra; the model's inputs are x",
+        ),
         ({"x": np.full((3, 4), 1e300)}, "hold values that float32 cannot"),
         ({"x": np.full((3, 4), "a")}, "samples of x are <U1"),
     ],

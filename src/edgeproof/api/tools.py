@@ -37,7 +37,13 @@ def environment() -> EnvironmentDocument:
 
 
 def samples(
-    model: str | Path, out: str | Path, how: Draw, *, report: Report = lambda _: None, **given: Unpack[Given]
+    model: str | Path,
+    out: str | Path,
+    how: Draw,
+    *,
+    limits: Limits | None = None,
+    report: Report = lambda _: None,
+    **given: Unpack[Given],
 ) -> SamplesDocument:
     """Draw representative samples of a model into a folder that ``samples=`` takes, the held-out ones beside them.
 
@@ -45,6 +51,7 @@ def samples(
         model: a reference.
         out: folder, new or empty.
         how: how many, and how.
+        limits: of the model's process.
         report: told of each step, in words.
         given: as in ``load``; samples in files.
 
@@ -54,7 +61,7 @@ def samples(
     from edgeproof.api.origin import source_of
     from edgeproof.phases.alone.samples import draw_alone
 
-    return draw_alone(source_of(model, given), Path(out), how, report=report)
+    return draw_alone(source_of(model, given), Path(out), how, limits=limits, report=report)
 
 
 def nir(
@@ -63,6 +70,7 @@ def nir(
     *,
     dt_s: float | None = None,
     check: int = 64,
+    limits: Limits | None = None,
     report: Report = lambda _: None,
     **given: Unpack[Given],
 ) -> NirDocument:
@@ -73,6 +81,7 @@ def nir(
         out: the file; it must not be there.
         dt_s: seconds in a time step; None: Norse's own, else 1e-4.
         check: on how many samples the file is held against the model.
+        limits: of the model's process.
         report: told of each step, in words.
         given: as in ``load``; samples in files.
 
@@ -84,7 +93,7 @@ def nir(
     from edgeproof.api.origin import source_of
     from edgeproof.phases.nir.write import nir_alone
 
-    return nir_alone(source_of(model, given), Path(out), dt_s=dt_s, check=check, report=report)
+    return nir_alone(source_of(model, given), Path(out), dt_s=dt_s, check=check, limits=limits, report=report)
 
 
 def activity(

@@ -58,10 +58,17 @@ def convert(
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @model_options
 @click.option("--policy", type=click.Path(path_type=Path), help="TOML with the thresholds; default: the built-in ones.")
+@limit_options
 @quiet_option
 @json_option
 def validate(
-    model: str, artifacts: tuple[Path, ...], given: Given, policy: Path | None, quiet: bool, as_json: bool
+    model: str,
+    artifacts: tuple[Path, ...],
+    given: Given,
+    limits: Limits,
+    policy: Path | None,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """Run ARTIFACTS and hold their outputs against MODEL, run eagerly on the same samples.
 
@@ -70,7 +77,7 @@ def validate(
     from edgeproof import api
 
     with progress("validate", quiet=quiet) as report:
-        document = api.compare(model, artifacts, policy=policy, report=report, **given)
+        document = api.compare(model, artifacts, policy=policy, limits=limits, report=report, **given)
     if as_json:
         emit_json(document)
     else:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress
-from edgeproof.cli.options import model_options, quiet_option
+from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
     from edgeproof.api.origin import Given
     from edgeproof.documents.nir import NirDocument
+    from edgeproof.process import Limits
 
 __all__ = ["nir"]
 
@@ -40,9 +41,19 @@ __all__ = ["nir"]
     help="Samples on which the file is run beside the model.",
 )
 @model_options
+@limit_options
 @quiet_option
 @json_option
-def nir(model: str, out: Path, dt_s: float | None, check: int, given: Given, quiet: bool, as_json: bool) -> None:
+def nir(
+    model: str,
+    out: Path,
+    dt_s: float | None,
+    check: int,
+    given: Given,
+    limits: Limits,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Write MODEL's spiking network as a NIR graph.
 
     MODEL's module computes one time step, or loops over them by itself, with layers of PyTorch and neurons of snnTorch,
@@ -54,7 +65,7 @@ def nir(model: str, out: Path, dt_s: float | None, check: int, given: Given, qui
     from edgeproof import api
 
     with progress("nir", quiet=quiet) as report:
-        document = api.nir(model, out, dt_s=dt_s, check=check, report=report, **given)
+        document = api.nir(model, out, dt_s=dt_s, check=check, limits=limits, report=report, **given)
     if as_json:
         emit_json(document)
     else:

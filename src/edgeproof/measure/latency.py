@@ -82,7 +82,7 @@ class Timed:
 def still_collector() -> Iterator[None]:
     """Garbage collection rests inside the block: what lives is frozen, nothing is collected.
 
-    A block inside another looks at what is new alone, so that it costs no pause between two stretches of one measurement.
+    A block inside another looks at what is new alone: no pause between two stretches of one measurement.
     """
     was_on, frozen = gc.isenabled(), gc.get_freeze_count() > 0
     gc.collect()
