@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from edgeproof.measure.latency import Timed
+from edgeproof.report.columns import Notes
 from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
-from edgeproof.report.tables import Notes
 
 __all__ = ["against_others"]
 

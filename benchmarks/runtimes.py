@@ -25,10 +25,10 @@ from edgeproof.measure import statistics as rules
 from edgeproof.measure.latency import Timed, still_collector
 from edgeproof.model.samples import Call as Given
 from edgeproof.model.samples import read_calls
+from edgeproof.report.columns import Notes
 from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
-from edgeproof.report.tables import Notes
 from edgeproof.spike.runtime.session import NativeSession
 
 __all__ = ["section"]

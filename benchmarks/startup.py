@@ -16,10 +16,10 @@ from edgeproof.devices.host import HostDevice
 from edgeproof.devices.measuring import measure
 from edgeproof.measure import statistics as rules
 from edgeproof.process import environment
+from edgeproof.report.columns import Notes
 from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
-from edgeproof.report.tables import Notes
 
 __all__ = ["section"]
 

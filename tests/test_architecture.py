@@ -28,8 +28,8 @@ FLOORS = (
     ("client", "devices"),
     ("serve",),
     ("measure",),
-    ("formats",),
-    ("model", "rundir", "compare", "verdict", "report"),
+    ("formats", "report"),
+    ("model", "rundir", "differences", "verdict"),
     ("spike", "mil", "documents"),
     ("errors",),
 )

@@ -20,18 +20,13 @@ import psutil
 import pytest
 
 from edgeproof import pipeline
-from edgeproof.documents.conversion import ConversionDocument, ConversionResult
-from edgeproof.documents.device import DeviceDocument, DeviceMeasurement
+from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
-from edgeproof.documents.latency import Steady
 from edgeproof.documents.manifest import RunOptions
-from edgeproof.documents.validation import ValidationDocument, ValidationResult
+from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import ConversionError, RunFolderError
-from edgeproof.measure.machine import read_machine
-from edgeproof.measure.statistics import steady
 from edgeproof.pipeline import Phase, execute, new_run
 from edgeproof.rundir import RunDir
-from edgeproof.verdict.best import best_converted
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = RunOptions(model="net.py:make", model_name="net")
@@ -115,54 +110,11 @@ def test_out_in_use_is_left_alone(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-def steady_at(us: float) -> Steady:
-    return steady([us] * 20, warmup=0, raw="raw.json")
-
-
 def test_every_phase_of_a_run_is_there() -> None:
     for phase in pipeline.PHASES:
         module, _, function = phase.work.partition(":")
         assert callable(getattr(importlib.import_module(f"edgeproof.phases.{module}"), function)), phase
     assert len({phase.name for phase in pipeline.PHASES}) == len(pipeline.PHASES)
-
-
-def test_the_best_converted_is_the_fastest_here_of_those_that_passed() -> None:
-    figures: dict[str, tuple[str, str, float | None]] = {
-        "sdk-eager": ("sdk-eager", "passed", 5.0),
-        "onnx-fp32": ("onnx", "passed", 40.0),
-        "onnx-int8": ("onnx", "failed", 10.0),
-        "litert-fp32": ("litert", "passed", 30.0),
-        "coreml-fp16": ("coreml", "skipped", None),
-    }
-    results = tuple(
-        ValidationResult(candidate=name, artifact=f"artifacts/{name}/x", status=status, format=kind)  # type: ignore[arg-type]
-        for name, (kind, status, _) in figures.items()
-    )
-    validation = ValidationDocument(
-        model="net", samples=1, sample_source="model", task=None, reference_score=None, results=results
-    )
-    made = tuple(
-        ConversionResult(
-            candidate=name, format=kind, precision="fp32", form="whole", status="ok", sdk=name == "sdk-eager"
-        )
-        for name, (kind, _, _) in figures.items()
-    )
-    conversion = ConversionDocument(model="net", limit_seconds=1, limit_memory_bytes=1, candidates=made)
-    assert best_converted(conversion, validation, None) is None
-    measured = tuple(
-        DeviceMeasurement(candidate=name, status="ok" if us else "skipped", steady=steady_at(us) if us else None)
-        for name, (_, _, us) in figures.items()
-    )
-    host = DeviceDocument(
-        device="host",
-        device_class="host",
-        emulated=False,
-        machine=read_machine(),
-        baseline=None,
-        measurements=measured,
-        not_measured={},
-    )
-    assert best_converted(conversion, validation, host) == ("litert-fp32", "artifacts/litert-fp32/x")
 
 
 def workers_in(folder: Path) -> list[psutil.Process]:

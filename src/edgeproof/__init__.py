@@ -5,9 +5,6 @@ Everything the command line does, as functions; heavy imports happen when one is
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-
 TYPE_CHECKING = False  # the name is enough for a type checker; typing would be a third of the start
 if TYPE_CHECKING:
     from typing import Any
@@ -40,18 +37,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Package(ModuleType):
-    """Keeps ``edgeproof.compare`` the function: importing the room of that name would bind the package over it."""
-
-    @property
-    def compare(self) -> Any:
-        return __getattr__("compare")
-
-    @compare.setter
-    def compare(self, room: ModuleType) -> None:
-        """The room stays in ``sys.modules``, where ``from edgeproof.compare.difference import …`` finds it."""
-
-
-sys.modules[__name__].__class__ = _Package

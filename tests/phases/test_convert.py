@@ -96,7 +96,8 @@ def test_control_flow_on_data_fails_every_candidate_at_its_line(new_run: NewRun)
 
 
 def test_a_model_that_breaks_its_process_fails_every_candidate_with_the_signal(new_run: NewRun) -> None:
-    abort = "x.any() and __import__('os').abort()"
+    sampled = "(__import__('pathlib').Path(__file__).parent / 'run' / 'phase1_samples.json').exists()"
+    abort = f"{sampled} and __import__('os').abort()"
     run = new_run("sdk-eager", "onnx-fp32", body=abort)
     prepare(run)
     document = convert(run)

@@ -280,12 +280,12 @@ def validation(*changed: ValidationResult, spiking: bool = True, labelled: bool 
                 reason="Core ML runs only on Apple systems; the package was checked structurally",
             )
         )  # fmt: skip
-    replaced = {one.candidate: one for one in changed}
-    results = [replaced.get(one.candidate, one) for one in results]
+    replaced = {result.candidate: result for result in changed}
+    results = [replaced.get(result.candidate, result) for result in results]
     if not labelled:
         import msgspec
 
-        results = [msgspec.structs.replace(one, task_score=None, task_drop=None) for one in results]
+        results = [msgspec.structs.replace(result, task_score=None, task_drop=None) for result in results]
     return ValidationDocument(
         model="digits_snn",
         samples=360,
@@ -311,7 +311,7 @@ def environment() -> EnvironmentDocument:
 
 
 def latency() -> LatencySummary:
-    def one(name: str, client: float, inner: float | None, start: ColdStart | None) -> Served:
+    def served(name: str, client: float, inner: float | None, start: ColdStart | None) -> Served:
         return Served(
             candidate=name, artifact=f"artifacts/{name}", requests=100, errors=0, cold_start=start,
             steady=steady(client, count=100), server_inference=steady(inner, count=100) if inner else None,
@@ -325,7 +325,7 @@ def latency() -> LatencySummary:
         machine=machine(),
         protocol="Open Inference Protocol, binary tensors",
         transport="HTTP/1.1 keep-alive over loopback",
-        served=(one("sdk-eager", 1310.0, 1150.0, cold(1820.0)), one("sdk-native", 42.0, None, None)),
+        served=(served("sdk-eager", 1310.0, 1150.0, cold(1820.0)), served("sdk-native", 42.0, None, None)),
         not_measured={"energy": "no meter on this machine"},
     )
 

@@ -18,7 +18,7 @@ from edgeproof.phases.activity.of_run import RASTER, load_raster
 from edgeproof.phases.activity.totals import activity_document
 from edgeproof.phases.evaluate import evaluate
 from edgeproof.report.activity import section
-from edgeproof.report.activity_figures import MOST_NEURONS, shown_neurons
+from edgeproof.report.activity_drawings import MOST_NEURONS, shown_neurons
 from edgeproof.rundir import REPORT_HTML, REPORT_MD, RunDir
 from edgeproof.spike.counts.operations import LayerCount, NeuronCount, OperationCount
 
@@ -47,10 +47,10 @@ def document() -> ActivityDocument:
 def test_figures_are_of_one_inference(document: ActivityDocument) -> None:
     assert document.totals is not None
     assert (document.totals.acs, document.totals.macs, document.totals.dense) == (3200, 102_400, 236_800)
-    assert [one.input_activity for one in document.layers] == [0.5, 0.1]
-    assert [one.connection_sparsity for one in document.layers] == [0, 0.25]
-    assert [one.firing_rate for one in document.neurons] == [0.1, None]
-    assert [one.membrane_updates for one in document.neurons] == [3200, 250]
+    assert [layer.input_activity for layer in document.layers] == [0.5, 0.1]
+    assert [layer.connection_sparsity for layer in document.layers] == [0, 0.25]
+    assert [group.firing_rate for group in document.neurons] == [0.1, None]
+    assert [group.membrane_updates for group in document.neurons] == [3200, 250]
     assert document.totals.activation_sparsity == pytest.approx(0.9)
 
 
@@ -101,10 +101,10 @@ def test_without_counts_there_is_the_reason() -> None:
 def test_energy_is_an_estimate_in_fields_of_its_own(document: ActivityDocument) -> None:
     again = decode(encode(document), ActivityDocument)
     assert again == document
-    for one in to_builtins(document)["energy"]:
-        assert one["estimate"] is True
-        assert "Horowitz" in one["source"]
-        figures = [name for name in one if name.endswith("_uj")]
+    for estimate in to_builtins(document)["energy"]:
+        assert estimate["estimate"] is True
+        assert "Horowitz" in estimate["source"]
+        figures = [name for name in estimate if name.endswith("_uj")]
         assert len(figures) == 4
         assert all(name.endswith("_energy_estimate_uj") for name in figures)
     with pytest.raises(msgspec.ValidationError):
@@ -114,7 +114,7 @@ def test_energy_is_an_estimate_in_fields_of_its_own(document: ActivityDocument) 
 def test_no_verdict_knows_of_it(build: SimpleNamespace, document: ActivityDocument, tmp_path: Path) -> None:
     """Neither evidence nor the table of candidates has a place for it, and the evaluation is the same with it."""
     for kind in (Evidence, CandidateRow):
-        assert not [one.name for one in msgspec.structs.fields(kind) if re.search("activ|energy", one.name)]
+        assert not [field.name for field in msgspec.structs.fields(kind) if re.search("activ|energy", field.name)]
     run = RunDir.open(build.write_run(tmp_path / "run"))
     evaluate(run)
     before = run.path(EvaluationDocument.FILE).read_bytes()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeproof.report.quantities import byte_size, byte_unit, difference, percent, significant, time_unit
+from edgeproof.report.quantities import byte_size, difference, percent, scaled, significant, written
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,15 @@ def test_percent_is_never_rounded_up_to_100():
 
 
 def test_units_follow_the_middle_value():
-    assert time_unit([1.0, 900.0, 5e6]) == ("µs", 1.0)
-    assert time_unit([1500.0]) == ("ms", 1000.0)
-    assert time_unit([]) == ("ms", 1000.0)
-    assert byte_unit([10, 20_000, 10**9]) == ("kB", 1e3)
+    for unit, values, head, text in (
+        ("µs", [1.0, 900.0, 5e6], "µs", "1,500"),
+        ("µs", [1500.0], "ms", "1.50"),
+        ("µs", [], "ms", "1.50"),
+        ("bytes", [10, 20_000, 10**9], "kB", "1.50"),
+        ("share", [], "%", written("share", 1500)),
+        ("points", [], "points", "1500.00"),
+    ):
+        found, show = scaled(unit, values)
+        assert (found, show(1500)) == (head, text)
     assert byte_size(999) == "999 B"
     assert byte_size(48_210) == "48.2 kB"

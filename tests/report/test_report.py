@@ -110,12 +110,12 @@ def test_nothing_is_loaded_from_anywhere(page):
 
 
 def test_every_verdict_stands_in_one_sentence_with_its_confidence(full, page):
-    for card in full.verdicts:
-        assert card.sentence.count(". ") == 0
-        assert f"(confidence: {card.confidence})" in card.sentence
-        assert f"{card.confidence} confidence" in page
+    for verdict in full.verdicts:
+        assert verdict.sentence.count(". ") == 0
+        assert f"(confidence: {verdict.confidence})" in verdict.sentence
+        assert f"{verdict.confidence} confidence" in page
     markdown = render_markdown(full)
-    assert all(plain(card.sentence) in markdown for card in full.verdicts)
+    assert all(plain(verdict.sentence) in markdown for verdict in full.verdicts)
 
 
 def tables_of(report):
@@ -188,7 +188,7 @@ def test_failures_come_with_reason_and_remedy(full):
 
 
 def test_details_hold_rewrites_with_their_measured_effect_and_the_sha(full):
-    detail = next(one for one in full.details if one.candidate == "litert-fp32")
+    detail = next(detail for detail in full.details if detail.row.candidate == "litert-fp32")
     rewrites = next(table for table in detail.tables if table.id.endswith("rewrites"))
     assert rewrites.rows[0][2].text == "3.1e-8"
     assert rewrites.notes == ("it changes only how the model is called",)
@@ -325,7 +325,7 @@ class TestPlots:
         assert [plot.inline for plot in again.plots] == [plot.inline for plot in full.plots]
 
     def test_formats_differ_in_shape_and_not_in_colour_alone(self, build):
-        from edgeproof.report.figures import styles_of
+        from edgeproof.report.drawings import styles_of
 
         rows = decide(build.evidence(), PolicyValue(), build.PLATFORMS, policy_source="test").candidates
         styles = styles_of(rows)

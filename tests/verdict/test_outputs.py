@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeproof.compare.difference import compare_output
+from edgeproof.differences.outputs import compare_output
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.validation import Differences
 from edgeproof.verdict.outputs import judge_outputs, limit_for
@@ -51,24 +51,24 @@ def test_the_agreement_that_spikes_need(precision: str, wrong: int) -> None:
 
 @given(st.floats(0, 2), st.sampled_from(["fp32", "fp16", "int8"]))
 def test_the_smallest_passing_tolerance_passes_and_anything_below_does_not(share: float, precision: str) -> None:
-    one = off_by(share)
-    assert one.smallest_passing_tolerance is not None
-    exact = msgspec.structs.replace(LIMITS, **{precision: one.smallest_passing_tolerance})
-    assert failures([one], precision, exact) == ()
-    if one.smallest_passing_tolerance > 0:
-        below = msgspec.structs.replace(LIMITS, **{precision: np.nextafter(one.smallest_passing_tolerance, 0)})
-        assert failures([one], precision, below)
+    output = off_by(share)
+    assert output.smallest_passing_tolerance is not None
+    exact = msgspec.structs.replace(LIMITS, **{precision: output.smallest_passing_tolerance})
+    assert failures([output], precision, exact) == ()
+    if output.smallest_passing_tolerance > 0:
+        below = msgspec.structs.replace(LIMITS, **{precision: np.nextafter(output.smallest_passing_tolerance, 0)})
+        assert failures([output], precision, below)
 
 
 @given(st.integers(0, 1000))
 def test_the_same_for_spikes(wrong: int) -> None:
-    one = spikes(wrong)
-    assert one.smallest_passing_tolerance is not None
-    exact = DifferenceLimits(spike_agreement_int8=1 - one.smallest_passing_tolerance)
-    assert failures([one], "int8", exact) == ()
+    output = spikes(wrong)
+    assert output.smallest_passing_tolerance is not None
+    exact = DifferenceLimits(spike_agreement_int8=1 - output.smallest_passing_tolerance)
+    assert failures([output], "int8", exact) == ()
     if wrong:
         stricter = DifferenceLimits(spike_agreement_int8=1 - (wrong - 1) / 1000)
-        assert failures([one], "int8", stricter)
+        assert failures([output], "int8", stricter)
 
 
 def test_every_output_that_does_not_pass_is_named() -> None:

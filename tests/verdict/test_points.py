@@ -8,16 +8,22 @@ import msgspec
 import pytest
 
 from edgeproof.documents.evaluation import DifferenceLimits, PolicyValue
-from edgeproof.verdict.points import mean_power_mw, point_of, standing_of
+from edgeproof.verdict.cases import Case, cases_of
+from edgeproof.verdict.figures import mean_power_mw
+from edgeproof.verdict.points import point_of, standing_of
+
+
+def standing_on(evidence, policy, candidate, device):
+    case = cases_of(evidence).get(candidate, Case(candidate, evidence))
+    return standing_of(case, policy, device)
 
 
 def state(build, point, *, evidence=None, policy=None, candidate="litert-fp32", device="host"):
-    standing = standing_of(evidence or build.evidence(), policy or PolicyValue(), candidate, device)
-    return point_of(standing, point)
+    return point_of(standing_on(evidence or build.evidence(), policy or PolicyValue(), candidate, device), point)
 
 
 def test_a_candidate_that_meets_everything(build):
-    standing = standing_of(build.evidence(), PolicyValue(), "litert-fp32", "host")
+    standing = standing_on(build.evidence(), PolicyValue(), "litert-fp32", "host")
     assert standing.status == "meets"
     assert not standing.sdk
     assert {point.name: point.state for point in standing.points} == {
@@ -79,7 +85,7 @@ def test_an_emulated_device_measures_nothing(build):
 
 def test_a_candidate_that_fails_on_the_device_is_out(build):
     broken = build.measurement("litert-fp32", status="failed", reason="illegal instruction", steady=None)
-    standing = standing_of(build.evidence(devices=(build.device((broken,)),)), PolicyValue(), "litert-fp32", "host")
+    standing = standing_on(build.evidence(devices=(build.device((broken,)),)), PolicyValue(), "litert-fp32", "host")
     assert standing.status == "fails"
     assert "illegal instruction" in point_of(standing, "runs").text
 
@@ -170,7 +176,7 @@ def test_int8_stands_on_real_samples_and_enough_of_them(build, changes, expected
 
 
 def test_int8_without_a_samples_document_cannot_pass(build):
-    standing = standing_of(build.evidence(samples=None), PolicyValue(), "onnx-int8", "host")
+    standing = standing_on(build.evidence(samples=None), PolicyValue(), "onnx-int8", "host")
     assert standing.status == "fails"
 
 
@@ -201,6 +207,6 @@ def test_unknown_numbers_and_failed_conversions(build, candidate, expected):
 
 
 def test_a_candidate_that_nothing_is_known_of(build):
-    standing = standing_of(build.empty(), PolicyValue(), "litert-fp32", "android")
+    standing = standing_on(build.empty(), PolicyValue(), "litert-fp32", "android")
     assert standing.status == "open"
     assert {point.state for point in standing.points} == {"not measured"}

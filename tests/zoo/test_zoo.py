@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from filelock import FileLock, Timeout
 
-from edgeproof.compare.difference import compare_outputs
+from edgeproof.differences.outputs import compare_outputs
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
 from edgeproof.documents.source import ModelSource

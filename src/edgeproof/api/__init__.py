@@ -1,16 +1,67 @@
 """What the command line does, as typed functions. The command line is a client of these.
 
 A model may be a reference (``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``), a
-``torch.nn.Module`` or an ``edgeproof.Model``. Errors are those of ``edgeproof.errors``; nothing here prints or exits.
+``torch.nn.Module`` or an ``edgeproof.Model`` where it says so, and elsewhere a ``ModelSource``: a reference with what
+goes with it. Errors are those of ``edgeproof.errors``; nothing here prints or exits. A function's module is imported
+when the function is first used.
 """
 
 from __future__ import annotations
 
-from edgeproof.api.models import compare, convert, load, open
-from edgeproof.api.runs import compare_runs, gate, new_run_folder, report, resume, run, runbook
-from edgeproof.api.tools import activity, bench, devices, environment, nir, samples, serve, soak
+TYPE_CHECKING = False  # the name is enough for a type checker; typing would be a third of the start
+if TYPE_CHECKING:
+    from typing import Any
+
+    from edgeproof.api.models import compare, convert, load, open
+    from edgeproof.api.runs import compare_runs, gate, new_run_folder, report, resume, run, runbook
+    from edgeproof.client.simulator import Drive
+    from edgeproof.client.simulator import drive as bench
+    from edgeproof.devices.discover import discover as devices
+    from edgeproof.documents.source import ModelSource
+    from edgeproof.measure.soak import SoakLength
+    from edgeproof.measure.soak import soak_artifact as soak
+    from edgeproof.model.drawing import Draw
+    from edgeproof.phases.activity.alone import activity_alone as activity
+    from edgeproof.phases.alone.samples import draw_alone as samples
+    from edgeproof.phases.nir.write import nir_alone as nir
+    from edgeproof.phases.preparation.environment import read_environment as environment
+    from edgeproof.process import Limits
+    from edgeproof.serve.launch import serve
+
+_HOMES = {
+    "Draw": "model.drawing:Draw",
+    "Drive": "client.simulator:Drive",
+    "Limits": "process:Limits",
+    "ModelSource": "documents.source:ModelSource",
+    "SoakLength": "measure.soak:SoakLength",
+    "activity": "phases.activity.alone:activity_alone",
+    "bench": "client.simulator:drive",
+    "compare": "api.models:compare",
+    "compare_runs": "api.runs:compare_runs",
+    "convert": "api.models:convert",
+    "devices": "devices.discover:discover",
+    "environment": "phases.preparation.environment:read_environment",
+    "gate": "api.runs:gate",
+    "load": "api.models:load",
+    "new_run_folder": "api.runs:new_run_folder",
+    "nir": "phases.nir.write:nir_alone",
+    "open": "api.models:open",
+    "report": "api.runs:report",
+    "resume": "api.runs:resume",
+    "run": "api.runs:run",
+    "runbook": "api.runs:runbook",
+    "samples": "phases.alone.samples:draw_alone",
+    "serve": "serve.launch:serve",
+    "soak": "measure.soak:soak_artifact",
+}
+"""Where each stands."""
 
 __all__ = [
+    "Draw",
+    "Drive",
+    "Limits",
+    "ModelSource",
+    "SoakLength",
     "activity",
     "bench",
     "compare",
@@ -31,3 +82,12 @@ __all__ = [
     "serve",
     "soak",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(f"edgeproof.{module}"), attribute)

@@ -141,7 +141,7 @@ def compare(
             random ones.
 
     Returns:
-        one result per artifact, in order: status, differences with their formulas in ``edgeproof.compare``, task
+        one result per artifact, in order: status, differences with their formulas in ``edgeproof.differences``, task
         score. An artifact that cannot run is a result with its reason, never an exception.
 
     Raises:

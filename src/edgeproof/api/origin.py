@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgeproof.model.model import Model, Samples
     from edgeproof.model.resolve import Resolved
 
-    AnyModel = str | Path | Model | torch.nn.Module
+    AnyModel = str | Path | ModelSource | Model | torch.nn.Module
     AnySamples = str | Path | Samples | Mapping[str, npt.NDArray[Any]]
 
     class Given(TypedDict, total=False):
@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 __all__ = ["origin_of", "resolved_here", "source_of"]
 
 
-def source_of(model: str | Path, given: Given) -> ModelSource:
+def source_of(model: str | Path | ModelSource, given: Given) -> ModelSource:
     """A reference, with samples in files."""
     from edgeproof.documents.source import ModelSource
 
+    if isinstance(model, ModelSource):
+        return model
     samples = given.get("samples")
     assert samples is None or isinstance(samples, str | Path)
     return ModelSource(
@@ -56,10 +58,13 @@ def resolved_here(model: AnyModel, given: Given) -> Resolved:
     Raises:
         UsageError: the model, its signature or its samples.
     """
+    from edgeproof.documents.source import ModelSource
     from edgeproof.model.model import Model, parse_spec
     from edgeproof.model.reference import load_model
-    from edgeproof.model.resolve import resolve_model
+    from edgeproof.model.resolve import resolve, resolve_model
 
+    if isinstance(model, ModelSource):
+        return resolve(model)
     if isinstance(model, str | Path):
         loaded = load_model(str(model), trust=given.get("trust", False))
     else:
@@ -80,7 +85,9 @@ def origin_of(model: AnyModel, given: Given, scratch: Path) -> ModelSource | Res
     Raises:
         UsageError: a model that lives here, its signature or its samples.
     """
-    if not isinstance(model, str | Path):
+    from edgeproof.documents.source import ModelSource
+
+    if not isinstance(model, str | Path | ModelSource):
         return resolved_here(model, given)
     found = _samples(given.get("samples")) if not isinstance(given.get("samples"), str | Path | None) else None
     if found is None:

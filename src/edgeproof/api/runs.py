@@ -9,10 +9,12 @@ from edgeproof.errors import ModelReferenceError
 TYPE_CHECKING = False  # opening an engine of ours starts in milliseconds, and typing is some of them
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import TypedDict, Unpack
+    from typing import Any, TypedDict, Unpack
 
+    from edgeproof.api.origin import Given
     from edgeproof.documents.device import DeviceClass
     from edgeproof.documents.evaluation import EvaluationDocument
+    from edgeproof.documents.source import ModelSource
     from edgeproof.process import Limits
     from edgeproof.report.comparison import Comparison
     from edgeproof.verdict.gate import Held
@@ -55,7 +57,7 @@ __all__ = ["compare_runs", "gate", "new_run_folder", "report", "resume", "run", 
 
 
 def run(
-    model: str | Path,
+    model: str | Path | ModelSource,
     *,
     out: str | Path | None = None,
     limits: Limits | None = None,
@@ -88,7 +90,11 @@ def run(
 
 
 def new_run_folder(
-    model: str | Path, *, out: str | Path | None = None, limits: Limits | None = None, **settings: Unpack[Settings]
+    model: str | Path | ModelSource,
+    *,
+    out: str | Path | None = None,
+    limits: Limits | None = None,
+    **settings: Unpack[Settings],
 ) -> Path:
     """A run's folder with its manifest and nothing done yet; ``resume`` takes it from there.
 
@@ -98,33 +104,41 @@ def new_run_folder(
     Raises:
         UsageError: wrong use. RunFolderError: ``out`` is in use.
     """
+    from edgeproof.api.origin import source_of
     from edgeproof.documents.manifest import RunOptions
+    from edgeproof.documents.source import ModelSource
     from edgeproof.model.reference import parse_reference
     from edgeproof.pipeline import new_run
     from edgeproof.process import Limits
 
-    if not isinstance(model, str | Path):
+    if not isinstance(model, str | Path | ModelSource):
         raise ModelReferenceError(
             f"a run needs a reference, not a {type(model).__name__}: it is resumed from its folder alone",
             hint="put the model into a function and give file.py:function",
         )
+    words: dict[str, Any] = dict(settings)
+    if not isinstance(model, ModelSource):
+        given: Given = {"inputs": words.pop("inputs", ()), "samples": words.pop("samples", None)}
+        model = source_of(model, {**given, "trust": words.pop("trust", False)})
+    if "count" in words:
+        words["sample_count"] = words.pop("count")
     bounds = limits or Limits()
-    known: dict[str, object] = dict(settings)
-    if "count" in known:
-        known["sample_count"] = known.pop("count")
-    paths = {name: None if value is None else str(value) for name, value in known.items() if name in PATHS}
-    names = {name: tuple(value) for name, value in known.items() if isinstance(value, list | tuple)}
     options = RunOptions(
-        model=str(model),
-        model_name=parse_reference(str(model)).name,
+        model=model.model,
+        model_name=parse_reference(model.model).name,
+        inputs=model.inputs,
+        samples=model.samples,
+        trust=model.trust,
         limit_seconds=bounds.seconds,
         limit_memory_bytes=bounds.memory_bytes,
-        **{**known, **paths, **names},  # type: ignore[arg-type]
+        **{name: _plain(value) for name, value in words.items()},
     )
     return new_run(options, None if out is None else Path(out)).root
 
 
-PATHS = ("samples", "held_out", "policy")
+def _plain(value: Any) -> Any:
+    """A setting as the manifest has it."""
+    return str(value) if isinstance(value, Path) else tuple(value) if isinstance(value, list) else value
 
 
 def resume(folder: str | Path, *, progress: Progress = lambda _title, _text: None) -> EvaluationDocument:

@@ -10,8 +10,8 @@ from edgeproof.cli.console import emit_json, json_option, progress
 from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
-    from edgeproof.api.origin import Given
     from edgeproof.documents.activity import ActivityDocument
+    from edgeproof.documents.source import ModelSource
     from edgeproof.process import Limits
 
 __all__ = ["activity"]
@@ -33,7 +33,7 @@ __all__ = ["activity"]
 @limit_options
 @quiet_option
 @json_option
-def activity(model: str, count: int, given: Given, limits: Limits, quiet: bool, as_json: bool) -> None:
+def activity(source: ModelSource, count: int, limits: Limits, quiet: bool, as_json: bool) -> None:
     """Count what MODEL does on samples: NeuroBench's operations, and an estimate of their energy.
 
     The model is run as the native engine's program, in numpy. Nothing is measured. A run does the same for a spiking
@@ -44,7 +44,7 @@ def activity(model: str, count: int, given: Given, limits: Limits, quiet: bool, 
     from edgeproof import api
 
     with progress("activity", quiet=quiet) as report:
-        document = api.activity(model, count=count, limits=limits, report=report, **given)
+        document = api.activity(source, count=count, limits=limits, report=report)
     if as_json:
         emit_json(document)
     else:

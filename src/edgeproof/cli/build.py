@@ -59,16 +59,7 @@ PACKAGES = ("cmake", "android", "swift")
     help="Measure flash, static RAM and stack as well, and keep the linker's map; needs GCC for the target.",
 )
 @json_option
-def build(
-    artifact: Path,
-    targets: tuple[str, ...],
-    kind: str,
-    out: Path,
-    reproducible: bool,
-    compiler: str,
-    memory: bool,
-    as_json: bool,
-) -> int:
+def build(artifact: Path, targets: tuple[str, ...], kind: str, out: Path, as_json: bool, **how: Any) -> int:
     """Build the native engine of ARTIFACT (an sdk-native folder, or its .c) for other machines.
 
     The system's cross compilers are used where they are installed, else the ziglang package. All reproducible builds of
@@ -77,7 +68,7 @@ def build(
     source = _source(artifact)
     if kind in PACKAGES:
         return _package(source, kind, out, as_json)
-    rows = [_row(source, name, kind, out, reproducible, compiler, memory) for name in targets]
+    rows = [_row(source, name, out, kind=kind, **how) for name in targets]
     if as_json:
         emit_json({"kind": kind, "builds": rows})
     else:
@@ -92,9 +83,7 @@ def build(
     return 0 if all(row["status"] == "ok" for row in rows) else 1
 
 
-def _row(
-    source: Path, name: str, kind: str, out: Path, reproducible: bool, compiler: str, memory: bool
-) -> dict[str, Any]:
+def _row(source: Path, name: str, out: Path, *, memory: bool, **how: Any) -> dict[str, Any]:
     """Build for one target; what came of it."""
     from edgeproof.spike.toolchain import build as builder
     from edgeproof.spike.toolchain.build_record import write_build_record
@@ -103,15 +92,12 @@ def _row(
     from edgeproof.spike.toolchain.targets import target_named
 
     target = target_named(name)
-    if kind == "program":
+    if how["kind"] == "program":
         read_description(source)  # one that is no engine is refused for all targets at once
     row: dict[str, Any] = {"target": name, "status": "failed", "file": None, "bytes": None, "memory": None}
     measured: Memory | None = None
     try:
-        made = builder.build(
-            source, out / name, kind, target,  # type: ignore[arg-type]
-            reproducible=reproducible, compiler=compiler,  # type: ignore[arg-type]
-        )  # fmt: skip
+        made = builder.build(source, out / name, target=target, **how)
         row |= {"file": str(made.file), "bytes": made.file.stat().st_size}
         write_build_record(made)
         if memory:
@@ -128,7 +114,7 @@ def _package(source: Path, kind: str, out: Path, as_json: bool) -> int:
 
     files = write_source_package(source, kind, out)
     if as_json:
-        emit_json({"kind": kind, "folder": str(out), "files": [str(one.relative_to(out)) for one in files]})
+        emit_json({"kind": kind, "folder": str(out), "files": [str(file.relative_to(out)) for file in files]})
     else:
         click.echo(f"{out}  {kind} package, {len(files)} files; see {out / 'README.md'}")
     return 0

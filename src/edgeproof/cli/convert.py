@@ -11,8 +11,8 @@ from edgeproof.cli.console import emit_json, json_option, progress
 from edgeproof.cli.options import limit_options, model_options, quiet_option, split_names
 
 if TYPE_CHECKING:
-    from edgeproof.api.origin import Given
     from edgeproof.documents.conversion import ConversionDocument
+    from edgeproof.documents.source import ModelSource
     from edgeproof.documents.validation import ValidationDocument
     from edgeproof.process import Limits
 
@@ -30,14 +30,7 @@ __all__ = ["convert", "validate"]
 @limit_options
 @quiet_option
 @json_option
-def convert(
-    model: str,
-    given: Given,
-    limits: Limits,
-    quiet: bool,
-    as_json: bool,
-    **wanted: Any,
-) -> int:
+def convert(source: ModelSource, limits: Limits, quiet: bool, as_json: bool, **wanted: Any) -> int:
     """Convert MODEL into formats and precisions, each in a process of its own.
 
     Exit code 1 when a conversion failed; what was made is kept.
@@ -45,7 +38,7 @@ def convert(
     from edgeproof import api
 
     with progress("convert", quiet=quiet) as report:
-        document = api.convert(model, limits=limits, report=report, **wanted, **given)
+        document = api.convert(source, limits=limits, report=report, **wanted)
     if as_json:
         emit_json(document)
     else:
@@ -62,13 +55,7 @@ def convert(
 @quiet_option
 @json_option
 def validate(
-    model: str,
-    artifacts: tuple[Path, ...],
-    given: Given,
-    limits: Limits,
-    policy: Path | None,
-    quiet: bool,
-    as_json: bool,
+    source: ModelSource, artifacts: tuple[Path, ...], limits: Limits, policy: Path | None, quiet: bool, as_json: bool
 ) -> int:
     """Run ARTIFACTS and hold their outputs against MODEL, run eagerly on the same samples.
 
@@ -77,7 +64,7 @@ def validate(
     from edgeproof import api
 
     with progress("validate", quiet=quiet) as report:
-        document = api.compare(model, artifacts, policy=policy, limits=limits, report=report, **given)
+        document = api.compare(source, artifacts, policy=policy, limits=limits, report=report)
     if as_json:
         emit_json(document)
     else:

@@ -52,10 +52,9 @@ def soak(artifact: Path, seconds: float, window: float | None, quiet: bool, as_j
     Latency, temperature and memory are read per window: a device that heats up, throttles or leaks shows it here.
     """
     from edgeproof import api
-    from edgeproof.measure.soak import SoakLength
 
     with progress("soak", quiet=quiet) as tell:
-        report = api.soak(artifact, SoakLength(seconds, window), report=tell, **how)
+        report = api.soak(artifact, api.SoakLength(seconds, window), report=tell, **how)
     if as_json:
         emit_json(report)
         return

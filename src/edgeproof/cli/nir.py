@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,9 +11,8 @@ from edgeproof.cli.console import emit_json, json_option, progress
 from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
-    from edgeproof.api.origin import Given
     from edgeproof.documents.nir import NirDocument
-    from edgeproof.process import Limits
+    from edgeproof.documents.source import ModelSource
 
 __all__ = ["nir"]
 
@@ -44,16 +43,7 @@ __all__ = ["nir"]
 @limit_options
 @quiet_option
 @json_option
-def nir(
-    model: str,
-    out: Path,
-    dt_s: float | None,
-    check: int,
-    given: Given,
-    limits: Limits,
-    quiet: bool,
-    as_json: bool,
-) -> None:
+def nir(source: ModelSource, out: Path, quiet: bool, as_json: bool, **how: Any) -> None:
     """Write MODEL's spiking network as a NIR graph.
 
     MODEL's module computes one time step, or loops over them by itself, with layers of PyTorch and neurons of snnTorch,
@@ -65,7 +55,7 @@ def nir(
     from edgeproof import api
 
     with progress("nir", quiet=quiet) as report:
-        document = api.nir(model, out, dt_s=dt_s, check=check, limits=limits, report=report, **given)
+        document = api.nir(source, out, report=report, **how)
     if as_json:
         emit_json(document)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -19,7 +19,7 @@ def split_names(_context: click.Context, _parameter: click.Parameter, value: str
 
 
 def model_options(command: F) -> F:
-    """``--input``, ``--samples``, ``--trust``: the command is given them as ``given``, as the Python API takes them."""
+    """``--input``, ``--samples``, ``--trust``: the command is given them and MODEL as one ``source``."""
 
     @click.option(
         "--input",
@@ -36,10 +36,15 @@ def model_options(command: F) -> F:
     )
     @click.option("--trust", is_flag=True, help="Open a TorchScript file: it runs the code inside with your rights.")
     @functools.wraps(command)
-    def with_model(*words: Any, inputs: tuple[str, ...], samples: str | None, trust: bool, **rest: Any) -> Any:
-        return command(*words, given={"inputs": inputs, "samples": samples, "trust": trust}, **rest)
+    def with_model(
+        *words: Any, model: str, inputs: tuple[str, ...], samples: str | None, trust: bool, **rest: Any
+    ) -> Any:
+        from edgeproof.documents.source import ModelSource
 
-    return with_model  # type: ignore[return-value]
+        source = ModelSource(model=model or "", inputs=inputs, samples=samples, trust=trust)
+        return command(*words, source=source, **rest)
+
+    return cast("F", with_model)
 
 
 def limit_options(command: F) -> F:
@@ -66,7 +71,7 @@ def limit_options(command: F) -> F:
 
         return command(*words, limits=Limits(limit_seconds, int(limit_memory * 2**30)), **rest)
 
-    return with_limits  # type: ignore[return-value]
+    return cast("F", with_limits)
 
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing of the progress on stderr.")

@@ -12,9 +12,9 @@ from edgeproof.cli.console import emit_json, json_option, progress
 from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
-    from edgeproof.api.origin import Given
     from edgeproof.documents.environment import EnvironmentDocument, Machine
     from edgeproof.documents.samples import SamplesDocument
+    from edgeproof.documents.source import ModelSource
     from edgeproof.process import Limits
 
 __all__ = ["env", "samples"]
@@ -51,7 +51,7 @@ def env(as_json: bool) -> None:
 @limit_options
 @quiet_option
 @json_option
-def samples(model: str, out: Path, given: Given, limits: Limits, quiet: bool, as_json: bool, **how: Any) -> None:
+def samples(source: ModelSource, out: Path, limits: Limits, quiet: bool, as_json: bool, **how: Any) -> None:
     """Draw representative samples of MODEL into a folder that --samples takes.
 
     Drawn class-balanced and seeded from the samples that the model brings. With --samples they are taken as they are,
@@ -61,10 +61,9 @@ def samples(model: str, out: Path, given: Given, limits: Limits, quiet: bool, as
     import msgspec
 
     from edgeproof import api
-    from edgeproof.model.drawing import Draw
 
     with progress("samples", quiet=quiet) as report:
-        document = api.samples(model, out, Draw(**how), limits=limits, report=report, **given)
+        document = api.samples(source, out, api.Draw(**how), limits=limits, report=report)
     if as_json:
         emit_json(msgspec.structs.replace(document, folder=str(out)))
     else:

@@ -60,9 +60,9 @@ def _measured(folder: Path, words: tuple[str, ...]) -> dict[DeviceClass, dict[st
     from edgeproof.errors import UsageError
     from edgeproof.phases.evaluate import read_evidence
     from edgeproof.rundir import RunDir
-    from edgeproof.verdict.evidence import candidate_names
+    from edgeproof.verdict.cases import cases_of
 
-    known = candidate_names(read_evidence(RunDir.open(folder)))
+    known = cases_of(read_evidence(RunDir.open(folder)))
     files: dict[DeviceClass, dict[str, Path]] = {}
     for word in words:
         target, _, file = word.partition("=")

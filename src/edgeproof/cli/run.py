@@ -12,7 +12,7 @@ from edgeproof.cli.options import limit_options, model_options, quiet_option, sp
 from edgeproof.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeproof.api.origin import Given
+    from edgeproof.documents.source import ModelSource
     from edgeproof.process import Limits
 
 __all__ = ["run"]
@@ -59,8 +59,7 @@ __all__ = ["run"]
 @quiet_option
 @json_option
 def run(
-    model: str | None,
-    given: Given,
+    source: ModelSource,
     limits: Limits,
     resume: Path | None,
     quiet: bool,
@@ -77,9 +76,9 @@ def run(
     from edgeproof import api
     from edgeproof.rundir import REPORT_HTML
 
-    if (model is None) == (resume is None):
+    if (not source.model) == (resume is None):
         raise UsageError("give MODEL, or --resume RUN to go on with a run", hint="see edgeproof run --help")
-    folder = resume or api.new_run_folder(model or "", limits=limits, **{**given, **settings})
+    folder = resume or api.new_run_folder(source, limits=limits, **settings)
     with phases("starting", quiet=quiet) as tell:
         evaluation = api.resume(folder, progress=tell)
     report = str(folder / REPORT_HTML)

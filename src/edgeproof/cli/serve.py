@@ -11,8 +11,8 @@ from edgeproof.cli.console import emit_json, json_option
 from edgeproof.cli.options import model_options
 
 if TYPE_CHECKING:
-    from edgeproof.api.origin import Given
     from edgeproof.documents.latency import LatencySummary, Percentile
+    from edgeproof.documents.source import ModelSource
 
 __all__ = ["bench", "serve"]
 
@@ -37,7 +37,7 @@ __all__ = ["bench", "serve"]
     help="Longest request body that is taken.",
 )
 @model_options
-def serve(model: str, body_limit: float, given: Given, **how: Any) -> None:
+def serve(source: ModelSource, body_limit: float, **how: Any) -> None:
     """Serve MODEL, or a converted artifact, over the Open Inference Protocol (KServe V2, JSON).
 
     MODEL is an artifact's file or folder, or a model reference such as file.py:factory, which runs in PyTorch. One
@@ -46,7 +46,7 @@ def serve(model: str, body_limit: float, given: Given, **how: Any) -> None:
     from edgeproof import api
     from edgeproof.serve.launch import print_ready
 
-    api.serve(model, body_limit_bytes=int(body_limit * (1 << 20)), ready=print_ready, **how, **given)
+    api.serve(source, body_limit_bytes=int(body_limit * (1 << 20)), ready=print_ready, **how)
 
 
 @click.command(
@@ -91,11 +91,10 @@ def bench(url: str, raw: Path | None, as_json: bool, **how: Any) -> int:
     not reachable.
     """
     from edgeproof import api
-    from edgeproof.client.simulator import Drive
     from edgeproof.client.summary import summarise
     from edgeproof.documents.base import write_document
 
-    report = api.bench(url, Drive(**how))
+    report = api.bench(url, api.Drive(**how))
     if raw:
         write_document(raw, report)
     summary = summarise(report, raw=str(raw) if raw else "")

@@ -45,7 +45,7 @@ D = TypeVar("D", bound=Document)
 
 def to_builtins(value: Value | Document) -> dict[str, Any]:
     """A document as plain dicts and lists, for ``--json`` and templates."""
-    return msgspec.to_builtins(value)  # type: ignore[no-any-return]
+    return dict(msgspec.to_builtins(value))
 
 
 def encode(value: Value | Document) -> bytes:

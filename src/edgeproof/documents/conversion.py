@@ -11,6 +11,7 @@ from edgeproof.documents.signature import Form
 __all__ = ["ConversionDocument", "ConversionResult", "Outcome"]
 
 Outcome = Literal["ok", "failed", "skipped"]
+"""How a step of a candidate ended: a conversion, a measurement."""
 
 
 class ConversionResult(Value, frozen=True, kw_only=True):

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from edgeproof.documents.base import Document, Value
+from edgeproof.documents.conversion import Outcome
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ColdStart, ProcessUse, Steady
 
-__all__ = ["DeviceClass", "DeviceDocument", "DeviceMeasurement"]
+__all__ = ["DEVICE_CLASSES", "DeviceClass", "DeviceDocument", "DeviceMeasurement"]
 
 DeviceClass = Literal["host", "raspberry-pi", "android", "iphone"]
+DEVICE_CLASSES: tuple[DeviceClass, ...] = get_args(DeviceClass)
 
 
 class DeviceMeasurement(Value, frozen=True, kw_only=True):
     """One candidate on one device. ``skipped`` and ``failed`` carry a reason and no figures."""
 
     candidate: str
-    status: Literal["ok", "failed", "skipped"]
+    status: Outcome
     reason: str | None = None
     cold_start: ColdStart | None = None
     steady: Steady | None = None

@@ -11,22 +11,33 @@ from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.latency import LatencySummary
 from edgeproof.documents.manifest import Manifest
 from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.signature import Form
 from edgeproof.documents.validation import ValidationDocument
 
 __all__ = [
     "CandidateRow",
+    "CandidateStatus",
+    "Confidence",
+    "Decision",
     "DifferenceLimits",
     "EvaluationDocument",
     "Evidence",
+    "PercentileName",
     "PointName",
     "PointState",
     "PolicyPoint",
     "PolicyValue",
     "Standing",
+    "StandingStatus",
     "Verdict",
     "WouldChange",
 ]
 
+CandidateStatus = Literal["passed", "failed", "error", "skipped", "not converted"]
+Confidence = Literal["high", "medium", "low"]
+Decision = Literal["sdk", "convert", "none", "undecided"]
+StandingStatus = Literal["meets", "open", "fails"]
+PercentileName = Literal["p50", "p90", "p95", "p99"]
 PointName = Literal["runs", "difference", "task", "samples", "size", "latency", "power", "memory"]
 PointState = Literal["met", "not met", "unsupported", "not measured"]
 """``unsupported``: there are figures, but too few or taken under throttling, so that they neither meet nor miss."""
@@ -61,7 +72,7 @@ class DifferenceLimits(Value, frozen=True, kw_only=True):
 class PolicyValue(Value, frozen=True, kw_only=True):
     """The thresholds a verdict is held against. Defaults: the sentence in ``docs/policy.md``."""
 
-    latency_percentile: Literal["p50", "p90", "p95", "p99"] = "p90"
+    latency_percentile: PercentileName = "p90"
     latency_ms: float = 10.0
     task_drop_points: float = 1.0
     power_mw: float | None = None
@@ -99,7 +110,7 @@ class Standing(Value, frozen=True, kw_only=True):
 
     candidate: str
     sdk: bool
-    status: Literal["meets", "open", "fails"]
+    status: StandingStatus
     points: tuple[PolicyPoint, ...]
 
 
@@ -107,9 +118,9 @@ class Verdict(Value, frozen=True, kw_only=True):
     """The recommendation for one device class."""
 
     device_class: DeviceClass
-    decision: Literal["sdk", "convert", "none", "undecided"]
+    decision: Decision
     candidate: str | None
-    confidence: Literal["high", "medium", "low"]
+    confidence: Confidence
     sentence: str
     """The whole verdict in one sentence, with its confidence."""
     reasons: tuple[str, ...]
@@ -125,8 +136,8 @@ class CandidateRow(Value, frozen=True, kw_only=True):
     candidate: str
     format: str
     precision: str
-    form: str
-    status: Literal["passed", "failed", "error", "skipped", "not converted"]
+    form: Form
+    status: CandidateStatus
     reason: str | None
     remedy: str | None
     relative_l2: float | None

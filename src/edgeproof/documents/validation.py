@@ -7,7 +7,9 @@ from typing import ClassVar, Literal
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.signature import Form, OutputKind
 
-__all__ = ["Differences", "SpikeDifference", "ValidationDocument", "ValidationResult", "Variant"]
+__all__ = ["Differences", "SpikeDifference", "Status", "ValidationDocument", "ValidationResult", "Variant"]
+
+Status = Literal["passed", "failed", "error", "skipped"]
 
 
 class SpikeDifference(Value, frozen=True, kw_only=True):
@@ -20,7 +22,7 @@ class SpikeDifference(Value, frozen=True, kw_only=True):
 
 
 class Differences(Value, frozen=True, kw_only=True):
-    """Differences of one output, or the worst over all outputs. Formulas: ``edgeproof.compare.difference``."""
+    """Differences of one output, or the worst over all outputs. Formulas: ``edgeproof.differences.outputs``."""
 
     name: str | None = None
     kind: OutputKind = "real"
@@ -50,7 +52,7 @@ class Variant(Value, frozen=True, kw_only=True):
     spread: Differences | None = None
     """Against the artifact computed the usual way, on the same samples; the worst over all outputs."""
     warning: str | None = None
-    """What hangs on the way of computing, or why it could not be told."""
+    """What depends on the way of computing, or why it could not be told."""
 
 
 class ValidationResult(Value, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ class ValidationResult(Value, frozen=True, kw_only=True):
 
     candidate: str
     artifact: str | None
-    status: Literal["passed", "failed", "error", "skipped"]
+    status: Status
     reason: str | None = None
     format: str | None = None
     precision: str | None = None

@@ -5,21 +5,23 @@ Nothing here, and nothing above, knows a format's name: they come from the regis
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding, Rewrite
 from edgeproof.documents.signature import Form, TensorSpec
-from edgeproof.errors import ArtifactError
+from edgeproof.errors import ArtifactError, ConversionError, EdgeProofError
 
 if TYPE_CHECKING:
+    from edgeproof.formats.rewrites.base import Prepared
     from edgeproof.model.spine import Spine
 
 __all__ = [
@@ -33,7 +35,11 @@ __all__ = [
     "Produced",
     "Session",
     "Variation",
+    "converting",
+    "opening",
 ]
+
+LONGEST_CAUSE = 500
 
 Array = npt.NDArray[Any]
 VARIANT = "variant"
@@ -91,25 +97,49 @@ class Variation:
     exact: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Conversion:
     """What a format is given to convert.
 
     Attributes:
+        format: what converts; its declarations tell how the program is prepared.
         spine: the exported program with its signature, and sample inputs in graph order.
         precision: one of the format's.
         folder: empty folder to write the artifact's files to.
         name: stem for file names.
         base: the same format's first-precision artifact of the same form, where it is made already; None if not.
         base_document: that artifact's document.
+        prepared: what ``prepare`` gave last, if it was asked.
     """
 
+    format: Format
     spine: Spine
     precision: str
     folder: Path
     name: str
     base: Path | None = None
     base_document: ArtifactDocument | None = None
+    prepared: Prepared | None = None
+
+    def prepare(self, *more: str) -> Prepared:
+        """The program as the converter can take it: with the format's rewrites and these, each proved on real inputs.
+
+        Raises:
+            ConversionError: a rewrite changed the results.
+        """
+        from edgeproof.formats.rewrites.base import apply_rewrites, rewrite_named
+
+        rewrites = [rewrite_named(name) for name in (*self.format.rewrites, *more)]
+        dtypes = self.format.input_dtypes
+        self.prepared = apply_rewrites(self.spine, rewrites, input_dtypes=dtypes, fold=self.format.fold)
+        return self.prepared
+
+    @property
+    def rewrites(self) -> tuple[Rewrite, ...]:
+        """What was changed in the program that the artifact is made of."""
+        if self.prepared is not None:
+            return self.prepared.rewrites
+        return self.base_document.rewrites if self.base_document is not None else ()
 
 
 @dataclass(frozen=True)
@@ -119,13 +149,48 @@ class Produced:
     file: str
     inputs: tuple[Binding, ...]
     outputs: tuple[Binding, ...]
-    rewrites: tuple[Rewrite, ...] = ()
     notes: tuple[str, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     """Files that stand beside it to build it elsewhere, and do not ship where it does."""
     loops: bool = False
     """Whether a call of it runs all time steps, though it was made of one: the bindings are those of a whole call."""
+
+
+@contextlib.contextmanager
+def converting(what: str, *, hint: str | None = None) -> Iterator[None]:
+    """A converter's own error becomes a ``ConversionError``: what failed, and what the innermost cause said.
+
+    Raises:
+        ConversionError: the block raised.
+    """
+    try:
+        yield
+    except EdgeProofError:
+        raise
+    except Exception as error:
+        raise ConversionError(f"{what} failed: {_said(error)}", hint=hint) from error
+
+
+@contextlib.contextmanager
+def opening(runtime: str, path: Path) -> Iterator[None]:
+    """A runtime's own error becomes an ``ArtifactError``.
+
+    Raises:
+        ArtifactError: the block raised.
+    """
+    try:
+        yield
+    except EdgeProofError:
+        raise
+    except Exception as error:
+        raise ArtifactError(f"{runtime} cannot open {path}: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST_CAUSE]}"
 
 
 class Format(ABC):
@@ -151,8 +216,12 @@ class Format(ABC):
     """The extra of this package that installs them; None when the core has them."""
     preload: tuple[str, ...] = ()
     """Modules the conversion process imports before it forks a child per candidate."""
-    runs_here: str | None = None
-    """None when sessions run on this machine; else why not."""
+    rewrites: tuple[str, ...] = ()
+    """What the converter needs changed in the program: ``file:NAME`` of ``formats/rewrites``."""
+    input_dtypes: Mapping[str, str] = MappingProxyType({})
+    """dtype → dtype for graph inputs that the runtime cannot take, such as ``int64`` → ``int32``."""
+    fold: str | None = None
+    """Why what depends on weights alone is computed in advance; None: it is not."""
     stands_in: str | None = None
     """What runs it on this machine in the place of its own runtime; None when its own does. A stand-in tells what an
     artifact computes; its times, memory and power tell nothing."""
@@ -205,8 +274,8 @@ class Format(ABC):
         """
         return None
 
-    def describe(self, path: Path) -> ArtifactDocument:
-        """The call of a file that comes without ``artifact.json``, read from the file itself.
+    def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
+        """Inputs and outputs of a file that comes without ``artifact.json``, read from the file itself.
 
         Raises:
             ArtifactError: not this format's file, or it does not tell.
@@ -215,6 +284,34 @@ class Format(ABC):
             f"{path} does not tell its inputs and outputs, and comes without artifact.json",
             hint="keep the artifact.json that was made with it",
         )
+
+    def describe(self, path: Path) -> ArtifactDocument:
+        """The document of a file that comes without one.
+
+        Raises:
+            ArtifactError: as ``ports``.
+        """
+        inputs, outputs = self.ports(path)
+        parts = [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else self.parts(path)
+        return ArtifactDocument(
+            candidate=path.stem,
+            format=self.name,
+            precision=self.precision_of(path),
+            form="whole",
+            file=path.name,
+            sha256="",
+            bytes=sum(part.stat().st_size for part in parts),
+            inputs=inputs,
+            outputs=outputs,
+        )
+
+    def parts(self, path: Path) -> tuple[Path, ...]:
+        """The files that ship with a file of this format."""
+        return (path,)
+
+    def precision_of(self, path: Path) -> str:
+        """What the numbers of a file without ``artifact.json`` can be held to."""
+        return "unknown"
 
     def explained(self, precision: str) -> float | None:
         """The relative L2 against the eager model that computing in this precision explains, where sessions compute
@@ -227,13 +324,5 @@ class Format(ABC):
         Args:
             artifact: the file or folder that a runtime opens.
             base: the same of the first precision.
-        """
-        return ()
-
-    def inspect(self, artifact: ArtifactDocument, folder: Path) -> tuple[str, ...]:
-        """Structural checks for an artifact that cannot run here; one line per check that held.
-
-        Raises:
-            ArtifactError: a check failed.
         """
         return ()

@@ -11,7 +11,7 @@ from edgeproof.documents.signature import TensorSpec
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
 
-__all__ = ["bind", "plain_bindings", "safe_names"]
+__all__ = ["bind", "plain", "plain_bindings", "safe_names"]
 
 
 def bind(
@@ -39,6 +39,12 @@ def plain_bindings(spine: Spine) -> tuple[tuple[Binding, ...], tuple[Binding, ..
         bind(spine.inputs, [spec.name for spec in spine.inputs]),
         bind(spine.outputs, [spec.name for spec in spine.outputs]),
     )
+
+
+def plain(name: str, dtype: str, shape: tuple[int, ...]) -> Binding:
+    """A tensor that its caller sees as the graph has it."""
+    spec = TensorSpec(name=name, dtype=dtype, shape=shape)
+    return Binding(tensor=spec, graph_name=name, graph_dtype=dtype, graph_shape=shape)
 
 
 def safe_names(specs: Sequence[TensorSpec], taken: Sequence[str] = ()) -> list[str]:

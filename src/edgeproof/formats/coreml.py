@@ -5,12 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import MappingProxyType, ModuleType
+from typing import Any, cast
 
-from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.errors import ConversionError
-from edgeproof.formats.base import BUILT_FOR, VARIANT, Conversion, Format, GraphRunner, Produced, Session, Variation
+from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.formats.base import (
+    BUILT_FOR,
+    VARIANT,
+    Conversion,
+    Format,
+    GraphRunner,
+    Produced,
+    Session,
+    Variation,
+    converting,
+)
 from edgeproof.formats.bindings import bind, safe_names
 
 __all__ = ["FORMAT"]
@@ -23,7 +32,6 @@ HALF_WEIGHTS = 2e-3
 """Four units of half precision: what the weights of some tens of layers add up to when each is rounded once."""
 FOR_OTHERS = ("executorch", "libsvm", "sklearn", "tensorflow", "torchao", "transformers", "xgboost")
 """What coremltools imports where it is there, to convert other kinds of models: most of its fifteen seconds."""
-DTYPES = {"float32": "float32", "float16": "float16", "int32": "int32", "int64": "int32", "bool": "float32"}
 
 
 class CoreML(Format):
@@ -37,6 +45,9 @@ class CoreML(Format):
     extra = "coreml"
     suffix = ".mlpackage"
     preload = ("torch", "coremltools", "coremltools.optimize.coreml")
+    rewrites = ("fourier:FOURIER", "fourier:UNFOLD", "arithmetic:SMALL_OPERATORS", "arithmetic:PASSAGE")
+    input_dtypes = MappingProxyType({"int64": "int32"})
+    fold = "the converter fails on constants that the graph computes"
     stands_in = None if APPLE else CHECK
     platforms = ("iphone",)
     streams = True
@@ -44,7 +55,7 @@ class CoreML(Format):
     def warm(self) -> None:
         """Import coremltools as if it stood alone with PyTorch."""
         hidden = [name for name in FOR_OTHERS if name not in sys.modules]
-        modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
+        modules = cast("dict[str, ModuleType | None]", sys.modules)
         modules.update(dict.fromkeys(hidden))
         try:
             super().warm()
@@ -53,10 +64,7 @@ class CoreML(Format):
                 del modules[name]
 
     def convert(self, conversion: Conversion) -> Produced:
-        from edgeproof.formats.rewrites.coreml import prepare
-
-        spine = conversion.spine
-        prepared = prepare(spine)
+        spine, prepared = conversion.spine, conversion.prepare()
         inputs = safe_names(spine.inputs)
         outputs = safe_names(spine.outputs, inputs)
         model = _convert(prepared, inputs, outputs, conversion.precision)
@@ -64,14 +72,12 @@ class CoreML(Format):
             model = _weights_int8(model)
         file = f"{conversion.name}.mlpackage"
         model.save(str(conversion.folder / file))
-        found = [one.name for one in model.get_spec().description.output]
+        found = [output.name for output in model.get_spec().description.output]
         shapes = [[spec.shape or (1,) for spec in specs] for specs in (spine.inputs, spine.outputs)]
         return Produced(
             file,
             bind(spine.inputs, inputs, dtypes=prepared.input_dtypes, shapes=shapes[0]),
             bind(spine.outputs, found, shapes=shapes[1]),
-            rewrites=prepared.rewrites,
-            notes=prepared.notes,
         )
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
@@ -96,7 +102,7 @@ class CoreML(Format):
         from edgeproof.mil.model import open_model
 
         found = compare_weights(open_model(base), open_model(artifact))
-        return tuple(one.fault for one in found if one.fault is not None)
+        return tuple(weight.fault for weight in found if weight.fault is not None)
 
     def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session | None:
         from edgeproof.formats.coreml_package import PackageSession
@@ -106,10 +112,15 @@ class CoreML(Format):
         precision = artifact.options.get(VARIANT, "reference")
         return PackageSession(folder / artifact.file, precision=precision, threads=threads)
 
-    def describe(self, path: Path) -> ArtifactDocument:
-        from edgeproof.formats.coreml_package import describe_package
+    def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
+        from edgeproof.formats.coreml_package import package_ports
 
-        return describe_package(path, self.name)
+        return package_ports(path)
+
+    def precision_of(self, path: Path) -> str:
+        from edgeproof.formats.coreml_package import package_precision
+
+        return package_precision(path)
 
 
 def _convert(prepared: Any, inputs: Sequence[str], outputs: Sequence[str], precision: str) -> Any:
@@ -121,27 +132,22 @@ def _convert(prepared: Any, inputs: Sequence[str], outputs: Sequence[str], preci
     import torch
 
     logging.getLogger("coremltools").setLevel(logging.ERROR)
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            traced = torch.jit.trace(prepared.module, prepared.example, check_trace=False, strict=False)  # type: ignore[no-untyped-call]
-            return ct.convert(
-                traced,
-                convert_to="mlprogram",
-                minimum_deployment_target=ct.target.iOS16,
-                compute_precision=ct.precision.FLOAT16 if precision == "fp16" else ct.precision.FLOAT32,
-                compute_units=ct.ComputeUnit.ALL,
-                inputs=[
-                    ct.TensorType(name=name, shape=tuple(tensor.shape) or (1,), dtype=np.dtype(dtype).type)
-                    for name, tensor, dtype in zip(inputs, prepared.example, prepared.input_dtypes, strict=True)
-                ],
-                outputs=[ct.TensorType(name=name) for name in outputs],
-                skip_model_load=True,
-            )
-    except Exception as error:
-        raise ConversionError(
-            f"coremltools could not convert the program: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
-        ) from error
+    with converting("coremltools' conversion"), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(prepared.module, prepared.example, check_trace=False, strict=False)  # type: ignore[no-untyped-call]
+        return ct.convert(
+            traced,
+            convert_to="mlprogram",
+            minimum_deployment_target=ct.target.iOS16,
+            compute_precision=ct.precision.FLOAT16 if precision == "fp16" else ct.precision.FLOAT32,
+            compute_units=ct.ComputeUnit.ALL,
+            inputs=[
+                ct.TensorType(name=name, shape=tuple(tensor.shape) or (1,), dtype=np.dtype(dtype).type)
+                for name, tensor, dtype in zip(inputs, prepared.example, prepared.input_dtypes, strict=True)
+            ],
+            outputs=[ct.TensorType(name=name) for name in outputs],
+            skip_model_load=True,
+        )
 
 
 def _weights_int8(model: Any) -> Any:
@@ -150,10 +156,8 @@ def _weights_int8(model: Any) -> Any:
     config = cto.OptimizationConfig(
         global_config=cto.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=512)
     )
-    try:
+    with converting("the weight quantisation"):
         return cto.linear_quantize_weights(model, config)
-    except Exception as error:
-        raise ConversionError(f"the weight quantisation failed: {type(error).__name__}: {error}") from error
 
 
 FORMAT = CoreML()

@@ -9,16 +9,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.artifact import Binding
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import SignatureError
 from edgeproof.formats.base import Array
+from edgeproof.formats.bindings import plain
 from edgeproof.mil.model import Model, State, open_model
 from edgeproof.mil.plan import Precision
 from edgeproof.mil.program.features import Feature
 from edgeproof.mil.program.types import TensorType
 
-__all__ = ["PackageSession", "describe_package"]
+__all__ = ["PackageSession", "package_ports", "package_precision"]
 
 
 class PackageSession:
@@ -36,7 +37,7 @@ class PackageSession:
 
     Attributes:
         inputs: of the default shapes.
-        outputs: of the default shapes; a dimension that hangs on the input is -1.
+        outputs: of the default shapes; a dimension that depends on the input is -1.
         classes: a classifier's labels; empty where it is none.
         functions: all of the package, the default one first.
     """
@@ -60,8 +61,8 @@ class PackageSession:
         self._model.prepare(self.name)
         signature = self._model.signature(self.name)
         self.classes = self._model.classes(self.name)
-        self.inputs = tuple(_spec(one) for one in signature.inputs)
-        self.outputs = tuple(_spec(one, len(self.classes)) for one in signature.outputs)
+        self.inputs = tuple(_spec(feature) for feature in signature.inputs)
+        self.outputs = tuple(_spec(feature, len(self.classes)) for feature in signature.outputs)
 
     def function(self, name: str) -> PackageSession:
         """A session of another function of the same package.
@@ -124,8 +125,8 @@ class PackageStream:
         self.state = self._session._model.make_state(self._session.name)
 
 
-def describe_package(path: Path, name: str) -> ArtifactDocument:
-    """What a package says of its default function.
+def package_ports(path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
+    """Inputs and outputs of a package's default function.
 
     Raises:
         ArtifactError: no package, or damaged.
@@ -133,31 +134,23 @@ def describe_package(path: Path, name: str) -> ArtifactDocument:
     model = open_model(path)
     signature, classes = model.signature(), len(model.classes())
     inputs, outputs = (
-        tuple(
-            Binding(tensor=spec, graph_name=spec.name, graph_dtype=spec.dtype, graph_shape=spec.shape)
-            for spec in (_spec(one, classes) for one in features)
-        )
+        tuple(plain(spec.name, spec.dtype, spec.shape) for spec in (_spec(feature, classes) for feature in features))
         for features in (signature.inputs, signature.outputs)
     )
-    return ArtifactDocument(
-        candidate=path.stem,
-        format=name,
-        precision=_precision(model),
-        form="whole",
-        file=path.name,
-        sha256="",
-        bytes=sum(one.stat().st_size for one in path.rglob("*") if one.is_file()),
-        inputs=inputs,
-        outputs=outputs,
-    )
+    return inputs, outputs
 
 
-def _precision(model: Model) -> str:
-    """What its numbers can be held to: whether weights are compressed, or values computed in half precision."""
+def package_precision(path: Path) -> str:
+    """What a package's numbers can be held to: whether weights are compressed, or values computed in half precision.
+
+    Raises:
+        ArtifactError: no package, or damaged.
+    """
+    model = open_model(path)
     operations = list(model.program.functions[model.functions[0]].block.walk())
-    if any(one.kind.startswith("constexpr_") or one.kind == "dequantize" for one in operations):
+    if any(operation.kind.startswith("constexpr_") or operation.kind == "dequantize" for operation in operations):
         return "int8"
-    types = [output.type for one in operations for output in one.outputs if one.kind != "const"]
+    types = [output.type for operation in operations for output in operation.outputs if operation.kind != "const"]
     return "fp16" if any(isinstance(kind, TensorType) and kind.dtype == "fp16" for kind in types) else "fp32"
 
 

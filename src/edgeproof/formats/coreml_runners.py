@@ -38,8 +38,8 @@ class ReferenceRunner:
         torch.set_num_threads(threads)
         self._model = open_model(path, precision=cast("Precision", precision))
         self._model.prepare()
-        self._inputs = [one.graph_name for one in artifact.inputs]
-        self._outputs = [one.graph_name for one in artifact.outputs]
+        self._inputs = [binding.graph_name for binding in artifact.inputs]
+        self._outputs = [binding.graph_name for binding in artifact.outputs]
         _check_names(path, self._inputs, self._outputs, self._model.signature())
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
@@ -69,8 +69,8 @@ class AppleRunner:
             self._model: Any = ct.models.MLModel(str(path))
         except Exception as error:
             raise ArtifactError(f"Core ML does not load {path}: {error}") from error
-        self._inputs = [one.graph_name for one in artifact.inputs]
-        self._outputs = [one.graph_name for one in artifact.outputs]
+        self._inputs = [binding.graph_name for binding in artifact.inputs]
+        self._outputs = [binding.graph_name for binding in artifact.outputs]
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         results = self._model.predict(dict(zip(self._inputs, arrays, strict=True)))
@@ -88,7 +88,7 @@ def _check_names(path: Path, inputs: Sequence[str], outputs: Sequence[str], sign
         ArtifactError: a tensor that the document names is not in the package.
     """
     for kind, names, features in (("input", inputs, signature.inputs), ("output", outputs, signature.outputs)):
-        known = [one.name for one in features]
+        known = [feature.name for feature in features]
         lost = [name for name in names if name not in known]
         if lost:
             raise ArtifactError(f"{path} has no {kind} {', '.join(lost)}; it has {', '.join(known)}")

@@ -62,7 +62,7 @@ def save_graph(module: torch.nn.Module, path: Path) -> None:
     last_use = _last_uses(module.graph)
     for node in module.graph.nodes:
         if node.op == "output":
-            outputs = tuple(numbers[one] for one in node.args[0])
+            outputs = tuple(numbers[output] for output in node.args[0])
             continue
         if _is_identity(node):
             numbers[node] = numbers[node.args[0]]
@@ -75,7 +75,7 @@ def save_graph(module: torch.nn.Module, path: Path) -> None:
             weights[name] = numbers[node]
             tensors[name] = _attribute(module, name).detach().clone().contiguous()
         elif node.op == "call_function":
-            free = tuple(sorted({numbers[one] for one in last_use.get(node, ())}))
+            free = tuple(sorted({numbers[value] for value in last_use.get(node, ())}))
             calls.append(
                 _Call(
                     _operator_name(node),
@@ -96,8 +96,8 @@ def _last_uses(graph: torch.fx.Graph) -> dict[torch.fx.Node, list[torch.fx.Node]
     origin: dict[torch.fx.Node, torch.fx.Node] = {}
     last: dict[torch.fx.Node, torch.fx.Node] = {}
     for node in graph.nodes:
-        for one in node.all_input_nodes:
-            last[origin.get(one, one)] = node
+        for value in node.all_input_nodes:
+            last[origin.get(value, value)] = node
         if _is_identity(node):
             source = node.args[0]
             origin[node] = origin.get(source, source)
@@ -134,9 +134,9 @@ def _encode(value: Any, numbers: dict[torch.fx.Node, int]) -> Any:
     if isinstance(value, torch.fx.Node):
         return {"v": numbers[value]}
     if isinstance(value, (tuple, list)):
-        return [_encode(one, numbers) for one in value]
+        return [_encode(item, numbers) for item in value]
     if isinstance(value, dict):
-        return {"d": {key: _encode(one, numbers) for key, one in value.items()}}
+        return {"d": {key: _encode(item, numbers) for key, item in value.items()}}
     if isinstance(value, (torch.dtype, torch.layout, torch.memory_format)):
         return {"t": str(value).removeprefix("torch.")}
     if isinstance(value, torch.device):
@@ -153,13 +153,13 @@ def _encode(value: Any, numbers: dict[torch.fx.Node, int]) -> Any:
 def _decode(value: Any) -> Any:
     """The inverse, with ``_Value`` where a value goes."""
     if isinstance(value, list):
-        return [_decode(one) for one in value]
+        return [_decode(item) for item in value]
     if isinstance(value, dict):
         ((tag, held),) = value.items()
         if tag == "v":
             return _Value(held)
         if tag == "d":
-            return {key: _decode(one) for key, one in held.items()}
+            return {key: _decode(item) for key, item in held.items()}
         if tag == "t":
             return getattr(torch, held)
         return float(held) if tag == "f" else torch.device("cpu")
@@ -190,8 +190,10 @@ class EagerGraph:
 
     def _step(self, call: _Call) -> Step:
         args, kwargs = _decode(call.args), _decode(call.kwargs)
-        direct = tuple((i, one.number) for i, one in enumerate(args) if isinstance(one, _Value))
-        nested = _holds_values([one for one in args if not isinstance(one, _Value)]) or _holds_values(kwargs)
+        direct = tuple((i, argument.number) for i, argument in enumerate(args) if isinstance(argument, _Value))
+        nested = _holds_values([argument for argument in args if not isinstance(argument, _Value)]) or _holds_values(
+            kwargs
+        )
         return _resolve(call.op), args, kwargs, direct, nested, call.result, call.free
 
     def __call__(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
@@ -220,17 +222,17 @@ def _holds_values(value: Any) -> bool:
     if isinstance(value, _Value):
         return True
     if isinstance(value, dict):
-        return any(_holds_values(one) for one in value.values())
-    return isinstance(value, list) and any(_holds_values(one) for one in value)
+        return any(_holds_values(item) for item in value.values())
+    return isinstance(value, list) and any(_holds_values(item) for item in value)
 
 
 def _filled(value: Any, values: Sequence[Any]) -> Any:
     if isinstance(value, _Value):
         return values[value.number]
     if isinstance(value, list):
-        return [_filled(one, values) for one in value]
+        return [_filled(item, values) for item in value]
     if isinstance(value, dict):
-        return {key: _filled(one, values) for key, one in value.items()}
+        return {key: _filled(item, values) for key, item in value.items()}
     return value
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.signature import Form
-from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
+from edgeproof.errors import ConversionError
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, converting, opening
 from edgeproof.formats.bindings import plain_bindings
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class ExecuTorch(Format):
         "torchao.quantization.pt2e.quantize_pt2e",
     )
     platforms = ("host", "raspberry-pi", "android", "iphone")
+    rewrites = ("fourier:FOURIER", "pooling:ADAPTIVE_MAX_POOL", "arithmetic:REPEATED_OUTPUT")
 
     def warm(self) -> None:
         """The partitioner looks for patterns that it exports itself, three seconds' work, and keeps them."""
@@ -58,21 +59,16 @@ class ExecuTorch(Format):
         return ("step", "unrolled")
 
     def convert(self, conversion: Conversion) -> Produced:
-        from edgeproof.formats.rewrites.executorch import prepare, prepare_without_batch_norm
-
         spine = conversion.spine
-        prepared = prepare(spine)
         try:
-            buffer = _made(prepared, spine, conversion.precision)
+            buffer = _made(conversion.prepare(), spine, conversion.precision)
         except ConversionError as error:
             if "BatchNorm" not in error.message:
                 raise
-            prepared = prepare_without_batch_norm(spine)
-            buffer = _made(prepared, spine, conversion.precision)
+            buffer = _made(conversion.prepare("arithmetic:BATCH_NORM"), spine, conversion.precision)
         file = f"{conversion.name}.pte"
         (conversion.folder / file).write_bytes(buffer)
-        inputs, outputs = plain_bindings(spine)
-        return Produced(file, inputs, outputs, rewrites=prepared.rewrites, notes=prepared.notes)
+        return Produced(file, *plain_bindings(spine))
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         return _Runner(folder / artifact.file, threads)
@@ -90,7 +86,7 @@ def _quantise(program: Any, spine: Spine) -> Any:
     )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    try:
+    with converting("XNNPACK's quantiser", hint="ship fp32, or int8 in another format"):
         quantizer = XNNPACKQuantizer()
         quantizer.set_global(_with_true_ranges(get_symmetric_quantization_config(is_per_channel=True)))
         watched = prepare_pt2e(program.module(), quantizer)
@@ -99,11 +95,6 @@ def _quantise(program: Any, spine: Spine) -> Any:
                 watched(*[torch.from_numpy(array) for array in call])
         quantised = convert_pt2e(watched)
         return torch.export.export(quantised, spine.example())
-    except Exception as error:
-        raise ConversionError(
-            f"XNNPACK's quantiser failed: {type(error).__name__}: {' '.join(str(error).split())[:400]}",
-            hint="ship fp32, or int8 in another format",
-        ) from error
 
 
 def _with_true_ranges(config: Any) -> Any:
@@ -124,17 +115,13 @@ def _lower(program: Any) -> bytes:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
-    try:
+    with converting("ExecuTorch's lowering"):
         edge = to_edge_transform_and_lower(
             program,
             partitioner=[XnnpackPartitioner()],
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )
         return bytes(edge.to_executorch().buffer)
-    except Exception as error:
-        raise ConversionError(
-            f"ExecuTorch could not lower the program: {type(error).__name__}: {' '.join(str(error).split())[:400]}"
-        ) from error
 
 
 class _Runner:
@@ -144,13 +131,11 @@ class _Runner:
         import torch
 
         torch.set_num_threads(threads)
-        try:
+        with opening("ExecuTorch", path):
             from executorch.extension.pybindings import _C
 
             _C._unsafe_reset_threadpool(threads)
             self._module: Any = _C._load_for_executorch(str(path))
-        except Exception as error:
-            raise ArtifactError(f"ExecuTorch cannot open {path}: {error}") from error
         self._torch = torch
 
     def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:

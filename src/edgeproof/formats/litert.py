@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Form, TensorSpec
-from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import BUILT_FOR, Array, Conversion, Format, GraphRunner, Produced
+from edgeproof.formats.base import BUILT_FOR, Array, Conversion, Format, GraphRunner, Produced, converting, opening
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -46,22 +46,20 @@ class LiteRT(Format):
         "ai_edge_quantizer.calibrator",
     )
     platforms = ("host", "raspberry-pi", "android", "iphone")
+    rewrites = ("convolution:TRANSPOSED_CONVOLUTION", "fourier:FOURIER", "pooling:ADAPTIVE_MAX_POOL")
+    input_dtypes = MappingProxyType({"int64": "int32"})
     streams = True
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("step", "unrolled") if precision == "int8" else ("unrolled", "step")
 
     def convert(self, conversion: Conversion) -> Produced:
-        from edgeproof.formats.rewrites.litert import prepare
-
         spine = conversion.spine
-        if conversion.base is not None and conversion.base_document is not None:
+        if conversion.base is not None:
             flat = conversion.base.read_bytes()
-            rewrites, notes = conversion.base_document.rewrites, conversion.base_document.notes
         else:
-            prepared = prepare(spine)
+            prepared = conversion.prepare()
             flat = _convert(prepared.program, prepared.example)
-            rewrites, notes = prepared.rewrites, prepared.notes
         if conversion.precision == "fp16":
             flat = _weights_fp16(flat)
         elif conversion.precision == "int8":
@@ -69,33 +67,19 @@ class LiteRT(Format):
         file = f"{conversion.name}.tflite"
         (conversion.folder / file).write_bytes(flat)
         inputs, outputs = _details(_interpreter(conversion.folder / file, 1))
-        return Produced(
-            file,
-            _bindings(spine.inputs, inputs),
-            _bindings(spine.outputs, outputs),
-            rewrites=rewrites,
-            notes=notes,
-        )
+        return Produced(file, _bindings(spine.inputs, inputs), _bindings(spine.outputs, outputs))
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         interpreter = _interpreter(folder / artifact.file, threads)
         return _Runner(
-            interpreter, [one.graph_name for one in artifact.inputs], [one.graph_name for one in artifact.outputs]
+            interpreter,
+            [binding.graph_name for binding in artifact.inputs],
+            [binding.graph_name for binding in artifact.outputs],
         )
 
-    def describe(self, path: Path) -> ArtifactDocument:
+    def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         inputs, outputs = _details(_interpreter(path, 1))
-        return ArtifactDocument(
-            candidate=path.stem,
-            format=self.name,
-            precision="unknown",
-            form="whole",
-            file=path.name,
-            sha256="",
-            bytes=path.stat().st_size,
-            inputs=tuple(_plain(one) for one in inputs),
-            outputs=tuple(_plain(one) for one in outputs),
-        )
+        return tuple(map(_plain, inputs)), tuple(map(_plain, outputs))
 
 
 @dataclass(frozen=True)
@@ -111,7 +95,7 @@ class _Tensor:
 
 def _bindings(specs: Sequence[TensorSpec], tensors: Sequence[_Tensor]) -> tuple[Binding, ...]:
     """By the number at the end of the name. An input that the graph does not use is dropped by the converter."""
-    by_number = {int(one.name.rpartition("_")[2]): one for one in tensors}
+    by_number = {int(tensor.name.rpartition("_")[2]): tensor for tensor in tensors}
     unused = _Tensor("", "float32", (), None, 0)
     return tuple(_binding(spec, by_number.get(number, unused)) for number, spec in enumerate(specs))
 
@@ -139,17 +123,8 @@ def _convert(program: Any, example: tuple[Any, ...]) -> bytes:
 
     import litert_torch
 
-    try:
+    with converting("litert-torch", hint="ship another format, or replace the operation that it names"):
         model = litert_torch.convert(program.module(), example)
-    except Exception as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        lines = [line for line in str(cause).splitlines() if line.strip()]
-        raise ConversionError(
-            f"litert-torch failed: {type(cause).__name__}: {' '.join(lines[:3])[:500]}",
-            hint="ship another format, or replace the operation that it names",
-        ) from error
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         model.export(str(path))
@@ -170,10 +145,8 @@ def _weights_fp16(flat: bytes) -> bytes:
         ),
         algorithm_key="float_casting",
     )
-    try:
+    with converting("the fp16 cast"):
         return bytes(tool.quantize().quantized_model)
-    except Exception as error:
-        raise ConversionError(f"the fp16 cast failed: {type(error).__name__}: {error}") from error
 
 
 def _quantise(flat: bytes, spine: Spine) -> bytes:
@@ -189,18 +162,13 @@ def _quantise(flat: bytes, spine: Spine) -> bytes:
         for call in spine.calls():
             yield {name: call[position].astype(dtype) for position, name, dtype in wanted}
 
-    try:
+    with converting("the AI Edge quantiser", hint="ship fp16, or int8 in another format"):
         calibration: dict[str, Any] = {}
         if tool.need_calibration:
             watch = calibrator.Calibrator(flat, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
             watch.calibrate({SIGNATURE: list(calls())}, tool._recipe_manager)
             calibration = watch.get_model_qsvs()
         return bytes(tool.quantize(calibration).quantized_model)
-    except Exception as error:
-        raise ConversionError(
-            f"the AI Edge quantiser failed: {type(error).__name__}: {' '.join(str(error).split())[:400]}",
-            hint="ship fp16, or int8 in another format",
-        ) from error
 
 
 def _signature_inputs(flat: bytes) -> list[tuple[int, str, str]]:
@@ -208,18 +176,16 @@ def _signature_inputs(flat: bytes) -> list[tuple[int, str, str]]:
     from ai_edge_litert.interpreter import Interpreter
 
     inputs, _ = _details(Interpreter(model_content=flat))
-    return [(int(one.name.rpartition("_")[2]), one.name, one.dtype) for one in inputs]
+    return [(int(tensor.name.rpartition("_")[2]), tensor.name, tensor.dtype) for tensor in inputs]
 
 
 def _interpreter(path: Path, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
-    try:
+    with opening("LiteRT", path):
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
-    except Exception as error:
-        raise ArtifactError(f"LiteRT cannot open {path}: {error}") from error
-    return interpreter
+        return interpreter
 
 
 def _details(interpreter: Any) -> tuple[list[_Tensor], list[_Tensor]]:
@@ -229,18 +195,18 @@ def _details(interpreter: Any) -> tuple[list[_Tensor], list[_Tensor]]:
         runner = interpreter.get_signature_runner(SIGNATURE)
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
     else:
-        inputs = {one["name"]: one for one in interpreter.get_input_details()}
-        outputs = {one["name"]: one for one in interpreter.get_output_details()}
+        inputs = {told["name"]: told for told in interpreter.get_input_details()}
+        outputs = {told["name"]: told for told in interpreter.get_output_details()}
     return _listed(inputs), _listed(outputs)
 
 
 def _listed(details: dict[str, Any]) -> list[_Tensor]:
     found = []
-    for name, one in details.items():
-        dtype = np.dtype(one["dtype"])
-        scale, zero_point = one["quantization"]
+    for name, told in details.items():
+        dtype = np.dtype(told["dtype"])
+        scale, zero_point = told["quantization"]
         quantised = np.issubdtype(dtype, np.integer) and scale > 0
-        shape = tuple(int(size) for size in one["shape"])
+        shape = tuple(int(size) for size in told["shape"])
         found.append(_Tensor(name, dtype.name, shape, float(scale) if quantised else None, int(zero_point)))
     return found
 
@@ -253,11 +219,11 @@ class _Runner:
         signatures = interpreter.get_signature_list()
         if SIGNATURE in signatures:
             runner = interpreter.get_signature_runner(SIGNATURE)
-            ins = {name: one["index"] for name, one in runner.get_input_details().items()}
-            outs = {name: one["index"] for name, one in runner.get_output_details().items()}
+            ins = {name: told["index"] for name, told in runner.get_input_details().items()}
+            outs = {name: told["index"] for name, told in runner.get_output_details().items()}
         else:
-            ins = {one["name"]: one["index"] for one in interpreter.get_input_details()}
-            outs = {one["name"]: one["index"] for one in interpreter.get_output_details()}
+            ins = {told["name"]: told["index"] for told in interpreter.get_input_details()}
+            outs = {told["name"]: told["index"] for told in interpreter.get_output_details()}
         self._inputs = [(i, ins[name]) for i, name in enumerate(inputs) if name in ins]
         self._outputs = [outs[name] for name in outputs]
 

@@ -16,10 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.documents.signature import TensorSpec
-from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import COMPARED, Array, Conversion, Format, GraphRunner, Produced, Variation
-from edgeproof.formats.bindings import bind, safe_names
+from edgeproof.errors import ArtifactError
+from edgeproof.formats.base import (
+    COMPARED,
+    Array,
+    Conversion,
+    Format,
+    GraphRunner,
+    Produced,
+    Variation,
+    converting,
+    opening,
+)
+from edgeproof.formats.bindings import bind, plain, safe_names
 
 if TYPE_CHECKING:
     from edgeproof.formats.rewrites.base import Prepared
@@ -52,23 +61,19 @@ class Onnx(Format):
         "onnxruntime.transformers.onnx_model",
     )
     platforms = ("host", "raspberry-pi", "android", "iphone")
+    rewrites = ("pooling:ADAPTIVE_MAX_POOL", "attention:ATTENTION_FOUR_AXES")
     streams = True
 
     def convert(self, conversion: Conversion) -> Produced:
         import onnx
 
-        from edgeproof.formats.rewrites.onnx import prepare
-
         spine = conversion.spine
         inputs = safe_names(spine.inputs)
         outputs = safe_names(spine.outputs, inputs)
-        if conversion.base is not None and conversion.base_document is not None:
+        if conversion.base is not None:
             model = onnx.load(conversion.base)
-            rewrites = conversion.base_document.rewrites
         else:
-            prepared = prepare(spine)
-            model = _export(prepared, inputs, outputs)
-            rewrites = prepared.rewrites
+            model = _export(conversion.prepare(), inputs, outputs)
         file = f"{conversion.name}.onnx"
         path = conversion.folder / file
         if conversion.precision == "fp16":
@@ -78,31 +83,23 @@ class Onnx(Format):
             model = onnx.load(path)
         onnx.checker.check_model(model)
         onnx.save(model, path)
-        return Produced(file, bind(spine.inputs, inputs), bind(spine.outputs, outputs), rewrites=rewrites)
+        return Produced(file, bind(spine.inputs, inputs), bind(spine.outputs, outputs))
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         exact = COMPARED in artifact.options and artifact.precision not in ("fp32", "fp16")
         session = _session(folder / artifact.file, threads, optimised=not exact)
         return _Runner(
-            session, [one.graph_name for one in artifact.inputs], [one.graph_name for one in artifact.outputs]
+            session,
+            [binding.graph_name for binding in artifact.inputs],
+            [binding.graph_name for binding in artifact.outputs],
         )
 
     def variants(self, precision: str) -> tuple[Variation, ...]:
         return (Variation(FAST_KERNELS),) if precision == "int8" else ()
 
-    def describe(self, path: Path) -> ArtifactDocument:
+    def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         session = _session(path, 1)
-        return ArtifactDocument(
-            candidate=path.stem,
-            format=self.name,
-            precision="unknown",
-            form="whole",
-            file=path.name,
-            sha256="",
-            bytes=path.stat().st_size,
-            inputs=tuple(_described(one) for one in session.get_inputs()),
-            outputs=tuple(_described(one) for one in session.get_outputs()),
-        )
+        return tuple(map(_described, session.get_inputs())), tuple(map(_described, session.get_outputs()))
 
 
 def _export(prepared: Prepared, inputs: list[str], outputs: list[str]) -> Any:
@@ -115,23 +112,18 @@ def _export(prepared: Prepared, inputs: list[str], outputs: list[str]) -> Any:
     import torch
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                prepared.program,
-                prepared.example,
-                dynamo=True,
-                input_names=inputs,
-                output_names=outputs,
-                opset_version=OPSET,
-                verbose=False,
-            )
-    except Exception as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        raise ConversionError(f"torch.onnx.export failed: {type(cause).__name__}: {cause}") from error
+    silent = contextlib.redirect_stdout(io.StringIO())
+    with converting("torch.onnx.export"), torch.no_grad(), warnings.catch_warnings(), silent:
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            prepared.program,
+            prepared.example,
+            dynamo=True,
+            input_names=inputs,
+            output_names=outputs,
+            opset_version=OPSET,
+            verbose=False,
+        )
     assert program is not None
     return program.model_proto
 
@@ -140,12 +132,10 @@ def _to_fp16(model: Any) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    try:
+    with converting("the fp16 conversion"):
         half = OnnxModel(convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True))
         half.topological_sort()
         return half.model
-    except Exception as error:
-        raise ConversionError(f"the fp16 conversion failed: {error}") from error
 
 
 def _quantise(model: Any, spine: Spine, inputs: list[str], path: Path) -> None:
@@ -160,20 +150,19 @@ def _quantise(model: Any, spine: Spine, inputs: list[str], path: Path) -> None:
     plain = path.with_name("float.onnx")
     prepared = path.with_name("prepared.onnx")
     try:
-        onnx.save(model, plain)
-        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
-        quantize_static(
-            str(prepared),
-            str(path),
-            _Reader(spine, inputs),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            calibrate_method=CalibrationMethod.MinMax,
-        )
-    except Exception as error:
-        raise ConversionError(f"ONNX Runtime's static quantisation failed: {type(error).__name__}: {error}") from error
+        with converting("ONNX Runtime's static quantisation"):
+            onnx.save(model, plain)
+            quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
+            quantize_static(
+                str(prepared),
+                str(path),
+                _Reader(spine, inputs),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                calibrate_method=CalibrationMethod.MinMax,
+            )
     finally:
         plain.unlink(missing_ok=True)
         prepared.unlink(missing_ok=True)
@@ -217,10 +206,8 @@ def _session(path: Path, threads: int, *, optimised: bool = True) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    try:
+    with opening("ONNX Runtime", path):
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ArtifactError(f"ONNX Runtime cannot open {path}: {error}") from error
 
 
 _DTYPES = {
@@ -240,13 +227,12 @@ def _described(value: Any) -> Binding:
     if value.type not in _DTYPES:
         raise ArtifactError(f"{value.name} is of the type {value.type}, which is not known")
     shape = tuple(size if isinstance(size, int) else 1 for size in value.shape)
-    spec = TensorSpec(name=value.name, dtype=_DTYPES[value.type], shape=shape)
-    return Binding(tensor=spec, graph_name=value.name, graph_dtype=spec.dtype, graph_shape=shape)
+    return plain(value.name, _DTYPES[value.type], shape)
 
 
 class _Runner:
     def __init__(self, session: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        known = {one.name for one in session.get_inputs()}
+        known = {told.name for told in session.get_inputs()}
         self._session = session
         self._inputs = [(i, name) for i, name in enumerate(inputs) if name in known]
         self._outputs = list(outputs)

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.documents.signature import TensorSpec
-from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
-from edgeproof.formats.bindings import bind, safe_names
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, converting, opening
+from edgeproof.formats.bindings import bind, plain, safe_names
 
 if TYPE_CHECKING:
     from edgeproof.formats.rewrites.base import Prepared
@@ -35,62 +33,45 @@ class OpenVino(Format):
     suffix = ".xml"
     preload = ("torch", "openvino", "openvino.frontend.pytorch.fx_decoder", "nncf")
     platforms = ("host", "raspberry-pi")
+    rewrites = ("fourier:FOURIER", "fourier:UNFOLD", "arithmetic:REPEATED_OUTPUT")
 
     def convert(self, conversion: Conversion) -> Produced:
         import openvino
 
-        from edgeproof.formats.rewrites.openvino import prepare
-
         spine = conversion.spine
         inputs = safe_names(spine.inputs)
         outputs = safe_names(spine.outputs, inputs)
-        if conversion.base is not None and conversion.base_document is not None:
+        if conversion.base is not None:
             model = openvino.Core().read_model(conversion.base)
-            rewrites, notes = conversion.base_document.rewrites, conversion.base_document.notes
         else:
-            prepared = prepare(spine)
-            model = _convert(prepared, inputs, outputs)
-            rewrites, notes = prepared.rewrites, prepared.notes
+            model = _convert(conversion.prepare(), inputs, outputs)
         if conversion.precision == "int8":
             model = _quantise(model, spine)
         file = f"{conversion.name}.xml"
         openvino.save_model(model, conversion.folder / file, compress_to_fp16=conversion.precision == "fp16")
-        return Produced(
-            file,
-            bind(spine.inputs, inputs),
-            bind(spine.outputs, outputs),
-            rewrites=rewrites,
-            notes=notes,
-            options={PRECISION_HINT: "f32"},
-        )
+        options = {PRECISION_HINT: "f32"}
+        return Produced(file, bind(spine.inputs, inputs), bind(spine.outputs, outputs), options=options)
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         return _Runner(_compiled(folder / artifact.file, threads, artifact.options.get(PRECISION_HINT, "f32")))
 
-    def describe(self, path: Path) -> ArtifactDocument:
+    def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         model = _compiled(path, 1, "f32")
-        return ArtifactDocument(
-            candidate=path.stem,
-            format=self.name,
-            precision="unknown",
-            form="whole",
-            file=path.name,
-            sha256="",
-            bytes=path.stat().st_size + path.with_suffix(".bin").stat().st_size,
-            inputs=tuple(_described(port, i, "input") for i, port in enumerate(model.inputs)),
-            outputs=tuple(_described(port, i, "output") for i, port in enumerate(model.outputs)),
+        inputs, outputs = (
+            tuple(_described(port, f"{kind}{number}") for number, port in enumerate(ports))
+            for kind, ports in (("input", model.inputs), ("output", model.outputs))
         )
+        return inputs, outputs
+
+    def parts(self, path: Path) -> tuple[Path, ...]:
+        return path, path.with_suffix(".bin")
 
 
 def _convert(prepared: Prepared, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
     import openvino
 
-    try:
+    with converting("OpenVINO's conversion"):
         model = openvino.convert_model(prepared.program)
-    except Exception as error:
-        raise ConversionError(
-            f"OpenVINO could not convert the program: {' '.join(str(error).split())[:500]}"
-        ) from error
     for port, name in (*zip(model.inputs, inputs, strict=True), *zip(model.outputs, outputs, strict=True)):
         port.get_tensor().set_names({name})
     return model
@@ -112,7 +93,7 @@ def _quantise(model: Any, spine: Spine) -> Any:
         for call in spine.calls():
             yield list(call)
 
-    try:
+    with converting("NNCF's quantisation", hint="ship fp16, or int8 in another format"):
         return nncf.quantize(
             model,
             nncf.Dataset(list(calls())),
@@ -123,32 +104,23 @@ def _quantise(model: Any, spine: Spine) -> Any:
                 disable_bias_correction=True,
             ),
         )
-    except Exception as error:
-        raise ConversionError(
-            f"NNCF's quantisation failed: {type(error).__name__}: {' '.join(str(error).split())[:400]}",
-            hint="ship fp16, or int8 in another format",
-        ) from error
 
 
 def _compiled(path: Path, threads: int, hint: str) -> Any:
     import openvino
 
-    try:
-        core = openvino.Core()
-        return core.compile_model(
+    with opening("OpenVINO", path):
+        return openvino.Core().compile_model(
             path,
             "CPU",
             {PRECISION_HINT: hint, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"},
         )
-    except Exception as error:
-        raise ArtifactError(f"OpenVINO cannot open {path}: {' '.join(str(error).split())[:300]}") from error
 
 
-def _described(port: Any, number: int, kind: str) -> Binding:
-    name = next(iter(sorted(port.get_names())), f"{kind}{number}")
+def _described(port: Any, otherwise: str) -> Binding:
+    name = next(iter(sorted(port.get_names())), otherwise)
     shape = tuple(dim.get_length() if dim.is_static else 1 for dim in port.get_partial_shape())
-    spec = TensorSpec(name=name, dtype=np.dtype(port.get_element_type().to_dtype()).name, shape=shape)
-    return Binding(tensor=spec, graph_name=name, graph_dtype=spec.dtype, graph_shape=shape)
+    return plain(name, np.dtype(port.get_element_type().to_dtype()).name, shape)
 
 
 class _Runner:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.base import decode
+from edgeproof.documents.base import read_document
 from edgeproof.errors import ArtifactError, MissingDependency, UsageError
 from edgeproof.formats.base import COMPARED, VARIANT, Format, Session
 
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 GROUP = "edgeproof.formats"
-DOCUMENT_NAME = "artifact.json"
 REINSTALL = "reinstall the package that registers it"
 NO_BUILD = " (no converter for this system)"
 
@@ -66,8 +65,8 @@ def forget_formats() -> None:
 
 def candidate_names() -> dict[str, tuple[str, str]]:
     """Candidate → (format, precision), all of them."""
-    every = ((name, one, precision) for name, one in formats().items() for precision in one.precisions)
-    return {one.candidate(precision): (name, precision) for name, one, precision in every}
+    every = ((name, known, precision) for name, known in formats().items() for precision in known.precisions)
+    return {known.candidate(precision): (name, precision) for name, known, precision in every}
 
 
 def find_candidate(name: str) -> tuple[Format, str]:
@@ -95,15 +94,15 @@ def missing_requirements(requirements: tuple[str, ...]) -> tuple[str, ...]:
     """The requirements that this environment does not meet, each with what is there instead."""
     from packaging.requirements import Requirement
 
-    return tuple(text for text in (_unmet(Requirement(one)) for one in requirements) if text)
+    return tuple(text for text in (_unmet(Requirement(requirement)) for requirement in requirements) if text)
 
 
-def install_command(one: Format, missing: tuple[str, ...]) -> str:
+def install_command(lacking: Format, missing: tuple[str, ...]) -> str:
     """What installs the ``missing`` requirements of a format, ready to be pasted; what to do where nothing does."""
     if any(text.endswith(NO_BUILD) for text in missing):
         return "convert on a system that has the converter, such as Linux on x86-64, and copy the artifact here"
-    if one.extra:
-        return f"pip install 'edgeproof[{one.extra}]'"
+    if lacking.extra:
+        return f"pip install 'edgeproof[{lacking.extra}]'"
     return "pip install " + " ".join(f"'{text.partition(' (found')[0]}'" for text in missing)
 
 
@@ -130,16 +129,16 @@ def artifact_document(path: Path) -> tuple[ArtifactDocument, Path, Format]:
     if not path.exists():
         raise ArtifactError(f"there is no artifact {path}")
     for folder in (path, path.parent):
-        document_path = folder / DOCUMENT_NAME
+        document_path = folder / ArtifactDocument.FILE
         if folder.is_dir() and document_path.is_file():
-            document = decode(document_path.read_bytes(), ArtifactDocument)
+            document = read_document(document_path, ArtifactDocument)
             if folder == path or document.file == path.name:
                 return document, folder, _format_named(document.format)
-    for one in formats().values():
-        if path.suffix == one.suffix:
-            return one.describe(path), path.parent, one
-    known = ", ".join(sorted({one.suffix for one in formats().values()}))
-    raise ArtifactError(f"{path} is no artifact of a known format", hint=f"known suffixes: {known}")
+    for known in formats().values():
+        if path.suffix == known.suffix:
+            return known.describe(path), path.parent, known
+    suffixes = ", ".join(sorted({known.suffix for known in formats().values()}))
+    raise ArtifactError(f"{path} is no artifact of a known format", hint=f"known suffixes: {suffixes}")
 
 
 def _format_named(name: str) -> Format:
@@ -166,22 +165,22 @@ def open_artifact(
     """
     from edgeproof.formats.session import ArtifactSession
 
-    document, folder, one = artifact_document(path)
-    if one.runs_here is not None:
-        raise ArtifactError(f"{document.candidate} cannot run here: {one.runs_here}")
-    if timed and one.stands_in is not None:
+    document, folder, found = artifact_document(path)
+    if timed and found.stands_in is not None:
         raise ArtifactError(
-            f"{document.candidate} can be run here by {one.stands_in} only, whose times say nothing of {one.title}",
+            f"{document.candidate} can be run here by {found.stands_in} only, whose times say nothing of {found.title}",
             hint="measure it on the device; `edgeproof runbook RUN` has the commands",
         )
     if compared and variant is None:
         document = msgspec.structs.replace(document, options={**document.options, COMPARED: "outputs"})
     if variant is not None:
         document = msgspec.structs.replace(document, options={**document.options, VARIANT: variant})
-    missing = missing_requirements(one.runtime_requires)
+    missing = missing_requirements(found.runtime_requires)
     if missing:
-        raise MissingDependency(f"{document.candidate} needs {', '.join(missing)}", hint=install_command(one, missing))
+        raise MissingDependency(
+            f"{document.candidate} needs {', '.join(missing)}", hint=install_command(found, missing)
+        )
     if not (folder / document.file).exists():
         raise ArtifactError(f"{folder} says its file is {document.file}, and there is none")
-    own = one.session(document, folder, threads=threads)
-    return own or ArtifactSession(document, folder, one.open(document, folder, threads=threads))
+    own = found.session(document, folder, threads=threads)
+    return own or ArtifactSession(document, folder, found.open(document, folder, threads=threads))

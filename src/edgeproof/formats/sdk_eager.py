@@ -28,19 +28,17 @@ class SdkEager(Format):
     sdk = True
     preload = ("torch",)
     platforms = ("host", "raspberry-pi")
+    fold = "so that no call computes them again"
 
     def candidate(self, precision: str) -> str:
         return "sdk-eager"
 
     def convert(self, conversion: Conversion) -> Produced:
         from edgeproof.formats.eager_graph import save_graph
-        from edgeproof.formats.rewrites.base import apply_rewrites
 
-        prepared = apply_rewrites(conversion.spine, (), fold="so that no call computes them again")
         file = f"{conversion.name}.safetensors"
-        save_graph(prepared.module, conversion.folder / file)
-        inputs, outputs = plain_bindings(conversion.spine)
-        return Produced(file, inputs, outputs, rewrites=prepared.rewrites)
+        save_graph(conversion.prepare().module, conversion.folder / file)
+        return Produced(file, *plain_bindings(conversion.spine))
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         import torch

@@ -12,7 +12,7 @@ from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.errors import ConversionError
 from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, Session
-from edgeproof.formats.bindings import bind, safe_names
+from edgeproof.formats.bindings import bind, plain, safe_names
 from edgeproof.model.samples import evenly
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class SdkNative(Format):
         library = build_library(source, conversion.folder)
         return Produced(
             library.name,
-            bind(signature.inputs, [one.name for one in signature.inputs]),
-            bind(signature.outputs, [one.name for one in signature.outputs]),
+            bind(signature.inputs, [spec.name for spec in signature.inputs]),
+            bind(signature.outputs, [spec.name for spec in signature.outputs]),
             sources=(f"{name}.c", f"{name}.h"),
             notes=(f"{name}.c and {name}.h beside it build for any other processor, phones too",),
             loops=True,
@@ -84,41 +84,26 @@ class SdkNative(Format):
         from edgeproof.spike.runtime.session import NativeSession
 
         session = NativeSession(folder / artifact.file)
-        session.inputs = tuple(one.tensor for one in artifact.inputs)
-        session.outputs = tuple(one.tensor for one in artifact.outputs)
+        session.inputs = tuple(binding.tensor for binding in artifact.inputs)
+        session.outputs = tuple(binding.tensor for binding in artifact.outputs)
         return session
 
-    def describe(self, path: Path) -> ArtifactDocument:
+    def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         from edgeproof.spike.runtime.native import Engine
 
         engine = Engine(path)
         inputs, outputs = (
-            tuple(
-                Binding(
-                    tensor=TensorSpec(name=one.name, dtype="float32", shape=one.shape),
-                    graph_name=one.name,
-                    graph_dtype="float32",
-                    graph_shape=one.shape,
-                )
-                for one in ports
-            )
+            tuple(plain(port.name, "float32", port.shape) for port in ports)
             for ports in (engine.inputs, engine.outputs)
         )
-        return ArtifactDocument(
-            candidate=path.stem,
-            format=self.name,
-            precision="fp32",
-            form="whole",
-            file=path.name,
-            sha256="",
-            bytes=path.stat().st_size,
-            inputs=inputs,
-            outputs=outputs,
-        )
+        return inputs, outputs
+
+    def precision_of(self, path: Path) -> str:
+        return "fp32"
 
 
 def _source(spine: Spine, precision: str, name: str) -> Source:
-    """The C, which hangs on samples: int8 units on what they reach, how layers take inputs on how busy these are."""
+    """The C, which depends on samples: int8 units on what they reach, how layers take inputs on how busy these are."""
     from edgeproof.model.step_program import program_of
     from edgeproof.spike.engine.activity import measure_activity
     from edgeproof.spike.engine.emit import emit
@@ -140,14 +125,14 @@ def _calls(spine: Spine, limit: int) -> list[dict[str, Array]]:
 class _Runner:
     def __init__(self, engine: Engine) -> None:
         self._engine: Engine | None = engine
-        self._shapes = [one.shape for one in engine.outputs]
+        self._shapes = [port.shape for port in engine.outputs]
 
     def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
         engine = self._engine
         assert engine is not None
-        given = [np.ascontiguousarray(one) for one in arrays]
+        given = [np.ascontiguousarray(array) for array in arrays]
         results = [np.empty(shape, np.float32) for shape in self._shapes]
-        engine.call([one.ctypes.data for one in given], [one.ctypes.data for one in results])
+        engine.call([array.ctypes.data for array in given], [array.ctypes.data for array in results])
         return results
 
     def close(self) -> None:

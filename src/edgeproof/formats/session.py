@@ -12,8 +12,9 @@ import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import LoopPlan, Readout, StateSpec, TensorSpec
-from edgeproof.errors import ArtifactError, EdgeProofError, SignatureError
+from edgeproof.errors import ArtifactError, EdgeProofError
 from edgeproof.formats.base import Array, GraphRunner
+from edgeproof.model.inputs import InputCheck
 
 __all__ = ["ArtifactSession"]
 
@@ -33,17 +34,17 @@ class ArtifactSession:
         plan = document.loop
         count = len(document.inputs) - (len(plan.states) if plan else 0)
         outputs = len(plan.readouts) if plan else len(document.outputs)
-        self.inputs = tuple(_call_input(one.tensor, plan) for one in document.inputs[:count])
+        self.inputs = tuple(_call_input(binding.tensor, plan) for binding in document.inputs[:count])
         self.outputs = tuple(
-            _call_output(one.tensor, plan, plan.readouts[i] if plan else None)
-            for i, one in enumerate(document.outputs[:outputs])
+            _call_output(binding.tensor, plan, plan.readouts[i] if plan else None)
+            for i, binding in enumerate(document.outputs[:outputs])
         )
-        self._dtypes = [np.dtype(spec.dtype) for spec in self.inputs]
+        self._check = InputCheck(self.inputs)
         self._initial: list[Array] = _initial_state(plan, folder) if plan else []
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One call; see ``Session.run``."""
-        arrays = self._checked(inputs)
+        arrays = self._check(inputs)
         try:
             results = self._graph(arrays) if self._loop is None else self._run_loop(self._loop, arrays)
         except EdgeProofError:
@@ -52,27 +53,10 @@ class ArtifactSession:
             raise ArtifactError(f"{self.document.candidate} failed to run: {type(error).__name__}: {error}") from error
         return {spec.name: result for spec, result in zip(self.outputs, results, strict=True)}
 
-    def _checked(self, inputs: Mapping[str, Array]) -> list[Array]:
-        arrays = []
-        for spec, dtype in zip(self.inputs, self._dtypes, strict=True):
-            array = inputs.get(spec.name)
-            if array is None:
-                raise SignatureError(f"the input {spec.name} is missing")
-            if array.shape != spec.shape or array.dtype != dtype:
-                raise SignatureError(
-                    f"the input {spec.name} is {array.dtype}{list(array.shape)}; "
-                    f"expected {spec.dtype}{list(spec.shape)}"
-                )
-            arrays.append(array)
-        if len(inputs) != len(arrays):
-            unknown = set(inputs) - {spec.name for spec in self.inputs}
-            raise SignatureError(f"unknown input {', '.join(sorted(unknown))}")
-        return arrays
-
     def _graph(self, arrays: Sequence[Array]) -> list[Array]:
-        fed = [_fit(array, one) for array, one in zip(arrays, self.document.inputs, strict=True)]
+        fed = [_fit(array, binding) for array, binding in zip(arrays, self.document.inputs, strict=True)]
         results = self._runner(fed)
-        return [_unfit(result, one) for result, one in zip(results, self.document.outputs, strict=True)]
+        return [_unfit(result, binding) for result, binding in zip(results, self.document.outputs, strict=True)]
 
     def _run_loop(self, plan: LoopPlan, arrays: Sequence[Array]) -> list[Array]:
         states: list[Array] = self._initial

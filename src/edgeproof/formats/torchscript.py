@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.errors import ArtifactError, ConversionError
-from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced
+from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, converting, opening
 from edgeproof.formats.bindings import plain_bindings
 
 __all__ = ["FORMAT"]
@@ -31,31 +31,24 @@ class TorchScript(Format):
 
         file = f"{conversion.name}.pt"
         module = conversion.spine.program.module()
-        try:
-            with torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                traced = torch.jit.trace(module, conversion.spine.example(), check_trace=False, strict=False)  # type: ignore[no-untyped-call]
-                frozen = torch.jit.freeze(traced.eval())
-                torch.jit.save(frozen, conversion.folder / file)
-        except Exception as error:
-            raise ConversionError(f"torch.jit could not trace or save the program: {error}") from error
-        inputs, outputs = plain_bindings(conversion.spine)
-        return Produced(file, inputs, outputs)
+        with converting("torch.jit"), torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            traced = torch.jit.trace(module, conversion.spine.example(), check_trace=False, strict=False)  # type: ignore[no-untyped-call]
+            torch.jit.save(torch.jit.freeze(traced.eval()), conversion.folder / file)
+        return Produced(file, *plain_bindings(conversion.spine))
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         import torch
 
         torch.set_num_threads(threads)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return _Runner(torch.jit.load(folder / artifact.file, map_location="cpu"))  # type: ignore[no-untyped-call]
-        except Exception as error:
-            raise ArtifactError(f"{folder / artifact.file} cannot be loaded as TorchScript: {error}") from error
+        path = folder / artifact.file
+        with opening("TorchScript", path), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _Runner(torch.jit.load(path, map_location="cpu"))  # type: ignore[no-untyped-call]
 
 
 class _Runner:
-    def __init__(self, module: object) -> None:
+    def __init__(self, module: Any) -> None:
         import torch
 
         self._torch = torch
@@ -64,7 +57,7 @@ class _Runner:
     def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
         torch = self._torch
         with torch.inference_mode():
-            results = self._module(*[torch.from_numpy(array) for array in arrays])  # type: ignore[operator]
+            results = self._module(*[torch.from_numpy(array) for array in arrays])
         if isinstance(results, torch.Tensor):
             results = (results,)
         return [result.numpy() for result in results]

@@ -90,10 +90,10 @@ def fingerprint(path: Path) -> tuple[str, int]:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
     whole, size = hashlib.sha256(), 0
-    for one in sorted(path.rglob("*")):
-        if one.is_file():
-            digest, length = fingerprint(one)
-            whole.update(f"{one.relative_to(path).as_posix()} {digest}\n".encode())
+    for part in sorted(path.rglob("*")):
+        if part.is_file():
+            digest, length = fingerprint(part)
+            whole.update(f"{part.relative_to(path).as_posix()} {digest}\n".encode())
             size += length
     return whole.hexdigest(), size
 
@@ -112,11 +112,11 @@ def _convert(job: Job) -> None:
     from packaging.requirements import Requirement
 
     from edgeproof.formats.base import Conversion
-    from edgeproof.formats.registry import DOCUMENT_NAME, formats
+    from edgeproof.formats.registry import formats
     from edgeproof.model.samples import load_arrays
     from edgeproof.model.spine import load_spine
 
-    one = formats()[job.format]
+    found = formats()[job.format]
     folder = Path(job.folder)
     building = building_folder(job)
     shutil.rmtree(building, ignore_errors=True)
@@ -125,7 +125,8 @@ def _convert(job: Job) -> None:
         samples, _ = load_arrays(Path(job.samples))
         spine = load_spine(Path(job.spine), samples)
         base, base_document = _base(job)
-        produced = one.convert(Conversion(spine, job.precision, building, job.name, base, base_document))
+        conversion = Conversion(found, spine, job.precision, building, job.name, base, base_document)
+        produced = found.convert(conversion)
         loop = None if produced.loops else spine.document.loop
         if loop is not None and spine.initial:
             np.savez(building / "initial_state.npz", allow_pickle=False, **dict(spine.initial))
@@ -148,14 +149,12 @@ def _convert(job: Job) -> None:
             inputs=produced.inputs,
             outputs=produced.outputs,
             loop=loop,
-            rewrites=produced.rewrites,
+            rewrites=conversion.rewrites,
             notes=tuple(dict.fromkeys((*spine.document.signature.notes, *produced.notes))),
-            versions={Requirement(text).name: metadata.version(Requirement(text).name) for text in one.requires},
+            versions={Requirement(text).name: metadata.version(Requirement(text).name) for text in found.requires},
             options=produced.options,
         )
-        if one.runs_here is not None:
-            document = msgspec.structs.replace(document, structure=one.inspect(document, building))
-        (building / DOCUMENT_NAME).write_bytes(encode(document))
+        (building / ArtifactDocument.FILE).write_bytes(encode(document))
         shutil.rmtree(folder, ignore_errors=True)
         building.replace(folder)
     finally:
@@ -166,7 +165,7 @@ def _base(job: Job) -> tuple[Path | None, ArtifactDocument | None]:
     """The first-precision artifact to start from, if it is there."""
     if job.base is None or not Path(job.base).exists():
         return None, None
-    document = decode(Path(job.base).with_name("artifact.json").read_bytes(), ArtifactDocument)
+    document = decode(Path(job.base).with_name(ArtifactDocument.FILE).read_bytes(), ArtifactDocument)
     return Path(job.base), document
 
 

@@ -13,12 +13,16 @@ from edgeproof.documents.base import Document, Value
 from edgeproof.documents.environment import Machine
 from edgeproof.errors import UsageError
 from edgeproof.formats.base import Session
+from edgeproof.formats.registry import open_artifact
 from edgeproof.measure.latency import Settings, Timed, still_collector, time_calls
 from edgeproof.measure.machine import ROOT, read_machine, read_throttling, temperature_c, throttled_between
 from edgeproof.measure.process import own_memory
-from edgeproof.model.samples import Call
+from edgeproof.model.samples import Call, calls_of, read_calls, synthetic_samples
 
-__all__ = ["SoakLength", "SoakReport", "SoakWindow", "soak"]
+__all__ = ["SoakLength", "SoakReport", "SoakWindow", "soak", "soak_artifact"]
+
+RANDOM_SAMPLES = 16
+SEED = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,36 @@ class SoakReport(Document, frozen=True):
     """Last window's resident memory minus the first's."""
     throttled: bool | None
     not_measured: dict[str, str]
+
+
+def soak_artifact(
+    artifact: str | Path,
+    length: SoakLength,
+    *,
+    samples: str | Path | None = None,
+    threads: int = 1,
+    report: Callable[[str], None] = lambda _line: None,
+) -> SoakReport:
+    """Run an artifact on this host for long, and hold the last window against the first.
+
+    Args:
+        artifact: its file or folder.
+        length: how long, in which windows.
+        samples: npz or folder of inputs; None: seeded random ones.
+        threads: of the runtime.
+        report: takes a line of progress a window.
+
+    Raises:
+        ArtifactError: it cannot be opened, or its times cannot be had here.
+        SamplesError: the samples cannot be read, or do not fit.
+        UsageError: the time has no room for two windows.
+    """
+    with open_artifact(Path(artifact), threads=threads, timed=True) as session:
+        if samples is not None:
+            calls = read_calls(Path(samples), session.inputs)
+        else:
+            calls = calls_of(synthetic_samples(session.inputs, RANDOM_SAMPLES, SEED))
+        return soak(session, calls, artifact=str(artifact), length=length, report=report)
 
 
 def soak(

@@ -10,36 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edgeproof.documents.signature import TensorSpec
-from edgeproof.errors import ArtifactError, SignatureError
+from edgeproof.errors import ArtifactError
+from edgeproof.model.inputs import InputCheck
 from edgeproof.model.subject import Subject
 
-__all__ = ["EagerSession", "check_inputs", "run_all"]
+__all__ = ["EagerSession", "run_all"]
 
 Array = npt.NDArray[Any]
-
-
-def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array]) -> list[Array]:
-    """The arrays in spec order.
-
-    Raises:
-        SignatureError: a name is missing or unknown, or a shape or dtype is not the spec's.
-    """
-    unknown = set(inputs) - {spec.name for spec in specs}
-    if unknown:
-        known = ", ".join(spec.name for spec in specs)
-        raise SignatureError(f"unknown input {', '.join(sorted(unknown))}; the inputs are {known}")
-    arrays = []
-    for spec in specs:
-        array = inputs.get(spec.name)
-        if array is None:
-            raise SignatureError(f"the input {spec.name} is missing")
-        if tuple(array.shape) != spec.shape or array.dtype != np.dtype(spec.dtype):
-            raise SignatureError(
-                f"the input {spec.name} is {array.dtype}{list(array.shape)}; expected {spec.dtype}{list(spec.shape)}"
-            )
-        arrays.append(array)
-    return arrays
 
 
 class EagerSession:
@@ -51,6 +28,7 @@ class EagerSession:
         self.subject = subject
         self.inputs = subject.signature.inputs
         self.outputs = subject.signature.outputs
+        self._check = InputCheck(self.inputs)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One call. Shapes and dtypes as in ``inputs``/``outputs``.
@@ -59,7 +37,7 @@ class EagerSession:
             SignatureError: the inputs are not the signature's.
             ArtifactError: the module raised.
         """
-        arrays = check_inputs(self.inputs, inputs)
+        arrays = self._check(inputs)
         try:
             with torch.inference_mode():
                 results = self.subject.call(*[torch.from_numpy(np.ascontiguousarray(array)) for array in arrays])

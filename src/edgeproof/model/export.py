@@ -57,7 +57,7 @@ def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
     if _is_data_dependent(failure):
         location, source = _deciding_line(failure)
         raise DataDependentError(location, source) from failure
-    line = next((one for one in str(failure).splitlines() if one.strip()), type(failure).__name__)
+    line = next((text for text in str(failure).splitlines() if text.strip()), type(failure).__name__)
     location, source = _deciding_line(failure)
     raise ConversionError(
         f"torch.export cannot take the model: {type(failure).__name__}: {line.strip()[:400]} "
@@ -106,8 +106,8 @@ def _unscript(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
 def _buffers_as_numbers(module: torch.nn.Module, dtypes: Sequence[torch.dtype]) -> Iterator[None]:
     taken: list[tuple[torch.nn.Module, dict[str, torch.Tensor | None], str, torch.Tensor]] = []
     for part in module.modules():
-        stores: tuple[dict[str, torch.Tensor | None], ...] = (part._buffers, part._parameters)  # type: ignore[assignment]
-        for store in stores:
+        parts: dict[str, dict[str, torch.Tensor | None]] = vars(part)
+        for store in (parts["_buffers"], parts["_parameters"]):
             for name, value in list(store.items()):
                 if value is not None and value.numel() == 1 and value.ndim == 0 and value.dtype in dtypes:
                     taken.append((part, store, name, value))
@@ -147,12 +147,16 @@ def _deciding_line(error: BaseException) -> tuple[str, str]:
     frames: list[traceback.FrameSummary] = []
     seen: BaseException | None = error
     while seen is not None and not frames:
-        frames = [one for one in traceback.extract_tb(seen.__traceback__) if "<eval_with_key>" not in one.filename]
+        frames = [
+            frame for frame in traceback.extract_tb(seen.__traceback__) if "<eval_with_key>" not in frame.filename
+        ]
         seen = seen.__cause__ or seen.__context__
     roots = _library_roots()
-    own = [one for one in frames if not one.filename.startswith(roots) and not one.filename.startswith("<")]
+    own = [frame for frame in frames if not frame.filename.startswith(roots) and not frame.filename.startswith("<")]
     torch_root = str(Path(torch.__file__).parent)
-    foreign = [one for one in frames if not one.filename.startswith((torch_root, str(Path(__file__).parents[1]), "<"))]
+    foreign = [
+        frame for frame in frames if not frame.filename.startswith((torch_root, str(Path(__file__).parents[1]), "<"))
+    ]
     chosen = (own or foreign or frames or [traceback.FrameSummary("unknown", 0, "forward")])[-1]
     source = (chosen.line or linecache.getline(chosen.filename, chosen.lineno or 0)).strip()
     path = Path(chosen.filename)

@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +27,9 @@ Tensors = tuple[torch.Tensor, ...]
 
 def caller(module: torch.nn.Module, names: Sequence[str]) -> Callable[[Sequence[torch.Tensor]], Any]:
     """How ``module`` is called: by keyword where every name is a parameter of its forward, else by position."""
-    try:
+    parameters: Mapping[str, inspect.Parameter] = {}
+    with contextlib.suppress(TypeError, ValueError):
         parameters = inspect.signature(module.forward).parameters
-    except (TypeError, ValueError):
-        parameters = {}  # type: ignore[assignment]
     if names and all(
         name in parameters and parameters[name].kind is not parameters[name].POSITIONAL_ONLY for name in names
     ):
@@ -54,7 +54,7 @@ class WholeCall(torch.nn.Module):
 
 def _own(tensor: torch.Tensor, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     """An output that is an input itself is copied: converters drop such a passage."""
-    return tensor.clone() if any(tensor is one for one in inputs) else tensor
+    return tensor.clone() if any(tensor is given for given in inputs) else tensor
 
 
 class UnrolledCall(torch.nn.Module):
@@ -87,7 +87,7 @@ class UnrolledCall(torch.nn.Module):
         carried = self._initial
         with self._state.fresh():
             for time in range(self._timesteps):
-                now = tuple(one[time] for one in inputs) if self._encoding == "sequence" else inputs
+                now = tuple(sequence[time] for sequence in inputs) if self._encoding == "sequence" else inputs
                 if self._explicit:
                     output, carried = self.module(*now, carried)
                 else:
@@ -164,7 +164,7 @@ class StepCall(torch.nn.Module):
         outputs = [tensor for _, tensor in flatten_output(output)]
         results: list[torch.Tensor] = []
         for tensor in [*outputs, *left]:
-            repeated = any(tensor is one for one in (*tensors, *results))
+            repeated = any(tensor is other for other in (*tensors, *results))
             results.append(tensor.clone() if repeated else tensor)
         return tuple(results)
 

@@ -117,4 +117,4 @@ class Model:
 
     def specs(self) -> tuple[TensorSpec, ...]:
         """The declared inputs, parsed."""
-        return tuple(parse_spec(one) if isinstance(one, str) else one for one in self.inputs)
+        return tuple(parse_spec(spec) if isinstance(spec, str) else spec for spec in self.inputs)

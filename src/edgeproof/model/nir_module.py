@@ -186,5 +186,5 @@ class NetworkModule(torch.nn.Module):
 
 def _least(array: Array) -> Array:
     """One number where all are the same."""
-    one = array.reshape(-1)[:1]
-    return one.reshape(()) if array.size and np.all(array == one) else array
+    first = array.reshape(-1)[:1]
+    return first.reshape(()) if array.size and np.all(array == first) else array

@@ -100,7 +100,7 @@ def _parameter_name(model: Model, name: str, count: int) -> str:
         parameters = list(inspect.signature(model.module.forward).parameters.values())
     except (TypeError, ValueError):
         return name
-    ordinary = [one for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    ordinary = [parameter for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
     return ordinary[0].name if ordinary else name
 
 

@@ -179,14 +179,14 @@ def _labels(labels: Array, path: Path) -> Array:
 
 
 def _read_folder(path: Path) -> Samples:
-    files = sorted(one for one in path.iterdir() if one.suffix in (".npy", ".npz") and one.stem != "labels")
+    files = sorted(file for file in path.iterdir() if file.suffix in (".npy", ".npz") and file.stem != "labels")
     if not files:
         raise SamplesError(f"{path} holds no .npy or .npz file")
-    kinds = {one.suffix for one in files}
+    kinds = {file.suffix for file in files}
     if len(kinds) > 1:
         raise SamplesError(f"{path} mixes .npy and .npz files", hint="one .npy a sample, or one .npz a sample")
     rows: list[dict[str, Array]]
-    rows = [{"input0": _load_npy(one)} for one in files] if kinds == {".npy"} else [_load_npz(one) for one in files]
+    rows = [{"input0": _load_npy(file)} for file in files] if kinds == {".npy"} else [_load_npz(file) for file in files]
     labels: list[Any] | None = [row.pop("labels", None) for row in rows]
     if labels is not None and any(label is None for label in labels):
         labels = None

@@ -99,7 +99,7 @@ class Spine:
             ]
             sample = [torch.from_numpy(np.ascontiguousarray(self.samples[name][index])) for name in names]
             for step in range(loop.timesteps):
-                now = [one[step].contiguous() for one in sample] if loop.encoding == "sequence" else sample
+                now = [sequence[step].contiguous() for sequence in sample] if loop.encoding == "sequence" else sample
                 if call in wanted:
                     yield tuple(tensor.numpy().copy() for tensor in (*now, *states))
                 call += 1
@@ -129,7 +129,7 @@ def export_spine(
     initial: dict[str, Array] = {}
     if form == "step":
         module, loop, states = subject.step()
-        now = [one[0].contiguous() for one in first] if loop.encoding == "sequence" else first
+        now = [sequence[0].contiguous() for sequence in first] if loop.encoding == "sequence" else first
         inputs = (*now, *(state.initial for state in states))
         initial = {
             spec.initial: state.initial.numpy() for spec, state in zip(loop.states, states, strict=True) if spec.initial

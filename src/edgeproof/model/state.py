@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch.utils import _pytree as pytree
@@ -38,23 +38,19 @@ class Slot:
     name: str
     place: Place
 
+    def _store(self) -> dict[str, Any]:
+        """Where the owner keeps it."""
+        parts: dict[str, Any] = vars(self.owner)
+        names = {"buffer": "_buffers", "memory": "_memories"}
+        return cast("dict[str, Any]", parts[names[self.place]]) if self.place in names else parts
+
     def get(self) -> Any:
         """The value now, or MISSING."""
-        if self.place == "buffer":
-            return self.owner._buffers.get(self.name, MISSING)
-        if self.place == "memory":
-            return self.owner._memories.get(self.name, MISSING)  # type: ignore[union-attr, operator]
-        return self.owner.__dict__.get(self.name, MISSING)
+        return self._store().get(self.name, MISSING)
 
     def set(self, value: Any) -> None:
         """Put ``value`` there, past the module's own setters."""
-        store: dict[str, Any]
-        if self.place == "buffer":
-            store = self.owner._buffers
-        elif self.place == "memory":
-            store = self.owner._memories  # type: ignore[assignment]
-        else:
-            store = self.owner.__dict__
+        store = self._store()
         if value is MISSING:
             store.pop(self.name, None)
         else:
@@ -77,7 +73,7 @@ def reset_known_libraries(module: torch.nn.Module) -> None:
     for part in module.modules():
         origin = type(part).__module__.partition(".")[0]
         if origin == "spikingjelly" and hasattr(part, "_memories") and hasattr(part, "reset"):
-            part.reset()  # type: ignore[operator]
+            cast("Any", part).reset()
         elif origin == "snntorch":
             for name in ("reset_mem", "reset_hidden_state"):
                 if hasattr(part, name):

@@ -63,7 +63,7 @@ class Subject:
             raise SignatureError("the model has no time steps of EdgeProof's: it has no one-step form")
         names = [spec.name for spec in self.signature.inputs]
         inputs = self.example()
-        now = tuple(one[0] for one in inputs) if model.encoding == "sequence" else inputs
+        now = tuple(sequence[0] for sequence in inputs) if model.encoding == "sequence" else inputs
         structure: ExplicitState | None = None
         with torch.no_grad():
             if model.explicit_state:
@@ -151,7 +151,7 @@ def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
     model.module.eval()
     names = [spec.name for spec in inputs]
     example = tuple(_example(spec) for spec in inputs)
-    now = tuple(one[0] for one in example) if model.encoding == "sequence" and model.timesteps else example
+    now = tuple(sequence[0] for sequence in example) if model.encoding == "sequence" and model.timesteps else example
     shapes = ", ".join(f"{spec.name}:{spec.dtype}{list(spec.shape)}" for spec in inputs)
 
     def once() -> Any:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgeproof.documents.activity import ActivityDocument, LayerActivity, NeuronActivity
-from edgeproof.report import activity_figures
+from edgeproof.documents.activity import ActivityDocument, EnergyValue, LayerActivity, NeuronActivity
+from edgeproof.report import activity_drawings
+from edgeproof.report.columns import Field, table_of, worded
 from edgeproof.report.content import Activity, Cell, Column, Plot, Table
 from edgeproof.report.plots import finished
 from edgeproof.report.quantities import percent, significant
+from edgeproof.verdict.figures import told
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,6 +20,60 @@ if TYPE_CHECKING:
 __all__ = ["energy_table", "energy_words", "layer_table", "neuron_table", "section", "words_of"]
 
 NONE = Cell("none", tone="absent")
+
+
+def figure(value: float) -> str:
+    """A count, whole where it is large."""
+    return f"{value:,.0f}" if value >= 100 or value == round(value) else significant(value)
+
+
+def share(value: float | None) -> Cell:
+    return NONE if value is None else Cell(percent(value))
+
+
+def size(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "1"
+
+
+def shares(title: str, path: str) -> Field[object]:
+    return Field(Column(title, "%"), lambda subject, _: share(told(path)(subject)))
+
+
+def counted(title: str, unit: str, path: str) -> Field[object]:
+    return worded(title, lambda subject: figure(told(path)(subject)), unit=unit)
+
+
+def estimated(title: str, path: str) -> Field[object]:
+    return worded(title, lambda subject: significant(told(path)(subject)), unit="µJ, estimate")
+
+
+LAYERS: tuple[Field[LayerActivity], ...] = (
+    worded("Layer", told("name")),
+    worded("Sizes", lambda layer: f"{size(layer.input_shape)} → {size(layer.output_shape)}"),
+    shares("Inputs not zero", "input_activity"),
+    shares("Weights that are zero", "connection_sparsity"),
+    counted("ACs", "per inference", "acs"),
+    counted("MACs", "per inference", "macs"),
+    counted("Dense", "operations per inference", "dense"),
+)
+NEURONS: tuple[Field[NeuronActivity], ...] = (
+    worded("Neurons", told("name")),
+    worded("Shape", lambda group: size(group.shape)),
+    Field(
+        Column("Firing rate", "spikes per neuron and step"),
+        lambda group, _: NONE if group.firing_rate is None else Cell(significant(group.firing_rate)),
+    ),
+    shares("Activation sparsity", "activation_sparsity"),
+    counted("Membrane updates", "per inference", "membrane_updates"),
+)
+ENERGY: tuple[Field[EnergyValue], ...] = (
+    worded("Arithmetic", told("technology")),
+    estimated("Synaptic operations", "synapses_energy_estimate_uj"),
+    estimated("The same, dense", "dense_energy_estimate_uj"),
+    estimated("Membrane updates", "neurons_energy_estimate_uj"),
+    estimated("Memory", "memory_energy_estimate_uj"),
+    worded("Held in", told("memory")),
+)
 
 
 def section(document: ActivityDocument, trains: Mapping[str, npt.NDArray[Any]]) -> Activity:
@@ -53,7 +110,7 @@ def words_of(document: ActivityDocument) -> tuple[str, ...]:
         f"Counted on {document.samples} samples ({document.sample_source}), {steps} each, "
         f"by the definitions of {document.definitions}. An inference takes {figure(done)} synaptic operations{share}."
     )
-    example = next((one for one in document.layers if one.acs > 0 and one.kind == "linear"), None)
+    example = next((layer for layer in document.layers if layer.acs > 0 and layer.kind == "linear"), None)
     reached = (
         f" In {example.name} a spike reaches {example.output_shape[0]} outputs: "
         f"{example.output_shape[0]} synaptic operations, if none of the weights is zero."
@@ -71,91 +128,26 @@ def layer_table(document: ActivityDocument) -> Table:
     """A line a layer, and the sum."""
     totals = document.totals
     assert totals is not None
-    columns = (
-        Column("Layer"),
-        Column("Sizes"),
-        Column("Inputs not zero", "%"),
-        Column("Weights that are zero", "%"),
-        Column("ACs", "per inference"),
-        Column("MACs", "per inference"),
-        Column("Dense", "operations per inference"),
-    )
+    lines = table_of("activity-layers", "Operations of each layer", LAYERS, document.layers)
     last = (
         Cell("all layers"),
         Cell(""),
         Cell(""),
         share(totals.connection_sparsity),
-        Cell(figure(totals.acs)),
-        Cell(figure(totals.macs)),
-        Cell(figure(totals.dense)),
+        *(Cell(figure(total)) for total in (totals.acs, totals.macs, totals.dense)),
     )
-    rows = (*(layer_row(one) for one in document.layers), last)
-    return Table(id="activity-layers", caption="Operations of each layer", columns=columns, rows=rows)
-
-
-def layer_row(one: LayerActivity) -> tuple[Cell, ...]:
-    return (
-        Cell(one.name),
-        Cell(f"{size(one.input_shape)} → {size(one.output_shape)}"),
-        share(one.input_activity),
-        share(one.connection_sparsity),
-        Cell(figure(one.acs)),
-        Cell(figure(one.macs)),
-        Cell(figure(one.dense)),
-    )
+    return replace(lines, rows=(*lines.rows, last))
 
 
 def neuron_table(neurons: tuple[NeuronActivity, ...]) -> Table | None:
     """A line for each group of neurons."""
-    if not neurons:
-        return None
-    columns = (
-        Column("Neurons"),
-        Column("Shape"),
-        Column("Firing rate", "spikes per neuron and step"),
-        Column("Activation sparsity", "%"),
-        Column("Membrane updates", "per inference"),
-    )
-    rows = tuple(
-        (
-            Cell(one.name),
-            Cell(size(one.shape)),
-            NONE if one.firing_rate is None else Cell(significant(one.firing_rate)),
-            share(one.activation_sparsity),
-            Cell(figure(one.membrane_updates)),
-        )
-        for one in neurons
-    )
-    return Table(id="activity-neurons", caption="Activity of neurons", columns=columns, rows=rows)
+    return table_of("activity-neurons", "Activity of neurons", NEURONS, neurons) if neurons else None
 
 
 def energy_table(document: ActivityDocument) -> Table | None:
     """Estimates by arithmetic; each cause apart."""
-    if not document.energy:
-        return None
-    unit = "µJ, estimate"
-    columns = (
-        Column("Arithmetic"),
-        Column("Synaptic operations", unit),
-        Column("The same, dense", unit),
-        Column("Membrane updates", unit),
-        Column("Memory", unit),
-        Column("Held in"),
-    )
-    rows = tuple(
-        (
-            Cell(one.technology),
-            Cell(significant(one.synapses_energy_estimate_uj)),
-            Cell(significant(one.dense_energy_estimate_uj)),
-            Cell(significant(one.neurons_energy_estimate_uj)),
-            Cell(significant(one.memory_energy_estimate_uj)),
-            Cell(one.memory),
-        )
-        for one in document.energy
-    )
-    return Table(
-        id="activity-energy", caption="Energy of an inference by the counted operations", columns=columns, rows=rows
-    )
+    caption = "Energy of an inference by the counted operations"
+    return table_of("activity-energy", caption, ENERGY, document.energy) if document.energy else None
 
 
 def energy_words(document: ActivityDocument) -> tuple[str, ...]:
@@ -176,7 +168,7 @@ def raster_plot(document: ActivityDocument, trains: Mapping[str, npt.NDArray[Any
     if not drawn or document.raster is None:
         return None
     label = "" if document.raster.label is None else f" (class {document.raster.label})"
-    most = activity_figures.MOST_NEURONS
+    most = activity_drawings.MOST_NEURONS
     cut = [f"the {train.shape[1]:,} of {name}" for name, train in drawn.items() if train.shape[1] > most]
     some = f" Of {' and of '.join(cut)}, {most} are drawn, evenly chosen." if cut else ""
     title = f"Held-out sample {document.raster.sample}{label}"
@@ -186,13 +178,13 @@ def raster_plot(document: ActivityDocument, trains: Mapping[str, npt.NDArray[Any
         "Spikes of one sample",
         f"{title}: a tick is a spike; time runs to the right, a row is a neuron.{some}",
         f"{title}. Spikes: {counts}.",
-        activity_figures.raster(drawn),
+        activity_drawings.raster(drawn),
     )
 
 
 def rate_plot(neurons: tuple[NeuronActivity, ...]) -> Plot | None:
     """Firing rates of neurons that spike."""
-    rates = [(one.name, one.firing_rate) for one in neurons if one.firing_rate is not None]
+    rates = [(group.name, group.firing_rate) for group in neurons if group.firing_rate is not None]
     if not rates:
         return None
     return finished(
@@ -200,18 +192,5 @@ def rate_plot(neurons: tuple[NeuronActivity, ...]) -> Plot | None:
         "Firing rate",
         "Mean over samples, neurons and time steps. What does not fire costs no synaptic operation.",
         "; ".join(f"{name}: {percent(rate)} % of neurons fire in a time step" for name, rate in rates) + ".",
-        activity_figures.firing_rates(rates),
+        activity_drawings.firing_rates(rates),
     )
-
-
-def figure(value: float) -> str:
-    """A count, whole where it is large."""
-    return f"{value:,.0f}" if value >= 100 or value == round(value) else significant(value)
-
-
-def share(value: float | None) -> Cell:
-    return NONE if value is None else Cell(percent(value))
-
-
-def size(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "1"

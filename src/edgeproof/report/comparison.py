@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
 
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument
-from edgeproof.report.quantities import difference, percent, significant
+from edgeproof.report.quantities import written
+from edgeproof.verdict.figures import FIGURES
 
 __all__ = ["CandidateChange", "Comparison", "VerdictChange", "compare_runs", "comparison_text"]
 
+KEYS = ("relative_l2", "task_score", "bytes", "median_us")
+COMPARED = sorted((figure for figure in FIGURES if figure.key in KEYS), key=lambda figure: KEYS.index(figure.key))
 NOTE = (
     "The two runs were made at different times and their latencies were not measured interleaved: on a machine that "
     "others share, a ratio of medians is an indication and no proof. For a proof, measure both in one run."
@@ -89,32 +94,24 @@ def compare_runs(first: EvaluationDocument, second: EvaluationDocument, *, befor
 
 
 def change(name: str, before: CandidateRow | None, after: CandidateRow | None) -> CandidateChange:
-    score_before = before.task_score if before else None
-    score_after = after.task_score if after else None
-    median_before = before.median_us if before else None
-    median_after = after.median_us if after else None
+    values: dict[str, Any] = {
+        f"{key}_{when}": getattr(row, key, None)
+        for key in ("status", *(figure.key for figure in COMPARED))
+        for when, row in (("before", before), ("after", after))
+    }
+    scores = (values["task_score_before"], values["task_score_after"])
+    median_before, median_after = values["median_us_before"], values["median_us_after"]
     return CandidateChange(
         candidate=name,
-        status_before=before.status if before else None,
-        status_after=after.status if after else None,
-        relative_l2_before=before.relative_l2 if before else None,
-        relative_l2_after=after.relative_l2 if after else None,
-        task_score_before=score_before,
-        task_score_after=score_after,
-        task_score_change_points=100 * (score_after - score_before)
-        if score_before is not None and score_after is not None
-        else None,
-        bytes_before=before.bytes if before else None,
-        bytes_after=after.bytes if after else None,
-        median_us_before=median_before,
-        median_us_after=median_after,
+        task_score_change_points=100 * (scores[1] - scores[0]) if None not in scores else None,
         median_ratio=median_after / median_before if median_before and median_after is not None else None,
+        **values,
     )
 
 
 def comparison_text(comparison: Comparison) -> str:
     """The comparison for a terminal: plain columns, units in heads, ``-`` for what was not measured."""
-    head = ("candidate", "status", "relative L2", "task score, %", "size, bytes", "median, µs", "ratio")
+    head = ("candidate", "status", *(figure.head for figure in COMPARED), "ratio")
     lines = [head, *(line(found) for found in comparison.candidates)]
     widths = [max(len(cells[column]) for cells in lines) for column in range(len(head))]
     table = "\n".join(
@@ -130,25 +127,15 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def line(found: CandidateChange) -> tuple[str, ...]:
-    def both(before: str | None, after: str | None) -> str:
-        if before == after:
-            return before or "-"
-        return f"{before or '-'} → {after or '-'}"
+    """The cells of one candidate: before and after where they differ."""
 
-    def shown(value: float | None, how: str) -> str | None:
-        if value is None:
-            return None
-        return {"difference": difference, "percent": percent, "figure": significant}[how](value)
+    def both(key: str, show: Callable[[Any], str], absent: str = "-") -> str:
+        values = (getattr(found, f"{key}_before"), getattr(found, f"{key}_after"))
+        return " → ".join(dict.fromkeys(absent if value is None else show(value) for value in values))
 
     return (
         found.candidate,
-        both(found.status_before or "absent", found.status_after or "absent"),
-        both(shown(found.relative_l2_before, "difference"), shown(found.relative_l2_after, "difference")),
-        both(shown(found.task_score_before, "percent"), shown(found.task_score_after, "percent")),
-        both(
-            f"{found.bytes_before:,}" if found.bytes_before is not None else None,
-            f"{found.bytes_after:,}" if found.bytes_after is not None else None,
-        ),
-        both(shown(found.median_us_before, "figure"), shown(found.median_us_after, "figure")),
+        both("status", str, "absent"),
+        *(both(figure.key, partial(written, figure.unit)) for figure in COMPARED),
         f"{found.median_ratio:.2f}" if found.median_ratio is not None else "-",
     )

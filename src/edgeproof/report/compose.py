@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeproof.documents.evaluation import Verdict
 from edgeproof.report import activity, details, provenance, tables
-from edgeproof.report.content import DEVICE_TITLES, Fact, Plot, Report, ReportInput, VerdictCard
+from edgeproof.report.content import Fact, Plot, Report, ReportInput
+from edgeproof.verdict.cases import cases_of
 
-__all__ = ["build", "verdict_card"]
-
-DECISIONS = {
-    "sdk": "Own engine",
-    "convert": "Convert",
-    "none": "Nothing qualifies",
-    "undecided": "Undecided",
-}
+__all__ = ["build"]
 
 
 def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
@@ -25,16 +18,16 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         given: the documents.
         plots: drawings made by ``edgeproof.report.plots.draw``.
     """
-    evaluation = given.evaluation
+    evaluation, cases = given.evaluation, cases_of(given.evidence)
     return Report(
         model=evaluation.model,
         summary=provenance.summary(given.evidence),
-        verdicts=tuple(verdict_card(verdict) for verdict in evaluation.verdicts),
+        verdicts=evaluation.verdicts,
         candidates=tables.candidates(evaluation.candidates, given.evidence),
         served=tables.served(given.evidence.latency),
         served_notes=tables.served_notes(given.evidence.latency),
         plots=tuple(plots),
-        details=tuple(details.detail(row, given.evidence, evaluation) for row in evaluation.candidates),
+        details=tuple(details.detail(row, cases[row.candidate], evaluation) for row in evaluation.candidates),
         failures=tables.failures(evaluation.candidates),
         policy_source=evaluation.policy_source,
         policy_toml=given.policy_toml.rstrip("\n"),
@@ -42,20 +35,4 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         versions=provenance.versions(given.evidence),
         not_measured=tuple(Fact(label, reason) for label, reason in evaluation.not_measured.items()),
         activity=None if given.activity is None else activity.section(given.activity, given.raster),
-    )
-
-
-def verdict_card(verdict: Verdict) -> VerdictCard:
-    """A verdict as the report shows it."""
-    return VerdictCard(
-        device=DEVICE_TITLES[verdict.device_class],
-        decision=DECISIONS[verdict.decision],
-        kind=verdict.decision,
-        candidate=verdict.candidate,
-        confidence=verdict.confidence,
-        sentence=verdict.sentence,
-        claim=verdict.sentence.replace(f" (confidence: {verdict.confidence})", ""),
-        reasons=verdict.reasons,
-        missing=verdict.missing,
-        would_change=verdict.would_change,
     )

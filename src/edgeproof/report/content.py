@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.device import DeviceClass
-from edgeproof.documents.evaluation import EvaluationDocument, Evidence, WouldChange
+from edgeproof.documents.evaluation import (
+    CandidateRow,
+    CandidateStatus,
+    Decision,
+    EvaluationDocument,
+    Evidence,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,7 +33,6 @@ __all__ = [
     "Report",
     "ReportInput",
     "Table",
-    "VerdictCard",
 ]
 
 DEVICE_TITLES: dict[DeviceClass, str] = {
@@ -34,6 +40,19 @@ DEVICE_TITLES: dict[DeviceClass, str] = {
     "raspberry-pi": "Raspberry Pi",
     "android": "Android",
     "iphone": "iPhone",
+}
+DECISIONS: dict[Decision, str] = {
+    "sdk": "Own engine",
+    "convert": "Convert",
+    "none": "Nothing qualifies",
+    "undecided": "Undecided",
+}
+STATUS_TONES: dict[CandidateStatus, str] = {
+    "passed": "good",
+    "failed": "bad",
+    "error": "bad",
+    "not converted": "bad",
+    "skipped": "open",
 }
 
 
@@ -101,32 +120,11 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class VerdictCard:
-    """One device class's verdict."""
-
-    device: str
-    decision: str
-    kind: str
-    candidate: str | None
-    confidence: str
-    sentence: str
-    """With its confidence, as one sentence."""
-    claim: str
-    """The sentence for a place that shows the confidence beside it."""
-    reasons: tuple[str, ...]
-    missing: tuple[str, ...]
-    would_change: tuple[WouldChange, ...]
-
-
-@dataclass(frozen=True)
 class Detail:
     """All that the run knows of one candidate."""
 
     id: str
-    candidate: str
-    status: str
-    tone: str
-    reason: str | None
+    row: CandidateRow
     facts: tuple[Fact, ...]
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
@@ -162,7 +160,7 @@ class Report:
 
     model: str
     summary: tuple[Fact, ...]
-    verdicts: tuple[VerdictCard, ...]
+    verdicts: tuple[Verdict, ...]
     candidates: Table
     served: Table | None
     served_notes: tuple[str, ...]

@@ -1,40 +1,56 @@
-"""Which drawings a report has, and the words that go with them. The drawing itself is in ``figures``."""
+"""Which drawings a report has, and the words that go with them. The drawing itself is in ``drawings``."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from edgeproof.documents.evaluation import CandidateRow, PolicyValue
-from edgeproof.report import figures, svg
+from edgeproof.report import drawings, svg
 from edgeproof.report.content import Plot, ReportInput
 from edgeproof.report.quantities import difference, significant
+from edgeproof.verdict.figures import OUTPUTS
 
 __all__ = ["draw"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A figure that candidates are drawn against: the plot's name, the figure's key, and how it is labelled."""
+
+    name: str
+    key: str
+    label: str
+    unit: str
+    per_unit: float
+
+
+AXES = (
+    Axis("size", "bytes", "size", "kB", 1e3),
+    Axis("speed", "median_us", "median latency on the host", "ms", 1e3),
+)
 
 
 def draw(given: ReportInput) -> tuple[Plot, ...]:
     """Every drawing that the evidence allows; one without data is left out."""
     rows, policy = given.evaluation.candidates, given.evaluation.policy
-    styles = figures.styles_of(rows)
+    styles = drawings.styles_of(rows)
     found = (
         latency_plot(given.latencies, styles, policy),
-        against(rows, styles, name="size", x=lambda row: row.bytes, axis="size, kB", per_unit=1e3),
-        against(
-            rows, styles, name="speed", x=lambda row: row.median_us, axis="median latency on the host, ms", per_unit=1e3
-        ),
+        *(against(rows, styles, axis) for axis in AXES),
         tolerance_plot(rows, styles),
     )
     return tuple(plot for plot in found if plot is not None)
 
 
-def latency_plot(latencies: Mapping[str, Sequence[float]], styles: figures.Styles, policy: PolicyValue) -> Plot | None:
+def latency_plot(latencies: Mapping[str, Sequence[float]], styles: drawings.Styles, policy: PolicyValue) -> Plot | None:
     """The spread of every candidate's steady-state latency."""
     values = {name: [us / 1000 for us in raw if math.isfinite(us) and us > 0] for name, raw in latencies.items()}
     values = {name: found for name, found in values.items() if found}
     if not values:
         return None
-    drawing, limit_drawn = figures.spread(values, styles, limit=policy.latency_ms)
+    drawing, limit_drawn = drawings.spread(values, styles, limit=policy.latency_ms)
     counts = sorted({len(found) for found in values.values()})
     count = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     limit = (
@@ -55,45 +71,31 @@ def latency_plot(latencies: Mapping[str, Sequence[float]], styles: figures.Style
     return finished("latency", "Latency per candidate", caption, description, drawing)
 
 
-def against(
-    rows: Sequence[CandidateRow],
-    styles: figures.Styles,
-    *,
-    name: str,
-    x: Callable[[CandidateRow], float | None],
-    axis: str,
-    per_unit: float,
-) -> Plot | None:
+def against(rows: Sequence[CandidateRow], styles: drawings.Styles, axis: Axis) -> Plot | None:
     """Task score, or difference where there is no score, against size or latency."""
     scored = any(row.task_score is not None for row in rows)
-
-    def height(row: CandidateRow) -> float | None:
-        if scored:
-            return 100 * row.task_score if row.task_score is not None else None
-        return row.relative_l2
-
+    height = next(figure for figure in OUTPUTS if figure.key == ("task_score" if scored else "relative_l2"))
     points = [
-        (row.candidate, across / per_unit, up)
+        (row.candidate, across / axis.per_unit, 100 * up if scored else up)
         for row in rows
-        if (across := x(row)) is not None and across > 0 and (up := height(row)) is not None
+        if (across := getattr(row, axis.key)) and across > 0 and (up := getattr(row, height.key)) is not None
     ]
     if not points:
         return None
-    score = "task score" if scored else "difference"
-    drawing = figures.scatter(
-        points, styles, x_label=axis, y_label="task score, %" if scored else "relative L2", log_y=not scored
+    score = height.title.lower()
+    drawing = drawings.scatter(
+        points, styles, x_label=f"{axis.label}, {axis.unit}", y_label=height.head, log_y=not scored
     )
-    best = max(points, key=lambda point: point[2] if scored else -point[2])
+    best = max(points, key=lambda point: point[2] if height.better == "higher" else -point[2])
     shown = f"{best[2]:.1f} %" if scored else difference(best[2])
-    unit = axis.rpartition(", ")[2]
-    description = f"{len(points)} candidates. Best {score}: {best[0]}, {shown} at {significant(best[1])} {unit}."
+    description = f"{len(points)} candidates. Best {score}: {best[0]}, {shown} at {significant(best[1])} {axis.unit}."
     zero = "" if scored or all(point[2] > 0 for point in points) else " Exact results stand at the bottom edge."
     caption = f"Shape and colour tell the format, the filling tells the precision.{zero}"
-    what = axis.partition(",")[0].removesuffix(" on the host")
-    return finished(name, f"{score.capitalize()} against {what}", caption, description, drawing)
+    title = f"{height.title} against {axis.label.removesuffix(' on the host')}"
+    return finished(axis.name, title, caption, description, drawing)
 
 
-def tolerance_plot(rows: Sequence[CandidateRow], styles: figures.Styles) -> Plot | None:
+def tolerance_plot(rows: Sequence[CandidateRow], styles: drawings.Styles) -> Plot | None:
     """How far every candidate is from its tolerance."""
     points = [
         (row.candidate, row.smallest_passing_tolerance, row.tolerance, row.status == "passed")
@@ -111,7 +113,7 @@ def tolerance_plot(rows: Sequence[CandidateRow], styles: figures.Styles) -> Plot
         "A mark left of its bar is within it; a cross did not pass. Exact results stand at the left edge."
     )
     return finished(
-        "tolerance", "Difference against tolerance", caption, description, figures.tolerances(points, styles)
+        "tolerance", "Difference against tolerance", caption, description, drawings.tolerances(points, styles)
     )
 
 

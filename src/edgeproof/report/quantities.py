@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
-__all__ = ["byte_size", "byte_unit", "difference", "percent", "significant", "time_unit"]
+__all__ = ["byte_size", "difference", "percent", "scaled", "significant", "written"]
+
+SCALES = {"µs": (("µs", 1.0), ("ms", 1e3)), "bytes": (("kB", 1e3), ("MB", 1e6))}
+"""By unit: what a column's head may say, and how much of the unit that is."""
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -34,23 +38,33 @@ def percent(share: float) -> str:
     return "> 99.9" if text == "100.0" and share < 1 else text
 
 
-def time_unit(microseconds: Iterable[float]) -> tuple[str, float]:
-    """The unit for a column of times and its length in µs: ``µs`` while the middle value is below 1 ms."""
-    values = sorted(microseconds)
-    small = bool(values) and values[len(values) // 2] < 1000
-    return ("µs", 1.0) if small else ("ms", 1000.0)
-
-
-def byte_unit(sizes: Iterable[int]) -> tuple[str, float]:
-    """The unit for a column of sizes and its bytes (decimal): ``kB`` while the middle size is below 1 MB."""
-    values = sorted(sizes)
-    small = bool(values) and values[len(values) // 2] < 1_000_000
-    return ("kB", 1e3) if small else ("MB", 1e6)
-
-
 def byte_size(size: int) -> str:
     """One size with its decimal unit."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= scale:
             return f"{significant(size / scale)} {unit}"
     return f"{size} B"
+
+
+def written(unit: str, value: float) -> str:
+    """A figure of a unit as it is, not scaled; a share in percent."""
+    shows: dict[str, Callable[[float], str]] = {"bytes": "{:,}".format, "share": percent, "points": points}
+    return shows.get(unit, difference if unit in ("relative L2", "max_abs", "tolerance") else significant)(value)
+
+
+def points(value: float) -> str:
+    """Percentage points."""
+    return f"{value:.2f}".replace("-0.00", "0.00")
+
+
+def scaled(unit: str, values: Iterable[float]) -> tuple[str, Callable[[float], str]]:
+    """The unit that a column of such values has in its head, and how each of them is written.
+
+    Times are in ms and sizes in MB (decimal), in µs and kB while the middle value is below one of those.
+    """
+    if unit not in SCALES:
+        return ("%" if unit == "share" else unit), partial(written, unit)
+    smaller, larger = SCALES[unit]
+    ordered = sorted(values)
+    head, scale = smaller if ordered and ordered[len(ordered) // 2] < larger[1] else larger
+    return head, lambda value: significant(value / scale)

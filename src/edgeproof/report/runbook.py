@@ -18,8 +18,10 @@ from edgeproof.documents.evaluation import Evidence, PolicyValue
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.report.markdown import code, plain
 from edgeproof.report.provenance import tensor_text
-from edgeproof.report.quantities import byte_size, difference, percent
+from edgeproof.report.quantities import written
 from edgeproof.report.template import templates
+from edgeproof.verdict.cases import Case, cases_of
+from edgeproof.verdict.figures import OUTPUTS
 
 __all__ = ["Item", "RunbookInput", "render_runbook"]
 
@@ -58,7 +60,6 @@ class Item:
     file: str
     """The file a runtime opens, relative to ``folder``; empty when no document names it."""
     suffix: str
-    size: str
     bytes: int | None
     sha256: str
     expected: str
@@ -79,7 +80,12 @@ def render_runbook(given: RunbookInput) -> str:
     """
     evidence = given.evidence
     results = evidence.conversion.candidates if evidence.conversion is not None else ()
-    items = {result.candidate: item(result, given) for result in results if result.status == "ok" and result.artifact}
+    cases = cases_of(evidence)
+    items = {
+        result.candidate: item(result, cases[result.candidate], given)
+        for result in results
+        if result.status == "ok" and result.artifact
+    }
 
     def shipping(device: DeviceClass) -> list[Item]:
         return [found for name, found in items.items() if device in given.platforms.get(name, ())]
@@ -110,13 +116,12 @@ def render_runbook(given: RunbookInput) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
 
-def item(result: ConversionResult, given: RunbookInput) -> Item:
+def item(result: ConversionResult, case: Case, given: RunbookInput) -> Item:
     artifact = given.artifacts.get(result.candidate)
     path = result.artifact or ""
     if artifact is not None:
         path = path.removesuffix(artifact.file).rstrip("/")
     folder = f"{given.evidence.folder}/{path}"
-    size = artifact.bytes if artifact is not None else result.bytes
     file = artifact.file if artifact is not None else ""
     return Item(
         candidate=result.candidate,
@@ -124,10 +129,9 @@ def item(result: ConversionResult, given: RunbookInput) -> Item:
         name=PurePosixPath(folder).name,
         file=file,
         suffix=PurePosixPath(file).suffix,
-        size=byte_size(size) if size is not None else "not recorded",
-        bytes=size,
+        bytes=artifact.bytes if artifact is not None else result.bytes,
         sha256=(artifact.sha256 if artifact is not None else result.sha256) or "not recorded",
-        expected=expected(result.candidate, given.evidence),
+        expected=expected(case),
         steps=artifact.loop.timesteps if artifact is not None and artifact.loop is not None else None,
     )
 
@@ -142,23 +146,16 @@ def output_text(tensor: TensorSpec, signature: Signature) -> str:
     return f"{text}: finite numbers{scored}"
 
 
-def expected(candidate: str, evidence: Evidence) -> str:
+def expected(case: Case) -> str:
     """What the host saw of the candidate's outputs, for the device to be held against."""
-    results = evidence.validation.results if evidence.validation is not None else ()
-    found = next((result for result in results if result.candidate == candidate), None)
-    if found is None or found.differences is None:
-        reason = found.reason if found is not None and found.reason else "no comparison was made"
-        return f"not known: {reason}"
-    seen = found.differences
-    parts = []
-    if seen.relative_l2 is not None:
-        parts.append(f"relative L2 {difference(seen.relative_l2)}")
-    if seen.spikes is not None:
-        parts.append(f"equal spike counts {percent(seen.spikes.agreement)} %")
-    if seen.argmax_agreement is not None:
-        parts.append(f"argmax agreement {percent(seen.argmax_agreement)} %")
-    if found.task_score is not None:
-        parts.append(f"task score {percent(found.task_score)} %")
+    if case.differences is None:
+        reason = case.validation.reason if case.validation is not None else None
+        return f"not known: {reason or 'no comparison was made'}"
+    parts = [
+        f"{figure.words} {written(figure.unit, value)}{' %' if figure.unit == 'share' else ''}"
+        for figure in OUTPUTS
+        if figure.unit in ("relative L2", "share") and (value := figure.value(case)) is not None
+    ]
     return ", ".join(parts) or "no finite differences"
 
 

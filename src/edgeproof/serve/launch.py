@@ -27,7 +27,7 @@ from edgeproof.formats.base import Session
 from edgeproof.process import child_main
 from edgeproof.serve.app import BODY_LIMIT_BYTES, EdgeServer
 
-__all__ = ["Opened", "Ready", "is_artifact", "main", "open_served", "print_ready", "serve_opened"]
+__all__ = ["Opened", "Ready", "is_artifact", "main", "open_served", "print_ready", "serve"]
 
 MODEL_SUFFIXES = {".pt", ".pt2", ".nir", ".py"}
 """Files that are a MODEL, unless an ``artifact.json`` beside them says otherwise."""
@@ -92,35 +92,40 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
     return Opened(session, name or _name_of(source.model), platform, load_ms, threads)
 
 
-def serve_opened(
-    opened: Opened,
+def serve(
+    source: ModelSource,
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    body_limit_bytes: int | None = None,
-    ready: Callable[[Ready], None],
+    name: str | None = None,
+    threads: int = 1,
+    body_limit_bytes: int = BODY_LIMIT_BYTES,
+    ready: Callable[[Ready], None] = lambda _line: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; a request that runs is answered first.
+    """Serve a model or an artifact in this process until SIGTERM or SIGINT; a request that runs is answered first.
 
     Args:
-        opened: what to serve; its session is closed at the end.
+        source: the path of an artifact, or a MODEL, which runs in PyTorch.
         host: address to listen on.
         port: 0 takes a free one.
-        body_limit_bytes: longer request bodies are refused; None: 64 MiB.
+        name: the model's name in the URL; default: the file's or the factory's.
+        threads: of the runtime.
+        body_limit_bytes: longer request bodies are refused.
         ready: called once, when connections are answered.
 
     Raises:
-        ServingError: the port cannot be had, or the model's tensors cannot be served.
+        EdgeProofError: it cannot be opened, the port cannot be had, or the model's tensors cannot be served.
     """
     import uvicorn
 
+    opened = open_served(source, threads=threads, name=name)
     with opened.session as session:
         app = EdgeServer(
             session,
             opened.name,
             platform=opened.platform,
             threads=opened.threads,
-            body_limit_bytes=BODY_LIMIT_BYTES if body_limit_bytes is None else body_limit_bytes,
+            body_limit_bytes=body_limit_bytes,
         )
         listener = _listen(host, port)
         address = f"[{host}]" if ":" in host else host
@@ -169,8 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="the model's name in the URL (default: the file's)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     options = parser.parse_args(arguments)
-    opened = open_served(ModelSource(model=options.artifact), threads=options.threads, name=options.name)
-    serve_opened(opened, host=options.host, port=options.port, ready=print_ready)
+    source = ModelSource(model=options.artifact)
+    where = {"host": options.host, "port": options.port}
+    serve(source, **where, name=options.name, threads=options.threads, ready=print_ready)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Which converted artifact is worth serving."""
+"""Which converted artifact is worth serving in the local proof. The verdict asks for more; see ``contest``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,11 @@ def best_converted(
 ) -> tuple[str, str] | None:
     """(candidate, artifact) of the fastest on this host among the converted ones that passed; None without one."""
     sdk = {result.candidate for result in conversion.candidates if result.sdk}
-    medians = {
-        measured.candidate: measured.steady.median_us
-        for measured in (host.measurements if host else ())
-        if measured.steady is not None
-    }
+    measured = host.measurements if host is not None else ()
+    medians = {found.candidate: found.steady.median_us for found in measured if found.steady is not None}
     passed = [
         (medians[result.candidate], result.candidate, result.artifact)
         for result in validation.results
         if result.status == "passed" and result.artifact and result.candidate in medians and result.candidate not in sdk
     ]
-    if not passed:
-        return None
-    _, candidate, artifact = min(passed)
-    return candidate, artifact
+    return min(passed)[1:] if passed else None

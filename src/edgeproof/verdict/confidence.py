@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from edgeproof.documents.evaluation import Confidence, Evidence
+from edgeproof.verdict.contest import Contest
 
-from edgeproof.documents.device import DeviceClass
-from edgeproof.documents.evaluation import Evidence, Standing
-from edgeproof.verdict.evidence import measurements_of
-
-__all__ = ["Confidence", "confidence_of", "secondary_gaps"]
-
-Confidence = Literal["high", "medium", "low"]
+__all__ = ["confidence_of", "has_real_labels", "secondary_gaps"]
 
 
-def confidence_of(evidence: Evidence, standing: Standing | None, device_class: DeviceClass) -> Confidence:
-    """The confidence in a candidate on a device class.
+def confidence_of(contest: Contest) -> Confidence:
+    """The confidence in the recommended candidate.
 
     ``high``: every point the policy asks for was measured on a real device of that class, the latency percentile is
     supported by its count, the device said that it did not throttle, and outputs and task score come from real,
@@ -25,14 +20,12 @@ def confidence_of(evidence: Evidence, standing: Standing | None, device_class: D
 
     ``low``: everything else, so always when no device of the class was measured, and when nothing is recommended.
     """
-    if standing is None or standing.status == "fails":
+    points = contest.chosen.points if contest.chosen is not None else ()
+    if any(point.state != "met" for point in points if point.name != "power"):
         return "low"
-    primary = [point for point in standing.points if point.name != "power"]
-    if any(point.state != "met" for point in primary):
+    if not any(point.name == "latency" for point in points) or not has_real_labels(contest.evidence):
         return "low"
-    if not any(point.name == "latency" for point in standing.points) or not has_real_labels(evidence):
-        return "low"
-    gaps = secondary_gaps(evidence, standing, device_class)
+    gaps = secondary_gaps(contest)
     return "high" if not gaps else "medium" if len(gaps) == 1 else "low"
 
 
@@ -42,18 +35,17 @@ def has_real_labels(evidence: Evidence) -> bool:
     return samples is not None and not samples.synthetic and samples.held_out.labelled
 
 
-def secondary_gaps(evidence: Evidence, standing: Standing, device_class: DeviceClass) -> list[str]:
-    """Which secondary things are missing, in words: power that is asked for, thermal state, a held-out split."""
-    gaps = []
-    if any(point.name == "power" and point.state != "met" for point in standing.points):
+def secondary_gaps(contest: Contest) -> list[str]:
+    """What secondary things the recommended candidate lacks: power that is asked for, thermal state, held-out split."""
+    gaps: list[str] = []
+    chosen, samples = contest.chosen, contest.evidence.samples
+    if chosen is None:
+        return gaps
+    if any(point.name == "power" and point.state != "met" for point in chosen.points):
         gaps.append("power")
-    measured = [
-        measurement
-        for _, measurement in measurements_of(evidence, standing.candidate, device_class)
-        if measurement.steady is not None
-    ]
-    if measured and any(measurement.throttled is None for measurement in measured):
+    measured = contest.cases[chosen.candidate].on(contest.device)
+    if any(found.steady is not None and found.throttled is None for _, found in measured):
         gaps.append("thermal state: the device does not tell whether it throttled")
-    if evidence.samples is not None and evidence.samples.held_out.source == "representative":
+    if samples is not None and samples.held_out.source == "representative":
         gaps.append("held-out samples: the representative samples serve for validation too")
     return gaps

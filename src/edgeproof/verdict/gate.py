@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass
-from edgeproof.documents.evaluation import EvaluationDocument, Standing, Verdict
-from edgeproof.verdict.points import SEVERITY, point_of
+from edgeproof.documents.evaluation import EvaluationDocument, PointName, PointState, Standing, Verdict
+from edgeproof.verdict.points import SEVERITY, is_measured
 
 __all__ = ["Held", "Unmet", "gate", "measured_classes"]
 
@@ -18,8 +18,8 @@ class Unmet(Value, frozen=True):
 
     device_class: DeviceClass | None
     candidate: str | None
-    point: str
-    state: str
+    point: PointName
+    state: PointState
     text: str
 
 
@@ -43,11 +43,7 @@ def measured_classes(evaluation: EvaluationDocument) -> tuple[DeviceClass, ...]:
     return tuple(
         verdict.device_class
         for verdict in evaluation.verdicts
-        if any(
-            point_of(standing, "runs") is not None
-            or ((latency := point_of(standing, "latency")) is not None and latency.state != "not measured")
-            for standing in verdict.standings
-        )
+        if any(is_measured(standing) for standing in verdict.standings)
     )
 
 
@@ -63,16 +59,9 @@ def gate(evaluation: EvaluationDocument, device_classes: Iterable[DeviceClass] =
     """
     wanted = tuple(device_classes) or measured_classes(evaluation)
     if not wanted:
-        return [
-            Unmet(
-                device_class=None, candidate=None, point="latency", state="not measured", text="no device was measured"
-            )
-        ]
-    unmet: list[Unmet] = []
-    for verdict in evaluation.verdicts:
-        if verdict.device_class in wanted:
-            unmet += unmet_of(verdict)
-    return unmet
+        return [Unmet(None, None, "latency", "not measured", "no device was measured")]
+    held = (verdict for verdict in evaluation.verdicts if verdict.device_class in wanted)
+    return [point for verdict in held for point in unmet_of(verdict)]
 
 
 def unmet_of(verdict: Verdict) -> list[Unmet]:
@@ -80,15 +69,9 @@ def unmet_of(verdict: Verdict) -> list[Unmet]:
     standing = nearest(verdict)
     if standing is None:
         text = "no candidate of this run ships to this device class"
-        return [Unmet(device_class=verdict.device_class, candidate=None, point="runs", state="not measured", text=text)]
+        return [Unmet(verdict.device_class, None, "runs", "not measured", text)]
     return [
-        Unmet(
-            device_class=verdict.device_class,
-            candidate=standing.candidate,
-            point=point.name,
-            state=point.state,
-            text=point.text,
-        )
+        Unmet(verdict.device_class, standing.candidate, point.name, point.state, point.text)
         for point in standing.points
         if point.state != "met"
     ]

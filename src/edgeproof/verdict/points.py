@@ -3,48 +3,88 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import msgspec
 
 from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
-from edgeproof.documents.evaluation import (
-    Evidence,
-    PointName,
-    PointState,
-    PolicyPoint,
-    PolicyValue,
-    Standing,
-)
+from edgeproof.documents.evaluation import PointName, PointState, PolicyPoint, PolicyValue, Standing, StandingStatus
 from edgeproof.documents.latency import Percentile
-from edgeproof.verdict.evidence import conversion_of, is_sdk, measurements_of, precision_of, validation_of
+from edgeproof.verdict.cases import Case
+from edgeproof.verdict.figures import mean_power_mw, told
 from edgeproof.verdict.outputs import judge_outputs
 from edgeproof.verdict.wording import TITLES, figure, milliseconds
 
-__all__ = ["mean_power_mw", "point_of", "standing_of"]
+__all__ = ["DEVICE_LIMITS", "SEVERITY", "Limit", "is_measured", "point_of", "standing_of"]
 
 SEVERITY: dict[PointState, int] = {"not met": 3, "unsupported": 2, "not measured": 1, "met": 0}
 
+S = TypeVar("S")
 
-def standing_of(evidence: Evidence, policy: PolicyValue, candidate: str, device_class: DeviceClass) -> Standing:
+
+@dataclass(frozen=True)
+class Limit(Generic[S]):
+    """A budget of the policy, and the figure that must not be above it.
+
+    Attributes:
+        point: the point's name.
+        key: the policy's key; None there means no limit.
+        unit: of the budget.
+        of: the figure, of a case or of a measurement.
+        per_unit: how much of the figure makes one of the budget's unit.
+        missing: what is not measured when there is no figure.
+        title: what the figure is called when there is one; nothing where the unit says it.
+    """
+
+    point: PointName
+    key: str
+    unit: str
+    of: Callable[[S], float | None]
+    per_unit: float
+    missing: str
+    title: str = ""
+
+    def asked(self, policy: PolicyValue) -> float | None:
+        """The budget, or None when the policy has none."""
+        value: float | None = getattr(policy, self.key)
+        return value
+
+    def hold(self, policy: PolicyValue, subject: S, where: str = "") -> list[PolicyPoint]:
+        """The figure against the budget; nothing when the policy has none."""
+        limit, given = self.asked(policy), self.of(subject)
+        if limit is None:
+            return []
+        if given is None or not math.isfinite(given):
+            return [PolicyPoint(name=self.point, state="not measured", text=f"{self.missing} not measured{where}")]
+        value = given / self.per_unit
+        text = f"{self.title} {figure(value)} {self.unit}{where}, limit {limit:g} {self.unit}".lstrip()
+        return [PolicyPoint(name=self.point, state="met" if value <= limit else "not met", text=text, value=value)]
+
+
+SIZE_LIMIT: Limit[Case] = Limit("size", "size_mb", "MB", told("conversion.bytes"), 1e6, "size")
+DEVICE_LIMITS: tuple[Limit[DeviceMeasurement], ...] = (
+    Limit("power", "power_mw", "mW", mean_power_mw, 1, "power", "mean power"),
+    Limit("memory", "memory_mb", "MB", told("process.peak_memory_bytes"), 1e6, "peak memory", "peak memory"),
+)
+"""What is held against every device by itself."""
+
+
+def standing_of(case: Case, policy: PolicyValue, device_class: DeviceClass) -> Standing:
     """The candidate against every point the policy asks for on this device class.
 
     ``fails`` as soon as one point is not met, ``meets`` when all are met, ``open`` otherwise. Latency, power and memory
     count only from real devices of the class, and the worst of several devices stands.
     """
-    points = [difference_point(evidence, policy, candidate), task_point(evidence, policy, candidate)]
-    if "int" in precision_of(evidence, candidate):
-        points.append(samples_point(evidence, policy))
-    if policy.size_mb is not None:
-        points.append(size_point(evidence, policy.size_mb, candidate))
-    points += device_points(evidence, policy, candidate, device_class)
+    points = [difference_point(case, policy), task_point(case, policy)]
+    if "int" in case.precision:
+        points.append(samples_point(case, policy))
+    points += SIZE_LIMIT.hold(policy, case)
+    points += device_points(case, policy, device_class)
     states = {point.state for point in points}
-    status = "fails" if "not met" in states else "meets" if states == {"met"} else "open"
-    return Standing(
-        candidate=candidate,
-        sdk=is_sdk(candidate, evidence),
-        status=status,  # type: ignore[arg-type]
-        points=tuple(points),
-    )
+    status: StandingStatus = "fails" if "not met" in states else "meets" if states == {"met"} else "open"
+    return Standing(candidate=case.candidate, sdk=case.sdk, status=status, points=tuple(points))
 
 
 def point_of(standing: Standing, name: PointName) -> PolicyPoint | None:
@@ -52,110 +92,95 @@ def point_of(standing: Standing, name: PointName) -> PolicyPoint | None:
     return next((point for point in standing.points if point.name == name), None)
 
 
-def difference_point(evidence: Evidence, policy: PolicyValue, candidate: str) -> PolicyPoint:
+def is_measured(standing: Standing) -> bool:
+    """Whether a real device of the class has latency figures for the candidate, or failed to run it."""
+    latency = point_of(standing, "latency")
+    return point_of(standing, "runs") is not None or (latency is not None and latency.state != "not measured")
+
+
+def difference_point(case: Case, policy: PolicyValue) -> PolicyPoint:
     """Outputs against the eager reference, with this policy's limits on the validation's figures.
 
     A failure for another reason than a tolerance (NaN, a wrong shape) stays a failure under every policy.
     """
-    name: PointName = "difference"
-    conversion, result = conversion_of(evidence, candidate), validation_of(evidence, candidate)
+
+    def point(state: PointState, text: str) -> PolicyPoint:
+        return PolicyPoint(name="difference", state=state, text=text)
+
+    conversion, result = case.conversion, case.validation
     if conversion is not None and conversion.status == "failed":
-        return PolicyPoint(name=name, state="not met", text=f"not converted: {conversion.reason or 'no reason given'}")
+        return point("not met", f"not converted: {conversion.reason or 'no reason given'}")
     if conversion is not None and conversion.status == "skipped":
-        return PolicyPoint(name=name, state="not measured", text=f"not converted: {conversion.reason or 'skipped'}")
+        return point("not measured", f"not converted: {conversion.reason or 'skipped'}")
     if result is None:
-        return PolicyPoint(name=name, state="not measured", text="outputs were not compared with the eager model")
+        return point("not measured", "outputs were not compared with the eager model")
     if result.status == "skipped":
-        reason = result.reason or "it cannot run here"
-        return PolicyPoint(name=name, state="not measured", text=f"outputs not compared: {reason}")
+        return point("not measured", f"outputs not compared: {result.reason or 'it cannot run here'}")
     if result.status == "error":
-        return PolicyPoint(name=name, state="not met", text=f"does not run: {result.reason or 'no reason given'}")
-    outputs = result.outputs or ((result.differences,) if result.differences is not None else ())
-    if not outputs:
-        state: PointState = "met" if result.status == "passed" else "not met"
-        return PolicyPoint(name=name, state=state, text=f"validation {result.status}, without figures")
-    judged = judge_outputs(outputs, policy.difference, precision_of(evidence, candidate))
-    worst = max(judged, key=lambda point: SEVERITY[point.state])
-    by_tolerance = result.tolerance is not None and all(output.relative_l2 is not None for output in outputs)
+        return point("not met", f"does not run: {result.reason or 'no reason given'}")
+    if not case.outputs:
+        return point("met" if result.status == "passed" else "not met", f"validation {result.status}, without figures")
+    judged = judge_outputs(case.outputs, policy.difference, case.precision)
+    worst = max(judged, key=lambda judgement: SEVERITY[judgement.state])
+    by_tolerance = result.tolerance is not None and all(output.relative_l2 is not None for output in case.outputs)
     if result.status == "failed" and worst.state == "met" and not by_tolerance:
-        return PolicyPoint(name=name, state="not met", text=f"validation failed: {result.reason or 'no reason given'}")
+        return point("not met", f"validation failed: {result.reason or 'no reason given'}")
     if result.checked_by is not None:
         return msgspec.structs.replace(worst, text=f"{worst.text}, by {result.checked_by}")
     return worst
 
 
-def task_point(evidence: Evidence, policy: PolicyValue, candidate: str) -> PolicyPoint:
+def task_point(case: Case, policy: PolicyValue) -> PolicyPoint:
     """Task score lost against the eager model, in percentage points."""
-    result = validation_of(evidence, candidate)
-    drop = result.task_drop if result is not None else None
+    document = case.evidence.validation
+    drop = case.validation.task_drop if case.validation is not None else None
     if drop is None:
-        validation = evidence.validation
-        unlabelled = validation is not None and validation.task is None
+        unlabelled = document is not None and document.task is None
         why = "the samples have no labels" if unlabelled else "the candidate has no task score"
         return PolicyPoint(name="task", state="not measured", text=f"task score not measured: {why}")
-    task = (evidence.validation.task if evidence.validation else None) or "task score"
+    task = (document.task if document is not None else None) or "task score"
     if not math.isfinite(drop):
         return PolicyPoint(name="task", state="not met", text=f"{task} is not finite")
-    change = (
-        f"no {task} lost"
-        if abs(drop) < 0.005
-        else f"{abs(drop):.2f} points of {task} {'lost' if drop > 0 else 'gained'}"
-    )
-    met = drop <= policy.task_drop_points
+    change = f"{abs(drop):.2f} points of {task} {'lost' if drop > 0 else 'gained'}"
     limit = policy.task_drop_points
-    text = f"{change} (limit {limit:g} {'point' if limit == 1 else 'points'})"
-    return PolicyPoint(name="task", state="met" if met else "not met", text=text, value=drop)
+    text = (
+        f"{f'no {task} lost' if abs(drop) < 0.005 else change} (limit {limit:g} {'point' if limit == 1 else 'points'})"
+    )
+    return PolicyPoint(name="task", state="met" if drop <= limit else "not met", text=text, value=drop)
 
 
-def samples_point(evidence: Evidence, policy: PolicyValue) -> PolicyPoint:
+def samples_point(case: Case, policy: PolicyValue) -> PolicyPoint:
     """int8 stands on its representative samples: real ones, and enough of them. Else it cannot pass."""
-    samples = evidence.samples
+    samples, lacking = case.evidence.samples, 0
     if samples is None:
-        return PolicyPoint(
-            name="samples", state="not met", text="int8 on samples that no document describes cannot pass"
-        )
-    if samples.synthetic or samples.source == "synthetic":
+        text = "int8 on samples that no document describes cannot pass"
+    elif samples.synthetic or samples.source == "synthetic":
         text = f"int8 on synthetic samples cannot pass: {samples.origin}"
-        return PolicyPoint(name="samples", state="not met", text=text)
-    if samples.under_sampled or samples.count < policy.minimum_samples:
+    elif samples.under_sampled or samples.count < policy.minimum_samples:
         text = f"int8 is under-sampled: {samples.count} representative samples, policy asks {policy.minimum_samples}"
         lacking = max(policy.minimum_samples - samples.count, 0)
-        return PolicyPoint(name="samples", state="not met", text=text, needs_more=lacking)
-    return PolicyPoint(name="samples", state="met", text=f"int8 on {samples.count} real representative samples")
+    else:
+        return PolicyPoint(name="samples", state="met", text=f"int8 on {samples.count} real representative samples")
+    return PolicyPoint(name="samples", state="not met", text=text, needs_more=lacking)
 
 
-def size_point(evidence: Evidence, limit_mb: float, candidate: str) -> PolicyPoint:
-    conversion = conversion_of(evidence, candidate)
-    if conversion is None or conversion.bytes is None:
-        return PolicyPoint(name="size", state="not measured", text="size not measured")
-    size = conversion.bytes / 1e6
-    state: PointState = "met" if size <= limit_mb else "not met"
-    return PolicyPoint(name="size", state=state, text=f"{figure(size)} MB, limit {limit_mb:g} MB", value=size)
-
-
-def device_points(
-    evidence: Evidence, policy: PolicyValue, candidate: str, device_class: DeviceClass
-) -> list[PolicyPoint]:
+def device_points(case: Case, policy: PolicyValue, device_class: DeviceClass) -> list[PolicyPoint]:
     """Latency, power and memory, each the worst over the real devices of the class."""
-    found = measurements_of(evidence, candidate, device_class)
-    asked = ["latency"]
-    if policy.power_mw is not None:
-        asked.append("power")
-    if policy.memory_mb is not None:
-        asked.append("memory")
+    found = case.on(device_class)
     if not found:
-        where = TITLES[device_class]
-        return [PolicyPoint(name=name, state="not measured", text=f"{name} not measured on {where}") for name in asked]  # type: ignore[arg-type]
-    per_device = [points_on(policy, device, measurement) for device, measurement in found]
-    names = list(dict.fromkeys(point.name for points in per_device for point in points))
-    every = [point for points in per_device for point in points]
-    return [
-        max(
-            (point for point in every if point.name == name),
-            key=lambda point: (SEVERITY[point.state], point.value or 0),
-        )
-        for name in names
-    ]
+        asked: list[PointName] = [
+            "latency",
+            *(limit.point for limit in DEVICE_LIMITS if limit.asked(policy) is not None),
+        ]
+        text = f"not measured on {TITLES[device_class]}"
+        return [PolicyPoint(name=name, state="not measured", text=f"{name} {text}") for name in asked]
+    worst: dict[PointName, PolicyPoint] = {}
+    for device, measurement in found:
+        for point in points_on(policy, device, measurement):
+            worst[point.name] = max(
+                worst.get(point.name, point), point, key=lambda seen: (SEVERITY[seen.state], seen.value or 0)
+            )
+    return list(worst.values())
 
 
 def points_on(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMeasurement) -> list[PolicyPoint]:
@@ -167,10 +192,8 @@ def points_on(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMe
         text = f"latency not measured on {where}: {measurement.reason or 'skipped'}"
         return [PolicyPoint(name="latency", state="not measured", text=text)]
     points = [latency_point(policy, device, measurement)]
-    if policy.power_mw is not None:
-        points.append(power_point(policy.power_mw, where, measurement))
-    if policy.memory_mb is not None:
-        points.append(memory_point(policy.memory_mb, where, measurement))
+    for limit in DEVICE_LIMITS:
+        points += limit.hold(policy, measurement, f" on {where}")
     return points
 
 
@@ -187,34 +210,9 @@ def latency_point(policy: PolicyValue, device: DeviceDocument, measurement: Devi
             f"{percentile.needs_more} more needed (sample median {milliseconds(measurement.steady.median_us)})"
         )
         return PolicyPoint(name="latency", state="unsupported", text=text, needs_more=max(percentile.needs_more, 1))
-    value = percentile.value_us / 1000
-    at = "" if where == device.device_class else f" on {where}"
-    text = f"{which} {milliseconds(percentile.value_us)}{at}, limit {limit:g} ms"
+    value, told = percentile.value_us / 1000, f"{which} {milliseconds(percentile.value_us)}"
     if measurement.throttled:
-        text = f"{where} throttled while it was measured, so {which} {milliseconds(percentile.value_us)} does not count"
+        text = f"{where} throttled while it was measured, so {told} does not count"
         return PolicyPoint(name="latency", state="unsupported", text=text, value=value)
+    text = f"{told}{'' if where == device.device_class else f' on {where}'}, limit {limit:g} ms"
     return PolicyPoint(name="latency", state="met" if value < limit else "not met", text=text, value=value)
-
-
-def mean_power_mw(measurement: DeviceMeasurement) -> float | None:
-    """Mean power while inferring back to back: energy per inference over mean time per inference, mJ/s = mW."""
-    if measurement.energy_mj is None or measurement.steady is None or measurement.steady.mean_us <= 0:
-        return None
-    return measurement.energy_mj / (measurement.steady.mean_us / 1e6)
-
-
-def power_point(limit_mw: float, where: str, measurement: DeviceMeasurement) -> PolicyPoint:
-    power = mean_power_mw(measurement)
-    if power is None or not math.isfinite(power):
-        return PolicyPoint(name="power", state="not measured", text=f"power not measured on {where}")
-    text = f"mean power {figure(power)} mW on {where}, limit {limit_mw:g} mW"
-    return PolicyPoint(name="power", state="met" if power <= limit_mw else "not met", text=text, value=power)
-
-
-def memory_point(limit_mb: float, where: str, measurement: DeviceMeasurement) -> PolicyPoint:
-    peak = measurement.process.peak_memory_bytes if measurement.process is not None else None
-    if peak is None:
-        return PolicyPoint(name="memory", state="not measured", text=f"peak memory not measured on {where}")
-    value = peak / 1e6
-    text = f"peak memory {figure(value)} MB on {where}, limit {limit_mb:g} MB"
-    return PolicyPoint(name="memory", state="met" if value <= limit_mb else "not met", text=text, value=value)

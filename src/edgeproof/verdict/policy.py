@@ -69,7 +69,11 @@ def parse_policy(text: str, *, source: str = "policy") -> PolicyValue:
 
 
 def refuse_unknown(table: dict[str, Any], kind: type[msgspec.Struct], source: str, *, prefix: str) -> None:
-    """Refuse a key that ``kind`` does not have, and name the nearest one it has."""
+    """Refuse a key that ``kind`` does not have, and name the nearest one it has.
+
+    Raises:
+        PolicyError: there is such a key.
+    """
     known = kind.__struct_fields__
     for key in table:
         if key not in known:
@@ -81,7 +85,11 @@ def refuse_unknown(table: dict[str, Any], kind: type[msgspec.Struct], source: st
 
 
 def check_ranges(policy: PolicyValue, source: str) -> None:
-    """Refuse numbers that cannot be meant: NaN, negative limits, shares outside 0..1."""
+    """Refuse numbers that cannot be meant: NaN, negative limits, shares outside 0..1.
+
+    Raises:
+        PolicyError: there is such a number.
+    """
     limits = policy.difference
 
     def require(key: str, value: float | None, holds: bool, expected: str) -> None:

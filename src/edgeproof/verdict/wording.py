@@ -1,13 +1,12 @@
-"""How a verdict speaks: device names, figures with units, and the one sentence that carries it."""
+"""How a verdict speaks: device names, figures with units."""
 
 from __future__ import annotations
 
 import math
 
 from edgeproof.documents.device import DeviceClass
-from edgeproof.documents.evaluation import Standing
 
-__all__ = ["TITLES", "and_list", "figure", "milliseconds", "sentence_of", "share", "shortened"]
+__all__ = ["TITLES", "and_list", "figure", "milliseconds", "share", "shortened"]
 
 TITLES: dict[DeviceClass, str] = {
     "host": "this host",
@@ -50,52 +49,3 @@ def and_list(words: list[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def sentence_of(
-    device_class: DeviceClass,
-    chosen: Standing | None,
-    open_ones: list[Standing],
-    *,
-    ships: bool,
-    made: bool,
-    measured: bool,
-    confidence: str,
-) -> str:
-    """The verdict in one sentence.
-
-    Args:
-        device_class: the device class it is about.
-        chosen: the recommended candidate, or None.
-        open_ones: without a recommendation, the candidates that could still qualify.
-        ships: whether any candidate of the run ships to the class.
-        made: whether any candidate of the run could be made at all.
-        measured: whether a real device of the class was measured.
-        confidence: high, medium or low.
-    """
-    where, mark = TITLES[device_class], f"(confidence: {confidence})"
-    if chosen is None:
-        names = and_list([standing.candidate for standing in open_ones[:3]])
-        if names:
-            return f"On {where}, undecided: {names} could qualify, and what would tell was not measured {mark}."
-        if not made:
-            return f"On {where}, there is nothing to ship: no candidate could be made of this model {mark}."
-        if ships:
-            return f"On {where}, nothing qualifies: every candidate that ships there misses the policy {mark}."
-        return f"On {where}, there is nothing to choose from: no candidate of this run ships there {mark}."
-    action = (
-        f"run it with its own engine, {chosen.candidate}" if chosen.sdk else f"convert, and ship {chosen.candidate}"
-    )
-    grounds = grounds_of(chosen)
-    if measured:
-        return f"On {where}, {action}: {', '.join(grounds) or 'it meets the policy'} {mark}."
-    basis = grounds[0] if grounds else "its outputs are within the policy"
-    return f"On {where}, provisionally {action}: {basis}, but nothing was measured there {mark}."
-
-
-def grounds_of(chosen: Standing) -> list[str]:
-    """The two points that say most for a candidate: latency and task score, else the difference."""
-    met = {point.name: point.text for point in chosen.points if point.state == "met"}
-    return [
-        met[name].replace(", limit", " against a limit of") for name in ("latency", "task", "difference") if name in met
-    ][:2]

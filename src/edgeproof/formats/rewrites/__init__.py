@@ -1,1 +1,1 @@
-"""Rewrites of the exported program that work round a converter's failures; each is checked against the original."""
+"""What converters need changed in the exported program: a file a family of operators; each change is proved."""

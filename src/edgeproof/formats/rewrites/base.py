@@ -6,6 +6,7 @@ interpreter that calls these functions in the operators' place, and exported aga
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from edgeproof.formats.rewrites.folding import fold_constants
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
 
-__all__ = ["OperatorRewrite", "Prepared", "Rule", "apply_rewrites"]
+__all__ = ["OperatorRewrite", "Prepared", "Rule", "apply_rewrites", "rewrite_named"]
 
 TOLERANCE = 1e-4
 TRIALS = 4
@@ -64,7 +65,6 @@ class Prepared:
         example: inputs of the dtypes the graph now takes.
         input_dtypes: numpy dtype names of the graph's inputs.
         rewrites: what was changed, with its measured effect.
-        notes: for the report.
     """
 
     module: torch.nn.Module
@@ -72,7 +72,6 @@ class Prepared:
     example: tuple[torch.Tensor, ...]
     input_dtypes: tuple[str, ...]
     rewrites: tuple[Rewrite, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def operator_name(target: Any) -> str:
@@ -110,8 +109,16 @@ class _Rewritten(torch.nn.Module):
         self._dtypes = tuple(getattr(torch, dtype) for dtype in dtypes)
 
     def forward(self, *inputs: torch.Tensor) -> Any:
-        cast = [one if one.dtype == dtype else one.to(dtype) for one, dtype in zip(inputs, self._dtypes, strict=True)]
+        given = zip(inputs, self._dtypes, strict=True)
+        cast = [tensor if tensor.dtype == dtype else tensor.to(dtype) for tensor, dtype in given]
         return tuple(_Rewriter(self.module, self._rules).run(*cast))
+
+
+def rewrite_named(name: str) -> OperatorRewrite:
+    """The rewrite that ``file:NAME`` names in this folder."""
+    module, _, constant = name.partition(":")
+    found: OperatorRewrite = getattr(importlib.import_module(f"edgeproof.formats.rewrites.{module}"), constant)
+    return found
 
 
 def apply_rewrites(
@@ -133,19 +140,19 @@ def apply_rewrites(
     """
     dtypes = tuple(spec.dtype for spec in spine.inputs)
     wanted = tuple((input_dtypes or {}).get(dtype, dtype) for dtype in dtypes)
-    needed = [one for one in rewrites if one.concerns(spine.program.graph)]
+    needed = [rewrite for rewrite in rewrites if rewrite.concerns(spine.program.graph)]
     example = tuple(tensor.to(getattr(torch, dtype)) for tensor, dtype in zip(spine.example(), wanted, strict=True))
     if not needed and wanted == dtypes:
         module = _unguarded(spine.program)
         folded = _folded(module, spine, wanted, fold) if fold else []
         return Prepared(module, spine.program, example, wanted, tuple(folded))
     graph_module = _unguarded(spine.program)
-    applied = [rewrite for one in needed if (rewrite := _proved(spine, graph_module, one)) is not None]
+    applied = [told for rewrite in needed if (told := _proved(spine, graph_module, rewrite)) is not None]
     applied += [
         Rewrite(name=f"inputs {before} as {after}", why=f"the runtime takes no {before} input", max_abs=None)
         for before, after in sorted({pair for pair in zip(dtypes, wanted, strict=True) if pair[0] != pair[1]})
     ]
-    rules = {name: rule for one in needed for name, rule in one.rules.items()}
+    rules = {name: rule for rewrite in needed for name, rule in rewrite.rules.items()}
     with torch.no_grad():
         program = torch.export.export(_Rewritten(graph_module, rules, dtypes), example)
     module = _unguarded(program)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -24,7 +24,11 @@ def fold_constants(module: torch.fx.GraphModule) -> int:
             values[node] = _attribute(module, str(node.target))
         elif node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
             random = torch.Tag.nondeterministic_seeded in node.target.tags
-            if not random and not node.target._schema.is_mutable and all(one in values for one in node.all_input_nodes):
+            if (
+                not random
+                and not node.target._schema.is_mutable
+                and all(source in values for source in node.all_input_nodes)
+            ):
                 _evaluate(node, values, folded)
     count = 0
     for node in folded:
@@ -58,7 +62,7 @@ def _evaluate(node: torch.fx.Node, values: dict[torch.fx.Node, Any], folded: set
     args = torch.fx.map_arg(node.args, given)
     kwargs = torch.fx.map_arg(node.kwargs, given)
     with torch.no_grad():
-        result = node.target(*args, **kwargs)  # type: ignore[operator]
+        result = cast("Any", node.target)(*args, **kwargs)
     if isinstance(result, torch.Tensor) and result.numel() <= LARGEST:
         values[node] = result
         folded.add(node)

@@ -203,9 +203,10 @@ def _shape_rule(name: str) -> Rule:
         operator = getattr(torch.ops.aten, name)
         if isinstance(x, _Complex):
             return _Complex(operator(x.real, *args, **kwargs), operator(x.imag, *args, **kwargs))
-        if isinstance(x, (list, tuple)) and any(isinstance(one, _Complex) for one in x):
+        if isinstance(x, (list, tuple)) and any(isinstance(part, _Complex) for part in x):
             return _Complex(
-                operator([one.real for one in x], *args, **kwargs), operator([one.imag for one in x], *args, **kwargs)
+                operator([part.real for part in x], *args, **kwargs),
+                operator([part.imag for part in x], *args, **kwargs),
             )
         return NotImplemented
 
@@ -216,7 +217,7 @@ def _of_complex(function: Rule) -> Rule:
     """A rule for complex arguments only."""
 
     def rule(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs) if any(isinstance(one, _Complex) for one in args) else NotImplemented
+        return function(*args, **kwargs) if any(isinstance(argument, _Complex) for argument in args) else NotImplemented
 
     return rule
 

@@ -68,8 +68,8 @@ def _given(graph: Graph, samples: Samples, index: int, *, repeated: int | None) 
     sequence = graph.version.network.semantics.input_coding.kind != "constant"
     given = {}
     for name, node in graph.inputs.items():
-        one = np.take(samples.inputs[name][index], 0, axis=graph.batch_axes[name])
-        given[node] = np.repeat(one[None], repeated, axis=0) if repeated and not sequence else one
+        value = np.take(samples.inputs[name][index], 0, axis=graph.batch_axes[name])
+        given[node] = np.repeat(value[None], repeated, axis=0) if repeated and not sequence else value
     return given
 
 
@@ -110,7 +110,11 @@ def _explained(graph: Graph, samples: Samples, name: str, theirs: Array, ours: A
     where = f"sample {index}, output {name}"
     if graph.exact is not None:
         given = _given(graph, samples, index, repeated=timesteps)
-        neurons = [node for node, one in graph.exact.nodes.items() if isinstance(one, Primitive) and is_stateful(one)]
+        neurons = [
+            node
+            for node, primitive in graph.exact.nodes.items()
+            if isinstance(primitive, Primitive) and is_stateful(primitive)
+        ]
         as_it_is = run(graph.exact, given, trace=neurons).traces
         as_nir_has_it = run(graph.version.network, given, trace=neurons).traces
         parted = [

@@ -80,7 +80,7 @@ def graph_of(subject: Subject, samples: Samples, dt_s: float | None) -> Graph:
     from edgeproof.model.nir_module import NetworkModule
 
     module, signature = subject.model.module, subject.signature
-    names_in, names_out = ([one.name for one in specs] for specs in (signature.inputs, signature.outputs))
+    names_in, names_out = ([spec.name for spec in specs] for specs in (signature.inputs, signature.outputs))
     if isinstance(module, NetworkModule):
         network = module.network if dt_s is None else _with(module.network, dt_s=dt_s)
         pairs = dict(zip(names_in, module.inputs, strict=True)), dict(zip(names_out, module.outputs, strict=True))
@@ -108,8 +108,8 @@ def _steps_of_ours(subject: Subject) -> tuple[Mapping[str, Readout], Mapping[str
     axis = 1 if subject.model.encoding == "sequence" else 0
     every: Readout = "stack"
     return (
-        dict.fromkeys((one.name for one in subject.signature.outputs), every),
-        dict.fromkeys((one.name for one in subject.signature.inputs), axis),
+        dict.fromkeys((spec.name for spec in subject.signature.outputs), every),
+        dict.fromkeys((spec.name for spec in subject.signature.inputs), axis),
     )
 
 

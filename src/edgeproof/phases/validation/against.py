@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
-from edgeproof.compare.difference import NotFinite, compare_outputs, worst_of
-from edgeproof.compare.score import accuracy
+from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
+from edgeproof.differences.score import accuracy
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.signature import Signature

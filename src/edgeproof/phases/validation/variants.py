@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
-from edgeproof.compare.difference import NotFinite, compare_outputs, worst_of
 from edgeproof.devices.host import run_job
+from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.runner import RunnerJob
@@ -90,7 +90,7 @@ def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], us
     )
     warning = None
     if failed and not before:
-        warning = f"the result hangs on how sums are computed: {name}, {'; '.join(failed)}"
+        warning = f"the result depends on how sums are computed: {name}, {'; '.join(failed)}"
     worst = worst_of(differences)
     left = worst.relative_l2
     if variation.exact is not None and worst.kind == "real" and not (left is not None and left <= variation.exact):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgeproof.report.figures import as_svg, canvas, names_on, shortened
+from edgeproof.report.drawings import as_svg, canvas, names_on, shortened
 from edgeproof.report.svg import PALETTE, RULE
 
 if TYPE_CHECKING:

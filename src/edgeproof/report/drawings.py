@@ -118,11 +118,8 @@ def spread(values: Mapping[str, Sequence[float]], styles: Styles, *, limit: floa
         if limit_drawn:
             axes.axvline(limit, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         names_on(axes, order)
-        axes.set_xscale("log")
-        axes.set_xlabel("milliseconds per inference, log scale")
+        log_across(axes, "milliseconds per inference, log scale", grid="x")
         plain_ticks(axes.xaxis)
-        axes.grid(axis="x", linewidth=0.6)
-        axes.set_axisbelow(True)
         return as_svg(figure), limit_drawn
 
 
@@ -134,17 +131,14 @@ def scatter(
     with canvas(3.5) as (figure, axes):
         for name, across, up in points:
             mark(axes, across, max(up, smallest / 10) if log_y else up, styles.get(name, UNKNOWN))
-        axes.set_xscale("log")
+        log_across(axes, f"{x_label}, log scale", grid="both")
         if log_y:
             axes.set_yscale("log")
             power_ticks(axes.yaxis)
         else:
             room_around(axes, [up for _, _, up in points])
         plain_ticks(axes.xaxis)
-        axes.set_xlabel(f"{x_label}, log scale")
         axes.set_ylabel(y_label)
-        axes.grid(linewidth=0.6)
-        axes.set_axisbelow(True)
         legend(figure, [name for name, _, _ in points], styles)
         return as_svg(figure)
 
@@ -164,12 +158,16 @@ def tolerances(points: Sequence[tuple[str, float, float, bool]], styles: Styles)
             else:
                 axes.plot(at, place, marker="x", markersize=8, markeredgewidth=2.2, color=INK)
         names_on(axes, [point[0] for point in reversed(points)])
-        axes.set_xscale("log")
+        log_across(axes, "tolerance, log scale", grid="x")
         power_ticks(axes.xaxis)
-        axes.set_xlabel("tolerance, log scale")
-        axes.grid(axis="x", linewidth=0.6)
-        axes.set_axisbelow(True)
         return as_svg(figure)
+
+
+def log_across(axes: Axes, label: str, *, grid: Literal["x", "both"]) -> None:
+    axes.set_xscale("log")
+    axes.set_xlabel(label)
+    axes.grid(axis=grid, linewidth=0.6)
+    axes.set_axisbelow(True)
 
 
 def mark(axes: Axes, across: float, up: float, style: Style) -> None:
@@ -192,30 +190,25 @@ def legend(figure: Figure, names: Sequence[str], styles: Styles) -> None:
     """Formats by colour and marker, then precisions by filling."""
     from matplotlib.lines import Line2D
 
-    shown: dict[str, Line2D] = {}
     fills: dict[Fill, str] = {"full": "fp32", "left": "fp16", "none": "int8"}
     used = [styles.get(name, UNKNOWN) for name in names]
-    for style in used:
-        shown.setdefault(
-            style.format,
-            Line2D(
-                [],
-                [],
-                linestyle="none",
-                marker=style.marker,
-                markersize=7,
-                color=style.colour,
-                label=shortened(style.format),
-            ),
+    entries: dict[str, tuple[str, str, str, Fill]] = {
+        style.format: (shortened(style.format), style.marker, style.colour, "full") for style in used
+    }
+    entries |= {
+        f"precision {label}": (label, "o", INK, fill)
+        for fill, label in fills.items()
+        if any(style.fill == fill for style in used)
+    }
+    shown = [
+        Line2D(
+            [], [], linestyle="none", marker=marker, markersize=7, color=colour, label=label, fillstyle=fill,
+            markerfacecoloralt=SURFACE,
         )
-    for fill, label in fills.items():
-        if any(style.fill == fill for style in used):
-            shown[f"precision {label}"] = Line2D(
-                [], [], linestyle="none", marker="o", markersize=7, color=INK, label=label,
-                fillstyle=fill, markerfacecoloralt=SURFACE,
-            )  # fmt: skip
+        for label, marker, colour, fill in entries.values()
+    ]  # fmt: skip
     figure.legend(
-        handles=list(shown.values()),
+        handles=shown,
         loc="outside upper left",
         ncols=4,
         frameon=False,

@@ -15,7 +15,7 @@ NaN or Inf on the candidate's side where the reference is finite is a failure, n
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,18 @@ from edgeproof.documents.validation import Differences, SpikeDifference
 __all__ = ["NotFinite", "compare_output", "compare_outputs", "worst_of"]
 
 Array = npt.NDArray[Any]
+
+WORSE: dict[str, Callable[..., float | None]] = {
+    "max_abs": max,
+    "l2_mean": max,
+    "l2_max": max,
+    "relative_l2": max,
+    "cosine_min": min,
+    "snr_db": min,
+    "argmax_agreement": min,
+    "smallest_passing_tolerance": max,
+}
+"""Which of two figures is the worse one."""
 
 
 class NotFinite(Exception):
@@ -125,31 +137,22 @@ def worst_of(outputs: Sequence[Differences]) -> Differences:
     The smallest passing tolerance is that of the spikes where there are spikes: they are what such a model is held to.
     """
 
-    def most(values: list[float | None]) -> float | None:
-        return max((value for value in values if value is not None), default=None)
-
-    def least(values: list[float | None]) -> float | None:
-        return min((value for value in values if value is not None), default=None)
-
-    spikes = [one.spikes for one in outputs if one.spikes is not None]
-    held = [one for one in outputs if one.spikes is not None] or outputs
+    spikes = [output.spikes for output in outputs if output.spikes is not None]
+    held = [output for output in outputs if output.spikes is not None] or outputs
+    found = {field: [getattr(output, field) for output in outputs] for field in WORSE}
+    found["smallest_passing_tolerance"] = [output.smallest_passing_tolerance for output in held]
     return msgspec.structs.replace(
         outputs[0],
         name=None,
         kind="spikes" if spikes else "real",
-        max_abs=most([one.max_abs for one in outputs]),
-        l2_mean=most([one.l2_mean for one in outputs]),
-        l2_max=most([one.l2_max for one in outputs]),
-        relative_l2=most([one.relative_l2 for one in outputs]),
-        cosine_min=least([one.cosine_min for one in outputs]),
-        snr_db=least([one.snr_db for one in outputs]),
-        argmax_agreement=least([one.argmax_agreement for one in outputs]),
-        smallest_passing_tolerance=most([one.smallest_passing_tolerance for one in held]),
         spikes=SpikeDifference(
-            count_mean_abs=max(one.count_mean_abs for one in spikes),
-            count_max_abs=max(one.count_max_abs for one in spikes),
-            agreement=min(one.agreement for one in spikes),
+            count_mean_abs=max(count.count_mean_abs for count in spikes),
+            count_max_abs=max(count.count_max_abs for count in spikes),
+            agreement=min(count.agreement for count in spikes),
         )
         if spikes
         else None,
+        **{
+            field: WORSE[field]((value for value in found[field] if value is not None), default=None) for field in WORSE
+        },
     )

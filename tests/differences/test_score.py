@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeproof.compare.score import accuracy, predicted_classes
+from edgeproof.differences.score import accuracy, predicted_classes
 
 LABELS = np.array([0, 1, 2, 2])
 

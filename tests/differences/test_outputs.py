@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeproof.compare.difference import NotFinite, compare_output, compare_outputs, worst_of
+from edgeproof.differences.outputs import NotFinite, compare_output, compare_outputs, worst_of
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.documents.validation import Differences
 
@@ -48,7 +48,7 @@ def test_every_figure_by_hand() -> None:
 def test_the_formulas_hold_on_any_values(pair: tuple[np.ndarray, np.ndarray]) -> None:
     reference, candidate = pair
     found = real(reference, candidate)
-    r, c = (one.reshape(len(one), -1).astype(np.float64) for one in pair)
+    r, c = (side.reshape(len(side), -1).astype(np.float64) for side in pair)
     norms = np.linalg.norm(c - r, axis=1)
     assert found.max_abs == np.abs(c - r).max()
     assert found.l2_mean == pytest.approx(norms.mean())
@@ -73,12 +73,12 @@ def test_the_same_is_no_difference(values: np.ndarray) -> None:
 
 @given(pairs(), st.floats(0.125, 8))
 def test_relative_figures_do_not_depend_on_the_scale(pair: tuple[np.ndarray, np.ndarray], scale: float) -> None:
-    reference, candidate = (one.astype(np.float64) for one in pair)
+    reference, candidate = (side.astype(np.float64) for side in pair)
     assume(np.linalg.norm(reference) > 1e-3)
-    one, two = real(reference, candidate), real(reference * scale, candidate * scale)
-    assert one.relative_l2 == pytest.approx(two.relative_l2)
-    assert one.max_abs is not None
-    assert two.max_abs == pytest.approx(one.max_abs * scale)
+    plain, scaled = real(reference, candidate), real(reference * scale, candidate * scale)
+    assert plain.relative_l2 == pytest.approx(scaled.relative_l2)
+    assert plain.max_abs is not None
+    assert scaled.max_abs == pytest.approx(plain.max_abs * scale)
 
 
 def test_a_reference_of_zeros() -> None:
@@ -156,19 +156,19 @@ SPECS = [
 def test_outputs_are_compared_in_the_signature_s_order_and_none_may_miss() -> None:
     reference = {"b": np.ones((4, 1, 2)), "a": np.ones((4, 1, 3))}
     found = compare_outputs(SPECS, reference, reference)
-    assert [(one.name, one.kind) for one in found] == [("a", "real"), ("b", "spikes")]
+    assert [(output.name, output.kind) for output in found] == [("a", "real"), ("b", "spikes")]
     with pytest.raises(ValueError, match="gives no a, b; it gives y"):
         compare_outputs(SPECS, reference, {"y": np.ones(1)})
 
 
 def test_the_worst_is_taken_figure_by_figure() -> None:
-    one = compare_output("a", "real", np.array([[1.0, 2.0]]), np.array([[1.0, 2.5]]))
-    two = compare_output("b", "spikes", np.array([[4.0, 0.0], [0.0, 4.0]]), np.array([[4.0, 1.0], [0.0, 4.0]]))
-    worst = worst_of([one, two])
+    first = compare_output("a", "real", np.array([[1.0, 2.0]]), np.array([[1.0, 2.5]]))
+    second = compare_output("b", "spikes", np.array([[4.0, 0.0], [0.0, 4.0]]), np.array([[4.0, 1.0], [0.0, 4.0]]))
+    worst = worst_of([first, second])
     assert (worst.name, worst.kind) == (None, "spikes")
     assert worst.max_abs == 1
-    assert worst.cosine_min == min(one.cosine_min or 1, two.cosine_min or 1)
-    assert worst.snr_db == min(one.snr_db or 99, two.snr_db or 99)
+    assert worst.cosine_min == min(first.cosine_min or 1, second.cosine_min or 1)
+    assert worst.snr_db == min(first.snr_db or 99, second.snr_db or 99)
     assert worst.smallest_passing_tolerance == 0.25
-    assert worst.spikes == two.spikes
-    assert worst_of([one]).kind == "real"
+    assert worst.spikes == second.spikes
+    assert worst_of([first]).kind == "real"

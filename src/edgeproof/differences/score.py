@@ -29,5 +29,9 @@ def predicted_classes(outputs: Array) -> Array:
 
 
 def accuracy(outputs: Array, labels: Array) -> float:
-    """Share of samples whose predicted class is the label, 0..1."""
+    """Share of samples whose predicted class is the label, 0..1.
+
+    Raises:
+        ValueError: no class can be read from such outputs, see ``predicted_classes``.
+    """
     return float((predicted_classes(outputs) == labels).mean())

@@ -1,0 +1,95 @@
+"""Tables from columns: what a column is called, its unit, and how a subject's cell is told. Knows no document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from edgeproof.report.content import Cell, Column, Table
+from edgeproof.report.quantities import significant
+
+__all__ = ["Field", "Notes", "figured", "named", "table_of", "worded"]
+
+S = TypeVar("S")
+Subject = TypeVar("Subject", contravariant=True)
+
+
+class Notes:
+    """Footnotes of one table: each reason once, numbered in order of appearance."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def absent(self, reason: str) -> Cell:
+        """A cell for a figure that is missing, with its footnote."""
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+        return Cell("not measured", note=self.reasons.index(reason) + 1, tone="absent")
+
+    def figure(self, value: float | None, show: Callable[[float], str], reason: str) -> Cell:
+        """A figure as text, or the reason why there is none. NaN and Inf are none."""
+        return Cell(show(value)) if value is not None and math.isfinite(value) else self.absent(reason)
+
+
+@dataclass(frozen=True)
+class Field(Generic[Subject]):
+    """One column of a table of such subjects."""
+
+    column: Column
+    cell: Callable[[Subject, Notes], Cell]
+    noted_first: bool = False
+    """Its footnote is numbered before those of the columns to its left."""
+
+
+def named(title: str, of: Callable[[S], str]) -> Field[S]:
+    """A column of names."""
+    return worded(title, of, tone=lambda _: "name")
+
+
+def worded(
+    title: str, of: Callable[[S], str], *, unit: str | None = None, tone: Callable[[S], str] = lambda _: ""
+) -> Field[S]:
+    """A column of text that is always there."""
+    return Field(Column(title, unit), lambda subject, _: Cell(of(subject), tone=tone(subject)))
+
+
+def figured(
+    title: str,
+    unit: str,
+    of: Callable[[S], float | None],
+    show: Callable[[float], str] = significant,
+    absent: str | Callable[[S], str] = "it was not recorded",
+    *,
+    noted_first: bool = False,
+) -> Field[S]:
+    """A column of figures, and why one is missing."""
+
+    def cell(subject: S, notes: Notes) -> Cell:
+        return notes.figure(of(subject), show, absent if isinstance(absent, str) else absent(subject))
+
+    return Field(Column(title, unit), cell, noted_first)
+
+
+def table_of(name: str, caption: str, fields: Sequence[Field[S]], subjects: Iterable[S]) -> Table:
+    """A row for each subject.
+
+    Args:
+        name: the table's id.
+        caption: what it shows.
+        fields: its columns.
+        subjects: its rows.
+    """
+    notes, rows = Notes(), []
+    by_note = sorted(range(len(fields)), key=lambda at: not fields[at].noted_first)
+    for subject in subjects:
+        cells = {at: fields[at].cell(subject, notes) for at in by_note}
+        rows.append(tuple(cells[at] for at in range(len(fields))))
+    return Table(
+        id=name,
+        caption=caption,
+        columns=tuple(field.column for field in fields),
+        rows=tuple(rows),
+        notes=tuple(notes.reasons),
+    )
