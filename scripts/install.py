@@ -72,10 +72,11 @@ class Uv:
     path: Path
     arguments: tuple[str, ...]
     environment: dict[str, str]
+    bytecode: bool = True
 
     def install(self, *what: str) -> bool:
         """Whether it installed them."""
-        command = [*self._command("--quiet", "--compile-bytecode"), *what]
+        command = [*self._command("--quiet", *(["--compile-bytecode"] if self.bytecode else [])), *what]
         return subprocess.run(command, env=self.environment, check=False).returncode == 0
 
     def would_install(self, *what: str, seconds: float | None = None) -> dict[str, str] | None:
@@ -100,7 +101,7 @@ class Uv:
         return [str(self.path), "pip", "install", *options, "--python", sys.executable, *self.arguments]
 
 
-def find_uv() -> Uv | None:
+def find_uv(*, bytecode: bool = True) -> Uv | None:
     """uv in this environment, installed where it is missing; None where it cannot be had."""
     path = Path(sys.executable).with_name("uv")
     if not path.exists():
@@ -108,7 +109,7 @@ def find_uv() -> Uv | None:
         if subprocess.run(bootstrap, check=False).returncode != 0 or not path.exists():
             return None
     arguments, environment = uv_call(pip_settings())
-    return Uv(path, tuple(arguments), environment)
+    return Uv(path, tuple(arguments), environment, bytecode)
 
 
 def pin_of(name: str, locks: Sequence[Path]) -> str | None:
@@ -132,10 +133,11 @@ def torch_arguments(uv: Uv, torch: str, within: Sequence[str]) -> list[str]:
     found = uv.would_install(*usual)
     if found is None or not any(name.startswith(("nvidia-", "cuda-")) for name in found):
         return usual
-    if "+" not in found.get("torch", "") and "--no-index" not in uv.arguments:
-        backend = ["--torch-backend=cpu", *usual]
-        if uv.would_install(*backend, seconds=ASK_SECONDS) is not None:
-            return backend
+    if "+" in found.get("torch", "+"):  # a build that pip's settings choose, or one that is there and lacks libraries
+        return usual
+    backend = ["--torch-backend=cpu", *usual]
+    if "--no-index" not in uv.arguments and uv.would_install(*backend, seconds=ASK_SECONDS) is not None:
+        return backend
     print(
         f"no CPU build of {torch} can be reached from here: taking the CUDA build with its libraries, some GB more",
         file=sys.stderr,
@@ -182,9 +184,9 @@ def size_of(folder: Path) -> int:
     return sum(sizes.values())
 
 
-def install(locks: Sequence[Path], editable: Path | None) -> int:
+def install(locks: Sequence[Path], editable: Path | None, *, bytecode: bool = True) -> int:
     """Install them, torch first; an exit code. What went wrong is said on stderr."""
-    uv = find_uv()
+    uv = find_uv(bytecode=bytecode)
     torch = pin_of("torch", locks)
     if torch is not None and not install_torch(uv, torch, locks):
         print(
@@ -216,11 +218,16 @@ def main() -> int:
     parser.add_argument(
         "--editable", type=Path, metavar="FOLDER", help="then install this project as an editable package"
     )
+    parser.add_argument(
+        "--no-bytecode",
+        action="store_true",
+        help="do not compile the packages in advance: for an environment used once",
+    )
     given = parser.parse_args()
     names = ", ".join(lock.name for lock in given.locks)
     print(f"installing what {names} pins: a minute or two the first time", file=sys.stderr, flush=True)
     began = time.monotonic()
-    code = install(given.locks, given.editable)
+    code = install(given.locks, given.editable, bytecode=not given.no_bytecode)
     if code != 0:
         return code
     told = ""

@@ -18,23 +18,24 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "edgeproof"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 DRAWING = ROOT / "docs" / "house.svg"
-ENTRIES = {"__init__", "__main__", "api"}
-"""The package's door and its Python API stand above the rooms, beside the command line."""
-
 FLOORS = (
-    ("cli", "api"),
+    ("cli",),
+    ("api",),
     ("pipeline",),
     ("phases",),
-    ("client", "devices"),
+    ("rundir", "client", "devices"),
     ("serve",),
     ("measure",),
     ("formats", "report"),
-    ("model", "rundir", "differences", "verdict"),
+    ("model", "differences", "verdict"),
     ("spike", "mil", "documents"),
+    ("process", "files"),
     ("errors",),
 )
 """Top first. The server uses the measuring's reading of the machine, so it stands on it."""
 LEVEL = {room: len(FLOORS) - number for number, floor in enumerate(FLOORS) for room in floor}
+ALONE = {"spike": {"spike", "errors"}, "mil": {"mil", "errors"}}
+"""Rooms that could be packages of their own, and what they may know."""
 
 HEAVY = ("torch", "numpy", "matplotlib", "onnx", "onnxruntime", "coremltools", "openvino", "starlette", "rich")
 
@@ -57,25 +58,39 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> Iterator[tuple[str, int]]:
-    """Rooms that a file imports, anywhere in it, with the line."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
+def module_of(path: Path) -> str:
+    return ".".join(("edgeproof", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def imports_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every module that runs in a file's code, wherever in it the import stands; what is for type checkers alone is
+    left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
         if isinstance(node, ast.Import):
-            names = [one.name for one in node.names]
+            yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
-            names = [node.module or ""]
-            if node.module == "edgeproof":
-                names = [f"edgeproof.{one.name}" for one in node.names if not one.name.startswith("__")]
-        for name in names:
-            first, _, rest = name.partition(".")
-            if first == "edgeproof" and rest:
-                yield rest.partition(".")[0], node.lineno
+            assert node.level == 0, f"line {node.lineno} imports relatively"
+            yield node.module or "", node.lineno
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+        yield from imports_of(node)
+
+
+def imported_rooms(path: Path) -> set[tuple[str, int]]:
+    """Rooms that a file imports, anywhere in it, with the line; those for type checkers too."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for name, line in imports_of(ast.Module([node], [])):
+                first, _, rest = name.partition(".")
+                if first == "edgeproof" and rest.partition(".")[0] in LEVEL:
+                    rooms.add((rest.partition(".")[0], line))
+    return rooms
 
 
 def test_every_room_has_a_floor() -> None:
-    assert {room_of(path) for path in SOURCES} - ENTRIES <= set(LEVEL)
+    assert {room_of(path) for path in SOURCES} - {"__init__"} == set(LEVEL)
 
 
 def test_the_drawing_has_every_room_on_its_floor() -> None:
@@ -89,7 +104,7 @@ def test_a_room_imports_only_what_stands_below_it() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line}: {room_of(path)} imports {other}"
         for path in SOURCES
-        if room_of(path) not in ENTRIES
+        if room_of(path) != "__init__"
         for other, line in imported_rooms(path)
         if other != room_of(path) and LEVEL[other] >= LEVEL[room_of(path)]
     ]
@@ -97,17 +112,74 @@ def test_a_room_imports_only_what_stands_below_it() -> None:
 
 
 def test_there_is_no_circle_between_modules() -> None:
-    """Between files too, for what is imported when a file loads."""
-    names = {path: ".".join(("edgeproof", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in SOURCES}
-    known = {name.removesuffix(".__init__") for name in names.values()}
-    graph: dict[str, set[str]] = {}
-    for path, name in names.items():
-        found = graph.setdefault(name.removesuffix(".__init__"), set())
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ImportFrom) and node.module:
-                candidates = [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
-                found |= {one for one in candidates if one in known and one != "edgeproof"}
+    """Between files too, wherever in them an import stands: a circle that is imported late is a circle."""
+    known = {module_of(path) for path in SOURCES}
+    graph = {
+        module_of(path): {
+            name
+            for name, _ in imports_of(ast.parse(path.read_text()))
+            if name in known and name not in ("edgeproof", module_of(path))
+        }
+        for path in SOURCES
+    }
     TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("room", ALONE)
+def test_a_room_that_could_be_a_package_knows_nothing_of_the_rest(room: str) -> None:
+    files = sorted((PACKAGE / room).rglob("*.py"))
+    assert {other for path in files for other, _ in imported_rooms(path)} <= ALONE[room]
+    documents = [
+        f"{path.relative_to(ROOT)}"
+        for path in files
+        if re.search(r'"[\w.]*(artifact|manifest)\.json"', path.read_text())
+    ]
+    assert not documents, "it reads a document of another room's"
+
+
+def test_nothing_above_the_formats_knows_one_by_name() -> None:
+    """Formats come from their entry points; a phase that imports one, or names one in its code, would know it."""
+    import tomllib
+
+    entries = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["edgeproof.formats"]
+    modules = {target.partition(":")[0] for target in entries.values()}
+    for path in SOURCES:
+        if room_of(path) in ("formats", "spike", "mil"):
+            continue
+        tree = ast.parse(path.read_text())
+        found = modules & {name for name, _ in imports_of(tree)}
+        assert not found, f"{path.relative_to(ROOT)} imports {found}"
+        if room_of(path) == "phases":
+            words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+            assert not words & set(entries), f"{path.relative_to(ROOT)} names {words & set(entries)}"
+
+
+def test_one_room_starts_processes() -> None:
+    """Compilers are the toolchain's: it could be a package of its own."""
+    starters = [
+        str(path.relative_to(PACKAGE))
+        for path in SOURCES
+        if any(name.partition(".")[0] == "subprocess" for name, _ in imports_of(ast.parse(path.read_text())))
+        and room_of(path) != "spike"
+    ]
+    assert starters == ["process.py"]
+
+
+def test_a_document_s_file_is_spelled_in_one_place() -> None:
+    """But for the door through which an engine opens before a document's module could be imported."""
+    from edgeproof.documents.base import Document
+
+    for path in (PACKAGE / "documents").glob("*.py"):
+        importlib.import_module(f"edgeproof.documents.{path.stem}")
+    for kind in Document.__subclasses__():
+        if kind.FILE:
+            spelled = [
+                str(path.relative_to(PACKAGE))
+                for path in SOURCES
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Constant) and node.value == kind.FILE
+            ]
+            assert len([place for place in spelled if place != "formats/engine_artifact.py"]) == 1, (kind.FILE, spelled)
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -217,7 +289,7 @@ def test_no_tracked_file_names_a_package_registry() -> None:
 
 
 def test_no_tracked_file_holds_a_key_or_a_folder_of_one_machine() -> None:
-    pattern = re.compile("BEGIN [A-Z ]*PRIVATE " + "KEY|/wo" + "rk/|/ro" + r"ot/\w+")
+    pattern = re.compile("BEGIN [A-Z ]*PRIVATE " + r"KEY|(?<!\w)/wo" + "rk/|/ro" + r"ot/\w+")
     found = [f"{name}: {hit[0]}" for name, text in tracked_text() if (hit := pattern.search(text))]
     assert not found
 

@@ -277,7 +277,9 @@ def _doubles_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_function_is_called_in_a_process_of_its_own(tmp_path: Path) -> None:
     log = tmp_path / "call.log"
     job = apart.Job(words=("a", "b"), number=3)
-    answer = call_apart(apart.work, job, apart.Answer, what="working", limits=ROOMY, log=log, folder=str(tmp_path))
+    answer = call_apart(
+        "tests.doubles.apart:work", job, apart.Answer, what="working", limits=ROOMY, log=log, folder=str(tmp_path)
+    )
     assert (answer.words, answer.number) == (("b", "a"), 4)
     assert answer.pid != os.getpid()
     assert answer.folder == str(tmp_path.resolve())
@@ -300,7 +302,7 @@ def test_errors_come_across_with_their_kind_words_and_hint(
     how: str, kind: type[EdgeProofError], message: str, hint: str | None
 ) -> None:
     with pytest.raises(kind) as caught:
-        call_apart(apart.fail, apart.Failing(how=how), apart.Answer, what="working", limits=ROOMY)
+        call_apart("tests.doubles.apart:fail", apart.Failing(how=how), apart.Answer, what="working", limits=ROOMY)
     assert type(caught.value) is kind
     assert caught.value.message.startswith(message)
     assert caught.value.hint == hint
@@ -316,7 +318,7 @@ def test_errors_come_across_with_their_kind_words_and_hint(
 )
 def test_a_call_that_does_not_end_is_stopped(how: str, limits: Limits, message: str) -> None:
     with pytest.raises(ProcessError) as caught:
-        call_apart(apart.fail, apart.Failing(how=how), apart.Answer, what="working", limits=limits)
+        call_apart("tests.doubles.apart:fail", apart.Failing(how=how), apart.Answer, what="working", limits=limits)
     assert caught.value.message.startswith("the process of working was stopped after ")
     assert message in caught.value.message
 

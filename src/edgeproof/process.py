@@ -379,7 +379,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 def call_apart(
-    function: Callable[[Any], T],
+    target: str,
     job: msgspec.Struct,
     answer: type[T],
     *,
@@ -391,7 +391,7 @@ def call_apart(
     """Call a module's function in a process of its own.
 
     Args:
-        function: a public function of a module, of one job; its annotations name the job's type.
+        target: ``module:function`` of one job, whose type its annotation names. It is imported there, not here.
         job: what it is called with.
         answer: the type of what it gives.
         what: the work's name, for messages: ``counting``.
@@ -406,7 +406,6 @@ def call_apart(
     with tempfile.TemporaryDirectory(prefix="edgeproof-call-") as scratch:
         given, told = Path(scratch) / "job.json", Path(scratch) / "answer.json"
         given.write_bytes(msgspec.json.encode(job))
-        target = f"{function.__module__}:{function.__qualname__}"
         with Child(module_command("edgeproof.process", target, str(given), str(told)), log=log, folder=folder) as child:
             ended = child.wait(limits)
         try:

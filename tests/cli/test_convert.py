@@ -83,8 +83,10 @@ def test_convert_then_validate_then_tables(edgeproof: Call, net: Path, out: Path
 
     code, stdout, err = edgeproof("validate", f"{net}:other", out / "torchscript-fp32")
     assert code == 1
-    assert re.search(r"torchscript-fp32 +failed", stdout)
-    assert "relative L2" in stdout
+    told = " ".join(stdout.split())
+    assert "torchscript-fp32" in told
+    assert "failed" in told
+    assert "relative L2" in told
     assert re.fullmatch(r"validate: done in \d+\.\d s\n", err)
 
 
@@ -95,9 +97,7 @@ def test_a_conversion_that_fails_is_1_with_its_reason_and_lines_of_progress(
     code, stdout, err = edgeproof(*words)
     assert code == 1
     told = " ".join(stdout.split())
-    assert "torchscript-fp32" in told
-    assert "failed" in told
-    assert "cli_convert_net.py" in told
+    assert "torchscript-fp32 whole failed control flow depends on" in told
     assert re.fullmatch(r"convert: done in \d+\.\d s\n", err)
     code, stdout, _ = edgeproof(*words, "--json")
     assert code == 1

@@ -112,6 +112,7 @@ def test_a_block_inside_another_leaves_what_lives_frozen() -> None:
         frozen = gc.get_freeze_count()
         with still_collector():
             assert gc.get_freeze_count() >= frozen > 0
+            assert not gc.isenabled()
         assert gc.get_freeze_count() >= frozen
         assert not gc.isenabled()
     assert gc.isenabled()

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging import markers
 
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.validation import ValidationDocument
@@ -124,3 +125,23 @@ def test_what_is_not_installed_is_skipped_with_its_remedy(new_run: NewRun, monke
         assert one.reason == "missing onnxscript<0.8,>=0.6"
         assert one.remedy == "pip install 'edgeproof[onnx]'"
     assert not run.path("artifacts").exists()
+
+
+def test_what_has_no_converter_for_this_system_is_skipped(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run("litert-fp32")
+    prepare(run)
+    real, here = metadata.version, markers.default_environment()
+
+    def version(name: str) -> str:
+        if name == "litert-converter":
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(
+        markers, "default_environment", lambda: {**here, "sys_platform": "linux", "platform_machine": "aarch64"}
+    )
+    (found,) = convert(run).candidates
+    assert found.status == "skipped"
+    assert found.reason == "missing litert-converter<0.6,>=0.5 (no converter for this system)"
+    assert "convert on a system that has the converter" in (found.remedy or "")

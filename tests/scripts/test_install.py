@@ -68,12 +68,19 @@ def test_uv_looks_where_pip_looks(install, monkeypatch) -> None:
     assert install.uv_call({})[0] == []
 
 
-def test_pip_does_it_where_uv_fails(tmp_path: Path) -> None:
-    """A whole environment with a uv that fails, and a wheel in a folder."""
-    venv.create(tmp_path / "venv", with_pip=True)
-    python, uv = tmp_path / "venv/bin/python", tmp_path / "venv/bin/uv"
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a whole environment, with a uv that fails."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    venv.create(folder, with_pip=True)
+    uv = folder / "bin/uv"
     uv.write_text("#!/bin/sh\nexit 3\n")
     uv.chmod(0o755)
+    return folder / "bin/python"
+
+
+def test_pip_does_it_where_uv_fails(python: Path, tmp_path: Path) -> None:
+    """From a wheel in a folder."""
     source = tmp_path / "tiny"
     source.mkdir()
     (source / "pyproject.toml").write_text(
@@ -151,6 +158,13 @@ class TestTorch:
         assert install.torch_arguments(slow, self.PIN, self.WITHIN) == [self.PIN, *self.WITHIN]
         assert len(capsys.readouterr().err.splitlines()) == 1
 
+    @pytest.mark.parametrize("build", [" + torch==2.13.0+cu128\n", ""])
+    def test_a_build_that_was_chosen_stays(self, install, uv_that, capsys, build: str) -> None:
+        """By pip's settings; or it is installed already, and lacks its libraries."""
+        uv = uv_that(f"Would install\n + nvidia-cublas==12.8.4.1\n{build}", self.CPU)
+        assert install.torch_arguments(uv, self.PIN, self.WITHIN) == [self.PIN, *self.WITHIN]
+        assert capsys.readouterr().err == ""
+
     def test_without_an_index_no_place_is_asked(self, install, uv_that, tmp_path) -> None:
         uv = uv_that(self.CUDA, self.CPU)
         offline = install.Uv(uv.path, ("--no-index",), uv.environment)
@@ -174,48 +188,35 @@ def test_a_file_of_several_names_counts_once(install, tmp_path) -> None:
     assert install.size_of(tmp_path) == 6
 
 
-def wheel_of(folder: Path, name: str, code: str) -> None:
-    """A wheel of one module, version 2.13.0, into the folder."""
-    with zipfile.ZipFile(folder / f"{name}-2.13.0-py3-none-any.whl", "w") as archive:
-        info = f"{name}-2.13.0.dist-info"
+def wheel_of(folder: Path, name: str, version: str, code: str) -> None:
+    """A wheel of one module, into the folder."""
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        info = f"{name}-{version}.dist-info"
         archive.writestr(f"{name}.py", code)
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.13.0\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
 
 
-@pytest.mark.parametrize(
-    ("code", "exit_code", "words"),
-    [
-        (
-            "__version__ = '2.13.0+cpu'\nclass version: cuda = hip = None\n",
-            0,
-            r"installed in \d+ s: torch 2\.13\.0\+cpu \(CPU build\), 0\.\d GB in ",
-        ),
-        (
-            "raise ImportError('libcudnn.so.9: cannot open shared object file')\n",
-            1,
-            r"cannot be imported: ImportError: libcudnn\.so\.9.*\n.*make clean.*find-links",
-        ),
-        (None, 3, r"torch==2\.13\.0 could not be installed for Python 3\.\d+"),
-    ],
-)
-def test_torch_is_imported_before_it_is_installed(
-    pip_file: Path, tmp_path: Path, code: str | None, exit_code: int, words: str
-) -> None:
-    """A whole environment, with a torch of one file, found through pip's own settings."""
-    wheels = tmp_path / "wheels"
+def test_torch_is_imported_before_it_is_installed(python: Path, pip_file: Path, tmp_path: Path) -> None:
+    """With a torch of one file, found through pip's own settings."""
+    wheels, lock = tmp_path / "wheels", tmp_path / "lock"
     wheels.mkdir()
-    if code is not None:
-        wheel_of(wheels, "torch", code)
+    wheel_of(wheels, "torch", "1.0", "raise ImportError('libcudnn.so.9: cannot open shared object file')\n")
+    wheel_of(wheels, "torch", "2.0", "__version__ = '2.0+cpu'\nclass version: cuda = hip = None\n")
     pip_file.write_text(f"[global]\nno-index = true\nfind-links = {wheels}\n")
-    venv.create(tmp_path / "venv", with_pip=True)
-    uv = tmp_path / "venv/bin/uv"
-    uv.write_text("#!/bin/sh\nexit 3\n")
-    uv.chmod(0o755)
-    lock = tmp_path / "lock"
-    lock.write_text("torch==2.13.0\n")
-    command = [str(tmp_path / "venv/bin/python"), str(INSTALL), str(lock)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == exit_code, done.stderr
-    assert re.search(words, done.stderr), done.stderr
+
+    def installed(pin: str) -> tuple[int, str]:
+        lock.write_text(f"{pin}\n")
+        done = subprocess.run([str(python), str(INSTALL), str(lock)], capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    code, said = installed("torch==3.0")
+    assert code == 3, said
+    assert re.search(r"torch==3\.0 could not be installed for Python 3\.\d+", said)
+    code, said = installed("torch==1.0")
+    assert code == 1, said
+    assert re.search(r"cannot be imported: ImportError: libcudnn\.so\.9.*\n.*make clean.*find-links", said)
+    code, said = installed("torch==2.0")
+    assert code == 0, said
+    assert re.search(r"installed in \d+ s: torch 2\.0\+cpu \(CPU build\), 0\.\d GB in ", said)

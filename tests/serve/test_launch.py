@@ -49,9 +49,8 @@ def test_the_server_of_an_artifact_never_imports_torch(artifact: Path) -> None:
     code = """
 import sys, threading, os, signal
 from edgeproof.documents.source import ModelSource
-from edgeproof.serve.launch import open_served, serve_opened
-opened = open_served(ModelSource(model=sys.argv[1]))
-serve_opened(opened, port=0, ready=lambda line: os.kill(os.getpid(), signal.SIGTERM))
+from edgeproof.serve.launch import serve
+serve(ModelSource(model=sys.argv[1]), port=0, ready=lambda line: os.kill(os.getpid(), signal.SIGTERM))
 print("torch" in sys.modules, [name for name in ("fastapi", "starlette", "matplotlib", "onnx") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code, str(artifact)], capture_output=True, text=True, timeout=60)

@@ -110,11 +110,11 @@ def open(artifact: str | Path, *, threads: int = 1) -> Session | NativeSession:
         ArtifactError: not there, damaged, or it cannot run on this machine.
         MissingDependency: its runtime is not installed.
     """
-    from edgeproof.spike.runtime.session import NativeSession, engine_in
+    from edgeproof.formats.engine_artifact import open_engine
 
-    library = engine_in(Path(artifact))
-    if library is not None:
-        return NativeSession(library)
+    engine = open_engine(Path(artifact))
+    if engine is not None:
+        return engine
     from edgeproof.formats.registry import open_artifact
 
     return open_artifact(Path(artifact), threads=threads)

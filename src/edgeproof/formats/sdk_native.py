@@ -81,9 +81,14 @@ class SdkNative(Format):
         return _Runner(Engine(folder / artifact.file))
 
     def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session:
+        from edgeproof.spike.runtime.native import Port
         from edgeproof.spike.runtime.session import NativeSession
 
-        session = NativeSession(folder / artifact.file)
+        inputs, outputs = (
+            [Port(binding.tensor.name, binding.tensor.shape) for binding in bindings]
+            for bindings in (artifact.inputs, artifact.outputs)
+        )
+        session = NativeSession(folder / artifact.file, inputs=inputs, outputs=outputs)
         session.inputs = tuple(binding.tensor for binding in artifact.inputs)
         session.outputs = tuple(binding.tensor for binding in artifact.outputs)
         return session

@@ -84,17 +84,17 @@ def still_collector() -> Iterator[None]:
 
     A block inside another looks at what is new alone: no pause between two stretches of one measurement.
     """
-    was_on, frozen = gc.isenabled(), gc.get_freeze_count() > 0
     gc.collect()
+    if not gc.isenabled():
+        yield
+        return
     gc.freeze()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
-            gc.enable()
-        if not frozen:
-            gc.unfreeze()
+        gc.enable()
+        gc.unfreeze()
 
 
 def time_calls(

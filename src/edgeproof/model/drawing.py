@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,7 +29,9 @@ from edgeproof.model.samples import (
     read_samples,
     synthetic_samples,
 )
-from edgeproof.model.subject import Subject
+
+if TYPE_CHECKING:
+    from edgeproof.model.subject import Subject
 
 __all__ = ["Draw", "Drawn", "draw"]
 

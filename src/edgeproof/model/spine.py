@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edgeproof.documents.base import decode, encode
+from edgeproof.documents.base import read_document, write_document
 from edgeproof.documents.signature import Form, LoopPlan, TensorSpec
 from edgeproof.documents.spine import SpineDocument
 from edgeproof.errors import ConversionError
@@ -171,7 +171,7 @@ def export_spine(
         warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)
         torch.export.save(program, folder / "program.pt2")
     np.savez(folder / "initial_state.npz", allow_pickle=False, **initial)
-    (folder / "spine.json").write_bytes(encode(document))
+    write_document(folder / SpineDocument.FILE, document)
     return document
 
 
@@ -213,7 +213,7 @@ def _compare(
 
 def load_spine(folder: Path, samples: Mapping[str, Array]) -> Spine:
     """Load what ``export_spine`` wrote."""
-    document = decode((folder / "spine.json").read_bytes(), SpineDocument)
+    document = read_document(folder / SpineDocument.FILE, SpineDocument)
     with np.load(folder / "initial_state.npz") as archive:
         initial = {name: archive[name] for name in archive.files}
     return Spine(folder, document, samples, initial)

@@ -1,12 +1,11 @@
 """What conversions and comparisons start from: a folder with samples, the eager reference and the exported programs.
 
-``Workspace.prepare`` fills it: for a MODEL reference in a process of its own, under limits, so that the user's code and
-``torch.export`` run neither in the command nor without an end; for a module that lives in this process, here.
+``preparing`` has it filled, ``work`` fills it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +18,13 @@ from edgeproof.documents.base import read_document
 from edgeproof.documents.samples import HELD_OUT_FILE, REPRESENTATIVE_FOLDER, SamplesDocument
 from edgeproof.documents.signature import Form
 from edgeproof.documents.source import ModelSource
-from edgeproof.errors import ModelReferenceError, ProcessError
 from edgeproof.files import write_bytes
 from edgeproof.model.drawing import Draw
-from edgeproof.process import Limits, call_apart
 
 if TYPE_CHECKING:
-    from edgeproof.model.resolve import Resolved
+    pass
 
 __all__ = ["FormResult", "ModelJob", "Prepared", "Workspace"]
-
-TIME_REMEDY = "raise --limit-seconds, or lower the number of time steps in the graph"
 
 
 class FormResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,76 +158,6 @@ class Workspace:
     def lacks(self, job: ModelJob) -> bool:
         """Whether something of the job is not done."""
         return not self.has_samples or self.lacks_reference(job) or bool(self.lacking_forms(job))
-
-    def prepare(
-        self,
-        origin: ModelSource | Resolved,
-        *,
-        draw: Draw,
-        forms: Iterable[Form] = (),
-        reference: bool = True,
-        limits: Limits | None = None,
-    ) -> SamplesDocument:
-        """Draw samples, run the model eagerly and export forms of it, as far as that is not done.
-
-        A form that cannot be exported, or that crashes or hangs the process, fails alone; ``prepared`` has the reason,
-        also where the model itself does not run on its samples.
-
-        Args:
-            origin: how to load the model in a process of its own, or a model that is loaded here: then the limits do
-                not hold.
-            draw: how samples are chosen.
-            forms: to be exported; those that the model does not have are left out.
-            reference: whether the model is run eagerly on the held-out samples.
-            limits: of the process.
-
-        Raises:
-            UsageError: the model, its signature or its samples; it crashed or hung while it was loaded.
-        """
-        source = origin.absolute() if isinstance(origin, ModelSource) else ModelSource(model=origin.subject.name)
-        job = ModelJob(root=str(self.root), source=source, draw=draw, reference=reference, forms=tuple(forms))
-        if isinstance(origin, ModelSource):
-            self._prepare_apart(job, limits or Limits())
-        else:
-            from edgeproof.model.work import work_here
-
-            work_here(origin, job)
-        return self.samples
-
-    def _prepare_apart(self, job: ModelJob, limits: Limits) -> None:
-        """In a process; one that ends in the middle of a form is followed by another for the forms after it."""
-        from edgeproof.model.work import prepare_model
-
-        while self.lacks(job):
-            try:
-                call_apart(
-                    prepare_model,
-                    job,
-                    Prepared,
-                    what="the model",
-                    limits=limits,
-                    log=self.logs / "model.log",
-                    folder=job.source.folder,
-                )
-                return
-            except ProcessError as lost:
-                self._note(job, lost)
-
-    def _note(self, job: ModelJob, lost: ProcessError) -> None:
-        """Book the end of a process against what it was at.
-
-        Raises:
-            ModelReferenceError: it had not come to an end with loading the model.
-        """
-        if not self.has_samples:
-            raise ModelReferenceError(
-                f"{job.source.model} cannot be loaded: {lost.message}",
-                hint="run it alone to see the whole error; --limit-seconds gives it more time",
-            ) from lost
-        if self.lacks_reference(job):
-            self.give_up(job, lost.message, TIME_REMEDY)
-        else:
-            self.note(FormResult(form=self.lacking_forms(job)[0], reason=lost.message, remedy=TIME_REMEDY))
 
     def give_up(self, job: ModelJob, reason: str, remedy: str | None) -> Prepared:
         """The model does not run on its samples, so no form of it can be made."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from edgeproof.documents.manifest import RunOptions
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.model.drawing import Draw
+from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.conversion.planned import forms_of
 from edgeproof.phases.preparation.environment import read_environment
@@ -42,7 +43,8 @@ def workspace_of(run: RunDir, report: Callable[[str], None] = lambda _: None) ->
     manifest, options = run.manifest(), run.options()
     report(f"loading {manifest.options.model}: samples, eager outputs, exported programs")
     workspace = Workspace(run.root.resolve())
-    workspace.prepare(
+    prepare_workspace(
+        workspace,
         options.source(manifest.working_directory),
         draw=Draw(
             count=options.sample_count, seed=options.seed, synthetic=options.synthetic, held_out=options.held_out

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ServingError
 from edgeproof.formats.base import Session
@@ -59,7 +60,7 @@ def is_artifact(reference: str) -> bool:
     path = Path(reference)
     if not path.exists():
         return False
-    return path.suffix not in MODEL_SUFFIXES or (path.parent / "artifact.json").is_file()
+    return path.suffix not in MODEL_SUFFIXES or (path.parent / ArtifactDocument.FILE).is_file()
 
 
 def open_served(source: ModelSource, *, threads: int = 1, name: str | None = None) -> Opened:

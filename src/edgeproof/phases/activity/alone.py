@@ -8,6 +8,7 @@ from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ConversionError
 from edgeproof.model.drawing import Draw
+from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.activity.counting import CountJob, count_apart
 from edgeproof.phases.alone.conversion import checked_title
@@ -38,7 +39,9 @@ def activity_alone(
     report(f"loading and exporting {checked_title(source)}")
     bounds = limits or Limits()
     with Workspace.temporary() as workspace:
-        samples = workspace.prepare(source, draw=Draw(), forms=("whole", "step"), reference=False, limits=bounds)
+        samples = prepare_workspace(
+            workspace, source, draw=Draw(), forms=("whole", "step"), reference=False, limits=bounds
+        )
         prepared = workspace.prepared
         refused = next((result for result in prepared.forms if result.reason), None)
         if refused is not None:

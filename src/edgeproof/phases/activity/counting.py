@@ -44,7 +44,7 @@ def count_apart(job: CountJob, limits: Limits) -> ActivityDocument:
         ProcessError: the process crashed or passed a limit.
     """
     log = Workspace(Path(job.root)).logs / "activity.log"
-    return call_apart(count, job, ActivityDocument, what="counting", limits=limits, log=log)
+    return call_apart(f"{__name__}:count", job, ActivityDocument, what="counting", limits=limits, log=log)
 
 
 def count(job: CountJob) -> ActivityDocument:

@@ -13,6 +13,7 @@ from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import UsageError
 from edgeproof.model.drawing import Draw
+from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.reference import parse_reference
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.conversion.making import Making
@@ -48,7 +49,7 @@ def convert_alone(
     report(f"loading {title}: samples, eager outputs, exported programs")
     bounds = limits or Limits()
     with Workspace.temporary() as workspace:
-        samples = workspace.prepare(origin, draw=Draw(), forms=forms_of(candidates), limits=bounds)
+        samples = prepare_workspace(workspace, origin, draw=Draw(), forms=forms_of(candidates), limits=bounds)
         planned = plan(candidates, steps=samples.signature.timesteps is not None)
         possible = [candidate for candidate in planned if not (samples.synthetic and candidate.precision == "int8")]
         made = Making(workspace, title, workspace.prepared.name, out, bounds, report).make(possible)

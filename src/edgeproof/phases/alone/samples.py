@@ -13,6 +13,7 @@ from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import UsageError
 from edgeproof.model.drawing import Draw
+from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.alone.conversion import checked_title
 from edgeproof.process import Limits
@@ -40,7 +41,7 @@ def draw_alone(
         raise UsageError(f"{out} exists and is not an empty folder", hint="choose another --out")
     report(f"loading {checked_title(source)}")
     with Workspace.temporary() as workspace:
-        drawn = workspace.prepare(source, draw=how, reference=False, limits=limits)
+        drawn = prepare_workspace(workspace, source, draw=how, reference=False, limits=limits)
         shutil.copytree(workspace.sample_folder, out, dirs_exist_ok=True)
         file = "."
         if drawn.held_out.source != "representative":

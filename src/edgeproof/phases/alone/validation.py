@@ -11,6 +11,7 @@ from edgeproof.documents.source import ModelSource
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import ConversionError
 from edgeproof.model.drawing import Draw
+from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.alone.conversion import checked_title
 from edgeproof.phases.validation.against import load_reference
@@ -42,7 +43,7 @@ def validate_alone(
     title = checked_title(origin)
     report(f"loading {title} and running it eagerly")
     with Workspace.temporary() as workspace:
-        workspace.prepare(origin, draw=Draw(), limits=limits)
+        prepare_workspace(workspace, origin, draw=Draw(), limits=limits)
         broken = workspace.prepared.broken
         if broken is not None:
             raise ConversionError(

@@ -21,7 +21,6 @@ from edgeproof.rundir import RunDir
 
 __all__ = ["Recorded", "chosen_candidates", "record", "targets_of", "why_not"]
 
-BASELINE = "sdk-eager"
 EMULATED = "an emulated device gives no latency, temperature or power"
 
 
@@ -53,9 +52,9 @@ def chosen_candidates(run: RunDir, names: Sequence[str]) -> tuple[list[Conversio
 
 
 def targets_of(run: RunDir, chosen: Sequence[ConversionResult], skipped: Mapping[str, str]) -> list[Target]:
-    """What is to be measured, the baseline first."""
+    """What is to be measured, the SDK's own engine first: it is the baseline."""
     runnable = [result for result in chosen if result.candidate not in skipped]
-    runnable.sort(key=lambda result: result.candidate != BASELINE)
+    runnable.sort(key=lambda result: not result.sdk)
     return [Target(result.candidate, run.path(result.artifact)) for result in runnable if result.artifact]
 
 

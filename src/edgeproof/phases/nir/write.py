@@ -77,7 +77,9 @@ def nir_alone(
     job = NirJob(source=at_home, title=title, graph=str(out), out=str(out.resolve()), dt_s=dt_s, check=check)
     bounds = limits or Limits()
     try:
-        return call_apart(write_nir, job, NirDocument, what="the model", limits=bounds, folder=at_home.folder)
+        return call_apart(
+            f"{__name__}:write_nir", job, NirDocument, what="the model", limits=bounds, folder=at_home.folder
+        )
     except ProcessError as lost:
         raise ModelReferenceError(
             f"{title} cannot be read: {lost.message}",

@@ -24,12 +24,12 @@ def run(names: Names, once: Sequence[str], chunk: Sequence[str]) -> str:
         once: calls of the stages that are computed once in a call.
         chunk: calls of the others.
     """
-    plan = names.plan
-    taken = [_taken(names, i) for i, node in enumerate(plan.program.inputs) if node in plan.stored]
-    numbered = list(enumerate(plan.program.outputs))
+    schedule = names.schedule
+    taken = [_taken(names, i) for i, node in enumerate(schedule.program.inputs) if node in schedule.stored]
+    numbered = list(enumerate(schedule.program.outputs))
     before = [f"memset(m->o{i}, 0, sizeof m->o{i});" for i, output in numbered if is_collected(names, output)]
     chunks = [*chunk, *(line for i, output in numbered for line in _gathered(names, i, output))]
-    if plan.program.sequence:
+    if schedule.program.sequence:
         chunks = [*(line for lines in taken for line in loop(EACH, lines)), *chunks]
     else:
         before = [*(line for lines in taken for line in lines), *once, *before]
@@ -53,15 +53,15 @@ def run(names: Names, once: Sequence[str], chunk: Sequence[str]) -> str:
 def is_collected(names: Names, output: Output) -> bool:
     """Whether an output is put together over the chunks before the caller gets it."""
     return output.readout in ("sum", "mean") or (
-        output.readout == "last" and storage(output.node) not in names.plan.steady
+        output.readout == "last" and storage(output.node) not in names.schedule.steady
     )
 
 
 def _taken(names: Names, index: int) -> list[str]:
     """Copy an input into its buffer, as it stands there; at the step ``at`` if it has steps."""
-    node = names.plan.program.inputs[index]
+    node = names.schedule.program.inputs[index]
     source = f"in[{index}]"
-    if names.plan.program.sequence:
+    if names.schedule.program.sequence:
         source += f" + (size_t)(done + at) * {node.size}"
     table = names.places(node)
     if table is None and names.numbers.plain:
@@ -74,7 +74,7 @@ def _taken(names: Names, index: int) -> list[str]:
 def _gathered(names: Names, index: int, output: Output) -> list[str]:
     """What is read out of a chunk, unless the loop that makes it has added it up."""
     node, size = storage(output.node), output.node.size
-    if is_added_up(output) and node not in names.plan.steady:
+    if is_added_up(output) and node not in names.schedule.steady:
         return []
     if output.readout == "last" and not is_collected(names, output):
         return []
@@ -110,7 +110,7 @@ def _given(names: Names, index: int, output: Output) -> list[str]:
 def reset(names: Names) -> str:
     """Every state back to its initial value."""
     lines = []
-    for state, _ in names.plan.program.states:
+    for state, _ in names.schedule.program.states:
         initial = names.ordered(names.numbers.initial(state), state)
         here, size = names.state(state), initial.nbytes
         if initial.any():

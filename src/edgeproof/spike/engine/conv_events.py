@@ -36,7 +36,7 @@ def events_added(names: Names, node: Convolution) -> list[str]:
     copied, x = image(names, node.x)
     listed = names.need("list", "uint32_t", padded(node.x.size) + 16)
     straight = node.stride[1] == node.dilation[1] == node.groups == 1
-    binary = node.x in names.plan.binary
+    binary = node.x in names.schedule.binary
     pad_y, pad_x = node.padding
     inner = _straight(names, node, binary) if straight else _scattered(names, node, binary)
     if node.stride[0] == node.dilation[0] == 1:
@@ -141,7 +141,7 @@ def events_summed(names: Names, node: Convolution) -> list[str]:
         rows=rows, columns=columns, outputs=outputs,
     )  # fmt: skip
     wide = padded(outputs)
-    values = "NULL" if node.x in names.plan.binary else "x"
+    values = "NULL" if node.x in names.schedule.binary else "x"
     terms = taps_down * taps_right * channels
     by_output, bias = np.zeros((wide, terms), np.float32), np.zeros(wide, np.float32)
     by_output[:outputs] = weight.transpose(0, 2, 3, 1).reshape(outputs, -1)

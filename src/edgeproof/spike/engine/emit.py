@@ -41,21 +41,21 @@ def emit(program: Program, name: str, activity: Mapping[Node, float] | None = No
         ConversionError: numbers that C cannot write, or a name that is no identifier.
     """
     check_name(name)
-    plan = schedule(program)
-    return _Floats(plan, name, methods(program, activity or {}, plan.binary), activity or {}).source()
+    scheduled = schedule(program)
+    return _Floats(scheduled, name, methods(program, activity or {}, scheduled.binary), activity or {}).source()
 
 
 class _Floats(File):
     """In float32."""
 
     def __init__(
-        self, plan: Schedule, name: str, chosen: Mapping[Node, Method], activity: Mapping[Node, float]
+        self, scheduled: Schedule, name: str, chosen: Mapping[Node, Method], activity: Mapping[Node, float]
     ) -> None:
-        super().__init__(Names(plan, name), chosen)
+        super().__init__(Names(scheduled, name), chosen)
         self._activity = activity
 
     def _layers(self) -> list[str]:
-        return layer_table(self._plan, self._methods, self._activity)
+        return layer_table(self._schedule, self._methods, self._activity)
 
     def _types(self) -> str:
         types = {

@@ -61,12 +61,12 @@ class File(ABC):
     """A program's source, put together from what its kind of numbers needs.
 
     Args:
-        names: of the values, and the plan.
+        names: of the values, and the schedule.
         chosen: how layers take their input, where there is a choice.
     """
 
     def __init__(self, names: Names, chosen: Mapping[Node, Method]) -> None:
-        self._plan = names.plan
+        self._schedule = names.schedule
         self._names = names
         self._methods = chosen
 
@@ -121,13 +121,13 @@ class File(ABC):
         functions: list[str] = []
         once: list[str] = []
         chunk: list[str] = []
-        for at, stage in enumerate(self._plan.stages):
+        for at, stage in enumerate(self._schedule.stages):
             functions.append(self._stage(f"stage{at}", stage))
             (once if stage.steady else chunk).append(f"VARIANT(stage{at})(m{'' if stage.steady else ', steps'});")
         return "\n".join([*functions, ""]) + "\n" + run(self._names, once, chunk)
 
     def _header(self) -> str:
-        program, name = self._plan.program, self._names.name
+        program, name = self._schedule.program, self._names.name
         arguments = [
             f" *   {kind}[{i}] {said(label)}: {shape_of(node)} float32"
             for kind, rows in (
@@ -140,21 +140,21 @@ class File(ABC):
             name=name,
             NAME=name.upper(),
             timesteps=program.timesteps,
-            chunk=self._plan.chunk,
+            chunk=self._schedule.chunk,
             members=text(list(self._members()), 2),
             arguments=text(arguments),
             sequence="a row for each time step" if program.sequence else "the same at every time step",
         )
 
     def _members(self) -> Iterator[str]:
-        names, plan = self._names, self._plan
-        for node in plan.stored:
-            steps = "" if node in plan.steady else f"{names.chunk} * "
+        names, schedule = self._names, self._schedule
+        for node in schedule.stored:
+            steps = "" if node in schedule.steady else f"{names.chunk} * "
             yield f"{names.numbers.type_of(node)} b{names.number(node)}[{steps}{padded(node.size)}];"
-        for state, _ in plan.program.states:
+        for state, _ in schedule.program.states:
             of = names.numbers.type_of(state)
             yield f"{of} s{names.number(state)}[{padded(state.size)}]; /* {said(state.name)} */"
-        for i, output in enumerate(plan.program.outputs):
+        for i, output in enumerate(schedule.program.outputs):
             if is_collected(names, output):
                 yield f"float o{i}[{padded(output.node.size)}];"
         for member, room in names.room.items():
@@ -162,7 +162,7 @@ class File(ABC):
 
     def _description(self) -> str:
         """What a caller must know, as JSON."""
-        program = self._plan.program
+        program = self._schedule.program
         return json.dumps(
             {
                 "name": self._names.name,

@@ -22,9 +22,9 @@ TRAPS = frozenset(("div", "sqrt", "log"))
 def added_up(names: Names) -> dict[Node, list[str]]:
     """Values that are added up over the steps in the loop that makes them, and where."""
     found: dict[Node, list[str]] = {}
-    for i, output in enumerate(names.plan.program.outputs):
+    for i, output in enumerate(names.schedule.program.outputs):
         node = storage(output.node)
-        if is_added_up(output) and node not in names.plan.steady:
+        if is_added_up(output) and node not in names.schedule.steady:
             found.setdefault(node, []).append(f"m->o{i}[i]")
     return found
 
@@ -56,7 +56,7 @@ class GroupLoop:
         """Words that are truth values in C."""
 
     def lines(self) -> list[str]:
-        names, stored = self._names, self._names.plan.stored
+        names, stored = self._names, self._names.schedule.stored
         totals = added_up(names)
         after = [f"{names.kept(state)} = {self._word(state, state.shape)};" for state in self._own if state in stored]
         for node in self._group.nodes:

@@ -17,7 +17,7 @@ __all__ = ["framed", "image", "pixels", "plus", "times"]
 
 def image(names: Names, x: Node) -> tuple[list[str], str]:
     """C that copies an image, if its channels do not stand innermost; and where it is at the step ``at``."""
-    if names.plan.layouts.of(x) == channels_of(x.shape):
+    if names.schedule.layouts.of(x) == channels_of(x.shape):
         return [], names.row(x)
     to = names.need("sorted", "float", padded(x.size))
     return loop(f"for (int i = 0; i < {x.size}; i++)", [f"{to}[i] = {names.element(x, _seen(names, x) + '[i]')};"]), to
@@ -33,7 +33,7 @@ def framed(names: Names, node: Convolution) -> tuple[list[str], int]:
     line = (width + 2 * left) * channels
     to = names.need(f"frame{names.number(node)}", "float", (height + 2 * top) * line)
     inside = f"row * {line} + {top * line + left * channels}"
-    if names.plan.layouts.of(node.x) == channels_of(node.x.shape):
+    if names.schedule.layouts.of(node.x) == channels_of(node.x.shape):
         copied = [f"memcpy({to} + {inside}, {names.row(node.x)} + row * {width * channels}, {width * channels * 4});"]
     else:
         source = names.element(node.x, f"{_seen(names, node.x)}[row * {width * channels} + i]")
@@ -44,7 +44,7 @@ def framed(names: Names, node: Convolution) -> tuple[list[str], int]:
 def _seen(names: Names, x: Node) -> str:
     """A table of where an image's numbers stand, in the order with channels innermost."""
     elements = np.argsort(places(x.size, x.shape[0]))
-    return names.table("p", padded_places(names.plan.layouts.places(x)[elements]))
+    return names.table("p", padded_places(names.schedule.layouts.places(x)[elements]))
 
 
 def pixels(rows: int, columns: int, body: Sequence[str]) -> list[str]:

@@ -66,7 +66,7 @@ def linear(names: Names, node: Linear, method: Method, span: Span) -> list[str]:
         ConversionError: infinity among its weights, or NaN among its numbers.
     """
     size, width = node.x.size, padded(len(node.bias))
-    places = names.plan.layouts.places(node)
+    places = names.schedule.layouts.places(node)
     weight, bias = np.zeros((width, size), F), np.zeros(width, F)
     weight[places], bias[places] = weights_of(node.weight), bias_of(node.bias)
     copied, x = _plain(names, node.x, span)
@@ -105,7 +105,7 @@ class _Linear:
         listed = f"{listed} + (size_t)at * {room}" if chunk else listed
         count = f"{names.need('count', 'uint32_t', 1, each_step=True)}[at]" if chunk else "count"
         x = self.x("at")
-        values = "NULL" if node.x in names.plan.binary else x
+        values = "NULL" if node.x in names.schedule.binary else x
         found = f"{count} = {names.function('nonzero')}({x}, {node.x.size}, {listed});"
         lines = loop(EACH, [found]) if chunk else [f"const uint32_t {found}"]
         for part in self._blocks():
@@ -169,7 +169,7 @@ def delay(names: Names, kernel: Delay) -> list[str]:
     state, after = kernel.state, kernel.after
     size = padded(state.size)
     here, lines = names.state(state), []
-    if state in names.plan.stored:
+    if state in names.schedule.stored:
         lines.append(f"memcpy({names.buffer(state)} + (size_t)at * {size}, {here}, {size * 4});")
     table = names.source(after, state.shape, state)
     if table is None:

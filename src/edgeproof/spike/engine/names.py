@@ -74,7 +74,7 @@ class Names:
     """Grows while the file is written: numbers are given, and tables made, as they are asked for.
 
     Attributes:
-        plan: what is written.
+        schedule: what is written.
         name: what every symbol begins with.
         numbers: what values are made of.
         tables: constant arrays, in order.
@@ -83,8 +83,8 @@ class Names:
         functions: those of the fixed part that are called.
     """
 
-    def __init__(self, plan: Schedule, name: str, numbers: Numbers = FLOATS) -> None:
-        self.plan = plan
+    def __init__(self, schedule: Schedule, name: str, numbers: Numbers = FLOATS) -> None:
+        self.schedule = schedule
         self.name = name
         self.numbers = numbers
         self.tables: list[str] = []
@@ -113,14 +113,14 @@ class Names:
             return self.table("k", self.ordered(_numbers(node), node))
         if self._stands(node):
             return self.state(node)
-        if node in self.plan.steady or at == "0":
+        if node in self.schedule.steady or at == "0":
             return self.buffer(node)
         return f"{self.buffer(node)} + (size_t){at} * {padded(node.size)}"
 
     def element(self, node: Node, index: str = "i", at: str = "at") -> str:
         """One number at a step of the chunk, as a member of the struct: so the compiler sees that none overlap."""
         node = storage(node)
-        if isinstance(node, Constant) or self._stands(node) or node in self.plan.steady:
+        if isinstance(node, Constant) or self._stands(node) or node in self.schedule.steady:
             return f"{self.row(node)}[{index}]"
         return self.kept(node, index, at)
 
@@ -129,7 +129,7 @@ class Names:
         return f"{self.buffer(node)}[{at} * {padded(storage(node).size)} + {index}]"
 
     def _stands(self, node: Node) -> TypeGuard[State]:
-        return isinstance(node, State) and (node in self.carried or node not in self.plan.stored)
+        return isinstance(node, State) and (node in self.carried or node not in self.schedule.stored)
 
     def constant(self, node: Node, shape: Shape, like: Node) -> str:
         """A table of a constant's numbers, broadcast to a shape and in the order in which ``like`` stands."""
@@ -140,20 +140,20 @@ class Names:
 
     def ordered(self, values: Array, like: Node) -> Array:
         """Numbers in the order of a buffer, padded with the last one."""
-        places = self.plan.layouts.places(like)
+        places = self.schedule.layouts.places(like)
         found = np.full(padded(values.size), values[-1], values.dtype)
         found[places] = values
         return found
 
     def source(self, source: Node, shape: Shape, like: Node) -> str | None:
         """A table of the places that an operation reads its source at; None where they are its own."""
-        places = source_places(self.plan.layouts, source, shape, like)
+        places = source_places(self.schedule.layouts, source, shape, like)
         return None if places is None else self.table("p", padded_places(places))
 
     def places(self, node: Node) -> str | None:
         """A table of the places of a value's elements in the order of its shape; None where that is the order."""
-        places = self.plan.layouts.places(node)
-        return None if self.plan.layouts.of(node) == 1 else self.table("p", places.astype(np.int32))
+        places = self.schedule.layouts.places(node)
+        return None if self.schedule.layouts.of(node) == 1 else self.table("p", places.astype(np.int32))
 
     def table(self, kind: str, values: Array) -> str:
         """The name of a constant array of float32, int32 or int8; equal ones are one.

@@ -65,7 +65,7 @@ def pool(names: Names, node: Pool) -> list[str]:
 def _take(names: Names, node: Pool, total: str, word: str) -> str:
     if node.kind == "sum":
         return f"{total} += {word};"
-    if node.x in names.plan.binary:
+    if node.x in names.schedule.binary:
         return f"{total} = {word} > {total} ? {word} : {total};"
     return f"{total} = ({word} > {total}) | ({word} != {word}) ? {word} : {total};"
 

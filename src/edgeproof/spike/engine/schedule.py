@@ -110,7 +110,7 @@ def padded(size: int) -> int:
 
 
 def schedule(program: Program) -> Schedule:
-    """Plan a program."""
+    """What is computed after what, and how many time steps at once."""
     order = [node for node in walk(program.roots()) if not isinstance(node, (Reshape, Constant))]
     known = set(order)
     order += [state for state, _ in program.states if state not in known]

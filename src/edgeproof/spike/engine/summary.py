@@ -57,10 +57,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(said, names[:NAMED])) + more
 
 
-def layer_table(plan: Schedule, chosen: Mapping[Node, Method], activity: Mapping[Node, float]) -> list[str]:
+def layer_table(schedule: Schedule, chosen: Mapping[Node, Method], activity: Mapping[Node, float]) -> list[str]:
     """How each layer takes its input, and how busy that was."""
     rows = [("layer", "inputs not zero", "takes them")]
-    for node in walk(plan.program.roots()):
+    for node in walk(schedule.program.roots()):
         if isinstance(node, (Linear, Convolution)):
             busy = f"{activity[node]:.1%}" if node in activity else "not measured"
             rows.append((layer_summary(node), busy, HOW[chosen[node]]))

@@ -33,8 +33,8 @@ def emit_fixed(fixed: Fixed, name: str) -> Source:
         ConversionError: operations that whole numbers do not have, or a name that is no identifier.
     """
     check_name(name)
-    plan = replace(schedule(fixed.program), chunk=1)
-    return _Whole(Names(plan, name, FixedNumbers(fixed)), fixed).source()
+    scheduled = replace(schedule(fixed.program), chunk=1)
+    return _Whole(Names(scheduled, name, FixedNumbers(fixed)), fixed).source()
 
 
 class _Whole(File):

@@ -31,7 +31,7 @@ def moved(fixed: Fixed, state: State, after: Node, word: str) -> str:
 def delay(names: Names, fixed: Fixed, kernel: Delay) -> list[str]:
     """A state that passes its value on and takes another, at the step ``at``."""
     state, after = kernel.state, kernel.after
-    kept = [f"{names.kept(state)} = {names.state(state)}[i];"] if state in names.plan.stored else []
+    kept = [f"{names.kept(state)} = {names.state(state)}[i];"] if state in names.schedule.stored else []
     if isinstance(storage(after), Constant):
         word = f"{_constants(names, fixed, after, state.shape, state)}[i]"
     else:

@@ -25,7 +25,7 @@ __all__ = ["convolution", "linear", "pool"]
 def linear(names: Names, fixed: Fixed, node: Linear) -> list[str]:
     """A linear layer at the step ``at``."""
     layer = fixed.layers[node]
-    seen, stands = names.plan.layouts.places(node.x), names.plan.layouts.places(node)
+    seen, stands = names.schedule.layouts.places(node.x), names.schedule.layouts.places(node)
     weight = np.empty((node.x.size, node.size), np.int8)
     weight[np.ix_(seen, stands)] = layer.weight.T
     table = names.table("w", weight.reshape(-1))
@@ -172,17 +172,17 @@ def _placed(values: Array, stands: Array) -> Array:
 def _places(names: Names, node: Pool) -> str | None:
     """A table of where an image's numbers stand, in the order with channels innermost; None where that is the order."""
     x = node.x
-    if names.plan.layouts.of(x) == channels_of(x.shape):
+    if names.schedule.layouts.of(x) == channels_of(x.shape):
         return None
     elements = np.argsort(places(x.size, x.shape[0]))
-    return names.table("p", names.plan.layouts.places(x)[elements].astype(np.int32))
+    return names.table("p", names.schedule.layouts.places(x)[elements].astype(np.int32))
 
 
 def _elements(names: Names, node: Convolution) -> str | None:
     """The inverse of ``_places``: for each place of the input, which number it is with channels innermost."""
     x = node.x
-    if names.plan.layouts.of(x) == channels_of(x.shape):
+    if names.schedule.layouts.of(x) == channels_of(x.shape):
         return None
     found = np.empty(x.size, np.int32)
-    found[names.plan.layouts.places(x)] = places(x.size, x.shape[0])
+    found[names.schedule.layouts.places(x)] = places(x.size, x.shape[0])
     return names.table("p", found)

@@ -3,39 +3,18 @@ numpy."""
 
 from __future__ import annotations
 
-import json
-
-from edgeproof.errors import ArtifactError
 from edgeproof.spike.runtime.buffers import addresses, empty, shaped, taken
 from edgeproof.spike.runtime.native import Engine, Port
 from edgeproof.spike.runtime.stream import Stream
 
 TYPE_CHECKING = False  # as in native
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Any
 
-__all__ = ["NativeSession", "engine_in"]
-
-SUFFIX = ".so"
-DOCUMENT = "artifact.json"
-
-
-def engine_in(path: Path) -> Path | None:
-    """The engine that ``path`` is, or that an artifact's folder holds; None where it is something else.
-
-    Raises:
-        ArtifactError: the artifact's document cannot be read.
-    """
-    if path.suffix == SUFFIX and path.is_file():
-        return path
-    document = path / DOCUMENT
-    if not document.is_file():
-        return None
-    file = _document(document).get("file")
-    return path / file if isinstance(file, str) and file.endswith(SUFFIX) and (path / file).is_file() else None
+__all__ = ["NativeSession"]
 
 
 class NativeSession:
@@ -47,17 +26,21 @@ class NativeSession:
         engine: what runs, for bound calls.
     """
 
-    def __init__(self, library: Path) -> None:
+    def __init__(self, library: Path, *, inputs: Sequence[Port] = (), outputs: Sequence[Port] = ()) -> None:
         """Open an engine.
+
+        Args:
+            library: the engine.
+            inputs: names and shapes of the model's call, batch axis included; the engine's own where they do not fit.
+            outputs: likewise.
 
         Raises:
             ArtifactError: not for this machine, or not one of ours.
         """
         self._library = library
         self.engine = Engine(library)
-        told = _document(library.with_name(DOCUMENT)) if library.with_name(DOCUMENT).is_file() else {}
-        self._given = _ports(told.get("inputs"), self.engine.inputs)
-        self._results = _ports(told.get("outputs"), self.engine.outputs)
+        self._given = _ports(inputs, self.engine.inputs)
+        self._results = _ports(outputs, self.engine.outputs)
         self.inputs: tuple[Any, ...] = self._given
         self.outputs: tuple[Any, ...] = self._results
 
@@ -93,19 +76,7 @@ class NativeSession:
         self.close()
 
 
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"cannot read {path}: {error}") from error
-    return told if isinstance(told, dict) else {}
-
-
-def _ports(told: Any, ports: tuple[Port, ...]) -> tuple[Port, ...]:
-    """The engine's ports in the shapes of the model's call, batch axis included, where the document has them."""
-    try:
-        found = tuple(Port(entry["tensor"]["name"], tuple(map(int, entry["tensor"]["shape"]))) for entry in told)
-    except (TypeError, KeyError, ValueError):
-        return ports
-    same = [port.bytes for port in found] == [port.bytes for port in ports]
-    return found if same else ports
+def _ports(told: Sequence[Port], ports: tuple[Port, ...]) -> tuple[Port, ...]:
+    """The engine's ports in the shapes of the model's call, batch axis included, where they are told and fit."""
+    same = [port.bytes for port in told] == [port.bytes for port in ports]
+    return tuple(told) if same else ports
