@@ -11,10 +11,9 @@ from pathlib import Path
 
 import edgeproof
 from edgeproof.devices.base import Target
-from edgeproof.documents.base import decode
+from edgeproof.documents.base import decode, write_document
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.formats.registry import formats
-from edgeproof.rundir import write_document
 
 __all__ = ["DENSE", "ROOT", "SPIKING", "Made", "make", "tell"]
 

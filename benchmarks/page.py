@@ -10,12 +10,12 @@ from pathlib import Path
 
 from artifacts import ROOT, tell
 
-from edgeproof.measure.process import environment_for
-from edgeproof.phases.environment import read_environment
+from edgeproof.files import write_bytes
+from edgeproof.phases.preparation.environment import read_environment
+from edgeproof.process import environment as environment_of_children
 from edgeproof.report.content import Fact
 from edgeproof.report.markdown import plain
 from edgeproof.report.provenance import machine_facts
-from edgeproof.rundir import write_bytes
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PARTS = ("runtimes.py", "startup.py", "reference_check.py")
@@ -47,7 +47,9 @@ def printed(part: str) -> str:
         CalledProcessError: it failed, and said why on stderr.
     """
     command = [sys.executable, str(Path(__file__).with_name(part))]
-    return subprocess.run(command, env=environment_for(1), stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        command, env=environment_of_children(), stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
 
 
 def main() -> int:

@@ -10,8 +10,8 @@ from artifacts import Made, make, tell
 from runtimes import CALLS, ROUNDS, SEED, WARMUP, affordable, ratios, turn
 
 import edgeproof
-from edgeproof.measure.feeds import load_feeds
 from edgeproof.measure.latency import Timed, still_collector
+from edgeproof.model.samples import read_calls
 from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
@@ -67,7 +67,7 @@ def measure(made: Made) -> tuple[list[Timed], list[Timed]]:
     order = random.Random(SEED)
     turns: dict[str, list[Timed]] = {"check": [], "eager": []}
     with edgeproof.load(made.reference, threads=1) as eager, edgeproof.open(target.artifact, threads=1) as check:
-        feeds = load_feeds(made.inputs, eager.inputs, limit=WARMUP + CALLS)
+        feeds = read_calls(made.inputs, eager.inputs, limit=WARMUP + CALLS)
         calls = {name: [partial(one.run, feed) for feed in feeds] for name, one in (("check", check), ("eager", eager))}
         counts = {name: affordable(one) for name, one in calls.items()}
         with still_collector():

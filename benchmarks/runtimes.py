@@ -22,8 +22,9 @@ from edgeproof.documents.latency import Percentile
 from edgeproof.errors import EdgeProofError
 from edgeproof.formats.base import Session
 from edgeproof.measure import statistics as rules
-from edgeproof.measure.feeds import Feed, load_feeds
 from edgeproof.measure.latency import Timed, still_collector
+from edgeproof.model.samples import Call as Given
+from edgeproof.model.samples import read_calls
 from edgeproof.report.columns import Notes
 from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
@@ -92,7 +93,7 @@ def measure(made: Made) -> tuple[Turns, dict[str, str]]:
                 sessions[target.candidate] = stack.enter_context(edgeproof.open(target.artifact, threads=1))
             except EdgeProofError as error:
                 refused[target.candidate] = str(error)
-        feeds = load_feeds(made.inputs, eager.inputs, limit=WARMUP + CALLS)
+        feeds = read_calls(made.inputs, eager.inputs, limit=WARMUP + CALLS)
         calls: dict[str, Sequence[Call]] = {}
         for candidate, session in sessions.items():
             calls[candidate] = [partial(session.run, feed) for feed in feeds]
@@ -107,7 +108,7 @@ def measure(made: Made) -> tuple[Turns, dict[str, str]]:
     return {candidate: turns[candidate] for candidate in calls}, refused
 
 
-def bound(session: NativeSession, feeds: Sequence[Feed]) -> list[Call]:
+def bound(session: NativeSession, feeds: Sequence[Given]) -> list[Call]:
     """The native engine on the buffers of feeds that are known beforehand."""
     outputs = [np.zeros(port.shape, np.float32) for port in session.outputs]
     return [session.engine.bind([np.array(feed[port.name]) for port in session.inputs], outputs) for feed in feeds]
@@ -137,7 +138,7 @@ def turn(calls: Sequence[Call], count: int) -> Timed:
         call()
         values_us.append((clock() - before) / 1e3)
     wall, busy = clock() - start, time.process_time_ns() - busy
-    return Timed(values_us=values_us, warmup=warmed, seconds=wall / 1e9, cpu_percent=100 * busy / wall)
+    return Timed(values_us=values_us, calls=count, warmup=warmed, seconds=wall / 1e9, cpu_percent=100 * busy / wall)
 
 
 def ratios(turns: Sequence[Timed], baseline: Sequence[Timed]) -> list[float]:

@@ -13,8 +13,9 @@ from artifacts import ROOT, Made, make, tell
 
 from edgeproof.devices.base import Effort, Measured
 from edgeproof.devices.host import HostDevice
+from edgeproof.devices.measuring import measure
 from edgeproof.measure import statistics as rules
-from edgeproof.measure.process import environment_for
+from edgeproof.process import environment
 from edgeproof.report.columns import Notes
 from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
@@ -53,7 +54,7 @@ for `{ENGINE}` of {name_of(models[0])} under {ENGINE_GOAL_MS} ms, the interprete
     for made in models:
         tell(f"{made.reference}: cold starts")
         effort = Effort(rounds=COLD_STARTS, count=0)
-        opened = HostDevice().measure(made.targets, made.inputs, effort=effort, report=lambda _: None)
+        opened = measure(HostDevice(), made.targets, made.inputs, effort, lambda _: None)
         parts += [
             f"## Cold start of an artifact: {name_of(made)}",
             f"""\
@@ -83,7 +84,7 @@ def engine_command(made: Made) -> tuple[str, ...]:
 def wall_us(command: Sequence[str]) -> float:
     """Wall time of a command in µs, its output thrown away."""
     began = time.perf_counter_ns()
-    subprocess.run(command, env=environment_for(1), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, env=environment(), stdout=subprocess.DEVNULL, check=True)
     return (time.perf_counter_ns() - began) / 1e3
 
 

@@ -20,11 +20,12 @@ from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import EdgeProofError, UsageError
+from edgeproof.files import write_bytes
 from edgeproof.report.content import Cell, Column, Fact, Table
 from edgeproof.report.markdown import code, plain, table
 from edgeproof.report.provenance import machine_facts
 from edgeproof.report.quantities import difference, percent, significant
-from edgeproof.rundir import RunDir, write_bytes
+from edgeproof.rundir import RunDir
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "conversions.md"
@@ -76,7 +77,7 @@ def shared_environment(runs: Sequence[RunDir]) -> EnvironmentDocument:
     Raises:
         UsageError: they differ.
     """
-    found = [run.read("phase1_environment.json", EnvironmentDocument) for run in runs]
+    found = [run.read(EnvironmentDocument) for run in runs]
     told = {(msgspec.structs.replace(one.machine, temperature_c=None), *one.packages.items()) for one in found}
     if len(told) != 1:
         folders = ", ".join(str(run.root) for run in runs)
@@ -89,8 +90,8 @@ def shared_environment(runs: Sequence[RunDir]) -> EnvironmentDocument:
 
 def section(run: RunDir) -> str:
     """One example: its model, counts, and the table."""
-    conversion = run.read("phase3_conversion.json", ConversionDocument)
-    validation = run.read("phase3_validation.json", ValidationDocument)
+    conversion = run.read(ConversionDocument)
+    validation = run.read(ValidationDocument)
     told = [counts(conversion, validation), f"Compared on {validation.samples} {HELD_OUT[validation.sample_source]}."]
     if validation.reference_score is not None:
         told.append(f"The eager model's {validation.task} is {percent(validation.reference_score)} %.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shlex
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,7 +25,7 @@ from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
 from edgeproof.documents.manifest import RunOptions
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import ConversionError, RunFolderError
-from edgeproof.pipeline import execute, new_run
+from edgeproof.pipeline import Phase, execute, new_run
 from edgeproof.rundir import RunDir
 
 ROOT = Path(__file__).parents[1]
@@ -48,16 +50,20 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 raise ConversionError("it broke")
             if name == "four":
                 run.write(
-                    pipeline.EVALUATION,
                     EvaluationDocument(
                         model="net", policy=PolicyValue(), policy_source="", verdicts=(), candidates=(), not_measured={}
-                    ),
+                    )
                 )
 
         return work
 
     names = ("one", "two", "three", "four")
-    monkeypatch.setattr(pipeline, "PHASES", tuple((name, f"title {name}", phase(name)) for name in names))
+    double = types.ModuleType("edgeproof.phases.double")
+    for name in names:
+        setattr(double, name, phase(name))
+    monkeypatch.setitem(sys.modules, double.__name__, double)
+    phases = tuple(Phase(name, f"title {name}", f"double:{name}") for name in names)
+    monkeypatch.setattr(pipeline, "PHASES", phases)
     return calls
 
 
@@ -104,12 +110,19 @@ def test_out_in_use_is_left_alone(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
+def test_every_phase_of_a_run_is_there() -> None:
+    for phase in pipeline.PHASES:
+        module, _, function = phase.work.partition(":")
+        assert callable(getattr(importlib.import_module(f"edgeproof.phases.{module}"), function)), phase
+    assert len({phase.name for phase in pipeline.PHASES}) == len(pipeline.PHASES)
+
+
 def workers_in(folder: Path) -> list[psutil.Process]:
-    """Conversion and export processes that work in ``folder``, children of theirs included."""
+    """Processes of ours that work in ``folder``: the model's, workers and their children, servers, runners."""
     found = []
     for one in psutil.process_iter(["cmdline"]):
         line = " ".join(one.info["cmdline"] or ())
-        if "edgeproof.formats" in line:
+        if "edgeproof." in line and " -m " in line:
             files = {file.path for file in one.open_files()}
             if str(folder) in line or any(path.startswith(str(folder)) for path in files):
                 found.append(one)
@@ -133,7 +146,7 @@ def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path
         os.kill(process.pid, signal.SIGKILL)
     run = RunDir.open(root)
     assert statuses(run)["convert"] == "running"
-    assert not run.has("phase3_conversion.json")
+    assert not run.has(ConversionDocument)
     deadline = time.monotonic() + 10
     while workers_in(root):
         assert time.monotonic() < deadline, "a conversion outlived its run"
@@ -153,9 +166,9 @@ def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path
     assert set(statuses(run).values()) == {"done"}
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (root / "phase1_samples.json").stat().st_mtime_ns == sampled
-    conversion = run.read("phase3_conversion.json", ConversionDocument)
+    conversion = run.read(ConversionDocument)
     assert {one.candidate: one.status for one in conversion.candidates} == dict.fromkeys(names.split(","), "ok")
-    validation = run.read("phase3_validation.json", ValidationDocument)
+    validation = run.read(ValidationDocument)
     assert {one.status for one in validation.results} == {"passed"}
     assert not [one for one in (root / "artifacts").iterdir() if one.name.startswith(".")]
 
@@ -264,7 +277,7 @@ def test_a_run_in_which_nothing_can_be_converted_still_ends_in_its_report(tmp_pa
     assert done.returncode == 1, done.stderr
     where = "branching.py:4: `while x.abs().sum() > 1:`"
     run = RunDir.open(root)
-    conversion = run.read("phase3_conversion.json", ConversionDocument)
+    conversion = run.read(ConversionDocument)
     assert [one.status for one in conversion.candidates] == ["failed", "failed"]
     assert all(where in (one.reason or "") for one in conversion.candidates)
     verdicts = json.loads(done.stdout)["evaluation"]["verdicts"]

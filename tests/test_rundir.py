@@ -10,11 +10,19 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from edgeproof.documents.base import Document
+from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.device import DeviceDocument
+from edgeproof.documents.environment import EnvironmentDocument
+from edgeproof.documents.evaluation import PolicyValue
 from edgeproof.documents.manifest import Manifest, RunOptions
 from edgeproof.errors import DocumentError, RunFolderError
-from edgeproof.rundir import RunDir, atomic_path, utc_now, write_bytes
+from edgeproof.files import atomic_path, utc_now, write_bytes
+from edgeproof.measure.machine import read_machine
+from edgeproof.rundir import RunDir
 
 MANIFEST = Manifest(
     created="2026-01-01T00:00:00Z",
@@ -29,11 +37,12 @@ MANIFEST = Manifest(
 def test_a_run_is_made_and_opened(tmp_path: Path) -> None:
     run = RunDir.create(MANIFEST, tmp_path / "deep" / "run")
     assert RunDir.open(run.root).manifest() == MANIFEST
-    assert run.has("manifest.json")
+    assert run.has(Manifest)
     assert run.relative(run.path("a/b.json")) == "a/b.json"
-    assert run.read_if_there("nothing.json", Manifest) is None
-    with pytest.raises(DocumentError, match=r"cannot read .*nothing\.json"):
-        run.read("nothing.json", Manifest)
+    assert not run.has(ConversionDocument)
+    assert run.read_if_there(ConversionDocument) is None
+    with pytest.raises(DocumentError, match=r"cannot read .*phase3_conversion\.json"):
+        run.read(ConversionDocument)
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +107,7 @@ def test_files_have_the_rights_of_any_file(tmp_path: Path) -> None:
 def test_a_reader_never_sees_half_a_document_whenever_the_writer_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "document"
     code = (
-        "import sys; from pathlib import Path; from edgeproof.rundir import write_bytes\n"
+        "import sys; from pathlib import Path; from edgeproof.files import write_bytes\n"
         "path = Path(sys.argv[1])\n"
         "for number in range(1 << 30): write_bytes(path, bytes([number % 251]) * 500_000); print(flush=True)"
     )
@@ -116,3 +125,62 @@ def test_a_reader_never_sees_half_a_document_whenever_the_writer_is_killed(tmp_p
 
 def test_the_time_is_utc_to_the_second() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", utc_now())
+
+
+def test_documents_know_their_files_and_devices_have_one_each(tmp_path: Path) -> None:
+    run = RunDir.create(MANIFEST, tmp_path / "run")
+    assert run.devices() == ()
+    assert run.device("ssh:pi@pi.local") is None
+    made = {name: device(name) for name in ("ssh:pi@pi.local", "host")}
+    for document in made.values():
+        run.write(document)
+    assert run.write(made["host"]) == run.path("phase4_devices/host.json")
+    assert run.path("phase4_devices/ssh-pi@pi.local.json").is_file()
+    assert [document.device for document in run.devices()] == ["host", "ssh:pi@pi.local"]
+    assert {name: run.device(name) for name in made} == made
+    assert DeviceDocument.raw_path_of("adb:a/b", "onnx-fp32") == "phase4_devices/raw/adb-a-b-onnx-fp32.json"
+    run.path("phase4_devices/host.json").write_bytes(b"{")
+    with pytest.raises(DocumentError):
+        run.devices()
+
+
+def device(name: str) -> DeviceDocument:
+    return DeviceDocument(
+        device=name,
+        device_class="host",
+        emulated=False,
+        machine=read_machine(),
+        baseline=None,
+        measurements=(),
+        not_measured={},
+    )
+
+
+@pytest.mark.parametrize("kind", [Manifest, ConversionDocument, EnvironmentDocument, DeviceDocument])
+def test_a_document_has_a_file(kind: type[Document]) -> None:
+    assert kind.FILE
+
+
+def test_what_was_asked_for_means_the_same_wherever_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Manifests of before have relative paths; they start from the folder that the run was asked for in."""
+    asked, elsewhere = tmp_path / "asked", tmp_path / "elsewhere"
+    asked.mkdir()
+    elsewhere.mkdir()
+    (asked / "policy.toml").write_text("latency_ms = 7.5\n")
+    options = RunOptions(
+        model="nets/net.py:make", model_name="net", samples="images", held_out="/held.npz", policy="policy.toml"
+    )
+    manifest = msgspec.structs.replace(MANIFEST, working_directory=str(asked), options=options)
+    run = RunDir.create(manifest, tmp_path / "run")
+    monkeypatch.chdir(elsewhere)
+    found = RunDir.open(run.root).options()
+    assert (found.model, found.samples, found.held_out) == (f"{asked}/nets/net.py:make", f"{asked}/images", "/held.npz")
+    policy, source = run.policy()
+    assert (policy.latency_ms, source) == (7.5, "policy.toml")
+    (elsewhere / "other.toml").write_text("latency_ms = 8.5\n")
+    policy, source = run.policy(Path("other.toml"))
+    assert (policy.latency_ms, source) == (8.5, "other.toml")
+
+
+def test_without_a_policy_the_default_one_holds(tmp_path: Path) -> None:
+    assert RunDir.create(MANIFEST, tmp_path / "run").policy() == (PolicyValue(), "the default policy")

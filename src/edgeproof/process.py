@@ -277,6 +277,9 @@ class Child:
 @contextlib.contextmanager
 def _end_of(process: subprocess.Popen[bytes]) -> Any:
     """A function that waits so many seconds at most, and says whether the process has ended."""
+    if process.poll() is not None:
+        yield lambda _seconds: True
+        return
     if not hasattr(os, "pidfd_open"):
 
         def waited(seconds: float) -> bool:

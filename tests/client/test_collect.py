@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgeproof.client.collect import COLUMNS, collect
+from edgeproof.client.simulator import Drive
 from edgeproof.errors import ServingError, UsageError
 from edgeproof.serve.spawned import SpawnedServer
 
@@ -32,8 +33,8 @@ def test_every_bench_is_a_row_and_two_files(server: SpawnedServer, tmp_path: Pat
     zone.parent.mkdir(parents=True)
     zone.write_text("55000\n")
     out = tmp_path / "out"
-    log = collect(server.ready.url, out, repeats=2, requests=12, root=tmp_path / "root")
-    collect(server.ready.url, out, repeats=1, requests=12, root=tmp_path / "root")
+    log = collect(server.ready.url, out, Drive(requests=12), repeats=2, root=tmp_path / "root")
+    collect(server.ready.url, out, Drive(requests=12), repeats=1, root=tmp_path / "root")
     found = rows(log)
     assert [row["file"] for row in found] == ["001.json", "002.json", "003.json"]
     assert list(found[0]) == list(COLUMNS)
@@ -48,10 +49,12 @@ def test_every_bench_is_a_row_and_two_files(server: SpawnedServer, tmp_path: Pat
 
 def test_a_server_that_is_away_is_a_row_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ServingError, match="cannot reach"):
-        collect("http://127.0.0.1:9", tmp_path, repeats=2)
+        collect("http://127.0.0.1:9", tmp_path, Drive(), repeats=2)
     assert ["cannot reach" in row["failure"] for row in rows(tmp_path / "log.csv")] == [True, True]
 
 
 def test_wrong_numbers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        collect("http://127.0.0.1:9", tmp_path, repeats=0)
+        collect("http://127.0.0.1:9", tmp_path, Drive(), repeats=0)
+    with pytest.raises(UsageError):
+        collect("http://127.0.0.1:9", tmp_path, Drive(), every_s=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -11,10 +12,13 @@ import pytest
 from tests.doubles.artifact import write_onnx
 
 from edgeproof.devices.base import Effort, Target
-from edgeproof.devices.host import DEVICE, HostDevice, run_outputs, run_runner
+from edgeproof.devices.host import DEVICE, run_job
+from edgeproof.devices.measuring import measure
+from edgeproof.documents.runner import RunnerJob
 from edgeproof.errors import DeviceError
+from edgeproof.process import Limits
 
-QUICK = Effort(rounds=3, count=20, warmup=2, seconds=1.0, timeout_s=60)
+QUICK = Effort(rounds=3, count=20, warmup=2, seconds=1.0, limits=Limits(seconds=60))
 
 INTERPRETERS = {
     "crash": "import os; os.abort()",
@@ -49,13 +53,13 @@ def interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignor
         ("killed", "killed by SIGKILL"),
         ("garbage", "no valid report"),
         ("other", "no valid report"),
-        ("silent", "exit code 0 and no report; it said: some words"),
-        ("exit", "exit code 3 and no report; it said: no such library"),
+        ("silent", "exit code 0; it said: some words, and wrote no report"),
+        ("exit", "exit code 3; it said: no such library, and wrote no report"),
     ],
 )
 def test_a_process_that_fails_is_a_report_with_the_reason(interpreter, artifact, samples, kind, message) -> None:  # type: ignore[no-untyped-def]
     interpreter(kind)
-    report = run_runner(artifact, samples)
+    report = run_job(RunnerJob(artifact=str(artifact), inputs=str(samples)))
     assert report.error is not None
     assert message in report.error
 
@@ -63,14 +67,18 @@ def test_a_process_that_fails_is_a_report_with_the_reason(interpreter, artifact,
 def test_a_process_that_hangs_is_killed(interpreter, artifact, samples) -> None:  # type: ignore[no-untyped-def]
     interpreter("hang")
     begin = time.monotonic()
-    report = run_runner(artifact, samples, timeout_s=0.5)
+    report = run_job(RunnerJob(artifact=str(artifact), inputs=str(samples)), Limits(seconds=60, wall_seconds=0.5))
     assert time.monotonic() - begin < 5
-    assert report.error == "no result after 0.5 s: the process was killed"
+    assert report.error is not None
+    assert re.fullmatch(
+        r"the process was stopped after [01] s by the clock, in which it used 0 s of processor time", report.error
+    )
 
 
 def test_an_interpreter_that_is_not_there(monkeypatch: pytest.MonkeyPatch, artifact: Path, samples: Path) -> None:
     monkeypatch.setattr(sys, "executable", "/nosuch/python")
-    assert "could not be started" in (run_runner(artifact, samples).error or "")
+    report = run_job(RunnerJob(artifact=str(artifact), inputs=str(samples)))
+    assert "could not be started" in (report.error or "")
 
 
 def test_candidates_take_turns_and_one_that_fails_costs_itself(artifact: Path, samples: Path, tmp_path: Path) -> None:
@@ -79,7 +87,7 @@ def test_candidates_take_turns_and_one_that_fails_costs_itself(artifact: Path, s
     other = write_onnx(tmp_path / "other.onnx")
     lines: list[str] = []
     targets = [Target("a", artifact), Target("bad", broken), Target("b", other)]
-    a, bad, b = HostDevice().measure(targets, samples, effort=QUICK, report=lines.append)
+    a, bad, b = measure(DEVICE(), targets, samples, QUICK, lines.append)
     assert [line.split()[1].strip(",") for line in lines] == ["a", "bad", "b", "b", "a", "b", "a"]
     assert bad.failure is not None
     assert bad.reports == ()
@@ -94,7 +102,8 @@ def test_candidates_take_turns_and_one_that_fails_costs_itself(artifact: Path, s
 
 def test_outputs_for_the_validation(artifact: Path, samples: Path, tmp_path: Path) -> None:
     outputs = tmp_path / "outputs.npz"
-    report = run_outputs(artifact, samples, outputs, timeout_s=60, memory_limit=4 << 30)
+    job = RunnerJob(artifact=str(artifact), inputs=str(samples), outputs=str(outputs), memory_limit=4 << 30)
+    report = run_job(job, Limits(seconds=60))
     assert report.error is None
     assert report.samples == 16
     with np.load(outputs) as found:
@@ -107,3 +116,13 @@ def test_the_host_is_itself() -> None:
     assert device.device_class in {"host", "raspberry-pi"}
     with pytest.raises(DeviceError):
         DEVICE("elsewhere")
+
+
+def test_nothing_has_to_be_carried_to_the_host(artifact: Path, tmp_path: Path) -> None:
+    device = DEVICE()
+    there = device.put(artifact)
+    assert there == str(artifact)
+    device.get(there, tmp_path / "back.onnx")
+    assert (tmp_path / "back.onnx").read_bytes() == artifact.read_bytes()
+    device.get(there, artifact)
+    assert artifact.is_file()

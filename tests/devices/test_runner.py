@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.doubles.artifact import write_onnx
+from tests.doubles.artifact import write_onnx, write_whole
 
-from edgeproof.devices.runner_report import RunnerReport
 from edgeproof.documents.base import decode
+from edgeproof.documents.runner import RunnerReport
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -72,8 +72,8 @@ def test_a_cap_in_seconds_ends_the_timing(artifact: Path, samples: Path) -> None
     [
         ("nosuch.onnx", "samples.npz", "no artifact"),
         ("broken.onnx", "samples.npz", "broken.onnx"),
-        ("tiny.onnx", "nosuch.npz", "no samples"),
-        ("tiny.onnx", "broken.onnx", "not an npz"),
+        ("tiny.onnx", "nosuch.npz", "nosuch.npz is not there"),
+        ("tiny.onnx", "broken.onnx", "neither a folder nor a .npz file"),
         ("unknown.xyz", "samples.npz", "no artifact of a known format"),
     ],
 )
@@ -88,6 +88,39 @@ def test_failures_are_one_json_with_an_error(
     assert done.returncode == 1
     assert message in json.loads(done.stdout)["error"]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (
+            {"x": np.ones((3, 4), np.float32), "extra": np.ones((3, 1))},
+            "the samples hold x, extra; the model's inputs are x",
+        ),
+        ({"x": np.full((3, 4), 1e300)}, "hold values that float32 cannot"),
+        ({"x": np.full((3, 4), "a")}, "samples of x are <U1"),
+    ],
+    ids=["an extra key", "1e300", "text"],
+)
+def test_samples_that_a_cast_would_change_are_refused(
+    artifact: Path, tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    np.savez(tmp_path / "s.npz", **arrays)
+    done = run(artifact, "--inputs", tmp_path / "s.npz")
+    assert done.returncode == 1
+    assert message in json.loads(done.stdout)["error"]
+
+
+def test_a_whole_number_that_int32_cannot_hold_never_becomes_another(tmp_path: Path) -> None:
+    """2**40 + 5 cast to int32 is 5: the runner must not answer for a sample that nobody gave."""
+    taken, refused = tmp_path / "taken.npz", tmp_path / "refused.npz"
+    np.savez(taken, x=np.full((3, 1), 7))
+    np.savez(refused, x=np.full((3, 1), 2**40 + 5))
+    whole = write_whole(tmp_path / "whole.onnx")
+    assert run(whole, "--inputs", taken).returncode == 0
+    done = run(whole, "--inputs", refused)
+    assert done.returncode == 1
+    assert "samples of x hold values that int32 cannot: they are int64" in json.loads(done.stdout)["error"]
 
 
 def test_a_memory_limit_costs_the_run_and_says_so(artifact: Path, tmp_path: Path) -> None:

@@ -95,6 +95,23 @@ def write_onnx_int8(path: Path, *, features: int = 64) -> Path:
     return path
 
 
+def write_whole(path: Path) -> Path:
+    """``same = x`` for int32 ``x`` [1, 1]."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["same"])],
+        "whole",
+        [helper.make_tensor_value_info("x", TensorProto.INT32, [1, 1])],
+        [helper.make_tensor_value_info("same", TensorProto.INT32, [1, 1])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
 def write_samples(path: Path, *, count: int = 16, features: int = 4, name: str = "x") -> Path:
     """Seeded normal samples without a batch axis, and labels."""
     source = np.random.default_rng(0)

@@ -65,12 +65,14 @@ def main() -> None:
     """Serve: arguments are port, features, delay in seconds, and optionally a failure."""
     import sys
 
-    from edgeproof.serve.launch import Opened, print_ready, serve
+    from edgeproof.documents.source import ModelSource
+    from edgeproof.serve import launch
 
     port, features, delay_s, *failure = sys.argv[1:]
     session = DoubleSession(features=int(features), delay_s=float(delay_s), failure=failure[0] if failure else None)
-    opened = Opened(session, "double", "double", load_ms=1.0, threads=1)
-    serve(opened, port=int(port), body_limit_bytes=1 << 20, ready=print_ready)
+    opened = launch.Opened(session, "double", "double", load_ms=1.0, threads=1)
+    launch.open_served = lambda *_words, **_how: opened
+    launch.serve(ModelSource(model="double"), port=int(port), body_limit_bytes=1 << 20, ready=launch.print_ready)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import pytest
 from tests.doubles.artifact import write_onnx_int8
 
 import edgeproof
-from edgeproof.devices.host import run_outputs
-from edgeproof.devices.runner_report import RunnerReport
+from edgeproof.devices.host import run_job
 from edgeproof.documents.base import decode
+from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.formats.registry import formats, open_artifact
 
 FEATURES = 64
@@ -46,7 +46,7 @@ def test_what_is_compared_is_what_the_standard_says(artifact: Path, ones: Path, 
     from onnx.reference import ReferenceEvaluator
 
     outputs = tmp_path / "outputs.npz"
-    ran = run_outputs(artifact, ones, outputs)
+    ran = run_job(RunnerJob(artifact=str(artifact), inputs=str(ones), outputs=str(outputs)))
     assert ran.error is None
     with np.load(outputs) as archive:
         found = archive["scores"][:, 0]

@@ -24,7 +24,7 @@ from edgeproof.formats.registry import (
     missing_requirements,
     open_artifact,
 )
-from edgeproof.phases.environment import read_environment
+from edgeproof.phases.preparation.environment import read_environment
 
 
 def test_ours_are_registered_like_anyone_else_s() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from tests.formats.conftest import Exported
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
-from edgeproof.formats.supervise import Limits, run_jobs
+from edgeproof.formats.supervise import run_jobs
 from edgeproof.formats.worker import Job, Outcome, fingerprint
+from edgeproof.process import Limits
 
 pytestmark = pytest.mark.usefixtures("_misbehaving")
 ROOMY = Limits(seconds=120, memory_bytes=8 << 30)
+HANGS = Limits(seconds=120, memory_bytes=1 << 30, wall_seconds=30)
 
 
 def job(root: Path, exported: Exported, behaviour: str, name: str = "misbehaving") -> Job:
@@ -48,10 +51,10 @@ def test_whatever_a_converter_does_the_others_are_made(tmp_path: Path, exported:
         "refuses": "this operator is not known",
         "half": "ValueError: halfway",
         "says_much": "word word",
-        "aborts": "the converter crashed: SIGABRT",
-        "segfaults": "the converter crashed: SIGSEGV",
+        "aborts": "the converter was killed by SIGABRT (signal 6)",
+        "segfaults": "the converter was killed by SIGSEGV (signal 11)",
         "leaves": "SystemExit: 0",
-        "vanishes": "the converter crashed: exit code 0",
+        "vanishes": "the converter ended with exit code 0",
         "nothing": "the converter ended without an error and made no net.mis",
     }
     order = ["raises", "good", *[name for name in failing if name != "raises"], "chatters", "forks"]
@@ -97,10 +100,12 @@ def stragglers() -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_one_that_hangs_or_eats_the_memory_is_stopped_and_the_next_is_made(tmp_path: Path, exported: Exported) -> None:
-    outcomes = run(tmp_path, exported, "hangs", "eats", "good", limits=Limits(seconds=30, memory_bytes=1 << 30))
+    outcomes = run(tmp_path, exported, "hangs", "eats", "good", limits=HANGS)
     hangs, eats = outcomes["hangs"], outcomes["eats"]
     assert (hangs.status, eats.status, outcomes["good"].status) == ("failed", "failed", "ok")
-    assert hangs.reason == "stopped after 30 s, the limit for one conversion"
+    assert re.fullmatch(
+        r"stopped after 3[0-2] s by the clock, in which it used \d+ s of processor time", hangs.reason or ""
+    )
     assert "GiB of memory; the limit is 1.0 GiB" in (eats.reason or "")
     assert (eats.peak_memory_bytes or 0) > 1 << 30
     for one in (hangs, eats):
@@ -111,8 +116,16 @@ def test_one_that_hangs_or_eats_the_memory_is_stopped_and_the_next_is_made(tmp_p
 
 def test_a_converter_that_hangs_while_it_is_imported_costs_its_format_only(tmp_path: Path, exported: Exported) -> None:
     jobs = [job(tmp_path, exported, "good", "stuck"), job(tmp_path, exported, "raises", "stuck")]
-    outcomes = run_jobs(jobs, Limits(seconds=2), parallel=2)
-    assert {one.reason for one in outcomes.values()} == {"stopped after 2 s, the limit for one conversion"}
+    outcomes = run_jobs(jobs, Limits(seconds=60, wall_seconds=2), parallel=2)
+    assert len(outcomes) == 2
+    for one in outcomes.values():
+        assert (one.status, one.remedy) == (
+            "failed",
+            "raise --limit-seconds or --limit-memory, or convert the one-step form",
+        )
+        assert re.fullmatch(
+            r"stopped after [23] s by the clock, in which it used [0-2] s of processor time", one.reason or ""
+        )
 
 
 def test_a_format_that_is_not_there_fails_each_of_its_jobs(tmp_path: Path, exported: Exported) -> None:
@@ -121,7 +134,8 @@ def test_a_format_that_is_not_there_fails_each_of_its_jobs(tmp_path: Path, expor
     assert len(outcomes) == 2
     for one in outcomes.values():
         assert one.status == "failed"
-        assert "the converter's process ended (1): KeyError: 'nowhere'" in (one.reason or "")
+        assert "the converter's process ended with exit code 1; it said: " in (one.reason or "")
+        assert "KeyError: 'nowhere'" in (one.reason or "")
 
 
 def test_outcomes_are_reported_as_they_come(tmp_path: Path, exported: Exported) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from edgeproof.errors import UsageError
-from edgeproof.measure.latency import still_collector, time_calls
+from edgeproof.measure.latency import Schedule, Settings, still_collector, time_calls
 
 
 def test_warm_up_comes_first_and_feeds_go_round() -> None:
     seen: list[int] = []
-    timed = time_calls(seen.append, [1, 2, 3], warmup=4, count=5)
+    timed = time_calls(seen.append, [1, 2, 3], Settings(warmup=4, count=5))
     assert seen == [1, 2, 3, 1, 1, 2, 3, 1, 2]
     assert timed.warmup == 4
     assert len(timed.values_us) == 5
@@ -21,7 +23,7 @@ def test_warm_up_comes_first_and_feeds_go_round() -> None:
 
 
 def test_values_are_microseconds() -> None:
-    timed = time_calls(lambda _: time.sleep(0.002), [0], warmup=0, count=5)
+    timed = time_calls(lambda _: time.sleep(0.002), [0], Settings(count=5))
     assert min(timed.values_us) >= 2000
     assert timed.seconds >= 0.01
     assert timed.cpu_percent is not None
@@ -29,22 +31,70 @@ def test_values_are_microseconds() -> None:
 
 
 def test_a_cap_stops_a_slow_call_but_not_below_the_minimum() -> None:
-    timed = time_calls(lambda _: time.sleep(0.02), [0], warmup=100, count=1000, seconds=0.1)
+    timed = time_calls(lambda _: time.sleep(0.02), [0], Settings(warmup=100, count=1000, seconds=0.1))
     assert 4 <= len(timed.values_us) <= 6
     assert 1 <= timed.warmup <= 3
-    slow = time_calls(lambda _: time.sleep(0.05), [0], warmup=0, count=1000, seconds=0.01, minimum=3)
+    slow = time_calls(lambda _: time.sleep(0.05), [0], Settings(count=1000, seconds=0.01, minimum=3))
     assert len(slow.values_us) == 3
 
 
 @pytest.mark.parametrize(("warmup", "count"), [(-1, 1), (0, 0)])
 def test_counts_out_of_range_are_refused(warmup: int, count: int) -> None:
     with pytest.raises(UsageError):
-        time_calls(lambda _: None, [0], warmup=warmup, count=count)
+        time_calls(lambda _: None, [0], Settings(warmup=warmup, count=count))
+
+
+def test_neither_a_count_nor_a_time_is_refused() -> None:
+    with pytest.raises(UsageError):
+        time_calls(lambda _: None, [0], Settings())
+
+
+def test_a_time_alone_measures_until_it_is_over() -> None:
+    timed = time_calls(lambda _: time.sleep(0.005), [0], Settings(seconds=0.1))
+    assert timed.calls == len(timed.values_us)
+    assert 5 <= timed.calls <= 21
+
+
+def test_another_stretch_goes_on_where_the_last_ended() -> None:
+    seen: list[int] = []
+    time_calls(seen.append, [1, 2, 3], Settings(count=4, first=5))
+    assert seen == [3, 1, 2, 3]
+
+
+def test_a_call_without_an_answer_is_made_and_not_kept() -> None:
+    answers = iter([True, False, None, False, True])
+    timed = time_calls(lambda _: next(answers), [0], Settings(count=5))
+    assert (timed.calls, len(timed.values_us)) == (5, 3)
+
+
+def test_at_a_rate_latency_counts_from_the_intended_time() -> None:
+    """A call that waits behind a slow one has that wait in its latency: no coordinated omission."""
+    delays = iter([0.05, 0.0, 0.0, 0.0])
+    timed = time_calls(lambda _: time.sleep(next(delays)), [0], Settings(count=4), schedule=Schedule(rate_per_s=100))
+    first, second, third, fourth = timed.values_us
+    assert first >= 50_000
+    assert second == pytest.approx(first - 10_000, abs=3_000)
+    assert second > third > fourth
+    kept = time_calls(lambda _: None, [0], Settings(count=10), schedule=Schedule(rate_per_s=200))
+    assert kept.seconds == pytest.approx(9 / 200, abs=0.03)
+
+
+def test_what_stands_around_begins_after_the_warm_up() -> None:
+    told: list[object] = []
+
+    @contextlib.contextmanager
+    def around() -> Iterator[None]:
+        told.append("in")
+        yield
+        told.append("out")
+
+    time_calls(told.append, [7], Settings(warmup=2, count=1), around=around())
+    assert told == [7, 7, "in", 7, "out"]
 
 
 def test_no_feeds_are_refused() -> None:
     with pytest.raises(UsageError, match="no sample"):
-        time_calls(lambda _: None, [], warmup=0, count=1)
+        time_calls(lambda _: None, [], Settings(count=1))
 
 
 def test_the_collector_rests_and_comes_back_even_after_an_error() -> None:
@@ -53,5 +103,17 @@ def test_the_collector_rests_and_comes_back_even_after_an_error() -> None:
         assert not gc.isenabled()
     with pytest.raises(ZeroDivisionError), still_collector():
         raise ZeroDivisionError
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_block_inside_another_leaves_what_lives_frozen() -> None:
+    with still_collector():
+        frozen = gc.get_freeze_count()
+        with still_collector():
+            assert gc.get_freeze_count() >= frozen > 0
+            assert not gc.isenabled()
+        assert gc.get_freeze_count() >= frozen
+        assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0

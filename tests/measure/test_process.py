@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgeproof.measure.process import ProcessSampler, environment_for, own_memory, peak_memory_bytes
+from edgeproof.measure.process import ProcessSampler, own_memory, peak_memory_bytes
 
 HUNGRY = "x = bytearray(100 << 20); del x; print('done', flush=True); input()"
 BUSY = "print('go', flush=True)\nwhile True: pass"
@@ -74,9 +74,3 @@ def test_our_own_memory_is_known() -> None:
     assert memory.peak_bytes is not None
     assert memory.resident_bytes is not None
     assert memory.peak_bytes >= memory.resident_bytes > 1 << 20
-
-
-def test_thread_pools_are_held() -> None:
-    environment = environment_for(3)
-    assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "3"
-    assert "PATH" in environment

@@ -11,8 +11,8 @@ import pytest
 from tests.doubles.session import DoubleSession
 
 from edgeproof.errors import UsageError
-from edgeproof.measure.feeds import random_feeds
-from edgeproof.measure.soak import soak
+from edgeproof.measure.soak import SoakLength, soak
+from edgeproof.model.samples import Call, calls_of, synthetic_samples
 
 
 class Tiring(DoubleSession):
@@ -20,18 +20,21 @@ class Tiring(DoubleSession):
 
     def __init__(self) -> None:
         super().__init__()
-        self._begin = time.perf_counter()
+        self._begin: float | None = None
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        time.sleep(0.001 if time.perf_counter() - self._begin < 0.4 else 0.01)
+        self._begin = self._begin or time.perf_counter()
+        time.sleep(0.001 if time.perf_counter() - self._begin < 0.5 else 0.01)
         return super().run(inputs)
+
+
+def calls(session: DoubleSession, count: int = 2) -> list[Call]:
+    return calls_of(synthetic_samples(session.inputs, count, seed=0))
 
 
 def test_a_device_that_slows_down_shows_it(tmp_path: Path) -> None:
     session = Tiring()
-    report = soak(
-        session, random_feeds(session.inputs, count=2), artifact="a", seconds=0.8, window_seconds=0.2, root=tmp_path
-    )
+    report = soak(session, calls(session), artifact="a", length=SoakLength(0.8, 0.2), root=tmp_path)
     assert len(report.windows) == 4
     assert report.drift > 3
     assert report.count == sum(window.count for window in report.windows)
@@ -46,10 +49,9 @@ def test_windows_are_in_order_and_carry_the_temperature(tmp_path: Path) -> None:
     lines: list[str] = []
     report = soak(
         session,
-        random_feeds(session.inputs, count=2),
+        calls(session),
         artifact="a",
-        seconds=0.4,
-        window_seconds=0.1,
+        length=SoakLength(0.4, 0.1),
         root=tmp_path,
         report=lines.append,
     )
@@ -61,4 +63,29 @@ def test_windows_are_in_order_and_carry_the_temperature(tmp_path: Path) -> None:
 def test_a_soak_without_two_windows_is_refused() -> None:
     session = DoubleSession()
     with pytest.raises(UsageError, match="no two windows"):
-        soak(session, random_feeds(session.inputs, count=1), artifact="a", seconds=1, window_seconds=0.8)
+        soak(session, calls(session, 1), artifact="a", length=SoakLength(1, 0.8))
+
+
+def test_the_calls_go_round_over_all_windows(tmp_path: Path) -> None:
+    """A window goes on with the sample after the last window's: none is measured more often than the others."""
+
+    class Counting(DoubleSession):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[float] = []
+
+        def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+            self.seen.append(float(inputs["x"][0, 0]))
+            time.sleep(0.02)
+            return super().run(inputs)
+
+    session = Counting()
+    given = calls(session, 3)
+    report = soak(session, given, artifact="a", length=SoakLength(0.3, 0.1), root=tmp_path)
+    order = [float(call["x"][0, 0]) for call in given]
+    measured = session.seen[-report.count :]
+    assert measured == [order[index % 3] for index in range(report.count)]
+
+
+def test_a_twentieth_is_a_window_and_ten_seconds_at_most() -> None:
+    assert (SoakLength(60).window, SoakLength(600).window, SoakLength(1).window) == (3, 10, 0.1)

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from edgeproof.phases.against import Reference, held_against, unexplained
+from edgeproof.phases.variants import judge_variant
 from tests.mil import networks
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
@@ -30,8 +32,6 @@ from edgeproof.formats.coreml import FORMAT
 from edgeproof.mil.compression import compare_weights
 from edgeproof.mil.model import Model, read_model
 from edgeproof.mil.plan import Precision
-from edgeproof.phases.against import Reference, held_against, unexplained
-from edgeproof.phases.variants import judge_variant
 
 __all__ = ["Clean", "Fault", "clean_packages", "faults_of", "flagged", "planted"]
 

@@ -14,17 +14,16 @@ from tests.spike.random_networks import DT, STEPS, random_network
 
 import edgeproof
 from edgeproof.documents.evaluation import Evidence
-from edgeproof.documents.manifest import RunOptions
 from edgeproof.errors import EdgeProofError, ModelReferenceError, SamplesError, SignatureError, SpikeGraphError
-from edgeproof.formats.sdk_native import program_of
 from edgeproof.model.coding import ready
+from edgeproof.model.drawing import Draw, draw
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.nir_model import nir_model, parse_options
 from edgeproof.model.nir_module import NetworkModule
 from edgeproof.model.resolve import resolve_model
 from edgeproof.model.spine import export_spine, load_spine
 from edgeproof.model.state import find_hidden_state
-from edgeproof.phases.prepare import draw
+from edgeproof.model.step_program import program_of
 from edgeproof.report.provenance import summary
 from edgeproof.spike.graph.coding import encode
 from edgeproof.spike.graph.network import Network, chain
@@ -171,7 +170,7 @@ def test_a_step_longer_than_a_time_constant_is_noted(graph: Path) -> None:
 def test_the_answers_stand_in_the_document_of_the_samples_and_in_the_report(graph: Path) -> None:
     samples = edgeproof.Samples({"input": images()}, np.arange(12) % 2)
     resolved = resolve_model(nir_model(graph, "timesteps=6&input=rate&input_seed=8&reset=subtract"), (), samples)
-    document = draw(resolved.subject, samples, RunOptions(model=str(graph), model_name="graph", samples="x")).document
+    document = draw(resolved.subject, samples, Draw()).document
     facts = [(fact.label, fact.value) for fact in summary(Evidence(model="graph", folder="run", samples=document))]
     told = " · ".join(text for label, text in facts if label == "Note")
     for words in (

@@ -15,11 +15,16 @@ from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import SamplesError
 from edgeproof.model.model import Samples, parse_spec
 from edgeproof.model.samples import (
+    calls_of,
     check_samples,
     class_balanced,
     conform,
+    evenly,
+    load_arrays,
+    pool,
+    read_calls,
     read_samples,
-    resolve_pool,
+    save,
     synthetic_samples,
     write_samples,
 )
@@ -287,8 +292,8 @@ def pools(draw: st.DrawFn) -> tuple[Samples, int, int]:
 
 @settings(deadline=None)
 @given(pools())
-def test_a_draw_is_balanced_without_repeats_and_reproducible(pool: tuple[Samples, int, int]) -> None:
-    samples, count, seed = pool
+def test_a_draw_is_balanced_without_repeats_and_reproducible(given: tuple[Samples, int, int]) -> None:
+    samples, count, seed = given
     drawn = class_balanced(samples, count, seed)
     index = drawn.inputs["x"][:, 0]
     assert drawn.count == count == len(set(index.tolist()))
@@ -313,11 +318,11 @@ def test_a_draw_without_labels(size: int, seed: int, data: st.DataObject) -> Non
 
 
 def test_other_seeds_draw_others_and_no_more_than_there_are() -> None:
-    pool = Samples({"x": np.arange(400)}, np.arange(400) % 10)
-    one, two = (class_balanced(pool, 100, seed).inputs["x"] for seed in (0, 1))
+    samples = Samples({"x": np.arange(400)}, np.arange(400) % 10)
+    one, two = (class_balanced(samples, 100, seed).inputs["x"] for seed in (0, 1))
     assert not np.array_equal(np.sort(one), np.sort(two))
     with pytest.raises(SamplesError, match="401 samples asked for; the model's pool holds 400"):
-        class_balanced(pool, 401, 0)
+        class_balanced(samples, 401, 0)
 
 
 def test_synthetic_samples_are_of_the_spec() -> None:
@@ -334,9 +339,120 @@ def test_synthetic_samples_are_of_the_spec() -> None:
 
 
 def test_a_pool_may_be_a_function_and_must_hold_something() -> None:
-    pool = Samples({"x": normal(8, 3)})
-    assert resolve_pool(None) is None
-    assert resolve_pool(pool) is pool
-    assert resolve_pool(lambda: pool) is pool
+    declared = Samples({"x": normal(8, 3)})
+    assert pool(None) is None
+    assert pool(declared) is declared
+    assert pool(lambda: declared) is declared
     with pytest.raises(SamplesError, match="hold no input"):
-        resolve_pool(Samples({}))
+        pool(Samples({}))
+
+
+# As a session takes them: one rule for runners, servers, clients and soaks
+
+ROW = TensorSpec(name="x", dtype="float32", shape=(1, 4))
+TOKENS = TensorSpec(name="tokens", dtype="int64", shape=(1, 6))
+COUNTS = TensorSpec(name="k", dtype="int32", shape=(1, 2))
+
+
+def npz(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_a_missing_batch_axis_is_added_and_labels_are_no_input(tmp_path: Path) -> None:
+    calls = read_calls(npz(tmp_path / "s.npz", x=np.ones((5, 4), np.float32), labels=np.zeros(5)), [ROW])
+    assert len(calls) == 5
+    assert set(calls[0]) == {"x"}
+    assert calls[0]["x"].shape == (1, 4)
+    assert calls[0]["x"].flags.c_contiguous
+
+
+def test_several_inputs_by_name_or_by_order(tmp_path: Path) -> None:
+    x, tokens = np.ones((3, 1, 4), np.float32), np.zeros((3, 6), np.int64)
+    for path in (
+        npz(tmp_path / "named.npz", tokens=tokens, x=x),
+        npz(tmp_path / "ordered.npz", input0=x, input1=tokens),
+    ):
+        calls = read_calls(path, [ROW, TOKENS], limit=2)
+        assert len(calls) == 2
+        assert calls[1]["tokens"].dtype == np.int64
+
+
+def test_floats_are_cast_and_never_cut_to_integers(tmp_path: Path) -> None:
+    assert read_calls(npz(tmp_path / "a.npz", x=np.ones((2, 4))), [ROW])[0]["x"].dtype == np.float32
+    with pytest.raises(SamplesError, match="float64"):
+        read_calls(npz(tmp_path / "b.npz", tokens=np.ones((2, 6))), [TOKENS])
+
+
+@pytest.mark.parametrize(
+    ("spec", "arrays", "message"),
+    [
+        (ROW, {"y": np.ones((2, 4), np.float32)}, "hold y; the model's inputs are x"),
+        (ROW, {"x": np.ones((2, 5), np.float32)}, r"has the shape \[5\]; the model takes \[1, 4\]"),
+        (ROW, {"x": np.ones((0, 4), np.float32)}, "at least 1"),
+        (ROW, {"x": np.float32(1)}, "sample axis"),
+        (ROW, {"x": np.array([object()] * 4, object)}, "cannot read"),
+        (ROW, {"x": np.ones((2, 4), np.float32), "y": np.ones(2)}, "hold x, y; the model's inputs are x"),
+        (ROW, {"x": np.full((2, 4), 1e300)}, "hold values that float32 cannot: they are float64"),
+        (COUNTS, {"k": np.full((2, 2), 2**40 + 5)}, "hold values that int32 cannot: they are int64"),
+    ],
+    ids=["another key", "another shape", "none", "a number", "objects", "an extra key", "1e300", "2**40+5"],
+)
+def test_what_a_cast_would_change_is_no_call(
+    tmp_path: Path, spec: TensorSpec, arrays: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SamplesError, match=message):
+        read_calls(npz(tmp_path / "s.npz", **arrays), [spec])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"no archive at all"])
+def test_files_that_are_no_npz_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "s.npz"
+    path.write_bytes(content)
+    with pytest.raises(SamplesError, match=r"numpy\.savez"):
+        read_calls(path, [ROW])
+
+
+def test_a_single_npy_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    np.save(tmp_path / "s.npy", np.ones(4))
+    with pytest.raises(SamplesError, match=r"one \.npz keyed by input name"):
+        read_calls(tmp_path / "s.npy", [ROW])
+
+
+def test_a_folder_of_samples_is_read_too(tmp_path: Path) -> None:
+    for index in range(3):
+        np.save(tmp_path / f"{index:03}.npy", np.full(4, index, np.float32))
+    calls = read_calls(tmp_path, [ROW])
+    assert len(calls) == 3
+    assert calls[2]["x"].tolist() == [[2, 2, 2, 2]]
+
+
+def test_calls_of_samples_are_contiguous_and_limited() -> None:
+    samples = Samples({"x": np.asfortranarray(normal(6, 3, 4))})
+    calls = calls_of(samples, limit=4)
+    assert len(calls) == 4
+    assert all(call["x"].flags.c_contiguous for call in calls)
+    assert np.array_equal(calls[3]["x"], samples.inputs["x"][3])
+    assert len(calls_of(samples)) == 6
+
+
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_an_even_choice_has_both_ends_and_no_repeat(available: int, wanted: int) -> None:
+    chosen = evenly(available, wanted).tolist()
+    assert len(set(chosen)) == len(chosen) == min(available, wanted)
+    assert chosen[0] == 0
+    assert chosen == sorted(chosen)
+    assert chosen[-1] == (available - 1 if wanted > 1 else 0)
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(8)])
+def test_what_is_saved_in_one_file_is_loaded(tmp_path: Path, labels: np.ndarray | None) -> None:
+    path = tmp_path / "deep" / "all.npz"
+    samples = Samples({"x": normal(8, 2), "y": SOURCE.integers(0, 5, (8, 1))}, labels)
+    save(samples, path)
+    inputs, found = load_arrays(path)
+    assert {name: array.tolist() for name, array in inputs.items()} == {
+        name: array.tolist() for name, array in samples.inputs.items()
+    }
+    assert (found is None) == (labels is None)
+    assert [one.name for one in path.parent.iterdir()] == ["all.npz"]

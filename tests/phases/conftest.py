@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.doubles.registered import _misbehaving
 
-from edgeproof.documents.manifest import Manifest, RunOptions
-from edgeproof.pipeline import PHASES, PhaseRecord
+from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
+from edgeproof.pipeline import PHASES
 from edgeproof.rundir import RunDir
 
 __all__ = ["MODEL", "_misbehaving", "new_run"]
@@ -61,7 +61,7 @@ def new_run(tmp_path: Path) -> Callable[..., RunDir]:
             options=RunOptions(
                 model=f"{file}:model", model_name="small", candidates=candidates, sample_count=210, **options
             ),
-            phases=tuple(PhaseRecord(name=name, status="pending") for name, _, _ in PHASES),
+            phases=tuple(PhaseRecord(name=phase.name, status="pending") for phase in PHASES),
         )
         return RunDir.create(manifest, tmp_path / "run")
 

@@ -9,10 +9,11 @@ from tests.doubles.artifact import write_onnx, write_samples
 
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.manifest import Manifest, RunOptions
-from edgeproof.documents.samples import HeldOut, SamplesDocument
+from edgeproof.documents.samples import HELD_OUT_FILE, HeldOut, SamplesDocument
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
-from edgeproof.rundir import RunDir, utc_now
+from edgeproof.files import utc_now
+from edgeproof.rundir import RunDir
 
 __all__ = ["add_conversion", "add_validation", "make_run"]
 
@@ -28,9 +29,8 @@ def make_run(root: Path) -> RunDir:
         phases=(),
     )
     run = RunDir.create(manifest, root / "run")
-    write_samples(run.path("phase1_heldout.npz"))
+    write_samples(run.path(HELD_OUT_FILE))
     run.write(
-        "phase1_samples.json",
         SamplesDocument(
             signature=Signature(
                 inputs=(TensorSpec(name="x", dtype="float32", shape=(1, 4)),),
@@ -46,7 +46,7 @@ def make_run(root: Path) -> RunDir:
             synthetic=False,
             under_sampled=True,
             checks=(),
-            held_out=HeldOut(count=16, labelled=True, source="model", file="phase1_heldout.npz"),
+            held_out=HeldOut(count=16, labelled=True, source="model", file=HELD_OUT_FILE),
         ),
     )
     return run
@@ -78,7 +78,6 @@ def add_conversion(run: RunDir, candidates: Sequence[str], failed: Sequence[str]
             )
         )
     run.write(
-        "phase3_conversion.json",
         ConversionDocument(model="tiny", limit_seconds=1, limit_memory_bytes=1, candidates=tuple(results)),
     )
 
@@ -90,7 +89,6 @@ def add_validation(run: RunDir, statuses: dict[str, str]) -> None:
         for name, status in statuses.items()
     )
     run.write(
-        "phase3_validation.json",
         ValidationDocument(
             model="tiny", samples=16, sample_source="model", task=None, reference_score=None, results=results
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgeproof.phases.validate import validate
 from edgeproof.rundir import RunDir
 
 NewRun = Callable[..., RunDir]
+FINISHED = re.compile(r" in \d+\.\d s$")
 
 
 def by_name(document: ConversionDocument) -> dict[str, ConversionResult]:
@@ -36,10 +38,11 @@ def test_results_are_complete_and_kept_and_nan_fails(new_run: NewRun) -> None:
     prepare(run)
     lines: list[str] = []
     document = convert(run, lines.append)
-    assert run.read("phase3_conversion.json", ConversionDocument) == document
+    assert run.read(ConversionDocument) == document
     assert [one.candidate for one in document.candidates] == names
     assert [one.status for one in document.candidates] == ["ok", "failed", "ok", "failed"]
-    assert len(lines) == 4
+    made = [line for line in lines if FINISHED.search(line)]
+    assert sorted(line.partition(":")[0] for line in made) == sorted(names)
     found = by_name(document)
     for name in ("torchscript-fp32", "misbehaving-good"):
         one = found[name]
@@ -48,7 +51,7 @@ def test_results_are_complete_and_kept_and_nan_fails(new_run: NewRun) -> None:
         assert fingerprint(run.path(one.artifact)) == (one.sha256, one.bytes)
         assert one.versions
         assert (one.seconds or 0) > 0
-    assert found["misbehaving-aborts"].reason == "the converter crashed: SIGABRT"
+    assert "the converter was killed by SIGABRT (signal 6)" in (found["misbehaving-aborts"].reason or "")
     assert (found["misbehaving-refuses"].reason, found["misbehaving-refuses"].remedy) == (
         "this operator is not known",
         "use another",
@@ -71,7 +74,7 @@ def test_results_are_complete_and_kept_and_nan_fails(new_run: NewRun) -> None:
     run.path("artifacts/torchscript-fp32/artifact.json").unlink()
     lines.clear()
     again = by_name(convert(run, lines.append))
-    assert [line.partition(":")[0] for line in lines] == ["torchscript-fp32"]
+    assert [line.partition(":")[0] for line in lines if FINISHED.search(line)] == ["torchscript-fp32"]
     assert again["torchscript-fp32"].status == "ok"
     changed = {path for path, stamp in stamps(run).items() if before.get(path) != stamp}
     assert all(path.startswith("artifacts/torchscript-fp32") or path == "artifacts" for path in changed)
@@ -90,17 +93,18 @@ def test_control_flow_on_data_fails_every_candidate_at_its_line(new_run: NewRun)
         assert "torch.where" in (one.remedy or "")
     assert not run.path("artifacts").exists()
     assert validate(run).results == ()
-    assert run.read("phase3_validation.json", ValidationDocument).reference_score is not None
+    assert run.read(ValidationDocument).reference_score is not None
 
 
 def test_a_model_that_breaks_its_process_fails_every_candidate_with_the_signal(new_run: NewRun) -> None:
-    abort = "__import__('os').environ.get('PYTHONWARNINGS') == 'ignore' and __import__('os').abort()"
+    sampled = "(__import__('pathlib').Path(__file__).parent / 'run' / 'phase1_samples.json').exists()"
+    abort = f"{sampled} and __import__('os').abort()"
     run = new_run("sdk-eager", "onnx-fp32", body=abort)
     prepare(run)
     document = convert(run)
     for one in document.candidates:
         assert one.status == "failed"
-        assert "the export process ended with signal SIGABRT" in (one.reason or "")
+        assert "the process of the model was killed by SIGABRT (signal 6)" in (one.reason or "")
     found = validate(run)
     assert (found.results, found.samples, found.reference_score) == ((), 0, None)
 

@@ -9,14 +9,16 @@ import pytest
 from tests.phases.run_folder import add_conversion, add_validation, make_run
 
 from edgeproof.devices.base import Effort
+from edgeproof.documents.base import read_document
 from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.validation import ValidationResult
 from edgeproof.errors import DeviceError, DocumentError, UsageError
 from edgeproof.phases.device import measure_devices
-from edgeproof.phases.device_record import why_not
+from edgeproof.phases.measurement.record import why_not
+from edgeproof.process import Limits
 
-QUICK = Effort(rounds=2, count=30, warmup=2, seconds=1.0, timeout_s=60)
+QUICK = Effort(rounds=2, count=30, warmup=2, seconds=1.0, limits=Limits(seconds=60))
 
 
 def test_candidates_are_measured_against_the_sdk_or_skipped_with_a_reason(tmp_path: Path) -> None:
@@ -24,7 +26,8 @@ def test_candidates_are_measured_against_the_sdk_or_skipped_with_a_reason(tmp_pa
     add_conversion(run, ["onnx-fp32", "sdk-eager", "coreml-fp16", "onnx-int8"], failed=["litert-fp32"])
     add_validation(run, {"onnx-fp32": "passed", "sdk-eager": "passed", "coreml-fp16": "skipped", "onnx-int8": "failed"})
     (document,) = measure_devices(run, effort=QUICK)
-    assert run.read("phase4_devices/host.json", DeviceDocument) == document
+    assert run.device("host") == document
+    assert read_document(run.path("phase4_devices/host.json"), DeviceDocument) == document
     assert document.baseline == "sdk-eager"
     by_name = {one.candidate: one for one in document.measurements}
     assert by_name["coreml-fp16"].status == "skipped"

@@ -372,20 +372,14 @@ def raw_latencies() -> dict[str, list[float]]:
 
 def write_run(root: Path, given: Evidence | None = None) -> Path:
     """A run folder with the evidence's documents, raw latencies beside them."""
-    from edgeproof.rundir import RunDir, write_document
+    from edgeproof.documents.base import write_document
+    from edgeproof.rundir import RunDir
 
     given = given or evidence()
     run = RunDir.create(given.manifest or manifest(), root)
-    documents = {
-        "phase1_environment.json": given.environment,
-        "phase1_samples.json": given.samples,
-        "phase2_latency_summary.json": given.latency,
-        "phase3_conversion.json": given.conversion,
-        "phase3_validation.json": given.validation,
-    }
-    for name, document in documents.items():
+    for document in (given.environment, given.samples, given.latency, given.conversion, given.validation):
         if document is not None:
-            run.write(name, document)
+            run.write(document)
     for index, document in enumerate(given.devices):
         write_document(root / "phase4_devices" / f"device{index}.json", document)
     raw = root / "phase4_devices" / "raw"

@@ -13,12 +13,13 @@ import pytest
 
 from edgeproof.documents.activity import ActivityDocument, EnergyValue, RasterFile
 from edgeproof.documents.base import decode, encode, to_builtins
-from edgeproof.documents.evaluation import CandidateRow, Evidence
-from edgeproof.phases.activity import ACTIVITY, RASTER, activity_document, load_raster
-from edgeproof.phases.evaluate import EVALUATION, REPORT_HTML, REPORT_MD, evaluate
+from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, Evidence
+from edgeproof.phases.activity.of_run import RASTER, load_raster
+from edgeproof.phases.activity.totals import activity_document
+from edgeproof.phases.evaluate import evaluate
 from edgeproof.report.activity import section
 from edgeproof.report.activity_drawings import MOST_NEURONS, shown_neurons
-from edgeproof.rundir import RunDir
+from edgeproof.rundir import REPORT_HTML, REPORT_MD, RunDir
 from edgeproof.spike.counts.operations import LayerCount, NeuronCount, OperationCount
 
 TRAINS = {"lif1": np.eye(25, 128, dtype=bool), "lif2": np.zeros((25, 10), dtype=bool)}
@@ -116,12 +117,12 @@ def test_no_verdict_knows_of_it(build: SimpleNamespace, document: ActivityDocume
         assert not [field.name for field in msgspec.structs.fields(kind) if re.search("activ|energy", field.name)]
     run = RunDir.open(build.write_run(tmp_path / "run"))
     evaluate(run)
-    before = run.path(EVALUATION).read_bytes()
+    before = run.path(EvaluationDocument.FILE).read_bytes()
     assert "Activity" not in run.path(REPORT_MD).read_text()
-    run.write(ACTIVITY, document)
+    run.write(document)
     np.savez_compressed(run.path(RASTER), allow_pickle=False, **TRAINS)
     evaluate(run)
-    assert run.path(EVALUATION).read_bytes() == before
+    assert run.path(EvaluationDocument.FILE).read_bytes() == before
     assert run.path("plots/raster.svg").is_file()
     markdown, page = run.path(REPORT_MD).read_text(), run.path(REPORT_HTML).read_text()
     assert "## Activity" in markdown

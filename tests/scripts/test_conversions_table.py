@@ -13,7 +13,7 @@ from tests.phases.run_folder import make_run
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.validation import Differences, SpikeDifference, ValidationDocument, ValidationResult
-from edgeproof.phases.environment import read_environment
+from edgeproof.phases.preparation.environment import read_environment
 from edgeproof.rundir import RunDir
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "conversions_table.py"
@@ -70,9 +70,9 @@ def documents(
 def written(root: Path, environment: EnvironmentDocument) -> RunDir:
     run = make_run(root)
     conversion, validation = documents([made("onnx-fp32")], [ran("onnx-fp32")])
-    run.write("phase1_environment.json", environment)
-    run.write("phase3_conversion.json", conversion)
-    run.write("phase3_validation.json", validation)
+    run.write(environment)
+    run.write(conversion)
+    run.write(validation)
     return run
 
 
@@ -117,7 +117,7 @@ def test_a_page_is_written_from_runs_of_one_machine_only(
     assert text.count("1 candidate: 1 converted, 1 passed. Compared on 360 held-out samples of the model.") == 2
     assert "make conversions" in text
     other = msgspec.structs.replace(environment, packages={**environment.packages, "torch": "1.0"})
-    two.write("phase1_environment.json", other)
+    two.write(other)
     assert script.main([str(one.root), str(two.root), "--out", str(out)]) == 2
     assert "different machines or versions" in capsys.readouterr().err
 

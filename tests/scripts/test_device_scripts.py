@@ -86,6 +86,10 @@ def rpi(run: RunDir, *arguments: object, **environment: str) -> subprocess.Compl
     return call(RPI, "pi@pi.local", run.root, *quick, *arguments, **environment)
 
 
+def measured_by_the_pi(run: RunDir) -> DeviceDocument | None:
+    return run.device("ssh:pi@pi.local")
+
+
 def test_a_pi_is_measured_and_its_document_is_in_the_run(tmp_path: Path, pi: dict[str, str]) -> None:
     run = make_run(tmp_path)
     add_conversion(run, ["onnx-fp32", "onnx-int8"], failed=["litert-fp32"])
@@ -97,7 +101,9 @@ def test_a_pi_is_measured_and_its_document_is_in_the_run(tmp_path: Path, pi: dic
     done = rpi(run, "--other-board", **pi)
     assert done.returncode == 0, done.stderr
     assert "onnx-fp32: ok: median" in done.stdout
-    document = run.read("phase4_devices/ssh-pi@pi.local.json", DeviceDocument)
+    document = measured_by_the_pi(run)
+    assert document is not None
+    assert run.path("phase4_devices/ssh-pi@pi.local.json").is_file()
     assert (document.device, document.device_class) == ("ssh:pi@pi.local", "raspberry-pi")
     good, bad, failed = document.measurements
     assert good.steady is not None
@@ -122,7 +128,9 @@ def test_a_pi_that_throttles_does_not_count(tmp_path: Path, pi: dict[str, str]) 
     done = rpi(run, "--other-board", **pi)
     assert done.returncode == 1
     assert "throttled while it was measured" in done.stderr
-    assert run.read("phase4_devices/ssh-pi@pi.local.json", DeviceDocument).measurements[0].throttled is True
+    document = measured_by_the_pi(run)
+    assert document is not None
+    assert document.measurements[0].throttled is True
 
 
 def test_another_board_is_no_pi_unless_it_is_said(tmp_path: Path, pi: dict[str, str]) -> None:
@@ -131,7 +139,8 @@ def test_another_board_is_no_pi_unless_it_is_said(tmp_path: Path, pi: dict[str, 
     done = rpi(run, **pi)
     assert done.returncode == 1
     assert "not a Raspberry Pi" in done.stderr
-    assert not run.has("phase4_devices/ssh-pi@pi.local.json")
+    assert measured_by_the_pi(run) is None
+    assert not run.path("phase4_devices").exists()
 
 
 def test_a_pi_that_refuses_is_said_with_what_to_do(tmp_path: Path, pi: dict[str, str]) -> None:

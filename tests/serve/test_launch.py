@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from edgeproof.errors import ServingError
+from edgeproof.process import Limits
 from edgeproof.serve.launch import is_artifact
 from edgeproof.serve.spawned import SpawnedServer
 
@@ -46,9 +48,9 @@ def test_an_artifact_is_served_on_a_free_port(artifact: Path) -> None:
 def test_the_server_of_an_artifact_never_imports_torch(artifact: Path) -> None:
     code = """
 import sys, threading, os, signal
-from edgeproof.serve.launch import open_served, serve
-opened = open_served(sys.argv[1])
-serve(opened, port=0, ready=lambda line: os.kill(os.getpid(), signal.SIGTERM))
+from edgeproof.documents.source import ModelSource
+from edgeproof.serve.launch import serve
+serve(ModelSource(model=sys.argv[1]), port=0, ready=lambda line: os.kill(os.getpid(), signal.SIGTERM))
 print("torch" in sys.modules, [name for name in ("fastapi", "starlette", "matplotlib", "onnx") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code, str(artifact)], capture_output=True, text=True, timeout=60)
@@ -67,10 +69,10 @@ def test_sigterm_ends_it_cleanly_after_the_request_that_runs() -> None:
         asking = threading.Thread(target=infer)
         asking.start()
         time.sleep(0.25)
-        child.send_signal(signal.SIGTERM)
+        os.kill(child.pid, signal.SIGTERM)
         asking.join(10)
         assert answers == [200]
-        assert child.wait(10) == 0
+        assert child.wait(Limits(seconds=10)).code == 0
 
 
 def test_a_port_in_use_is_said_and_nothing_hangs(artifact: Path) -> None:

@@ -18,14 +18,16 @@ from filelock import FileLock, Timeout
 from edgeproof.differences.outputs import compare_outputs
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
+from edgeproof.documents.source import ModelSource
 from edgeproof.formats.registry import formats, open_artifact
-from edgeproof.formats.supervise import Limits, run_jobs
+from edgeproof.formats.supervise import run_jobs
 from edgeproof.formats.worker import Job, Outcome
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.resolve import resolve_model
 from edgeproof.model.samples import synthetic_samples
 from edgeproof.model.spine import export_spine
-from edgeproof.phases.alone import convert_alone
+from edgeproof.phases.alone.conversion import convert_alone
+from edgeproof.process import Limits
 
 TAKEN = [name for name in models.FACTORIES if name not in models.REFUSED]
 FORMATS = list(formats())
@@ -163,7 +165,7 @@ def test_data_dependent_control_flow_is_refused_in_every_format(name: str, tmp_p
     deciding = next(number for number, line in enumerate(lines) if number > start and "the line that decides" in line)
     candidates = [one.candidate(one.precisions[0]) for one in formats().values()]
 
-    document = convert_alone(f"{models.__file__}:{name}", candidates, tmp_path / "out")
+    document = convert_alone(ModelSource(model=f"{models.__file__}:{name}"), candidates, tmp_path / "out")
 
     assert [one.candidate for one in document.candidates] == candidates
     for one in document.candidates:

@@ -51,9 +51,12 @@ def convert(source: ModelSource, limits: Limits, quiet: bool, as_json: bool, **w
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @model_options
 @click.option("--policy", type=click.Path(path_type=Path), help="TOML with the thresholds; default: the built-in ones.")
+@limit_options
 @quiet_option
 @json_option
-def validate(source: ModelSource, artifacts: tuple[Path, ...], policy: Path | None, quiet: bool, as_json: bool) -> int:
+def validate(
+    source: ModelSource, artifacts: tuple[Path, ...], limits: Limits, policy: Path | None, quiet: bool, as_json: bool
+) -> int:
     """Run ARTIFACTS and hold their outputs against MODEL, run eagerly on the same samples.
 
     Without --samples, the model's own held-out samples are used. Exit code 1 when an artifact did not pass.
@@ -61,7 +64,7 @@ def validate(source: ModelSource, artifacts: tuple[Path, ...], policy: Path | No
     from edgeproof import api
 
     with progress("validate", quiet=quiet) as report:
-        document = api.compare(source, artifacts, policy=policy, report=report)
+        document = api.compare(source, artifacts, policy=policy, limits=limits, report=report)
     if as_json:
         emit_json(document)
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress
-from edgeproof.cli.options import model_options, quiet_option
+from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
     from edgeproof.documents.nir import NirDocument
@@ -40,6 +40,7 @@ __all__ = ["nir"]
     help="Samples on which the file is run beside the model.",
 )
 @model_options
+@limit_options
 @quiet_option
 @json_option
 def nir(source: ModelSource, out: Path, quiet: bool, as_json: bool, **how: Any) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress
-from edgeproof.cli.options import model_options, quiet_option
+from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
     from edgeproof.documents.environment import EnvironmentDocument, Machine
     from edgeproof.documents.samples import SamplesDocument
     from edgeproof.documents.source import ModelSource
+    from edgeproof.process import Limits
 
 __all__ = ["env", "samples"]
 
@@ -47,9 +48,10 @@ def env(as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
 @model_options
 @click.option("--synthetic", is_flag=True, help="Random input if there are no samples; no int8 verdict stands on it.")
+@limit_options
 @quiet_option
 @json_option
-def samples(source: ModelSource, out: Path, quiet: bool, as_json: bool, **how: Any) -> None:
+def samples(source: ModelSource, out: Path, limits: Limits, quiet: bool, as_json: bool, **how: Any) -> None:
     """Draw representative samples of MODEL into a folder that --samples takes.
 
     Drawn class-balanced and seeded from the samples that the model brings. With --samples they are taken as they are,
@@ -61,7 +63,7 @@ def samples(source: ModelSource, out: Path, quiet: bool, as_json: bool, **how: A
     from edgeproof import api
 
     with progress("samples", quiet=quiet) as report:
-        document = api.samples(source, out, api.Draw(**how), report=report)
+        document = api.samples(source, out, api.Draw(**how), limits=limits, report=report)
     if as_json:
         emit_json(msgspec.structs.replace(document, folder=str(out)))
     else:

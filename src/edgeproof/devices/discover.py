@@ -141,7 +141,7 @@ def _broken_adb(detail: str) -> ListedDevice:
 
 
 def _ssh_target(name: str) -> ListedDevice:
-    """Whether a named SSH target lets us in without a password. The only contact is one ``true``."""
+    """Whether a named SSH target lets us in without a password. The only contact is one command that reads its name."""
     match = re.fullmatch(r"ssh:((?:[\w.-]+@)?[\w.-]+|(?:[\w.-]+@)?\[[0-9A-Fa-f:]+\])(?::(\d+))?", name)
     if not match or match.group(1).startswith("-"):
         raise UsageError(f"{name} is no device", hint="give ssh:user@host or ssh:user@host:port")
@@ -152,7 +152,7 @@ def _ssh_target(name: str) -> ListedDevice:
     command = [ssh, "-o", "BatchMode=yes", "-o", f"ConnectTimeout={SSH_TIMEOUT_S}"]
     command += ["-p", port] if port else []
     try:
-        look = "uname -m; cat /proc/device-tree/model 2>/dev/null"
+        look = "uname -m; cat /proc/device-tree/model 2>/dev/null || :"
         done = ask([*command, "--", target, look], timeout_s=2 * SSH_TIMEOUT_S)
     except ProcessError as error:
         return _unreachable(name, f"no answer: {error}", "is it on, and in this network?")

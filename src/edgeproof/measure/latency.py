@@ -80,16 +80,20 @@ class Timed:
 
 @contextlib.contextmanager
 def still_collector() -> Iterator[None]:
-    """Garbage collection rests inside the block: what lives is frozen, nothing is collected."""
-    was_on = gc.isenabled()
+    """Garbage collection rests inside the block: what lives is frozen, nothing is collected.
+
+    A block inside another looks at what is new alone: no pause between two stretches of one measurement.
+    """
     gc.collect()
+    if not gc.isenabled():
+        yield
+        return
     gc.freeze()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
-            gc.enable()
+        gc.enable()
         gc.unfreeze()
 
 

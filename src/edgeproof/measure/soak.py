@@ -14,7 +14,7 @@ from edgeproof.documents.environment import Machine
 from edgeproof.errors import UsageError
 from edgeproof.formats.base import Session
 from edgeproof.formats.registry import open_artifact
-from edgeproof.measure.latency import Settings, Timed, time_calls
+from edgeproof.measure.latency import Settings, Timed, still_collector, time_calls
 from edgeproof.measure.machine import ROOT, read_machine, read_throttling, temperature_c, throttled_between
 from edgeproof.measure.process import own_memory
 from edgeproof.model.samples import Call, calls_of, read_calls, synthetic_samples
@@ -132,17 +132,18 @@ def soak(
             f"a soak of {length.seconds:g} s has no two windows of {window_s:g} s",
             hint="soak longer, or take --window smaller",
         )
-    time_calls(session.run, calls, Settings(seconds=min(1.0, window_s)))
-    throttling = read_throttling(root)
     windows: list[SoakWindow] = []
-    began, made = time.perf_counter(), 0
-    for number in range(int(length.seconds / window_s + 1e-9)):
-        start = time.perf_counter()
-        left = began + (number + 1) * window_s - start
-        timed = time_calls(session.run, calls, Settings(seconds=left, minimum=1, first=made))
-        made += timed.calls
-        windows.append(_window(start - began, timed, root))
-        report(f"{windows[-1].start_s:6.0f} s  {windows[-1].median_us:.1f} µs")
+    with still_collector():
+        time_calls(session.run, calls, Settings(seconds=min(1.0, window_s)))
+        throttling = read_throttling(root)
+        began, made = time.perf_counter(), 0
+        for number in range(int(length.seconds / window_s + 1e-9)):
+            start = time.perf_counter()
+            left = began + (number + 1) * window_s - start
+            timed = time_calls(session.run, calls, Settings(seconds=left, minimum=1, first=made))
+            made += timed.calls
+            windows.append(_window(start - began, timed, root))
+            report(f"{windows[-1].start_s:6.0f} s  {windows[-1].median_us:.1f} µs")
     first, last = windows[0], windows[-1]
     growth = None
     if first.resident_bytes is not None and last.resident_bytes is not None:

@@ -11,7 +11,7 @@ import msgspec
 
 from edgeproof.documents.nir import NirCheck, NirDocument, NirNode
 from edgeproof.documents.source import ModelSource
-from edgeproof.errors import ConversionError, UsageError
+from edgeproof.errors import ConversionError, ModelReferenceError, ProcessError, UsageError
 from edgeproof.files import atomic_path
 from edgeproof.phases.alone.conversion import checked_title
 from edgeproof.process import Limits, call_apart
@@ -65,10 +65,9 @@ def nir_alone(
         report: told what is being done.
 
     Raises:
-        UsageError: MODEL, its signature or samples; ``out`` exists.
+        UsageError: MODEL, its signature or samples; its process crashed or passed a limit; ``out`` exists.
         SpikeGraphError: a layer or neuron that has no counterpart in NIR, with its name.
         ConversionError: the file computes something else than the model; it is not kept.
-        ProcessError: the process crashed or passed a limit.
     """
     if out.exists():
         raise UsageError(f"{out} exists already", hint="choose another --out, or remove it first")
@@ -76,9 +75,16 @@ def nir_alone(
     report(f"reading {title}, and running the file beside it")
     at_home = source.absolute()
     job = NirJob(source=at_home, title=title, graph=str(out), out=str(out.resolve()), dt_s=dt_s, check=check)
-    return call_apart(
-        f"{__name__}:write_nir", job, NirDocument, what="the model", limits=limits or Limits(), folder=at_home.folder
-    )
+    bounds = limits or Limits()
+    try:
+        return call_apart(
+            f"{__name__}:write_nir", job, NirDocument, what="the model", limits=bounds, folder=at_home.folder
+        )
+    except ProcessError as lost:
+        raise ModelReferenceError(
+            f"{title} cannot be read: {lost.message}",
+            hint="run it alone to see the whole error; --limit-seconds gives it more time",
+        ) from lost
 
 
 def write_nir(job: NirJob) -> NirDocument:

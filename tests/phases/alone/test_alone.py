@@ -11,10 +11,13 @@ import torch
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
 from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ConversionError, UsageError
-from edgeproof.phases.alone import convert_alone, validate_alone
+from edgeproof.phases.alone.conversion import convert_alone
+from edgeproof.phases.alone.validation import validate_alone
+from edgeproof.process import Limits
 
-EXAMPLE = str(Path(__file__).parents[2] / "examples" / "digits_cnn.py") + ":model"
+EXAMPLE = str(Path(__file__).parents[3] / "examples" / "digits_cnn.py") + ":model"
 
 pytestmark = pytest.mark.xdist_group("alone")
 
@@ -24,7 +27,9 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> tuple[ConversionDocum
     """The digits network in four candidates."""
     pytest.importorskip("sklearn")
     out = tmp_path_factory.mktemp("alone") / "out"
-    return convert_alone(EXAMPLE, ["sdk-eager", "torchscript-fp32", "onnx-fp32", "onnx-int8"], out), out
+    return convert_alone(
+        ModelSource(model=EXAMPLE), ["sdk-eager", "torchscript-fp32", "onnx-fp32", "onnx-int8"], out
+    ), out
 
 
 @pytest.mark.slow
@@ -67,7 +72,7 @@ def test_the_converted_the_damaged_and_the_foreign(converted: tuple[ConversionDo
         verbose=False,
     )
     paths = [*[Path(one.artifact or "") for one in document.candidates], damaged, foreign]
-    found = validate_alone(EXAMPLE, paths, tmp_path / "scratch")
+    found = validate_alone(ModelSource(model=EXAMPLE), paths)
     assert (found.samples, found.sample_source, found.task) == (360, "model", "accuracy")
     assert (found.reference_score or 0) > 0.95
     *made, broken, other = found.results
@@ -88,9 +93,8 @@ DENSE = "import torch\ndef make():\n    torch.manual_seed(0)\n    return torch.n
 
 def test_without_samples_int8_is_refused_and_the_rest_is_tried_on_random_input(tmp_path: Path) -> None:
     (tmp_path / "bare.py").write_text(DENSE)
-    document = convert_alone(
-        f"{tmp_path}/bare.py:make", ["torchscript-fp32", "onnx-int8"], tmp_path / "out", inputs=("input:float32[1,4]",)
-    )
+    source = ModelSource(model=f"{tmp_path}/bare.py:make", inputs=("input:float32[1,4]",))
+    document = convert_alone(source, ["torchscript-fp32", "onnx-int8"], tmp_path / "out")
     made, refused = document.candidates
     assert made.status == "ok"
     assert (refused.status, refused.remedy) == ("skipped", "give --samples PATH")
@@ -102,9 +106,8 @@ def test_the_log_of_a_failure_is_kept_beside_the_artifacts(tmp_path: Path) -> No
         "import torch\nclass Net(torch.nn.Module):\n"
         "    def forward(self, x):\n        return x if x.sum() > 0 else -x\n"
     )
-    document = convert_alone(
-        f"{tmp_path}/branching.py:Net", ["onnx-fp32"], tmp_path / "out", inputs=("x:float32[1,4]",)
-    )
+    source = ModelSource(model=f"{tmp_path}/branching.py:Net", inputs=("x:float32[1,4]",))
+    document = convert_alone(source, ["onnx-fp32"], tmp_path / "out")
     (one,) = document.candidates
     assert one.status == "failed"
     assert "branching.py:4: `return x if x.sum() > 0 else -x`" in (one.reason or "")
@@ -113,7 +116,7 @@ def test_the_log_of_a_failure_is_kept_beside_the_artifacts(tmp_path: Path) -> No
 def test_out_must_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is a file; expected a folder"):
-        convert_alone("net.py:make", ["onnx-fp32"], tmp_path / "file")
+        convert_alone(ModelSource(model="net.py:make"), ["onnx-fp32"], tmp_path / "file")
 
 
 def test_a_model_that_does_not_run_on_its_samples_is_said(tmp_path: Path) -> None:
@@ -125,4 +128,17 @@ def test_a_model_that_does_not_run_on_its_samples_is_said(tmp_path: Path) -> Non
         "    return edgeproof.Model(Net(), inputs=['x:int64[1,4]'], samples=edgeproof.Samples({'x': x}))\n"
     )
     with pytest.raises(ConversionError, match="does not run on its samples"):
-        validate_alone(f"{tmp_path}/tokens.py:make", [tmp_path / "none.onnx"], tmp_path / "scratch")
+        validate_alone(ModelSource(model=f"{tmp_path}/tokens.py:make"), [tmp_path / "none.onnx"])
+
+
+SLEEPS = "import time\ndef make():\n    time.sleep(1000)\n"
+
+
+def test_a_model_that_hangs_is_given_up_within_its_limits(tmp_path: Path) -> None:
+    (tmp_path / "sleeps.py").write_text(SLEEPS)
+    source, limits = ModelSource(model=f"{tmp_path}/sleeps.py:make"), Limits(seconds=60, wall_seconds=6)
+    with pytest.raises(UsageError, match=r"sleeps\.py:make cannot be loaded: .* by the clock"):
+        convert_alone(source, ["onnx-fp32"], tmp_path / "out", limits=limits)
+    with pytest.raises(UsageError, match=r"sleeps\.py:make cannot be loaded: .* by the clock"):
+        validate_alone(source, [tmp_path / "none.onnx"], limits=limits)
+    assert not (tmp_path / "out").exists()

@@ -13,10 +13,12 @@ import torch
 from tests.phases.run_folder import make_run
 
 import edgeproof
-from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.activity import ActivityDocument
+from edgeproof.documents.samples import HELD_OUT_FILE, SamplesDocument
 from edgeproof.model.spine import export_spine
 from edgeproof.model.subject import make_subject
-from edgeproof.phases.activity import ACTIVITY, RASTER, count_activity, load_raster
+from edgeproof.model.workspace import FormResult, Workspace
+from edgeproof.phases.activity.of_run import RASTER, count_activity, load_raster
 from edgeproof.rundir import RunDir
 
 TIMESTEPS = 6
@@ -43,14 +45,11 @@ class Cell(torch.nn.Module):
 def spiking_run(root: Path, *, timesteps: int | None = TIMESTEPS, **options: Any) -> RunDir:
     """A run whose signature says that the model spikes."""
     run = make_run(root)
-    document = run.read("phase1_samples.json", SamplesDocument)
+    document = run.read(SamplesDocument)
     signature = msgspec.structs.replace(document.signature, spiking=True, timesteps=timesteps)
-    run.write("phase1_samples.json", msgspec.structs.replace(document, signature=signature))
+    run.write(msgspec.structs.replace(document, signature=signature))
     manifest = run.manifest()
-    run.write(
-        "manifest.json",
-        msgspec.structs.replace(manifest, options=msgspec.structs.replace(manifest.options, **options)),
-    )
+    run.write(msgspec.structs.replace(manifest, options=msgspec.structs.replace(manifest.options, **options)))
     return run
 
 
@@ -60,15 +59,17 @@ def with_step(run: RunDir, *, extra: bool = False) -> RunDir:
         Cell(extra), inputs=["x:float32[1,4]"], timesteps=TIMESTEPS, readout="sum", spike_outputs=["output"]
     )
     subject = make_subject(model, model.specs())
-    samples = {"x": np.load(run.path("phase1_heldout.npz"))["x"].astype(np.float32)}
-    export_spine(subject, "step", samples, run.path("work/spine/step"), reference="cell")
+    samples = {"x": np.load(run.path(HELD_OUT_FILE))["x"].astype(np.float32)}
+    workspace = Workspace(run.root)
+    export_spine(subject, "step", samples, workspace.spine("step"), reference="cell")
+    workspace.note(FormResult(form="step"))
     return run
 
 
 def test_of_a_dense_model_nothing_is_written(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     assert count_activity(run) is None
-    assert not run.has(ACTIVITY)
+    assert not run.has(ActivityDocument)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_without_a_step_there_is_the_reason(tmp_path: Path, timesteps: int | Non
     document = count_activity(run)
     assert document is not None
     assert reason in (document.reason or "")
-    written = json.loads(run.path(ACTIVITY).read_bytes())
+    written = json.loads(run.path(ActivityDocument.FILE).read_bytes())
     assert written["schema"] == "edgeproof.activity/1"
     assert written["totals"] is None
 
@@ -98,7 +99,7 @@ def test_the_step_is_counted_on_held_out_samples(tmp_path: Path) -> None:
     assert neurons.firing_rate is not None
     assert 0 < neurons.firing_rate < 1
     assert document.raster is not None
-    with np.load(run.path("phase1_heldout.npz")) as held_out:
+    with np.load(run.path(HELD_OUT_FILE)) as held_out:
         x, label = held_out["x"][0].astype(np.float32), int(held_out["labels"][0])
     assert (document.raster.sample, document.raster.label) == (0, label)
     cell = Cell(extra=False)
@@ -113,11 +114,20 @@ def test_a_step_that_the_engine_does_not_take_gives_its_reason(tmp_path: Path) -
     document = count_activity(run)
     assert document is not None
     assert "erfinv" in (document.reason or "")
-    assert not run.has(RASTER)
+    assert not run.path(RASTER).exists()
 
 
 def test_counting_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     run = with_step(spiking_run(tmp_path, limit_seconds=0.01))
     document = count_activity(run)
     assert document is not None
-    assert document.reason == "counting was stopped after 0 s"
+    assert (document.reason or "").startswith("the process of counting was stopped after 0 s")
+    assert run.read(ActivityDocument) == document
+
+
+def test_a_step_that_was_not_exported_is_not_counted(tmp_path: Path) -> None:
+    run = spiking_run(tmp_path)
+    Workspace(run.root).note(FormResult(form="step", reason="no kernel"))
+    document = count_activity(run)
+    assert document is not None
+    assert "no candidate of this run was made from one time step" in (document.reason or "")

@@ -12,8 +12,9 @@ from packaging import markers
 
 from edgeproof.documents.base import decode, encode
 from edgeproof.documents.environment import EnvironmentDocument
+from edgeproof.errors import ProcessError
 from edgeproof.formats.registry import candidate_names
-from edgeproof.phases.environment import read_environment
+from edgeproof.phases.preparation.environment import read_environment
 
 
 def test_every_candidate_every_tool_and_this_machine() -> None:
@@ -75,21 +76,21 @@ def test_where_a_converter_has_no_build_no_command_is_given(monkeypatch: pytest.
 
 
 def test_a_program_that_hangs_or_fails_costs_its_version_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    answers = {
-        "adb": subprocess.TimeoutExpired("adb", 10),
-        "cc": OSError("exec format error"),
-        "ssh": "",
-        "xcrun": "v 1\nmore",
+    answers: dict[str, bytes | ProcessError] = {
+        "adb": ProcessError("adb gave no answer: it was silent for 10 s"),
+        "cc": ProcessError("cc gave no answer: exec format error"),
+        "ssh": b"",
+        "xcrun": b"v 1\nmore",
     }
 
-    def run(command: tuple[str, ...], **options: object) -> subprocess.CompletedProcess[str]:
-        answer = answers.get(command[0], "v 0")
-        if isinstance(answer, Exception):
+    def ask(command: tuple[str, ...], *, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+        answer = answers.get(command[0], b"v 0")
+        if isinstance(answer, ProcessError):
             raise answer
-        return subprocess.CompletedProcess(command, 0, stdout=answer, stderr="")
+        return subprocess.CompletedProcess(command, 0, stdout=answer, stderr=b"")
 
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "scp" else str(tmp_path / name))
-    monkeypatch.setattr("edgeproof.phases.environment.subprocess.run", run)
+    monkeypatch.setattr("edgeproof.phases.preparation.environment.ask", ask)
     tools = {one.name: one for one in read_environment().tools}
     assert tools["scp"].path is None
     assert tools["adb"].path == str(tmp_path / "adb")

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.errors import UsageError
 from edgeproof.formats.registry import candidate_names, formats
-from edgeproof.phases.plan import plan, select
-
-TENSOR = (TensorSpec(name="x", dtype="float32", shape=(1, 4)),)
-DENSE = Signature(inputs=TENSOR, outputs=TENSOR)
-STEPPED = Signature(inputs=TENSOR, outputs=TENSOR, timesteps=10, spiking=True, stateful=True)
+from edgeproof.phases.conversion.planned import check_name, forms_of, plan, select
 
 
 def test_a_dense_model_is_made_whole_in_every_candidate() -> None:
-    planned = plan(DENSE)
+    planned = plan(steps=False)
     assert [one.candidate for one in planned] == list(candidate_names())
     assert {one.form for one in planned} == {"whole"}
 
 
 def test_a_model_with_time_steps_is_made_in_each_format_s_first_form_and_its_fp32_in_the_other() -> None:
-    planned = plan(STEPPED)
+    planned = plan(steps=True)
     names = [one.candidate for one in planned]
     assert len(set(names)) == len(names)
     assert set(candidate_names()) <= set(names)
@@ -34,33 +29,48 @@ def test_a_model_with_time_steps_is_made_in_each_format_s_first_form_and_its_fp3
 
 
 def test_names_are_taken_in_their_order_and_once() -> None:
-    planned = plan(DENSE, ("onnx-int8", "sdk-eager", "onnx-int8"))
+    planned = plan(("onnx-int8", "sdk-eager", "onnx-int8"), steps=False)
     assert [(one.candidate, one.precision) for one in planned] == [("onnx-int8", "int8"), ("sdk-eager", "fp32")]
 
 
 def test_a_form_may_be_asked_for_by_name() -> None:
-    first, second = plan(STEPPED, ("onnx-fp32-step", "onnx-int8"))
+    first, second = plan(("onnx-fp32-step", "onnx-int8"), steps=True)
     assert (first.candidate, first.form) == ("onnx-fp32-step", "step")
     forms = formats()["onnx"].forms("int8")
     assert second.form == forms[0]
-    (same,) = plan(STEPPED, (f"onnx-int8-{forms[0]}",))
+    (same,) = plan((f"onnx-int8-{forms[0]}",), steps=True)
     assert (same.candidate, same.form) == ("onnx-int8", forms[0])
 
 
 @pytest.mark.parametrize(
-    ("signature", "name", "message"),
+    ("steps", "name", "message"),
     [
-        (DENSE, "onnx-fp33", "there is no candidate onnx-fp33"),
-        (DENSE, "onnx", "there is no candidate onnx"),
-        (DENSE, "onnx-fp32-step", "no time steps, so it has one form only"),
-        (STEPPED, "onnx-fp33-step", "there is no candidate onnx-fp33"),
-        (STEPPED, "onnx-fp32-whole", "there is no candidate onnx-fp32-whole"),
+        (False, "onnx-fp33", "there is no candidate onnx-fp33"),
+        (False, "onnx", "there is no candidate onnx"),
+        (False, "onnx-fp32-step", "no time steps, so it has one form only"),
+        (True, "onnx-fp33-step", "there is no candidate onnx-fp33"),
+        (True, "onnx-fp32-whole", "there is no candidate onnx-fp32-whole"),
     ],
 )
-def test_a_name_that_cannot_be_planned(signature: Signature, name: str, message: str) -> None:
+def test_a_name_that_cannot_be_planned(steps: bool, name: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        plan(signature, (name,))
+        plan((name,), steps=steps)
     assert message in str(caught.value)
+
+
+def test_a_name_is_known_or_not_before_the_model_is() -> None:
+    """Whether the model has time steps is known only once it was loaded; a misspelt name is refused before that."""
+    for name in (*candidate_names(), "onnx-fp32-step", "onnx-int8-unrolled"):
+        check_name(name)
+    for name in ("onnx-fp33", "onnx", "onnx-fp33-step", "onnx-fp32-whole", ""):
+        with pytest.raises(UsageError, match="there is no candidate"):
+            check_name(name)
+
+
+def test_the_forms_to_export_are_those_of_the_candidates_whatever_the_model_is() -> None:
+    assert forms_of(("torchscript-fp32-step",)) == ("whole", "step")
+    assert set(forms_of()) == {"whole", "unrolled", "step"}
+    assert forms_of(("sdk-native",)) == ("whole", "step")
 
 
 def test_formats_and_precisions_are_crossed() -> None:

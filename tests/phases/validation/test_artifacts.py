@@ -14,8 +14,8 @@ from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.formats.worker import fingerprint
-from edgeproof.phases.against import Reference
-from edgeproof.phases.validate import validate_artifacts
+from edgeproof.phases.validation.against import Reference
+from edgeproof.phases.validation.artifacts import Validating
 
 COUNT = 12
 WEIGHTS = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -35,7 +35,7 @@ def reference(root: Path, *, names: tuple[str, str] = ("x", "scores"), off: floa
 
 
 def validated(root: Path, artifacts: list[Path], against: Reference) -> ValidationDocument:
-    return validate_artifacts("net.py:make", artifacts, against, DifferenceLimits(), root / "scratch")
+    return Validating(against, DifferenceLimits(), root / "scratch").validate("net.py:make", artifacts)
 
 
 def one(root: Path, artifact: Path, against: Reference | None = None) -> ValidationResult:

@@ -1,0 +1,145 @@
+"""``convert`` and ``validate`` through the real command line, with real converters on a tiny network."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.cli.calling import Call, caller
+
+from edgeproof.documents.base import decode
+from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.validation import ValidationDocument
+
+pytestmark = pytest.mark.xdist_group("cli-convert")
+
+FACTORY = """
+import numpy as np
+import torch
+import edgeproof
+
+def _model(net):
+    x = np.random.default_rng(1).standard_normal((40, 4)).astype(np.float32)
+    samples = edgeproof.Samples({"x": x}, np.arange(40) % 3)
+    return edgeproof.Model(net, inputs=["x:float32[1,4]"], samples=samples)
+
+def dense():
+    torch.manual_seed(0)
+    return _model(torch.nn.Linear(4, 3))
+
+def other():
+    torch.manual_seed(1)
+    return _model(torch.nn.Linear(4, 3))
+
+class Branching(torch.nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+def branching():
+    return _model(Branching())
+"""
+NAMES = ("sdk-eager", "torchscript-fp32")
+
+
+@pytest.fixture
+def edgeproof(capfdbinary: pytest.CaptureFixture[bytes]) -> Call:
+    return caller(capfdbinary)
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "cli_convert_net.py"
+    path.write_text(FACTORY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("out") / "artifacts"
+
+
+def test_convert_then_validate_then_tables(edgeproof: Call, net: Path, out: Path) -> None:
+    words = ("convert", f"{net}:dense", "--to", "sdk-eager,torchscript", "--precision", "fp32", "--out", out)
+    code, stdout, err = edgeproof(*words, "--quiet", "--json")
+    assert (code, err) == (0, "")
+    document = decode(stdout, ConversionDocument)
+    assert document.model == f"{net}:dense"
+    assert [(made.candidate, made.status) for made in document.candidates] == [(name, "ok") for name in NAMES]
+    artifacts = [made.artifact for made in document.candidates]
+    assert all(Path(artifact or "").is_file() for artifact in artifacts)
+    assert sorted(path.name for path in out.iterdir()) == list(NAMES)
+
+    code, stdout, err = edgeproof("validate", f"{net}:dense", *artifacts, "--quiet", "--json")
+    assert (code, err) == (0, "")
+    validation = decode(stdout, ValidationDocument)
+    assert (validation.samples, validation.task) == (40, "accuracy")
+    for result in validation.results:
+        assert (result.status, result.task_drop) == ("passed", 0.0)
+        assert result.differences is not None
+        assert (result.differences.max_abs or 0) < 1e-5
+
+    code, stdout, err = edgeproof("validate", f"{net}:other", out / "torchscript-fp32")
+    assert code == 1
+    told = " ".join(stdout.split())
+    assert "torchscript-fp32" in told
+    assert "failed" in told
+    assert "relative L2" in told
+    assert re.fullmatch(r"validate: done in \d+\.\d s\n", err)
+
+
+def test_a_conversion_that_fails_is_1_with_its_reason_and_lines_of_progress(
+    edgeproof: Call, net: Path, tmp_path: Path
+) -> None:
+    words = ("convert", f"{net}:branching", "--to", "torchscript", "--out", tmp_path / "out")
+    code, stdout, err = edgeproof(*words)
+    assert code == 1
+    told = " ".join(stdout.split())
+    assert "torchscript-fp32 whole failed control flow depends on" in told
+    assert re.fullmatch(r"convert: done in \d+\.\d s\n", err)
+    code, stdout, _ = edgeproof(*words, "--json")
+    assert code == 1
+    (result,) = json.loads(stdout)["candidates"]
+    assert "return x if x.sum() > 0 else -x" in result["reason"]
+    assert "torch.where" in result["remedy"]
+
+
+def test_what_is_finished_is_said_in_plain_lines(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    words = ("convert", f"{net}:dense", "--to", "torchscript", "--out", tmp_path / "out")
+    code, stdout, err = edgeproof(*words)
+    assert code == 0
+    assert "torchscript-fp32" in stdout
+    first, last = err.splitlines()
+    assert re.fullmatch(r"torchscript-fp32: converted in \d+\.\d s", first)
+    assert re.fullmatch(r"convert: done in \d+\.\d s", last)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.full((9, 4), 1e300)}, "samples of x hold values that float32 cannot: they are float64"),
+        ({"x": np.ones((9, 4)), "y": np.ones(9)}, "the samples hold x, y; the model's inputs are x"),
+        ({"x": np.ones((9, 5))}, "has the shape [5]; the model takes [1, 4]"),
+    ],
+    ids=["1e300", "an extra key", "another shape"],
+)
+def test_samples_that_do_not_fit_are_2_for_both(
+    edgeproof: Call, net: Path, tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    np.savez(tmp_path / "s.npz", **arrays)
+    samples = ("--samples", tmp_path / "s.npz")
+    for words in (("convert", f"{net}:dense", "--out", tmp_path / "out"), ("validate", f"{net}:dense", tmp_path)):
+        code, stdout, err = edgeproof(*words, *samples, "--quiet")
+        assert (code, stdout) == (2, "")
+        assert message in err
+        assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_policy_is_held(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("latency = 3\n")
+    code, _, err = edgeproof("validate", f"{net}:dense", tmp_path, "--policy", tmp_path / "bad.toml", "--quiet")
+    assert code == 2
+    assert "unknown key `latency`" in err

@@ -1,0 +1,99 @@
+"""What is measured on a device, and in which order: over a transport that only counts what it is told."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from edgeproof.devices.base import Effort, Measured, Target
+from edgeproof.devices.measuring import measure
+from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.environment import Machine
+from edgeproof.documents.runner import RunnerJob, RunnerReport
+from edgeproof.errors import DeviceError
+from edgeproof.measure.machine import read_machine
+from edgeproof.phases.device import measure_devices
+from edgeproof.process import Limits
+
+
+class Carried:
+    """Stands for a device at the other end of a cable; it leaves out the runner."""
+
+    name = "double:1"
+    device_class: DeviceClass = "android"
+    emulated = False
+
+    def __init__(self, *, breaks: str | None = None, lost: bool = False) -> None:
+        self.put_there: list[Path] = []
+        self.jobs: list[RunnerJob] = []
+        self.limits: list[Limits] = []
+        self._breaks, self._lost = breaks, lost
+
+    def available(self) -> str | None:
+        return None
+
+    def machine(self) -> Machine:
+        return read_machine()
+
+    def put(self, path: Path) -> str:
+        self.put_there.append(path)
+        return f"/there/{path.name}"
+
+    def run(self, job: RunnerJob, limits: Limits) -> RunnerReport:
+        if self._lost:
+            raise DeviceError("the cable is out")
+        self.jobs.append(job)
+        self.limits.append(limits)
+        error = "it broke" if job.artifact == self._breaks else None
+        return RunnerReport(artifact=job.artifact, error=error, steady_us=(1.0, 2.0))
+
+    def get(self, path: str, to: Path) -> None:
+        raise AssertionError("nothing is brought back but reports")
+
+
+def taken(device: Carried, effort: Effort) -> tuple[list[Measured], list[str]]:
+    lines: list[str] = []
+    targets = [Target(name, Path(f"here/{name}")) for name in ("a", "b", "c")]
+    return measure(device, targets, Path("here/samples.npz"), effort, lines.append), lines
+
+
+def test_files_are_brought_once_and_jobs_speak_of_where_they_are() -> None:
+    device = Carried()
+    found, lines = taken(device, Effort(rounds=3, count=20, warmup=2, seconds=6.0, threads=4))
+    assert [path.name for path in device.put_there] == ["samples.npz", "a", "b", "c"]
+    assert [job.artifact for job in device.jobs] == [f"/there/{name}" for name in "abcbcacab"]
+    for job in device.jobs:
+        assert (job.inputs, job.outputs) == ("/there/samples.npz", None)
+        assert (job.measure, job.warmup, job.seconds, job.threads) == (20, 2, 2.0, 4)
+    assert [len(measured.reports) for measured in found] == [3, 3, 3]
+    assert lines[0] == "double:1: a, process 1 of 3"
+
+
+def test_the_effort_s_limits_hold_for_each_process() -> None:
+    device = Carried()
+    taken(device, Effort(rounds=1, limits=Limits(seconds=7, memory_bytes=1 << 20)))
+    assert device.limits == [Limits(seconds=7, memory_bytes=1 << 20)] * 3
+
+
+def test_one_that_breaks_is_not_tried_again() -> None:
+    device = Carried(breaks="/there/b")
+    a, b, c = taken(device, Effort(rounds=2))[0]
+    assert (a.failure, b.failure, c.failure) == (None, "it broke", None)
+    assert (len(a.reports), len(b.reports), len(c.reports)) == (2, 0, 2)
+    assert [job.artifact for job in device.jobs].count("/there/b") == 1
+
+
+def test_a_device_that_is_lost_is_an_error() -> None:
+    with pytest.raises(DeviceError, match="the cable is out"):
+        taken(Carried(lost=True), Effort())
+
+
+def test_the_effort_that_is_documented_is_the_default() -> None:
+    told = inspect.getdoc(measure_devices) or ""
+    found = re.search(r"by default (\d+) fresh processes of (\d+) calls each, (\d+) s at most per candidate", told)
+    assert found is not None
+    effort = Effort()
+    assert tuple(map(int, found.groups())) == (effort.rounds, effort.count, effort.seconds)
