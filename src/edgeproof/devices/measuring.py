@@ -3,6 +3,7 @@ turn in rounds, so that all of them see the same period of the device."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def measure(device: Device, targets: Sequence[Target], inputs: Path, effort: Eff
         for target in targets
     }
     reports: dict[str, list[RunnerReport]] = {candidate: [] for candidate in jobs}
+    seconds = dict.fromkeys(jobs, 0.0)
     failures: dict[str, str] = {}
     candidates = list(jobs)
     for index in range(effort.rounds):
@@ -46,9 +48,14 @@ def measure(device: Device, targets: Sequence[Target], inputs: Path, effort: Eff
             if candidate in failures:
                 continue
             report(f"{device.name}: {candidate}, process {index + 1} of {effort.rounds}")
+            began = time.monotonic()
             told = device.run(jobs[candidate], effort.limits)
+            seconds[candidate] += time.monotonic() - began
             if told.error:
                 failures[candidate] = told.error
             else:
                 reports[candidate].append(told)
+            if told.error or index + 1 == effort.rounds:
+                outcome = "failed" if told.error else "measured"
+                report(f"{device.name}: {candidate}: {outcome} in {seconds[candidate]:.1f} s")
     return [Measured(candidate, tuple(reports[candidate]), failures.get(candidate)) for candidate in candidates]

@@ -132,6 +132,7 @@ def prove_local(
     document = run.read(SamplesDocument)
     samples = run.path(document.held_out.file)
     body = encode_request(read_calls(samples, document.signature.inputs, limit=1)[0])
+    began = time.monotonic()
     taken = [_Taken(name, artifact) for name, artifact in candidates]
     for index in range(proof.cold_starts):
         for candidate in taken:
@@ -141,6 +142,9 @@ def prove_local(
     _drive_steady(taken, samples, proof, report)
     if not any(candidate.reports for candidate in taken):
         raise ServingError("; ".join(f"{candidate.candidate}: {candidate.failure}" for candidate in taken))
+    for candidate in taken:
+        outcome = "served" if candidate.failure is None else "not served"
+        report(f"{candidate.candidate}: {outcome} in {time.monotonic() - began:.1f} s")
     summary = _merged(run, taken, proof.threads)
     run.write(summary)
     return summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,8 +56,9 @@ class Validating:
         bases = _bases(artifacts)
 
         def validated(number: int, path: Path) -> ValidationResult:
+            began = time.monotonic()
             result = self._validated(path, self.scratch / f"{number:02d}.npz", bases)
-            self.report(f"{result.candidate}: {result.status}")
+            self.report(f"{result.candidate}: {result.status} in {time.monotonic() - began:.1f} s")
             return result
 
         with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
