@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.recorded.commands import FILES, HERE, ON_A_RUN, ON_MODELS, RUNS, command_output, masked, prepared
+from tests.recorded.commands import FILES, HERE, ON_MODELS, RUNS, command_output, masked, prepared, said_in_turn
 
 EXPECTED = HERE / "expected"
 
@@ -20,9 +20,8 @@ def record() -> None:
             folder, kept = Path(scratch), EXPECTED / run
             kept.mkdir(parents=True)
             prepared(run, folder)
-            for name, words in ON_A_RUN.items():
-                code, out, err = command_output(words, folder)
-                (kept / f"{name}.out").write_bytes(b"exit code %d\n" % code + out + err)
+            for name, said in said_in_turn(folder).items():
+                (kept / f"{name}.out").write_bytes(said)
             for name in FILES:
                 shutil.copyfile(folder / "run" / name, kept / Path(name).name)
     with tempfile.TemporaryDirectory() as scratch:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ON_A_RUN", "ON_MODELS", "RUNS", "command_output", "masked", "prepared"]
+__all__ = ["ON_A_RUN", "ON_MODELS", "RUNS", "command_output", "masked", "prepared", "said_in_turn"]
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -63,6 +63,29 @@ OF_THE_MACHINE = frozenset(
     }
 )
 """Fields whose values are the machine's own."""
+
+
+IN_TURN = """
+import json, os, sys
+from edgeproof.cli import main
+for name, words in json.loads(sys.argv[1]).items():
+    with open(name + ".said", "wb") as out, open(name + ".err", "wb") as err:
+        os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
+        try:
+            main(words)
+        except SystemExit as left:
+            code = left.code
+        sys.stdout.flush(), sys.stderr.flush()
+    with open(name + ".said", "rb") as out, open(name + ".err", "rb") as err, open(name + ".out", "wb") as kept:
+        kept.write(b"exit code %d\\n" % code + out.read() + err.read())
+"""
+
+
+def said_in_turn(folder: Path) -> dict[str, bytes]:
+    """By name, what the commands on a finished run say in ``folder``, exit code first; in one process, in turn."""
+    done = subprocess.run([sys.executable, "-c", IN_TURN, json.dumps(ON_A_RUN)], cwd=folder, timeout=600, check=False)
+    assert done.returncode == 0
+    return {name: (folder / f"{name}.out").read_bytes() for name in ON_A_RUN}
 
 
 def command_output(words: tuple[str, ...], folder: Path) -> tuple[int, bytes, bytes]:

@@ -7,7 +7,17 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.recorded.commands import FILES, HERE, ON_A_RUN, ON_MODELS, RUNS, command_output, masked, prepared
+from tests.recorded.commands import (
+    FILES,
+    HERE,
+    ON_A_RUN,
+    ON_MODELS,
+    RUNS,
+    command_output,
+    masked,
+    prepared,
+    said_in_turn,
+)
 
 EXPECTED = HERE / "expected"
 
@@ -26,11 +36,7 @@ def answered(
     """The run's name, its folder, and what each command said."""
     folder = tmp_path_factory.mktemp(request.param)
     prepared(request.param, folder)
-    said = {}
-    for name, words in ON_A_RUN.items():
-        code, out, err = command_output(words, folder)
-        said[name] = b"exit code %d\n" % code + out + err
-    return request.param, folder, said
+    return request.param, folder, said_in_turn(folder)
 
 
 @pytest.mark.parametrize("name", ON_A_RUN)
