@@ -36,6 +36,7 @@ class ConversionResult(Value, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = {}
     log: str | None = None
+    """What the conversion printed; a path like the artifact's."""
 
 
 class ConversionDocument(Document, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ def convert(run: RunDir, report: Report = lambda _: None) -> ConversionDocument:
     making, planned = _setting(run, report)
     document = making.make(planned)
     results = tuple(
-        msgspec.structs.replace(result, artifact=run.relative(Path(result.artifact))) if result.artifact else result
+        msgspec.structs.replace(result, artifact=_in_run(run, result.artifact), log=_in_run(run, result.log))
         for result in document.candidates
     )
     document = msgspec.structs.replace(document, candidates=results)
@@ -46,6 +46,11 @@ def convert_sdk(run: RunDir, report: Report = lambda _: None) -> list[tuple[str,
     making, planned = _setting(run, report)
     made = making.make([candidate for candidate in planned if candidate.format.sdk])
     return [(result.candidate, Path(result.artifact)) for result in made.candidates if result.artifact]
+
+
+def _in_run(run: RunDir, path: str | None) -> str | None:
+    """A path as the run's documents write it."""
+    return None if path is None else run.relative(Path(path))
 
 
 def _setting(run: RunDir, report: Report) -> tuple[Making, tuple[Planned, ...]]:
