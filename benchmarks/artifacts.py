@@ -66,7 +66,7 @@ def make(model: str, to: Sequence[str] = ()) -> Made:
     if not mark.is_file() or mark.read_text() != sources:
         shutil.rmtree(folder, ignore_errors=True)
         tell(f"{model}: converting")
-        here = [name for name, one in formats().items() if one.runs_here is None and one.stands_in is None]
+        here = [name for name, format in formats().items() if format.stands_in is None]
         precisions = ("fp32",) if to else PRECISIONS[model]
         write_document(record, edgeproof.convert(reference, folder, to=to or here, precision=precisions))
         _write_inputs(reference, inputs)
@@ -74,9 +74,13 @@ def make(model: str, to: Sequence[str] = ()) -> Made:
     results = decode(record.read_bytes(), ConversionDocument).candidates
     return Made(
         reference=reference,
-        targets=tuple(Target(one.candidate, folder / one.candidate) for one in results if one.status == "ok"),
+        targets=tuple(
+            Target(result.candidate, folder / result.candidate) for result in results if result.status == "ok"
+        ),
         failures={
-            one.candidate: (one.reason or one.status).replace(f"{ROOT}/", "") for one in results if one.status != "ok"
+            result.candidate: (result.reason or result.status).replace(f"{ROOT}/", "")
+            for result in results
+            if result.status != "ok"
         },
         inputs=inputs,
     )
@@ -107,9 +111,9 @@ def _sources(model: str) -> Iterator[Path]:
 def _write_inputs(reference: str, path: Path) -> None:
     import numpy as np
 
-    from edgeproof.model.samples import resolve_pool
+    from edgeproof.model.samples import pool
 
     with edgeproof.load(reference) as eager:
-        held_out = resolve_pool(eager.subject.model.held_out)
+        held_out = pool(eager.subject.model.held_out)
     assert held_out is not None, f"{reference} brings no held-out samples"
     np.savez(path, allow_pickle=False, **held_out.inputs)

@@ -41,7 +41,7 @@ def _table(measured: Mapping[str, Turns]) -> Table:
         if BOUND not in turns:
             rows.append((Cell(model, tone="name"), *(notes.absent("the engine did not take it") for _ in range(6))))
             continue
-        fastest = _fastest(turns, [one for one in turns if one != EAGER and not one.startswith("sdk-")])
+        fastest = _fastest(turns, [runtime for runtime in turns if runtime != EAGER and not runtime.startswith("sdk-")])
         rows.append(
             (
                 Cell(model, tone="name"),
@@ -62,7 +62,7 @@ def _table(measured: Mapping[str, Turns]) -> Table:
 
 
 def _against(turns: Turns, prefixes: tuple[str, ...], notes: Notes) -> Cell:
-    found = [one for one in turns if one.startswith(prefixes)]
+    found = [runtime for runtime in turns if runtime.startswith(prefixes)]
     if not found:
         return notes.absent("not made")
     return Cell(significant(_times(turns[_fastest(turns, found)], turns[BOUND])))

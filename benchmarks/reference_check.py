@@ -35,7 +35,7 @@ def section() -> str:
         tell(f"{model}: measuring the reference check")
         check, eager = measure(made)
         against = ratios(check, eager)
-        medians = [statistics.median(value for one in turns for value in one.values_us) for turns in (eager, check)]
+        medians = [statistics.median(value for turn in turns for value in turn.values_us) for turns in (eager, check)]
         rows.append(
             (
                 Cell(model, tone="name"),
@@ -63,13 +63,14 @@ def section() -> str:
 
 def measure(made: Made) -> tuple[list[Timed], list[Timed]]:
     """Turns of the check and of the eager model, interleaved."""
-    (target,) = (one for one in made.targets if one.candidate == CANDIDATE)
+    (target,) = (target for target in made.targets if target.candidate == CANDIDATE)
     order = random.Random(SEED)
     turns: dict[str, list[Timed]] = {"check": [], "eager": []}
     with edgeproof.load(made.reference, threads=1) as eager, edgeproof.open(target.artifact, threads=1) as check:
         feeds = read_calls(made.inputs, eager.inputs, limit=WARMUP + CALLS)
-        calls = {name: [partial(one.run, feed) for feed in feeds] for name, one in (("check", check), ("eager", eager))}
-        counts = {name: affordable(one) for name, one in calls.items()}
+        sessions = {"check": check, "eager": eager}
+        calls = {name: [partial(session.run, feed) for feed in feeds] for name, session in sessions.items()}
+        counts = {name: affordable(turn) for name, turn in calls.items()}
         with still_collector():
             for _ in range(ROUNDS):
                 for name in order.sample(list(calls), 2):

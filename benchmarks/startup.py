@@ -37,7 +37,7 @@ COMMANDS = {
 
 def section() -> str:
     """Measure, and give the part of the page."""
-    models = [make(one) for one in EXAMPLES]
+    models = [make(example) for example in EXAMPLES]
     tell("the command line's start: measuring")
     commands = COMMANDS | {ENGINE: engine_command(models[0])}
     starts = {name: list[float]() for name in commands}
@@ -72,11 +72,11 @@ def name_of(made: Made) -> str:
 
 def engine_command(made: Made) -> tuple[str, ...]:
     """A Python process that opens the model's engine and runs it once, on an array of the standard library."""
-    folder = next(one.artifact for one in made.targets if one.candidate == "sdk-native")
+    folder = next(target.artifact for target in made.targets if target.candidate == "sdk-native")
     code = (
         "import array, math, edgeproof\n"
         f"with edgeproof.open({str(folder)!r}) as session:\n"
-        "    session.run({one.name: array.array('f', [0.5]) * math.prod(one.shape) for one in session.inputs})"
+        "    session.run({spec.name: array.array('f', [0.5]) * math.prod(spec.shape) for spec in session.inputs})"
     )
     return sys.executable, "-c", code
 
@@ -114,15 +114,15 @@ def cold_starts(opened: Sequence[Measured]) -> Table:
     """One line a candidate, the quickest first; those that failed last, with the reason."""
     notes = Notes()
     lines: list[tuple[float, tuple[Cell, ...]]] = []
-    for one in opened:
+    for measured in opened:
         cold = rules.cold_start(
-            [report.exec_to_first_ms for report in one.reports if report.exec_to_first_ms is not None],
-            [report.load_ms for report in one.reports if report.load_ms is not None],
-            [report.first_inference_us for report in one.reports if report.first_inference_us is not None],
+            [report.exec_to_first_ms for report in measured.reports if report.exec_to_first_ms is not None],
+            [report.load_ms for report in measured.reports if report.load_ms is not None],
+            [report.first_inference_us for report in measured.reports if report.first_inference_us is not None],
         )
-        name = Cell(one.candidate, tone="name")
-        if cold is None or one.failure is not None:
-            reason = one.failure or "no process told its times"
+        name = Cell(measured.candidate, tone="name")
+        if cold is None or measured.failure is not None:
+            reason = measured.failure or "no process told its times"
             lines.append((float("inf"), (name, *(notes.absent(reason) for _ in range(4)))))
             continue
         span = f"{significant(min(cold.exec_to_first_ms))} to {significant(max(cold.exec_to_first_ms))}"

@@ -18,6 +18,7 @@ import msgspec
 
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.environment import EnvironmentDocument
+from edgeproof.documents.manifest import Manifest
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import EdgeProofError, UsageError
 from edgeproof.files import write_bytes
@@ -78,7 +79,10 @@ def shared_environment(runs: Sequence[RunDir]) -> EnvironmentDocument:
         UsageError: they differ.
     """
     found = [run.read(EnvironmentDocument) for run in runs]
-    told = {(msgspec.structs.replace(one.machine, temperature_c=None), *one.packages.items()) for one in found}
+    told = {
+        (msgspec.structs.replace(document.machine, temperature_c=None), *document.packages.items())
+        for document in found
+    }
     if len(told) != 1:
         folders = ", ".join(str(run.root) for run in runs)
         raise UsageError(
@@ -101,8 +105,8 @@ def section(run: RunDir) -> str:
 
 def counts(conversion: ConversionDocument, validation: ValidationDocument) -> str:
     """``19 candidates: 18 converted, 14 passed, 1 failed, 3 not run.``"""
-    made = sum(one.status == "ok" for one in conversion.candidates)
-    states = [ran(one) for one in validation.results]
+    made = sum(candidate.status == "ok" for candidate in conversion.candidates)
+    states = [ran(result) for result in validation.results]
     told = [f"{states.count(state)} {state}" for state in STATES if state in states]
     count = len(conversion.candidates)
     return f"{count} candidate{'s' if count != 1 else ''}: {', '.join([f'{made} converted', *told])}."
@@ -110,8 +114,10 @@ def counts(conversion: ConversionDocument, validation: ValidationDocument) -> st
 
 def candidates(conversion: ConversionDocument, validation: ValidationDocument) -> Table:
     """One line a candidate, in the run's order; reasons are footnotes."""
-    results = {one.candidate: one for one in validation.results}
-    spiking = any(one.differences is not None and one.differences.spikes is not None for one in validation.results)
+    results = {result.candidate: result for result in validation.results}
+    spiking = any(
+        result.differences is not None and result.differences.spikes is not None for result in validation.results
+    )
     reasons: list[str] = []
     columns = (
         Column("Candidate"),
@@ -124,7 +130,7 @@ def candidates(conversion: ConversionDocument, validation: ValidationDocument) -
         Column("Size", "kB"),
         Column("Conversion", "s"),
     )
-    rows = tuple(line(one, results.get(one.candidate), reasons) for one in conversion.candidates)
+    rows = tuple(line(candidate, results.get(candidate.candidate), reasons) for candidate in conversion.candidates)
     return Table(id="candidates", caption="", columns=columns, rows=rows, notes=tuple(reasons))
 
 
@@ -183,7 +189,7 @@ def finished_run(example: str) -> RunDir:
         EdgeProofError: the run failed.
     """
     folder = RUNS / example
-    there = (folder / RunDir.manifest_name).is_file()
+    there = (folder / Manifest.FILE).is_file()
     if there and all(phase.status == "done" for phase in RunDir.open(folder).manifest().phases):
         print(f"{example}: taken from {folder}; remove it to run the example anew", file=sys.stderr)
         return RunDir.open(folder)

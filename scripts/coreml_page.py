@@ -34,14 +34,14 @@ def coverage() -> str:
 
     families: dict[str, list[str]] = defaultdict(list)
     for name, versions in known_ops().items():
-        since = ", ".join(one.since.removeprefix("iOS") for one in versions)
+        since = ", ".join(operation.since.removeprefix("iOS") for operation in versions)
         families[versions[0].family].append(f"`{name}` ({since})")
     rows = [f"| {family.replace('_', ' ')} | {', '.join(names)} |" for family, names in sorted(families.items())]
     total = sum(len(names) for names in families.values())
-    versions = sum(len(versions) for versions in known_ops().values())
+    versions_in_all = sum(len(versions) for versions in known_ops().values())
     return "\n".join(
         [
-            f"{total} operations in {versions} versions. In brackets: the iOS versions whose opsets brought it.",
+            f"{total} operations in {versions_in_all} versions. In brackets: the iOS versions whose opsets brought it.",
             "",
             "| family | operations |",
             "|---|---|",
@@ -68,9 +68,9 @@ def operations_table(outcomes: Sequence[Outcome]) -> str:
     from tests.conformance.suite import counts
 
     usual = usual_of(outcomes)
-    mixed = [one for one in outcomes if re.search(MIXED, one.case)]
-    single = [one for one in outcomes if "precision='fp32'" in one.case and one not in mixed]
-    compared = sum(one.predicted > 0 for one in outcomes)
+    mixed = [outcome for outcome in outcomes if re.search(MIXED, outcome.case)]
+    single = [outcome for outcome in outcomes if "precision='fp32'" in outcome.case and outcome not in mixed]
+    compared = sum(outcome.predicted > 0 for outcome in outcomes)
     lines = [
         f"coremltools {version('coremltools')}, all {len(outcomes):,} cases for ML programs. Of those that the suite "
         f"runs by default, in fp16, {told(usual)}. The same in fp32, held to 1e-4: {told(single)}. Cases for fp32 that "
@@ -80,8 +80,8 @@ def operations_table(outcomes: Sequence[Outcome]) -> str:
         "| file | pass | fail | skipped by the suite |",
         "|---|---:|---:|---:|",
         *(
-            f"| `{file}` | {one['passed']:,} | {one['failed']:,} | {one['skipped']:,} |"
-            for file, one in counts(outcomes).items()
+            f"| `{file}` | {count['passed']:,} | {count['failed']:,} | {count['skipped']:,} |"
+            for file, count in counts(outcomes).items()
         ),
     ]
     return "\n".join([*lines, *failures(outcomes)])
@@ -89,9 +89,9 @@ def operations_table(outcomes: Sequence[Outcome]) -> str:
 
 def conversions_table(outcomes: Sequence[Outcome]) -> str:
     """What the tests of whole conversions say, of which those count that compared something."""
-    compared = [one for one in outcomes if one.predicted]
-    passed = sum(one.outcome == "passed" for one in compared)
-    totals = Counter(one.outcome for one in outcomes if not one.predicted)
+    compared = [outcome for outcome in outcomes if outcome.predicted]
+    passed = sum(outcome.outcome == "passed" for outcome in compared)
+    totals = Counter(outcome.outcome for outcome in outcomes if not outcome.predicted)
     lines = [
         f"In {len(compared):,} of {len(outcomes):,} cases the interpreter was asked: {passed:,} pass, "
         f"{len(compared) - passed:,} fail ({100 * share(compared):.2f} % pass). The others compare nothing here: "
@@ -102,7 +102,7 @@ def conversions_table(outcomes: Sequence[Outcome]) -> str:
         "|---|---:|---:|",
     ]
     for precision in ("fp16", "fp32"):
-        sorts = Counter(one.outcome for one in compared if f"'{precision}'" in one.case)
+        sorts = Counter(outcome.outcome for outcome in compared if f"'{precision}'" in outcome.case)
         lines.append(f"| {precision} | {sorts['passed']:,} | {sorts['failed']:,} |")
     return "\n".join([*lines, *failures(compared)])
 
@@ -112,9 +112,9 @@ def failures(outcomes: Sequence[Outcome]) -> list[str]:
     from tests.conformance.reasons import reason_for
 
     reasons: dict[str, list[str]] = defaultdict(list)
-    for one in outcomes:
-        if one.outcome == "failed":
-            reasons[reason_for(one.case) or "**not known**"].append(re.sub(r"\[.*", "", one.case))
+    for outcome in outcomes:
+        if outcome.outcome == "failed":
+            reasons[reason_for(outcome.case) or "**not known**"].append(re.sub(r"\[.*", "", outcome.case))
     if not reasons:
         return []
     return [
@@ -130,17 +130,17 @@ def failures(outcomes: Sequence[Outcome]) -> list[str]:
 
 def usual_of(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The cases that the suite runs by default."""
-    return [one for one in outcomes if "precision='fp32'" not in one.case]
+    return [outcome for outcome in outcomes if "precision='fp32'" not in outcome.case]
 
 
 def share(outcomes: Sequence[Outcome]) -> float:
     """Of the cases that ran, those that passed."""
-    totals = Counter(one.outcome for one in outcomes)
+    totals = Counter(outcome.outcome for outcome in outcomes)
     return totals["passed"] / max(1, totals["passed"] + totals["failed"])
 
 
 def told(outcomes: Sequence[Outcome]) -> str:
-    totals = Counter(one.outcome for one in outcomes)
+    totals = Counter(outcome.outcome for outcome in outcomes)
     return (
         f"{totals['passed']:,} pass, {totals['failed']:,} fail ({100 * share(outcomes):.2f} % pass) and "
         f"{totals['skipped']:,} are skipped by the suite itself"
@@ -173,7 +173,7 @@ def main() -> int:
         page = put(page, "conformance", operations_table(operations))
         conversions = outcomes_of(CONVERSIONS_RECORD, CONVERSIONS, options)
         page = put(page, "conversions", conversions_table(conversions))
-        compared = [one for one in conversions if one.predicted]
+        compared = [outcome for outcome in conversions if outcome.predicted]
         enough = share(usual_of(operations)) >= ENOUGH and share(compared) >= ENOUGH
     PAGE.write_text(page, encoding="utf-8")
     return 0 if enough else 1

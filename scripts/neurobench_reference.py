@@ -117,7 +117,7 @@ def measured(name: str) -> dict[str, Any]:
 def main(target: str) -> None:
     """Write what NeuroBench counts, with the versions that counted it."""
     document = {
-        "versions": {one: importlib.metadata.version(one) for one in ("neurobench", "snntorch", "torch")},
+        "versions": {package: importlib.metadata.version(package) for package in ("neurobench", "snntorch", "torch")},
         "seed": SEED,
         "samples": SAMPLES,
         "networks": {name: {"timesteps": TIMESTEPS[name], "metrics": measured(name)} for name in NETWORKS},

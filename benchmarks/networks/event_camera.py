@@ -27,7 +27,8 @@ class Net(torch.nn.Module):
     def forward(self, events: torch.Tensor) -> torch.Tensor:
         early = self.lif1(self.pool(self.conv1(events)))
         late = self.lif2(self.pool(self.conv2(early)))
-        return self.lif3(self.fc(late.flatten(1)))
+        out: torch.Tensor = self.lif3(self.fc(late.flatten(1)))
+        return out
 
 
 def model() -> edgeproof.Model:

@@ -31,7 +31,8 @@ class Block(nn.Module):
         self.around = stride == 1 and channels_in == channels_out
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.layers(x) if self.around else self.layers(x)
+        y: torch.Tensor = self.layers(x)
+        return x + y if self.around else y
 
 
 def net() -> nn.Module:

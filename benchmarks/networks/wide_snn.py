@@ -22,7 +22,8 @@ class Net(torch.nn.Module):
         self.lif2 = snntorch.Leaky(beta=0.9, threshold=0.3, init_hidden=True)
 
     def forward(self, spikes: torch.Tensor) -> torch.Tensor:
-        return self.lif2(self.fc2(self.lif1(self.fc1(spikes))))
+        out: torch.Tensor = self.lif2(self.fc2(self.lif1(self.fc1(spikes))))
+        return out
 
 
 def model() -> edgeproof.Model:

@@ -94,7 +94,7 @@ def read_record(record: Path) -> list[Outcome]:
     return [Outcome(**json.loads(line)) for line in record.read_text(encoding="utf-8").splitlines()]
 
 
-def counts(outcomes: list[Outcome]) -> dict[str, Counter[str]]:
+def counts(outcomes: Sequence[Outcome]) -> dict[str, Counter[str]]:
     """Outcomes per file of the suite."""
     files: dict[str, Counter[str]] = {}
     for outcome in outcomes:
