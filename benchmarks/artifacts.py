@@ -38,13 +38,13 @@ class Made:
     """A model's artifacts.
 
     Attributes:
-        reference: MODEL, as on the command line.
+        address: MODEL, as on the command line.
         targets: the candidates that were made, with their folders.
         failures: candidate to the reason why it was not made.
         inputs: npz of the held-out inputs, sample axis first.
     """
 
-    reference: str
+    address: str
     targets: tuple[Target, ...]
     failures: dict[str, str]
     inputs: Path
@@ -61,19 +61,19 @@ def make(model: str, to: Sequence[str] = ()) -> Made:
         EdgeProofError: the model itself does not load or export.
     """
     folder, sources = KEPT / "-".join((Path(model).stem, *to)), _fingerprint(model)
-    reference = f"{ROOT}/{model}:model"
+    address = f"{ROOT}/{model}:model"
     mark, record, inputs = folder / "sources.sha256", folder / "conversion.json", folder / "heldout.npz"
     if not mark.is_file() or mark.read_text() != sources:
         shutil.rmtree(folder, ignore_errors=True)
         tell(f"{model}: converting")
         here = [name for name, format in formats().items() if format.stands_in is None]
         precisions = ("fp32",) if to else PRECISIONS[model]
-        write_document(record, edgeproof.convert(reference, folder, to=to or here, precision=precisions))
-        _write_inputs(reference, inputs)
+        write_document(record, edgeproof.convert(address, folder, to=to or here, precision=precisions))
+        _write_inputs(address, inputs)
         mark.write_text(sources)
     results = decode(record.read_bytes(), ConversionDocument).candidates
     return Made(
-        reference=reference,
+        address=address,
         targets=tuple(
             Target(result.candidate, folder / result.candidate) for result in results if result.status == "ok"
         ),
@@ -108,12 +108,12 @@ def _sources(model: str) -> Iterator[Path]:
         yield from sorted(ROOT.glob(f"src/edgeproof/{room}/**/*.py"))
 
 
-def _write_inputs(reference: str, path: Path) -> None:
+def _write_inputs(address: str, path: Path) -> None:
     import numpy as np
 
     from edgeproof.model.samples import pool
 
-    with edgeproof.load(reference) as eager:
+    with edgeproof.load(address) as eager:
         held_out = pool(eager.subject.model.held_out)
-    assert held_out is not None, f"{reference} brings no held-out samples"
+    assert held_out is not None, f"{address} brings no held-out samples"
     np.savez(path, allow_pickle=False, **held_out.inputs)

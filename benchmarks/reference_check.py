@@ -66,7 +66,7 @@ def measure(made: Made) -> tuple[list[Timed], list[Timed]]:
     (target,) = (target for target in made.targets if target.candidate == CANDIDATE)
     order = random.Random(SEED)
     turns: dict[str, list[Timed]] = {"check": [], "eager": []}
-    with edgeproof.load(made.reference, threads=1) as eager, edgeproof.open(target.artifact, threads=1) as check:
+    with edgeproof.load(made.address, threads=1) as eager, edgeproof.open(target.artifact, threads=1) as check:
         feeds = read_calls(made.inputs, eager.inputs, limit=WARMUP + CALLS)
         sessions = {"check": check, "eager": eager}
         calls = {name: [partial(session.run, feed) for feed in feeds] for name, session in sessions.items()}

@@ -73,7 +73,7 @@ in, arrays of the model out, the time loop of a spiking model included.
         made = make(model)
         tell(f"{model}: measuring")
         turns, refused = measure(made)
-        parts += [f"### {made.reference.removeprefix(f'{ROOT}/')}", table(latencies(turns, made.failures | refused))]
+        parts += [f"### {made.address.removeprefix(f'{ROOT}/')}", table(latencies(turns, made.failures | refused))]
         if model in SPIKING:
             spiking[model] = turns
     return "\n\n".join([*parts, against_others(spiking)])
@@ -86,7 +86,7 @@ def measure(made: Made) -> tuple[Turns, dict[str, str]]:
     counts: dict[str, int] = {}
     order = random.Random(SEED)
     with ExitStack() as stack:
-        eager = stack.enter_context(edgeproof.load(made.reference, threads=1))
+        eager = stack.enter_context(edgeproof.load(made.address, threads=1))
         sessions: dict[str, Session | NativeSession] = {BASELINE: eager}
         for target in made.targets:
             try:

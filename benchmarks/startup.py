@@ -52,7 +52,7 @@ for `{ENGINE}` of {name_of(models[0])} under {ENGINE_GOAL_MS} ms, the interprete
         table(command_starts(starts)),
     ]
     for made in models:
-        tell(f"{made.reference}: cold starts")
+        tell(f"{made.address}: cold starts")
         effort = Effort(rounds=COLD_STARTS, count=0)
         opened = measure(HostDevice(), made.targets, made.inputs, effort, lambda _: None)
         parts += [
@@ -67,7 +67,7 @@ process start to the end of the first call. *Load* is opening the artifact, the 
 
 def name_of(made: Made) -> str:
     """The model as on a command line in the project's folder."""
-    return made.reference.removeprefix(f"{ROOT}/")
+    return made.address.removeprefix(f"{ROOT}/")
 
 
 def engine_command(made: Made) -> tuple[str, ...]:

@@ -144,7 +144,7 @@ def test_wrong_use(made, tmp_path: Path) -> None:
 
 def test_a_run_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelReferenceError, match="needs a reference"):
+    with pytest.raises(ModelReferenceError, match="needs an address"):
         edgeproof.run(make())  # type: ignore[arg-type]
     (tmp_path / "net.py").write_text("")
     with pytest.raises(UsageError, match="no candidate onnx-int4"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeproof.documents.source import ModelSource, absolute_reference
+from edgeproof.documents.source import ModelSource, absolute_address
 
 HOME = Path("/home/of models")
 
@@ -28,8 +28,8 @@ HOME = Path("/home/of models")
     ],
 )
 def test_files_become_absolute_and_all_else_stays(text: str, expected: str) -> None:
-    assert absolute_reference(text, HOME) == expected
-    assert absolute_reference(expected, Path("/elsewhere")) == expected
+    assert absolute_address(text, HOME) == expected
+    assert absolute_address(expected, Path("/elsewhere")) == expected
 
 
 def test_a_source_is_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.documents.signature import LoopPlan, StateSpec, TensorSpec
+from edgeproof.documents.signature import Loop, StateSpec, TensorSpec
 from edgeproof.errors import ArtifactError, SignatureError
 from edgeproof.formats.bindings import safe_names
 from edgeproof.formats.session import ArtifactSession
@@ -54,7 +54,7 @@ def session(
     graph: Graph,
     inputs: Sequence[Binding],
     outputs: Sequence[Binding],
-    loop: LoopPlan | None = None,
+    loop: Loop | None = None,
     folder: Path = Path(),
 ) -> ArtifactSession:
     document = ArtifactDocument(
@@ -157,8 +157,8 @@ def test_a_runtime_that_fails_is_an_artifact_error(function: Callable[[Arrays], 
         session(Graph(function), [binding(X)], [binding(Y)]).run({"x": ONES})
 
 
-def plan(encoding: str, readouts: tuple[str, ...], initial: str | None = None, timesteps: int = 3) -> LoopPlan:
-    return LoopPlan(
+def plan(encoding: str, readouts: tuple[str, ...], initial: str | None = None, timesteps: int = 3) -> Loop:
+    return Loop(
         timesteps=timesteps,
         encoding=encoding,  # type: ignore[arg-type]
         states=(StateSpec(name="s", dtype="float32", shape=(1, 4), initial=initial),),

@@ -10,14 +10,14 @@ from markdown_it import MarkdownIt
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import PolicyValue
-from edgeproof.documents.signature import LoopPlan
+from edgeproof.documents.signature import Loop
 from edgeproof.report.runbook import RunbookInput, render_runbook
 
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "executorch": "model.pte", "coreml": "model.mlpackage"}
 
 
 def artifact(build, result, file):
-    loop = LoopPlan(timesteps=25, encoding="repeat", states=(), readouts=("sum",)) if result.form == "step" else None
+    loop = Loop(timesteps=25, encoding="repeat", states=(), readouts=("sum",)) if result.form == "step" else None
     return ArtifactDocument(
         candidate=result.candidate, format=result.format, precision=result.precision, form=result.form, file=file,
         sha256=result.sha256 or "0" * 64, bytes=result.bytes or 1, inputs=(), outputs=(), loop=loop,

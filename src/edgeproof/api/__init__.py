@@ -1,7 +1,7 @@
 """What the command line does, as typed functions. The command line is a client of these.
 
-A model may be a reference (``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``), a
-``torch.nn.Module`` or an ``edgeproof.Model`` where it says so, and elsewhere a ``ModelSource``: a reference with what
+A model may be an address (``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``), a
+``torch.nn.Module`` or an ``edgeproof.Model`` where it says so, and elsewhere a ``ModelSource``: an address with what
 goes with it. Errors are those of ``edgeproof.errors``; nothing here prints or exits. A function's module is imported
 when the function is first used.
 """

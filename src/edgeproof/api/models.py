@@ -28,7 +28,7 @@ def load(model: AnyModel, *, threads: int = 1, **given: Unpack[Given]) -> EagerS
     """Load a model in this process and open it eagerly: the reference that artifacts are held against.
 
     Args:
-        model: a reference, a module or an ``edgeproof.Model``. A module is put into evaluation mode.
+        model: an address, a module or an ``edgeproof.Model``. A module is put into evaluation mode.
         threads: of PyTorch, in this process.
         given: ``inputs``, ``NAME:dtype[shape]`` with the batch axis, such as ``x:float32[1,64]``, which win over the
             model's own; ``samples``, which tell the signature where nothing else does: a folder or ``.npz``,
@@ -62,7 +62,7 @@ def convert(
 ) -> ConversionDocument:
     """Convert a model; every converter runs in a process of its own.
 
-    A model that is a reference is loaded and exported in a process of its own too. One that lives in this process is
+    A model that is an address is loaded and exported in a process of its own too. One that lives in this process is
     exported here, so the limits hold for its converters and not for ``torch.export``.
 
     Args:
@@ -132,7 +132,7 @@ def compare(
     """Run artifacts and hold their outputs against the eager model.
 
     Args:
-        model: as in ``convert``: a reference runs in a process of its own.
+        model: as in ``convert``: an address runs in a process of its own.
         artifacts: one, or several; each runs in a fresh process.
         policy: TOML with the thresholds; default: the built-in ones.
         limits: of the model's process.

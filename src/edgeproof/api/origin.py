@@ -1,4 +1,4 @@
-"""A model as a caller has it: a reference, a module or an ``edgeproof.Model``, with samples in files or in arrays."""
+"""A model as a caller has it: an address, a module or an ``edgeproof.Model``, with samples in files or in arrays."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["origin_of", "resolved_here", "source_of"]
 
 
 def source_of(model: str | Path | ModelSource, given: Given) -> ModelSource:
-    """A reference, with samples in files."""
+    """An address, with samples in files."""
     from edgeproof.documents.source import ModelSource
 
     if isinstance(model, ModelSource):
@@ -59,8 +59,8 @@ def resolved_here(model: AnyModel, given: Given) -> Resolved:
         UsageError: the model, its signature or its samples.
     """
     from edgeproof.documents.source import ModelSource
+    from edgeproof.model.address import load_model
     from edgeproof.model.model import Model, parse_spec
-    from edgeproof.model.reference import load_model
     from edgeproof.model.resolve import resolve, resolve_model
 
     if isinstance(model, ModelSource):
@@ -75,7 +75,7 @@ def resolved_here(model: AnyModel, given: Given) -> Resolved:
 
 
 def origin_of(model: AnyModel, given: Given, scratch: Path) -> ModelSource | Resolved:
-    """How the model is worked on: a reference in a process of its own, anything else here.
+    """How the model is worked on: an address in a process of its own, anything else here.
 
     Args:
         model: the caller's.

@@ -107,13 +107,13 @@ def new_run_folder(
     from edgeproof.api.origin import source_of
     from edgeproof.documents.manifest import RunOptions
     from edgeproof.documents.source import ModelSource
-    from edgeproof.model.reference import parse_reference
+    from edgeproof.model.address import parse_address
     from edgeproof.pipeline import new_run
     from edgeproof.process import Limits
 
     if not isinstance(model, str | Path | ModelSource):
         raise ModelReferenceError(
-            f"a run needs a reference, not a {type(model).__name__}: it is resumed from its folder alone",
+            f"a run needs an address, not a {type(model).__name__}: it is resumed from its folder alone",
             hint="put the model into a function and give file.py:function",
         )
     words: dict[str, Any] = dict(settings)
@@ -125,7 +125,7 @@ def new_run_folder(
     bounds = limits or Limits()
     options = RunOptions(
         model=model.model,
-        model_name=parse_reference(model.model).name,
+        model_name=parse_address(model.model).name,
         inputs=model.inputs,
         samples=model.samples,
         trust=model.trust,

@@ -40,7 +40,7 @@ __all__ = ["bench", "serve"]
 def serve(source: ModelSource, body_limit: float, **how: Any) -> None:
     """Serve MODEL, or a converted artifact, over the Open Inference Protocol (KServe V2, JSON).
 
-    MODEL is an artifact's file or folder, or a model reference such as file.py:factory, which runs in PyTorch. One
+    MODEL is an artifact's file or folder, or a MODEL such as file.py:factory, which runs in PyTorch. One
     line of JSON on stdout says the URL when it answers. SIGTERM or Ctrl-C ends it after the request that runs.
     """
     from edgeproof import api

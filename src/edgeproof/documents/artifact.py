@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgeproof.documents.base import Document, Value
-from edgeproof.documents.signature import Form, LoopPlan, TensorSpec
+from edgeproof.documents.signature import Form, Loop, TensorSpec
 
 __all__ = ["ArtifactDocument", "Binding", "Rewrite"]
 
@@ -49,7 +49,7 @@ class ArtifactDocument(Document, frozen=True, kw_only=True):
     """Size of everything that ships."""
     inputs: tuple[Binding, ...]
     outputs: tuple[Binding, ...]
-    loop: LoopPlan | None = None
+    loop: Loop | None = None
     rewrites: tuple[Rewrite, ...] = ()
     notes: tuple[str, ...] = ()
     structure: tuple[str, ...] = ()

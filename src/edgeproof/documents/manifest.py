@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from edgeproof.documents.base import Document, Value
-from edgeproof.documents.source import ModelSource, absolute_reference
+from edgeproof.documents.source import ModelSource, absolute_address
 
 __all__ = ["Manifest", "PhaseRecord", "RunOptions"]
 
@@ -43,7 +43,7 @@ class RunOptions(Value, frozen=True, kw_only=True):
 
         return msgspec.structs.replace(
             self,
-            model=absolute_reference(self.model, folder),
+            model=absolute_address(self.model, folder),
             samples=placed(self.samples),
             held_out=placed(self.held_out),
             policy=placed(self.policy),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from edgeproof.documents.base import Value
 
-__all__ = ["Form", "LoopPlan", "OutputKind", "Readout", "Signature", "StateSpec", "TensorSpec"]
+__all__ = ["Form", "Loop", "OutputKind", "Readout", "Signature", "StateSpec", "TensorSpec"]
 
 OutputKind = Literal["real", "spikes"]
 Form = Literal["whole", "unrolled", "step"]
@@ -52,7 +52,7 @@ class StateSpec(Value, frozen=True, kw_only=True):
     """Key in the artifact's ``initial_state.npz``, or None for zeros."""
 
 
-class LoopPlan(Value, frozen=True, kw_only=True):
+class Loop(Value, frozen=True, kw_only=True):
     """How a step artifact is driven: inputs per step, states carried, outputs read out."""
 
     timesteps: int

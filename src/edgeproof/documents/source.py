@@ -8,13 +8,13 @@ import msgspec
 
 from edgeproof.documents.base import Value
 
-__all__ = ["ModelSource", "absolute_reference"]
+__all__ = ["ModelSource", "absolute_address"]
 
 MODEL_SUFFIXES = (".pt2", ".pt", ".pth", ".ts", ".nir")
 """Files that hold a model themselves."""
 
 
-def absolute_reference(text: str, folder: Path) -> str:
+def absolute_address(text: str, folder: Path) -> str:
     """MODEL with its file as an absolute path; a package's module as it is.
 
     Args:
@@ -48,7 +48,7 @@ class ModelSource(Value, frozen=True, kw_only=True):
         home = Path(self.folder or ".").resolve()
         return msgspec.structs.replace(
             self,
-            model=absolute_reference(self.model, home),
+            model=absolute_address(self.model, home),
             samples=None if self.samples is None else str(home / self.samples),
             folder=str(home),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgeproof.documents.base import Document
-from edgeproof.documents.signature import Form, LoopPlan, Signature, TensorSpec
+from edgeproof.documents.signature import Form, Loop, Signature, TensorSpec
 
 __all__ = ["SpineDocument"]
 
@@ -20,7 +20,7 @@ class SpineDocument(Document, frozen=True, kw_only=True):
     name: str
     form: Form
     signature: Signature
-    loop: LoopPlan | None
+    loop: Loop | None
     graph_inputs: tuple[TensorSpec, ...]
     """In graph order: the inputs (of one step in the step form), then the states."""
     graph_outputs: tuple[TensorSpec, ...]

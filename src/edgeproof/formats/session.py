@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.documents.signature import LoopPlan, Readout, StateSpec, TensorSpec
+from edgeproof.documents.signature import Loop, Readout, StateSpec, TensorSpec
 from edgeproof.errors import ArtifactError, EdgeProofError
 from edgeproof.formats.base import Array, GraphRunner
 from edgeproof.model.inputs import InputCheck
@@ -31,16 +31,16 @@ class ArtifactSession:
         self.document = document
         self._runner = runner
         self._loop = document.loop
-        plan = document.loop
-        count = len(document.inputs) - (len(plan.states) if plan else 0)
-        outputs = len(plan.readouts) if plan else len(document.outputs)
-        self.inputs = tuple(_call_input(binding.tensor, plan) for binding in document.inputs[:count])
+        loop = document.loop
+        count = len(document.inputs) - (len(loop.states) if loop else 0)
+        outputs = len(loop.readouts) if loop else len(document.outputs)
+        self.inputs = tuple(_call_input(binding.tensor, loop) for binding in document.inputs[:count])
         self.outputs = tuple(
-            _call_output(binding.tensor, plan, plan.readouts[i] if plan else None)
+            _call_output(binding.tensor, loop, loop.readouts[i] if loop else None)
             for i, binding in enumerate(document.outputs[:outputs])
         )
         self._check = InputCheck(self.inputs)
-        self._initial: list[Array] = _initial_state(plan, folder) if plan else []
+        self._initial: list[Array] = _initial_state(loop, folder) if loop else []
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One call; see ``Session.run``.
@@ -62,17 +62,17 @@ class ArtifactSession:
         results = self._runner(fed)
         return [_unfit(result, binding) for result, binding in zip(results, self.document.outputs, strict=True)]
 
-    def _run_loop(self, plan: LoopPlan, arrays: Sequence[Array]) -> list[Array]:
+    def _run_loop(self, loop: Loop, arrays: Sequence[Array]) -> list[Array]:
         states: list[Array] = self._initial
-        count = len(plan.readouts)
+        count = len(loop.readouts)
         held: list[list[Array]] = [[] for _ in range(count)]
-        for step in range(plan.timesteps):
-            now = [array[step] for array in arrays] if plan.encoding == "sequence" else list(arrays)
+        for step in range(loop.timesteps):
+            now = [array[step] for array in arrays] if loop.encoding == "sequence" else list(arrays)
             results = self._graph([*now, *states])
             states = results[count:]
-            for store, result, how in zip(held, results, plan.readouts, strict=False):
+            for store, result, how in zip(held, results, loop.readouts, strict=False):
                 _accumulate(store, result, how)
-        return [_read_out(store, how, plan.timesteps) for store, how in zip(held, plan.readouts, strict=True)]
+        return [_read_out(store, how, loop.timesteps) for store, how in zip(held, loop.readouts, strict=True)]
 
     def close(self) -> None:
         """Release the runtime."""
@@ -87,27 +87,27 @@ class ArtifactSession:
         self.close()
 
 
-def _call_input(spec: TensorSpec, plan: LoopPlan | None) -> TensorSpec:
-    if plan is None or plan.encoding == "repeat":
+def _call_input(spec: TensorSpec, loop: Loop | None) -> TensorSpec:
+    if loop is None or loop.encoding == "repeat":
         return spec
-    return TensorSpec(name=spec.name, dtype=spec.dtype, shape=(plan.timesteps, *spec.shape), kind=spec.kind)
+    return TensorSpec(name=spec.name, dtype=spec.dtype, shape=(loop.timesteps, *spec.shape), kind=spec.kind)
 
 
-def _call_output(spec: TensorSpec, plan: LoopPlan | None, how: Readout | None) -> TensorSpec:
-    if plan is None or how != "stack":
+def _call_output(spec: TensorSpec, loop: Loop | None, how: Readout | None) -> TensorSpec:
+    if loop is None or how != "stack":
         return spec
-    return TensorSpec(name=spec.name, dtype=spec.dtype, shape=(plan.timesteps, *spec.shape), kind=spec.kind)
+    return TensorSpec(name=spec.name, dtype=spec.dtype, shape=(loop.timesteps, *spec.shape), kind=spec.kind)
 
 
-def _initial_state(plan: LoopPlan, folder: Path) -> list[Array]:
+def _initial_state(loop: Loop, folder: Path) -> list[Array]:
     given: dict[str, Array] = {}
-    if any(state.initial for state in plan.states):
+    if any(state.initial for state in loop.states):
         try:
             with np.load(folder / "initial_state.npz", allow_pickle=False) as archive:
                 given = {name: archive[name] for name in archive.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ArtifactError(f"cannot read the initial state in {folder}: {error}") from error
-    return [_first(state, given, folder) for state in plan.states]
+    return [_first(state, given, folder) for state in loop.states]
 
 
 def _first(state: StateSpec, given: Mapping[str, Array], folder: Path) -> Array:

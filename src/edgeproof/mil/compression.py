@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeproof.mil.model import Model
 from edgeproof.mil.plan import BlockPlan, Plan, Step
-from edgeproof.mil.program.program import Reference
+from edgeproof.mil.program.program import ValueName
 from edgeproof.mil.values import Array
 
 __all__ = ["WeightDifference", "compare_weights"]
@@ -78,7 +78,7 @@ def _weights(plan: Plan, made_by: Mapping[str, str]) -> Iterator[tuple[str, Arra
             value = plan.frame[slot]
             if isinstance(value, np.ndarray) and value.size >= FEWEST and value.dtype.kind == "f":
                 (given,) = step.operation.inputs[parameter.name]
-                kind = made_by.get(given.name, "") if isinstance(given, Reference) else ""
+                kind = made_by.get(given.name, "") if isinstance(given, ValueName) else ""
                 name = step.operation.name.removesuffix(HALF)
                 yield f"{step.operation.kind} {name}, {parameter.name}", value, kind
 

@@ -18,7 +18,7 @@ from edgeproof.mil.package.weights import Weights
 from edgeproof.mil.plan import Plan, Precision
 from edgeproof.mil.planner import held_dtype, make_plan
 from edgeproof.mil.program.features import Description, Signature
-from edgeproof.mil.program.program import Literal, Program, Reference
+from edgeproof.mil.program.program import Literal, Program, ValueName
 from edgeproof.mil.program.shapes import with_shapes
 from edgeproof.mil.program.types import StateType
 from edgeproof.mil.results import give
@@ -118,7 +118,7 @@ class Model:
         for operation in self.program.functions[function or self.description.default].block.operations:
             arguments = operation.inputs.get("classes" if operation.kind == "classify" else "val", ())
             value = arguments[0] if arguments else None
-            if isinstance(value, Reference):
+            if isinstance(value, ValueName):
                 value = written.get(value.name)
             if operation.kind == "classify" and value is not None:
                 return tuple(value.value.tolist())

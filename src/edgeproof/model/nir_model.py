@@ -1,7 +1,7 @@
 """A NIR graph as MODEL: ``graph.nir``, or ``graph.nir?timesteps=25&reset=subtract`` where the file leaves things open.
 
 NIR gives neither a number of time steps nor the rules of a step. What the file says in its metadata holds; what the
-reference says wins; and the model's notes state what is used.
+address says wins; and the model's notes state what is used.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _CODING = {"input": "kind", "input_seed": "seed", "input_threshold": "threshold"
 
 
 def parse_options(text: str, query: str) -> dict[str, Any]:
-    """The words after ``?`` of a reference.
+    """The words after ``?`` of an address.
 
     Raises:
         ModelReferenceError: a word that is not known, or a value that is not of its kind.
@@ -94,8 +94,8 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
 
     Args:
         path: the file.
-        query: what stands after ``?`` in the reference.
-        text: the reference, for messages.
+        query: what stands after ``?`` in the address.
+        text: the address, for messages.
 
     Raises:
         ModelReferenceError: nothing says how many time steps a call has, or an option is not known.
@@ -116,10 +116,10 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
         )
     _check_call(network, timesteps)
     module = NetworkModule(network)
-    shapes = module.plan.structure.shapes
+    shapes = module.prepared.structure.shapes
     constant = network.semantics.input_coding.kind == "constant"
     names = _identifiers((*module.inputs, *module.outputs))
-    spiking = [name for name in module.outputs if brings_spikes(module.plan, name)]
+    spiking = [name for name in module.outputs if brings_spikes(module.prepared, name)]
     readouts: list[Readout] = [
         options.get("readout") or ("sum" if name in spiking else "last") for name in module.outputs
     ]
@@ -140,7 +140,7 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
         name=path.stem,
         notes=(
             *_notes(network.semantics, axis, module.outputs, readouts),
-            *_overshooting(module.plan, network.semantics),
+            *_overshooting(module.prepared, network.semantics),
         ),
     )
 
@@ -158,7 +158,7 @@ def _check_call(network: Network, timesteps: int) -> None:
 
 
 def _semantics(stored: Semantics, options: Mapping[str, Any]) -> Semantics:
-    """What the file says, or the defaults, with what the reference says instead."""
+    """What the file says, or the defaults, with what the address says instead."""
     renamed = {"operator": "threshold_operator", "dt": "dt_s"}
     changes = {renamed.get(name, name): value for name, value in options.items() if name not in (*_CODING, "readout")}
     coding = {field: options[name] for name, field in _CODING.items() if name in options}
@@ -173,13 +173,13 @@ def _notes(semantics: Semantics, axis: int, outputs: Iterable[str], readouts: It
     return tuple(told)
 
 
-def _overshooting(plan: Prepared, semantics: Semantics) -> tuple[str, ...]:
+def _overshooting(prepared: Prepared, semantics: Semantics) -> tuple[str, ...]:
     """Forward Euler goes past its target where a step is longer than a time constant, as with a wrong ``dt``."""
     if semantics.integration != "euler":
         return ()
     shortest = {
         name: min(float(values.min()) for part, values in numbers(node) if part.startswith("tau"))
-        for name, node in plan.structure.nodes.items()
+        for name, node in prepared.structure.nodes.items()
         if isinstance(node, LI | LIF | CubaLI | CubaLIF)
     }
     short = [name for name, tau in shortest.items() if tau < semantics.dt_s * (1 - 1e-6)]
@@ -192,17 +192,17 @@ def _overshooting(plan: Prepared, semantics: Semantics) -> tuple[str, ...]:
     )
 
 
-def brings_spikes(plan: Prepared, output: str) -> bool:
+def brings_spikes(prepared: Prepared, output: str) -> bool:
     """Whether one neuron that fires, or a Threshold, leads to the Output without a layer between."""
     name = output
     while True:
-        sources = plan.sources[name]
+        sources = prepared.sources[name]
         if len(sources) != 1:
             return False
         name = sources[0]
-        node = plan.structure.nodes[name]
-        if name in plan.neurons:
-            return plan.neurons[name][0].spikes
+        node = prepared.structure.nodes[name]
+        if name in prepared.neurons:
+            return prepared.neurons[name][0].spikes
         if not isinstance(node, Identity):
             return isinstance(node, Threshold)
 

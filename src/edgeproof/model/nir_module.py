@@ -74,8 +74,8 @@ class NetworkModule(torch.nn.Module):
         super().__init__()
         self.network = network
         self.ops = TorchOps()
-        self.plan = prepare(network)
-        structure = self.plan.structure
+        self.prepared = prepare(network)
+        structure = self.prepared.structure
         self.inputs = structure.named(Input)
         self.outputs = structure.named(Output)
         self._place = {name: f"n{number}" for number, name in enumerate(structure.nodes)}
@@ -88,7 +88,7 @@ class NetworkModule(torch.nn.Module):
                     )
                 else:
                     self.register_buffer(f"{self._place[name]}_{part}", kept)
-        first = first_state(self.plan)
+        first = first_state(self.prepared)
         held = sum(map(len, first.delayed.values()))
         if held > MAX_HELD:
             raise SpikeGraphError(
@@ -101,7 +101,7 @@ class NetworkModule(torch.nn.Module):
     def forward(self, *given: Any) -> Any:
         state = given[-1] if self.initial else ()
         inputs = dict(zip(self.inputs, given, strict=False))
-        values, after = step(self.plan, self, inputs, self._first.filled(state))
+        values, after = step(self.prepared, self, inputs, self._first.filled(state))
         outputs = {name: values[name] for name in self.outputs}
         return (outputs, tuple(value for _, value in after.leaves())) if self.initial else outputs
 
@@ -109,7 +109,7 @@ class NetworkModule(torch.nn.Module):
 
     def params(self, name: str) -> Any:
         parts = iter(range(1000))
-        return map_numbers(self.plan.neurons[name][1], lambda _: self._kept(name, f"p{next(parts)}"))
+        return map_numbers(self.prepared.neurons[name][1], lambda _: self._kept(name, f"p{next(parts)}"))
 
     def held_back(self, name: str, steps: int) -> torch.Tensor:
         return self._kept(name, f"held{steps}")
@@ -119,7 +119,7 @@ class NetworkModule(torch.nn.Module):
         return tensor if tensor.dim() == len(shape) + 1 else tensor.expand(1, *shape)
 
     def compute(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        structure = self.plan.structure
+        structure = self.prepared.structure
         node, shape = structure.nodes[name], structure.shapes[name]
         if isinstance(node, Flatten):
             return x.reshape(x.shape[0], *shape)
@@ -158,19 +158,19 @@ class NetworkModule(torch.nn.Module):
 
     def _numbers(self, name: str, node: Primitive) -> Iterator[tuple[str, Array]]:
         """What a node computes with, by part, in the shapes in which it is used."""
-        if name in self.plan.neurons:
+        if name in self.prepared.neurons:
             found: list[Array] = []
-            map_numbers(self.plan.neurons[name][1], found.append)
+            map_numbers(self.prepared.neurons[name][1], found.append)
             yield from ((f"p{number}", _least(array)) for number, array in enumerate(found))
-        elif name in self.plan.delays:
-            steps = self.plan.delays[name]
+        elif name in self.prepared.delays:
+            steps = self.prepared.delays[name]
             yield from ((f"held{count}", steps == count) for count in np.unique(steps).tolist())
         elif isinstance(node, Scale):
             yield "scale", _least(np.asarray(node.scale, F))
         elif isinstance(node, Threshold):
             yield "threshold", _least(np.asarray(node.threshold, F))
         elif isinstance(node, SumPool2d):
-            channels = self.plan.structure.shapes[name][0]
+            channels = self.prepared.structure.shapes[name][0]
             yield "weight", np.ones((channels, 1, *node.kernel_size), F)
         elif isinstance(node, Conv1d | Conv2d):
             even = even_convolution(node, name)

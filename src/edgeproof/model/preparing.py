@@ -1,4 +1,4 @@
-"""Has a workspace filled: for a MODEL reference in a process of its own, under limits, so that the user's code and
+"""Has a workspace filled: for a MODEL in a process of its own, under limits, so that the user's code and
 ``torch.export`` run neither in the command nor without an end; for a module that lives in this process, here."""
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import SignatureError
+from edgeproof.model.address import load_model
 from edgeproof.model.coding import ready, stated
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.model import Model, Samples, parse_spec
-from edgeproof.model.reference import load_model
 from edgeproof.model.samples import pool, read_samples
 from edgeproof.model.subject import Subject, make_subject
 

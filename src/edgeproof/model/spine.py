@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from edgeproof.documents.base import read_document, write_document
-from edgeproof.documents.signature import Form, LoopPlan, TensorSpec
+from edgeproof.documents.signature import Form, Loop, TensorSpec
 from edgeproof.documents.spine import SpineDocument
 from edgeproof.errors import ConversionError
 from edgeproof.model.export import export_program
@@ -37,7 +37,7 @@ class Spine:
         folder: where it stands.
         document: what the program's tensors mean.
         samples: representative samples, one array per model input, sample axis first.
-        initial: first values of the states that do not start as zeros, by the loop plan's keys.
+        initial: first values of the states that do not start as zeros, by the loop's keys.
     """
 
     folder: Path
@@ -83,7 +83,7 @@ class Spine:
             return
         yield from self._steps(self.document.loop, names, count, limit or STEP_CALIBRATION_CALLS)
 
-    def _steps(self, loop: LoopPlan, names: list[str], count: int, limit: int) -> Iterator[tuple[Array, ...]]:
+    def _steps(self, loop: Loop, names: list[str], count: int, limit: int) -> Iterator[tuple[Array, ...]]:
         module = self.program.module(check_guards=False)
         count = min(count, limit)
         total = count * loop.timesteps
@@ -111,7 +111,7 @@ class Spine:
 
 
 def export_spine(
-    subject: Subject, form: Form, samples: Mapping[str, Array], folder: Path, *, reference: str
+    subject: Subject, form: Form, samples: Mapping[str, Array], folder: Path, *, address: str
 ) -> SpineDocument:
     """Export one form of a subject into ``folder``: ``program.pt2``, ``spine.json``, ``initial_state.npz``.
 
@@ -125,7 +125,7 @@ def export_spine(
     signature = subject.signature
     names = [spec.name for spec in signature.inputs]
     first = [torch.from_numpy(np.array(samples[name][0])) for name in names]
-    loop: LoopPlan | None = None
+    loop: Loop | None = None
     initial: dict[str, Array] = {}
     if form == "step":
         module, loop, states = subject.step()
@@ -156,7 +156,7 @@ def export_spine(
         for name, tensor in zip(output_names, results, strict=True)
     )
     document = SpineDocument(
-        model=reference,
+        model=address,
         name=subject.name,
         form=form,
         signature=signature,

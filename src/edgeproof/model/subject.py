@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from edgeproof.documents.signature import Form, LoopPlan, Readout, Signature, StateSpec, TensorSpec
+from edgeproof.documents.signature import Form, Loop, Readout, Signature, StateSpec, TensorSpec
 from edgeproof.errors import EdgeProofError, SignatureError
 from edgeproof.model.forms import ExplicitState, StepCall, UnrolledCall, WholeCall, caller
 from edgeproof.model.model import Model
@@ -52,7 +52,7 @@ class Subject:
         """Inputs of the signature's shapes, for tracing only; small whole numbers so that tokens stay in range."""
         return tuple(_example(spec) for spec in self.signature.inputs)
 
-    def step(self) -> tuple[StepCall, LoopPlan, tuple[StateTensor, ...]]:
+    def step(self) -> tuple[StepCall, Loop, tuple[StateTensor, ...]]:
         """The one-step form.
 
         Raises:
@@ -75,7 +75,7 @@ class Subject:
                 except ValueError as error:
                     raise SignatureError(f"the state cannot be made explicit: {error}") from error
         module = StepCall(model.module, names, self.state, states, structure=structure)
-        plan = LoopPlan(
+        loop = Loop(
             timesteps=model.timesteps,
             encoding=model.encoding,
             states=tuple(
@@ -89,7 +89,7 @@ class Subject:
             ),
             readouts=_readouts(model, len(self.signature.outputs)),
         )
-        return module, plan, states
+        return module, loop, states
 
 
 def _explicit_states(model: Model, now: tuple[torch.Tensor, ...]) -> tuple[tuple[StateTensor, ...], ExplicitState]:

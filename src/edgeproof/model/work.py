@@ -82,10 +82,10 @@ def _write(workspace: Workspace, drawn: Drawn) -> None:
     write_document(workspace.root / SamplesDocument.FILE, drawn.document)
 
 
-def _exported(subject: Subject, form: Form, workspace: Workspace, reference: str) -> FormResult:
+def _exported(subject: Subject, form: Form, workspace: Workspace, address: str) -> FormResult:
     samples = load_arrays(workspace.representative)[0]
     try:
-        document = export_spine(subject, form, samples, workspace.spine(form), reference=reference)
+        document = export_spine(subject, form, samples, workspace.spine(form), address=address)
     except EdgeProofError as error:
         log.info("%s cannot be exported", form, exc_info=error)
         return FormResult(form=form, reason=error.message, remedy=error.hint)

@@ -55,9 +55,9 @@ class Opened(msgspec.Struct, frozen=True):
     threads: int
 
 
-def is_artifact(reference: str) -> bool:
-    """Whether ``reference`` names an artifact on disk, and not a MODEL."""
-    path = Path(reference)
+def is_artifact(address: str) -> bool:
+    """Whether ``address`` names an artifact on disk, and not a MODEL."""
+    path = Path(address)
     if not path.exists():
         return False
     return path.suffix not in MODEL_SUFFIXES or (path.parent / ArtifactDocument.FILE).is_file()
@@ -74,7 +74,7 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
     Raises:
         ArtifactError: the artifact cannot be opened.
         MissingDependency: its runtime is not installed.
-        UsageError: the MODEL reference is wrong.
+        UsageError: MODEL is wrong.
     """
     session: Session
     begin = time.perf_counter_ns()
@@ -225,10 +225,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _name_of(reference: str) -> str:
+def _name_of(address: str) -> str:
     """``mlp.onnx`` → ``mlp``; ``file.py:factory`` → ``factory``."""
-    path, _, factory = reference.rpartition(":")
-    return factory if path and factory else Path(reference).stem or "model"
+    path, _, factory = address.rpartition(":")
+    return factory if path and factory else Path(address).stem or "model"
 
 
 if __name__ == "__main__":

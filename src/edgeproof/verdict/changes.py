@@ -36,7 +36,7 @@ def would_change(contest: Contest) -> tuple[WouldChange, ...]:
         WouldChange(
             measurement=f"int8 on {max(contest.policy.minimum_samples, 200)} or more real representative samples",
             effect=f"{standing.candidate} could qualify; as it stands it cannot",
-            command=f"edgeproof run {model_reference(evidence)} --samples SAMPLES.npz",
+            command=f"edgeproof run {model_address(evidence)} --samples SAMPLES.npz",
         )
         for standing in contest.standings
         if {point.name for point in standing.points if point.state == "not met"} == {"samples"}
@@ -125,9 +125,9 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str:
         artifacts = [artifact for artifact in found if artifact is not None]
         if not artifacts:
             return f"edgeproof run --resume {folder}"
-        return f"edgeproof validate {model_reference(evidence)} {' '.join(artifacts)} --samples {held_out(evidence)}"
+        return f"edgeproof validate {model_address(evidence)} {' '.join(artifacts)} --samples {held_out(evidence)}"
     if point.name in ("task", "samples"):
-        return f"edgeproof run {model_reference(evidence)} --samples SAMPLES_WITH_LABELS.npz"
+        return f"edgeproof run {model_address(evidence)} --samples SAMPLES_WITH_LABELS.npz"
     if point.name != "power" and contest.device == "host":
         return host_command(point, contest.cases[candidates[0]])
     if point.name != "power" and contest.device == "raspberry-pi":
@@ -149,11 +149,11 @@ def relabel(evidence: Evidence, measurement: str) -> WouldChange:
     return WouldChange(
         measurement=measurement,
         effect="a loss beyond the policy would change the choice; within it the confidence rises",
-        command=f"edgeproof run {model_reference(evidence)} --samples SAMPLES_WITH_LABELS.npz",
+        command=f"edgeproof run {model_address(evidence)} --samples SAMPLES_WITH_LABELS.npz",
     )
 
 
-def model_reference(evidence: Evidence) -> str:
+def model_address(evidence: Evidence) -> str:
     """The model as the run was given it, quoted for a shell; ``MODEL`` when no manifest tells."""
     return shlex.quote(evidence.manifest.options.model) if evidence.manifest is not None else "MODEL"
 

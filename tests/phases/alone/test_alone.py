@@ -51,7 +51,7 @@ def test_each_candidate_has_a_folder_that_tells_how_it_is_called(converted: tupl
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 def test_the_converted_the_damaged_and_the_foreign(converted: tuple[ConversionDocument, Path], tmp_path: Path) -> None:
-    from edgeproof.model.reference import load_model
+    from edgeproof.model.address import load_model
 
     document, out = converted
     damaged = tmp_path / "damaged"

@@ -12,7 +12,7 @@ from edgeproof.errors import ArtifactError
 from edgeproof.mil.package.schema import ARRAY_DTYPES, COLORS, DTYPES
 from edgeproof.mil.package.weights import Weights, unpack
 from edgeproof.mil.program.features import Description, Feature, Image, Kind, Signature
-from edgeproof.mil.program.program import Argument, Block, Function, Literal, Named, Operation, Program, Reference
+from edgeproof.mil.program.program import Argument, Block, Function, Literal, Named, Operation, Program, ValueName
 from edgeproof.mil.program.types import NUMPY, DictType, ListType, StateType, TensorType, TupleType, Type
 from edgeproof.mil.values import Array
 
@@ -77,7 +77,7 @@ class _Decoder:
         return Operation(message.type, label, inputs, outputs, tuple(self.block(block) for block in message.blocks))
 
     def binding(self, message: Any) -> Argument:
-        return self.literal(message.value) if message.HasField("value") else Reference(message.name)
+        return self.literal(message.value) if message.HasField("value") else ValueName(message.name)
 
     def literal(self, message: Any) -> Literal:
         kind = decode_type(message.type)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgeproof.mil.program.types import Type
 
-__all__ = ["Argument", "Block", "Function", "Literal", "Named", "Operation", "Program", "Reference"]
+__all__ = ["Argument", "Block", "Function", "Literal", "Named", "Operation", "Program", "ValueName"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ValueName:
     """A value that was made before."""
 
     name: str
@@ -36,7 +36,7 @@ class Literal:
     type: Type
 
 
-Argument = Reference | Literal
+Argument = ValueName | Literal
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ import msgspec
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import UsageError
+from edgeproof.model.address import parse_address
 from edgeproof.model.drawing import Draw
 from edgeproof.model.preparing import prepare_workspace
-from edgeproof.model.reference import parse_reference
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.conversion.making import Making
 from edgeproof.phases.conversion.planned import Planned, forms_of, plan
@@ -64,7 +64,7 @@ def checked_title(origin: ModelSource | Resolved) -> str:
     """
     if not isinstance(origin, ModelSource):
         return origin.subject.name
-    parse_reference(origin.model)
+    parse_address(origin.model)
     return origin.model
 
 

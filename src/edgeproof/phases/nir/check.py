@@ -41,7 +41,7 @@ def check_graph(subject: Subject, graph: Graph, network: Network, samples: Sampl
     from edgeproof.model.eager import EagerSession, run_all
 
     eager = run_all(EagerSession(subject), samples.inputs)
-    plan = prepare(network)
+    prepared = prepare(network)
     timesteps = graph.timesteps
     readouts = {node: graph.readouts[name] for name, node in graph.outputs.items()}
     program = lower(network, timesteps, readouts)
@@ -55,7 +55,9 @@ def check_graph(subject: Subject, graph: Graph, network: Network, samples: Sampl
     for name, node in graph.outputs.items():
         theirs = eager[name].reshape(np.shape(found[name]))
         ours = np.stack(found[name])
-        outputs.append(_compared(name, theirs, ours, spikes=_spiking(plan, node) and graph.readouts[name] != "mean"))
+        outputs.append(
+            _compared(name, theirs, ours, spikes=_spiking(prepared, node) and graph.readouts[name] != "mean")
+        )
         if difference is None and outputs[-1].equal < outputs[-1].values:
             difference = _explained(graph, samples, name, theirs, ours, timesteps)
     return NirCheck(
@@ -98,10 +100,10 @@ def _compared(name: str, theirs: Array, ours: Array, *, spikes: bool) -> NirOutp
     )
 
 
-def _spiking(plan: Prepared, output: str) -> bool:
+def _spiking(prepared: Prepared, output: str) -> bool:
     from edgeproof.model.nir_model import brings_spikes
 
-    return brings_spikes(plan, output)
+    return brings_spikes(prepared, output)
 
 
 def _explained(graph: Graph, samples: Samples, name: str, theirs: Array, ours: Array, timesteps: int) -> str:

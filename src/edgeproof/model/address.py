@@ -19,13 +19,13 @@ from edgeproof.model.model import Model
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["Reference", "load_model", "parse_reference"]
+__all__ = ["Address", "load_model", "parse_address"]
 
 FORMS = "file.py:factory, package.module:factory, model.pt2, model.pt, graph.nir"
 
 
 @dataclass(frozen=True)
-class Reference:
+class Address:
     """A parsed MODEL.
 
     Attributes:
@@ -51,7 +51,7 @@ class Reference:
         return self.module.rpartition(".")[2]
 
 
-def parse_reference(text: str) -> Reference:
+def parse_address(text: str) -> Address:
     """Parse MODEL and check that its file exists.
 
     Raises:
@@ -59,15 +59,15 @@ def parse_reference(text: str) -> Reference:
     """
     graph, _, query = text.partition("?")
     if graph.endswith(".nir"):
-        return Reference(text, _existing(Path(graph), text), None, None, query)
+        return Address(text, _existing(Path(graph), text), None, None, query)
     target, colon, factory = text.rpartition(":")
     if colon and target.endswith(".py"):
-        return Reference(text, _existing(Path(target), text), None, _identifier(factory, text))
+        return Address(text, _existing(Path(target), text), None, _identifier(factory, text))
     if colon and target and all(part.isidentifier() for part in target.split(".")):
-        return Reference(text, None, target, _identifier(factory, text))
+        return Address(text, None, target, _identifier(factory, text))
     path = Path(text)
     if path.suffix in (".pt2", ".pt", ".pth", ".ts"):
-        return Reference(text, _existing(path, text), None, None)
+        return Address(text, _existing(path, text), None, None)
     if path.suffix == ".py":
         raise ModelReferenceError(
             f"{text} does not say which function makes the model", hint=f"for example {text}:model"
@@ -93,22 +93,22 @@ def load_model(text: str, *, trust: bool = False) -> Model:
     Raises:
         ModelReferenceError: not found, the factory failed, or what it gave is not a module.
     """
-    reference = parse_reference(text)
-    model = _load_file(reference, trust=trust) if reference.factory is None else _call_factory(reference)
+    address = parse_address(text)
+    model = _load_file(address, trust=trust) if address.factory is None else _call_factory(address)
     model.module.eval()
-    return model if model.name else replace(model, name=reference.name)
+    return model if model.name else replace(model, name=address.name)
 
 
-def _call_factory(reference: Reference) -> Model:
+def _call_factory(address: Address) -> Model:
     import torch
 
-    source = _import(reference)
-    factory = getattr(source, reference.factory or "", None)
+    source = _import(address)
+    factory = getattr(source, address.factory or "", None)
     if factory is None:
         names = [name for name in vars(source) if callable(getattr(source, name)) and not name.startswith("_")]
         own = [name for name in names if getattr(getattr(source, name), "__module__", None) == source.__name__]
         raise ModelReferenceError(
-            f"{reference.text}: there is no `{reference.factory}`",
+            f"{address.text}: there is no `{address.factory}`",
             hint=f"it defines: {', '.join(own) or 'no function'}",
         )
     made: Any = factory
@@ -117,7 +117,7 @@ def _call_factory(reference: Reference) -> Model:
             made = factory()
         except (Exception, SystemExit) as error:
             raise ModelReferenceError(
-                f"{reference.text}: the factory raised {type(error).__name__}: {error}",
+                f"{address.text}: the factory raised {type(error).__name__}: {error}",
                 hint="a factory takes no argument and returns an nn.Module or an edgeproof.Model",
             ) from error
     if isinstance(made, torch.nn.Module):
@@ -125,19 +125,19 @@ def _call_factory(reference: Reference) -> Model:
     if isinstance(made, Model):
         return made
     raise ModelReferenceError(
-        f"{reference.text}: the factory returned {type(made).__name__}",
+        f"{address.text}: the factory returned {type(made).__name__}",
         hint="return an nn.Module or an edgeproof.Model",
     )
 
 
-def _import(reference: Reference) -> ModuleType:
+def _import(address: Address) -> ModuleType:
     try:
-        if reference.file is None:
-            assert reference.module is not None
+        if address.file is None:
+            assert address.module is not None
             if str(Path.cwd()) not in sys.path:
                 sys.path.insert(0, str(Path.cwd()))
-            return importlib.import_module(reference.module)
-        path = reference.file.resolve()
+            return importlib.import_module(address.module)
+        path = address.file.resolve()
         name = f"edgeproof_user_{path.stem}"
         loaded = sys.modules.get(name)
         if loaded is not None and getattr(loaded, "__file__", None) == str(path):
@@ -157,22 +157,22 @@ def _import(reference: Reference) -> ModuleType:
         return module
     except (Exception, SystemExit) as error:
         raise ModelReferenceError(
-            f"{reference.text}: importing it raised {type(error).__name__}: {error}",
+            f"{address.text}: importing it raised {type(error).__name__}: {error}",
             hint="it must import in this environment; run it alone to see the whole error",
         ) from error
 
 
-def _load_file(reference: Reference, *, trust: bool) -> Model:
+def _load_file(address: Address, *, trust: bool) -> Model:
     import torch
 
     from edgeproof.model.programs import ExportedModule, ScriptedModule, exported_specs
 
-    path = reference.file
+    path = address.file
     assert path is not None
     if path.suffix == ".nir":
         from edgeproof.model.nir_model import nir_model
 
-        return nir_model(path, reference.query, text=reference.text)
+        return nir_model(path, address.query, text=address.text)
     if not zipfile.is_zipfile(path):
         raise ModelReferenceError(
             f"{path} is neither an exported program nor TorchScript: it is no zip archive",

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeproof.errors import ModelReferenceError
-from edgeproof.model.reference import load_model, parse_reference
+from edgeproof.model.address import load_model, parse_address
 from edgeproof.model.resolve import resolve
 from edgeproof.model.spine import export_spine, load_spine
 
@@ -48,9 +48,9 @@ def write(path: Path, text: str) -> str:
 def test_every_form(tmp_path: Path, text: str, name: str, factory: str | None) -> None:
     for file in ("net.py", "net.v2.pt2", "net.pt", "net.pth"):
         (tmp_path / file).touch()
-    reference = parse_reference(text)
-    assert (reference.text, reference.name, reference.factory) == (text, name, factory)
-    assert (reference.file is None) == (reference.module is not None)
+    address = parse_address(text)
+    assert (address.text, address.name, address.factory) == (text, name, factory)
+    assert (address.file is None) == (address.module is not None)
 
 
 @pytest.mark.parametrize(
@@ -79,18 +79,18 @@ def test_every_bad_one_says_what_is_wrong(tmp_path: Path, text: str, message: st
     (tmp_path / "net.py").touch()
     (tmp_path / "folder.pt").mkdir()
     with pytest.raises(ModelReferenceError) as caught:
-        parse_reference(text)
+        parse_address(text)
     assert message in str(caught.value)
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
-        reference = parse_reference(text)
+        address = parse_address(text)
     except ModelReferenceError:
         return
-    assert reference.factory is not None
-    assert reference.factory.isidentifier()
+    assert address.factory is not None
+    assert address.factory.isidentifier()
 
 
 HEAD = "import torch\nimport edgeproof\n"
@@ -175,7 +175,7 @@ def test_an_exported_program_round_trip_tells_its_own_inputs(tmp_path: Path) -> 
     assert torch.equal(subject.call(x)[0], module(x))
     assert subject.name == "linear"
     samples = {"input": SAMPLES["x"]}
-    export_spine(subject, "whole", samples, tmp_path / "spine", reference="linear.pt2")
+    export_spine(subject, "whole", samples, tmp_path / "spine", address="linear.pt2")
     again = load_spine(tmp_path / "spine", samples)
     assert torch.equal(again.program.module()(x)[0], module(x))
 
@@ -203,7 +203,7 @@ def test_torchscript_is_opened_on_request_only_and_becomes_the_same_graph(tmp_pa
     with pytest.raises(ModelReferenceError, match="--trust"):
         load_model("linear.pt")
     subject = resolve("linear.pt", inputs=("x:float32[1,4]",), trust=True).subject
-    export_spine(subject, "whole", SAMPLES, tmp_path / "spine", reference="linear.pt")
+    export_spine(subject, "whole", SAMPLES, tmp_path / "spine", address="linear.pt")
     spine = load_spine(tmp_path / "spine", SAMPLES)
     assert torch.allclose(spine.program.module()(x)[0], module(x), atol=1e-6)
 
