@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from edgeproof.phases.against import Reference, held_against, unexplained
-from edgeproof.phases.variants import judge_variant
 from tests.mil import networks
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import ValidationResult
 from edgeproof.errors import EdgeProofError
@@ -32,6 +31,8 @@ from edgeproof.formats.coreml import FORMAT
 from edgeproof.mil.compression import compare_weights
 from edgeproof.mil.model import Model, read_model
 from edgeproof.mil.plan import Precision
+from edgeproof.phases.validation.against import Reference, held_against, unexplained
+from edgeproof.phases.validation.variants import Usual, judge_variant
 
 __all__ = ["Clean", "Fault", "clean_packages", "faults_of", "flagged", "planted"]
 
@@ -116,7 +117,8 @@ def flagged(clean: Clean, message: bytes, weights: bytes) -> str | None:
         warnings = list(unexplained(result, FORMAT.explained(clean.precision)))
         for variation in FORMAT.variants(clean.precision):
             outputs = _outputs(clean, message, weights, cast(Precision, variation.name))
-            warning = judge_variant(variation, document, outputs, usual, clean.reference, limits).warning
+            told = Usual(RunnerJob(artifact="", inputs=""), document, usual, clean.reference, limits)
+            warning = judge_variant(variation, outputs, told).warning
             warnings += [warning] if warning else []
         if clean.base is not None:
             before = opened(clean.base, clean.base.message, clean.base.weights, "reference")

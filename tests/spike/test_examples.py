@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from edgeproof.formats.sdk_native import program_of
+from edgeproof.documents.source import ModelSource
 from edgeproof.model.coding import ready
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.resolve import resolve
-from edgeproof.model.samples import resolve_pool
+from edgeproof.model.samples import pool
 from edgeproof.model.spine import export_spine, load_spine
+from edgeproof.model.step_program import program_of
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.toolchain.build import build_library
@@ -30,8 +31,8 @@ ACCURACY = {
 
 @pytest.mark.parametrize("name", ACCURACY)
 def test_the_engine_gives_the_librarys_spike_counts(name: str, tmp_path: Path) -> None:
-    subject = resolve(f"{EXAMPLES / name}.py:model").subject
-    held_out = resolve_pool(subject.model.held_out)
+    subject = resolve(ModelSource(model=f"{EXAMPLES / name}.py:model")).subject
+    held_out = pool(subject.model.held_out)
     assert held_out is not None
     assert held_out.labels is not None
     samples, _ = ready(subject.model, held_out, subject.signature.inputs)

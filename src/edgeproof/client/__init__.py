@@ -1,0 +1,1 @@
+"""The mobile-client simulator: drives a server, keeps every latency."""

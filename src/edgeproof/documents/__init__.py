@@ -1,0 +1,1 @@
+"""The run's documents: typed, versioned JSON, one file a phase."""

@@ -43,7 +43,11 @@ class ArtifactSession:
         self._initial: list[Array] = _initial_state(plan, folder) if plan else []
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """One call; see ``Session.run``."""
+        """One call; see ``Session.run``.
+
+        Raises:
+            SignatureError, ArtifactError: as there.
+        """
         arrays = self._check(inputs)
         try:
             results = self._graph(arrays) if self._loop is None else self._run_loop(self._loop, arrays)

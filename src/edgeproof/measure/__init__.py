@@ -1,0 +1,1 @@
+"""Measuring: the timing loop, statistics, the machine, processes, soaks."""

@@ -51,7 +51,11 @@ def resolve(source: ModelSource) -> Resolved:
 
 
 def resolve_model(model: Model, given: Sequence[TensorSpec] = (), user: Samples | None = None) -> Resolved:
-    """The same for a model that is loaded. Specs given win over the model's own, and those over the samples."""
+    """The same for a model that is loaded. Specs given win over the model's own, and those over the samples.
+
+    Raises:
+        SignatureError, SamplesError: as ``resolve``.
+    """
     model = stated(model)
     specs = tuple(given) or model.specs()
     source = user or pool(model.samples) or pool(model.held_out)

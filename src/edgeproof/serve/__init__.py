@@ -1,0 +1,1 @@
+"""The edge server: one session behind the Open Inference Protocol."""

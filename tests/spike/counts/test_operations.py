@@ -18,8 +18,8 @@ from tests.spike.random_programs import random_program
 
 import edgeproof
 from edgeproof.errors import SamplesError
-from edgeproof.formats.sdk_native import program_of
 from edgeproof.model.spine import export_spine, load_spine
+from edgeproof.model.step_program import program_of
 from edgeproof.model.subject import make_subject
 from edgeproof.spike.counts.operations import OperationCount, count_operations, fan_out
 from edgeproof.spike.graph.network import chain
