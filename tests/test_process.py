@@ -420,9 +420,10 @@ def prepares(folder: Path) -> str:
         import pathlib
         from edgeproof.documents.source import ModelSource
         from edgeproof.model.drawing import Draw
+        from edgeproof.model.preparing import prepare_workspace
         from edgeproof.model.workspace import Workspace
         pathlib.Path("workspace").mkdir()
-        Workspace(pathlib.Path("workspace")).prepare(ModelSource(model="sleeps.py:make"), draw=Draw())
+        prepare_workspace(Workspace(pathlib.Path("workspace")), ModelSource(model="sleeps.py:make"), draw=Draw())
     """
 
 

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ModelReferenceError
 from edgeproof.model.address import load_model, parse_address
 from edgeproof.model.resolve import resolve
@@ -170,7 +171,7 @@ def test_an_exported_program_round_trip_tells_its_own_inputs(tmp_path: Path) -> 
     module, x = linear(), torch.randn(1, 4)
     program = torch.export.export(module, (torch.randn(2, 4),), dynamic_shapes=({0: torch.export.Dim("batch")},))
     torch.export.save(program, tmp_path / "linear.pt2")
-    subject = resolve("linear.pt2").subject
+    subject = resolve(ModelSource(model="linear.pt2")).subject
     assert [(spec.name, spec.dtype, spec.shape) for spec in subject.signature.inputs] == [("input", "float32", (1, 4))]
     assert torch.equal(subject.call(x)[0], module(x))
     assert subject.name == "linear"
@@ -192,7 +193,7 @@ def test_an_exported_program_keeps_the_state_it_was_exported_with(tmp_path: Path
 
     x = torch.ones(1, 4)
     torch.export.save(torch.export.export(Counting(), (x,)), tmp_path / "counting.pt2")
-    subject = resolve("counting.pt2").subject
+    subject = resolve(ModelSource(model="counting.pt2")).subject
     assert subject.signature.stateful
     assert [subject.call(x)[0].tolist() for _ in range(2)] == [[[2.0] * 4]] * 2
 
@@ -202,7 +203,7 @@ def test_torchscript_is_opened_on_request_only_and_becomes_the_same_graph(tmp_pa
     torch.jit.save(torch.jit.trace(module, x), tmp_path / "linear.pt")
     with pytest.raises(ModelReferenceError, match="--trust"):
         load_model("linear.pt")
-    subject = resolve("linear.pt", inputs=("x:float32[1,4]",), trust=True).subject
+    subject = resolve(ModelSource(model="linear.pt", inputs=("x:float32[1,4]",), trust=True)).subject
     export_spine(subject, "whole", SAMPLES, tmp_path / "spine", address="linear.pt")
     spine = load_spine(tmp_path / "spine", SAMPLES)
     assert torch.allclose(spine.program.module()(x)[0], module(x), atol=1e-6)

@@ -74,9 +74,10 @@ def validate(
 
 def _print_conversions(document: ConversionDocument) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("candidate", "form", "status", "size (kB)", "time (s)", box=None)
+    candidate = Column("candidate", no_wrap=True)
+    table = Table(candidate, "form", "status", "size (kB)", "time (s)", box=None)
     table.add_column("artifact, or why not", overflow="fold")
     for result in document.candidates:
         size = "" if result.bytes is None else f"{result.bytes / 1000:.1f}"
@@ -90,9 +91,10 @@ def _print_conversions(document: ConversionDocument) -> None:
 
 def _print_validation(document: ValidationDocument) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("candidate", "status", "relative L2", "max abs", "argmax agr.", "score drop (pp)", box=None)
+    candidate = Column("candidate", no_wrap=True)
+    table = Table(candidate, "status", "relative L2", "max abs", "argmax agr.", "score drop (pp)", box=None)
     table.add_column("reason", overflow="fold")
     for result in document.results:
         worst = result.differences

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,9 +19,6 @@ from edgeproof.documents.signature import Form
 from edgeproof.documents.source import ModelSource
 from edgeproof.files import write_bytes
 from edgeproof.model.drawing import Draw
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["FormResult", "ModelJob", "Prepared", "Workspace"]
 
