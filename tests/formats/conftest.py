@@ -31,6 +31,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     root = tmp_path_factory.mktemp("spine")
     model = FACTORIES["mlp"]()
     samples = {"x": np.random.default_rng(0).standard_normal((8, 1, 16)).astype(np.float32)}
-    export_spine(make_subject(model, model.specs()), "whole", samples, root / "whole", reference="mlp")
+    export_spine(make_subject(model, model.specs()), "whole", samples, root / "whole", address="mlp")
     np.savez(root / "samples.npz", **samples, labels=np.arange(8))
     return Exported(root / "whole", root / "samples.npz")

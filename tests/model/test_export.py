@@ -193,7 +193,7 @@ class Chance(nn.Module):
 def test_chance_is_refused(kind: type[nn.Module], form: Form, tmp_path: Path) -> None:
     subject = subject_of(kind(), timesteps=2 if form == "step" else None)
     with pytest.raises(EdgeProofError, match="random numbers"):
-        export_spine(subject, form, SAMPLES, tmp_path / "spine", reference="here")
+        export_spine(subject, form, SAMPLES, tmp_path / "spine", address="here")
     assert not (tmp_path / "spine" / "spine.json").exists()
 
 
@@ -210,7 +210,7 @@ def test_a_spine_is_read_back_as_it_was_written(name: str, form: Form, tmp_path:
     subject = make_subject(model, model.specs())
     (spec,) = subject.signature.inputs
     samples = {spec.name: np.random.default_rng(0).random((4, *spec.shape)).astype(np.float32)}
-    document = export_spine(subject, form, samples, tmp_path / "spine", reference="here")
+    document = export_spine(subject, form, samples, tmp_path / "spine", address="here")
     spine = load_spine(tmp_path / "spine", samples)
     assert spine.document == document
     assert document.export_max_abs < 1e-5

@@ -347,7 +347,7 @@ def test_a_file_goes_through_the_whole_way_to_the_engines_program(seed: int, tmp
         spec.name: np.asarray(inputs[name], F).reshape(1, *spec.shape)
         for spec, name in zip(specs, model.module.inputs, strict=True)
     }
-    export_spine(subject, "step", given, tmp_path / "spine", reference="g.nir")
+    export_spine(subject, "step", given, tmp_path / "spine", address="g.nir")
     program = program_of(load_spine(tmp_path / "spine", given))
     found = interpret(program, {name: array[0][:, 0] for name, array in given.items()})
     for spec, name in zip(subject.signature.outputs, model.module.outputs, strict=True):

@@ -45,7 +45,7 @@ def test_the_engine_gives_the_librarys_spike_counts(name: str, tmp_path: Path) -
     assert np.mean(spikes[:, 0].argmax(axis=1) == held_out.labels) == pytest.approx(ACCURACY[name], abs=5e-5)
 
     few = {key: array[:8] for key, array in samples.inputs.items()}
-    export_spine(subject, "step", few, tmp_path / "spine", reference=name)
+    export_spine(subject, "step", few, tmp_path / "spine", address=name)
     engine = Engine(build_library(emit(program_of(load_spine(tmp_path / "spine", few)), name), tmp_path))
     found = np.empty_like(spikes)
     for index in range(len(spikes)):

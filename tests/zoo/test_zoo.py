@@ -88,7 +88,7 @@ def export(name: str, folder: Path) -> None:
     subject = resolve_model(models.FACTORIES[name]()).subject
     samples = synthetic_samples(subject.signature.inputs, SAMPLES, seed=5).inputs
     for form in subject.forms:
-        export_spine(subject, form, samples, folder / form, reference=name)
+        export_spine(subject, form, samples, folder / form, address=name)
     np.savez(folder / "samples.npz", **samples)
     np.savez(folder / "reference.npz", **run_all(EagerSession(subject), samples))
 

@@ -61,7 +61,7 @@ def with_step(run: RunDir, *, extra: bool = False) -> RunDir:
     subject = make_subject(model, model.specs())
     samples = {"x": np.load(run.path(HELD_OUT_FILE))["x"].astype(np.float32)}
     workspace = Workspace(run.root)
-    export_spine(subject, "step", samples, workspace.spine("step"), reference="cell")
+    export_spine(subject, "step", samples, workspace.spine("step"), address="cell")
     workspace.note(FormResult(form="step"))
     return run
 

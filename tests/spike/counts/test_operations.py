@@ -67,7 +67,7 @@ def counted(script: ModuleType, name: str, folder: Path) -> OperationCount:
         spike_outputs=["spikes"],
     )
     subject = make_subject(model, model.specs())
-    export_spine(subject, "step", {"x": inputs}, folder, reference=name)
+    export_spine(subject, "step", {"x": inputs}, folder, address=name)
     program = program_of(load_spine(folder, {"x": inputs}))
     return count_operations(program, [{"x": x} for x in inputs])
 

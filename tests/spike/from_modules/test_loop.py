@@ -289,7 +289,7 @@ def test_what_is_not_understood_is_said_and_what_to_do(kind: type[nn.Module], me
 def test_the_engine_says_how_to_ship_a_module_that_loops(tmp_path: Path) -> None:
     model = Model(exact(Tutorial()), inputs=["x:float32[1,5]"])
     x = {"x": np.stack(drawn(1, 5))}
-    export_spine(resolve_model(model).subject, "whole", x, tmp_path / "spine", reference="tutorial")
+    export_spine(resolve_model(model).subject, "whole", x, tmp_path / "spine", address="tutorial")
     with pytest.raises(ConversionError) as caught:
         FORMAT.convert(Conversion(load_spine(tmp_path / "spine", x), "fp32", tmp_path, "tutorial"))
     assert "the engine does not know" in caught.value.message
