@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -396,22 +397,6 @@ def runs_a_job(folder: Path) -> str:
     """
 
 
-def simulates(folder: Path) -> str:
-    return """
-        import pathlib, socket, threading
-        from edgeproof.client.simulator import Drive
-        from edgeproof.phases.local import _simulated
-        silent = socket.create_server(("127.0.0.1", 0))
-        def take():
-            client, _ = silent.accept()
-            pathlib.Path("ready").touch()
-            client.recv(1000)
-            threading.Event().wait()
-        threading.Thread(target=take, daemon=True).start()
-        _simulated(f"http://127.0.0.1:{silent.getsockname()[1]}", Drive(timeout_s=600))
-    """
-
-
 def prepares(folder: Path) -> str:
     (folder / "sleeps.py").write_text(
         "import pathlib, time\ndef make():\n    pathlib.Path('ready').touch()\n    time.sleep(1000)\n"
@@ -444,21 +429,47 @@ def converts(folder: Path) -> str:
     """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+ends_with_parent = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+
+
+@ends_with_parent
 @pytest.mark.parametrize(
-    "work", [serves, serves_an_artifact, runs_a_job, simulates, prepares, converts], ids=lambda work: work.__name__
+    "work", [serves, serves_an_artifact, runs_a_job, prepares, converts], ids=lambda work: work.__name__
 )
 def test_a_parent_that_is_killed_leaves_nothing_behind(work: Callable[[Path], str], tmp_path: Path) -> None:
-    parent, children = started(work(tmp_path), tmp_path)
+    assert left_by_the_killed(work(tmp_path), tmp_path) == []
+
+
+@ends_with_parent
+def test_a_parent_that_is_killed_leaves_no_client_of_a_server_that_is_silent(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        code = f"""
+            import pathlib, psutil, threading, time
+            from edgeproof.client.simulator import Drive
+            from edgeproof.phases.local import _simulated
+            def look():
+                while not any(child.net_connections() for child in psutil.Process().children()):
+                    time.sleep(0.05)
+                pathlib.Path("ready").touch()
+            threading.Thread(target=look, daemon=True).start()
+            _simulated("http://127.0.0.1:{silent.getsockname()[1]}", Drive(timeout_s=600))
+        """
+        assert left_by_the_killed(code, tmp_path) == []
+
+
+def left_by_the_killed(code: str, tmp_path: Path) -> list[int]:
+    """Descendants of a parent of ``code`` that live on 2 s after it was killed."""
+    parent, children = started(code, tmp_path)
     try:
         assert children
         os.kill(parent.pid, signal.SIGKILL)
         assert parent.wait(10) == -signal.SIGKILL
-        assert [child.pid for child in children if not gone(child.pid)] == []
+        return [child.pid for child in children if not gone(child.pid)]
     finally:
-        for process in (parent, *children):
-            if process.poll() is None if isinstance(process, subprocess.Popen) else process.is_running():
-                process.kill()
+        for child in children:
+            if child.is_running():
+                child.kill()
+        parent.kill()
         assert parent.stderr is not None
         parent.stderr.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.doubles.artifact import write_onnx, write_samples
+from tests.doubles.artifact import write_onnx, write_samples, write_whole
 
 from edgeproof.documents.base import decode
 from edgeproof.documents.latency import LatencySummary
@@ -187,3 +188,45 @@ def test_soak_reports_windows(artifact: Path, tmp_path: Path) -> None:
     assert edgeproof("soak", artifact, "--seconds", 0.4).returncode == 0
     assert edgeproof("soak", artifact, "--seconds", 1, "--window", 0.9).returncode == 2
     assert edgeproof("soak", "nosuch.onnx").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.full((3, 4), 1e300)}, "samples of x hold values that float32 cannot: they are float64"),
+        (
+            {"x": np.ones((3, 4), np.float32), "extra": np.ones(3)},
+            "the samples hold x, extra; the model's inputs are x",
+        ),
+        ({"x": np.ones((3, 5), np.float32)}, "has the shape [5]; the model takes [1, 4]"),
+    ],
+    ids=["1e300", "an extra key", "another shape"],
+)
+def test_bench_and_soak_refuse_samples_that_a_cast_would_change(
+    served: SpawnedServer, artifact: Path, tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    np.savez(tmp_path / "s.npz", **arrays)
+    for words in (("bench", served.ready.url), ("soak", artifact, "--seconds", 0.4, "--quiet")):
+        done = edgeproof(*words, "--samples", tmp_path / "s.npz")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_bench_and_soak_never_run_another_number_than_the_sample_s(tmp_path: Path) -> None:
+    """2**40 + 5 cast to int32 is 5."""
+    whole = write_whole(tmp_path / "whole.onnx")
+    np.savez(tmp_path / "s.npz", x=np.full((3, 1), 2**40 + 5))
+    with SpawnedServer(whole, timeout_s=60) as server:
+        for words in (("bench", server.ready.url), ("soak", whole, "--seconds", 0.4, "--quiet")):
+            done = edgeproof(*words, "--samples", tmp_path / "s.npz")
+            assert (done.returncode, done.stdout) == (2, "")
+            assert "samples of x hold values that int32 cannot: they are int64" in done.stderr
+
+
+def test_soak_says_its_windows_no_more_than_it_is_asked(artifact: Path) -> None:
+    loud = edgeproof("soak", artifact, "--seconds", 0.4)
+    quiet = edgeproof("soak", artifact, "--seconds", 0.4, "--quiet")
+    assert (loud.returncode, quiet.returncode, quiet.stderr) == (0, 0, "")
+    assert re.fullmatch(r"soak: done in \d+\.\d s\n", loud.stderr)
+    assert "median" in quiet.stdout

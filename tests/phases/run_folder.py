@@ -73,6 +73,7 @@ def add_conversion(run: RunDir, candidates: Sequence[str], failed: Sequence[str]
                 precision="fp32",
                 form="whole",
                 status="ok" if good else "failed",
+                sdk=name.startswith("sdk-"),
                 artifact=run.relative(artifact_of(run, name)) if good else None,
                 reason=None if good else "unsupported operator",
             )
