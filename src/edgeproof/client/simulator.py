@@ -211,7 +211,9 @@ def _exchange(connection: Connection, request: bytes, tally: _Tally) -> bool:
 
 
 def _calls(samples: Path | None, specs: Sequence[TensorSpec]) -> list[Call]:
-    return read_calls(samples, specs) if samples else calls_of(synthetic_samples(specs, RANDOM_SAMPLES, SEED))
+    if samples is not None:
+        return read_calls(samples, specs)
+    return calls_of(synthetic_samples(specs, RANDOM_SAMPLES, SEED, below=2))
 
 
 def _encoded(connection: Connection, model: str, calls: Sequence[Call]) -> list[bytes]:

@@ -100,7 +100,7 @@ def soak_artifact(
         if samples is not None:
             calls = read_calls(Path(samples), session.inputs)
         else:
-            calls = calls_of(synthetic_samples(session.inputs, RANDOM_SAMPLES, SEED))
+            calls = calls_of(synthetic_samples(session.inputs, RANDOM_SAMPLES, SEED, below=2))
         return soak(session, calls, artifact=str(artifact), length=length, report=report)
 
 

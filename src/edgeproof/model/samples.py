@@ -345,8 +345,8 @@ def class_balanced(pool: Samples, count: int, seed: int) -> Samples:
     return pool.take(generator.permutation(np.asarray(drawn)))
 
 
-def synthetic_samples(specs: Sequence[TensorSpec], count: int, seed: int) -> Samples:
-    """Standard normal floats, whole numbers 0..9, fair coins. Marked synthetic wherever they are used."""
+def synthetic_samples(specs: Sequence[TensorSpec], count: int, seed: int, *, below: int = 10) -> Samples:
+    """Standard normal floats, whole numbers from 0 and ``below`` this, fair coins; marked synthetic wherever used."""
     generator = np.random.default_rng(seed)
     inputs: dict[str, Array] = {}
     for spec in specs:
@@ -354,7 +354,7 @@ def synthetic_samples(specs: Sequence[TensorSpec], count: int, seed: int) -> Sam
         if np.issubdtype(dtype, np.floating):
             inputs[spec.name] = generator.standard_normal(shape).astype(dtype)
         else:
-            inputs[spec.name] = generator.integers(0, 2 if dtype == np.bool_ else 10, shape).astype(dtype)
+            inputs[spec.name] = generator.integers(0, 2 if dtype == np.bool_ else below, shape).astype(dtype)
     return Samples(inputs, None, origin=f"random, seed {seed}")
 
 

@@ -16,6 +16,7 @@ from edgeproof.documents.latency import ProcessUse
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import UsageError
 from edgeproof.files import write_bytes
+from edgeproof.formats.registry import formats
 from edgeproof.measure.statistics import cold_start, steady
 from edgeproof.rundir import RunDir
 
@@ -52,9 +53,10 @@ def chosen_candidates(run: RunDir, names: Sequence[str]) -> tuple[list[Conversio
 
 
 def targets_of(run: RunDir, chosen: Sequence[ConversionResult], skipped: Mapping[str, str]) -> list[Target]:
-    """What is to be measured, the SDK's own engine first: it is the baseline."""
+    """What is to be measured; the SDK's come first, in the order of their formats: the first of all is the baseline."""
+    order = {name: place for place, name in enumerate(formats())}
     runnable = [result for result in chosen if result.candidate not in skipped]
-    runnable.sort(key=lambda result: not result.sdk)
+    runnable.sort(key=lambda result: order.get(result.format, len(order)) if result.sdk else len(order))
     return [Target(result.candidate, run.path(result.artifact)) for result in runnable if result.artifact]
 
 
