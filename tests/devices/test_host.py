@@ -53,8 +53,8 @@ def interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignor
         ("killed", "killed by SIGKILL"),
         ("garbage", "no valid report"),
         ("other", "no valid report"),
-        ("silent", "exit code 0; it said: some words, and wrote no report"),
-        ("exit", "exit code 3; it said: no such library, and wrote no report"),
+        ("silent", "wrote no report: it ended with exit code 0; it said: some words"),
+        ("exit", "wrote no report: it ended with exit code 3; it said: no such library"),
     ],
 )
 def test_a_process_that_fails_is_a_report_with_the_reason(interpreter, artifact, samples, kind, message) -> None:  # type: ignore[no-untyped-def]

@@ -83,7 +83,7 @@ def _read(job: RunnerJob, answer: Path, ended: Ended, spawned_monotonic_ns: int)
     try:
         report = decode(answer.read_bytes(), RunnerReport)
     except OSError:
-        return RunnerReport(artifact=job.artifact, error=f"the process {ended}, and wrote no report")
+        return RunnerReport(artifact=job.artifact, error=f"the process wrote no report: it {ended}")
     except DocumentError as error:
         return RunnerReport(artifact=job.artifact, error=f"the process wrote no valid report: {error}")
     if report.error is None and (ended.code != 0 or report.first_result_monotonic_ns is None):

@@ -214,7 +214,7 @@ def _run(job: Job, say: BinaryIO) -> Outcome:
     return Outcome(
         candidate=job.candidate,
         status="crashed",
-        reason=f"the converter {outcome_of(os.waitstatus_to_exitcode(status))} and no result",
+        reason=f"the converter {outcome_of(os.waitstatus_to_exitcode(status))} without a result",
         seconds=seconds,
         peak_memory_bytes=peak,
     )
