@@ -88,7 +88,10 @@ def test_candidates_take_turns_and_one_that_fails_costs_itself(artifact: Path, s
     lines: list[str] = []
     targets = [Target("a", artifact), Target("bad", broken), Target("b", other)]
     a, bad, b = measure(DEVICE(), targets, samples, QUICK, lines.append)
-    assert [line.split()[1].strip(",") for line in lines] == ["a", "bad", "b", "b", "a", "b", "a"]
+    started = [line for line in lines if "process" in line]
+    assert [line.split()[1].strip(",") for line in started] == ["a", "bad", "b", "b", "a", "b", "a"]
+    ended = [re.sub(r"\d+\.\d s", "N s", line.partition(" ")[2]) for line in lines if "process" not in line]
+    assert ended == ["bad: failed in N s", "b: measured in N s", "a: measured in N s"]
     assert bad.failure is not None
     assert bad.reports == ()
     for one in (a, b):
