@@ -87,7 +87,7 @@ def test_convert_then_validate_then_tables(edgeproof: Call, net: Path, out: Path
     assert "torchscript-fp32" in told
     assert "failed" in told
     assert "relative L2" in told
-    assert re.fullmatch(r"validate: done in \d+\.\d s\n", err)
+    assert re.fullmatch(r"torchscript-fp32: failed in \d+\.\d s\nvalidate: done in \d+\.\d s\n", err)
 
 
 def test_a_conversion_that_fails_is_1_with_its_reason_and_lines_of_progress(

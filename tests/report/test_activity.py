@@ -14,7 +14,7 @@ import pytest
 from edgeproof.documents.activity import ActivityDocument, EnergyValue, RasterFile
 from edgeproof.documents.base import decode, encode, to_builtins
 from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, Evidence
-from edgeproof.phases.activity.of_run import RASTER, load_raster
+from edgeproof.phases.activity.raster import RASTER, load_raster
 from edgeproof.phases.activity.totals import activity_document
 from edgeproof.phases.evaluate import evaluate
 from edgeproof.report.activity import section

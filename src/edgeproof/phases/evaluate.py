@@ -22,7 +22,7 @@ from edgeproof.documents.samples import HELD_OUT_FILE, SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import RunFolderError
 from edgeproof.files import write_bytes
-from edgeproof.phases.activity.of_run import load_raster
+from edgeproof.phases.activity.raster import load_raster
 from edgeproof.rundir import REPORT_HTML, REPORT_MD, RUNBOOK, RunDir
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.policy import policy_toml

@@ -18,7 +18,8 @@ from edgeproof.documents.samples import HELD_OUT_FILE, SamplesDocument
 from edgeproof.model.spine import export_spine
 from edgeproof.model.subject import make_subject
 from edgeproof.model.workspace import FormResult, Workspace
-from edgeproof.phases.activity.of_run import RASTER, count_activity, load_raster
+from edgeproof.phases.activity.of_run import count_activity
+from edgeproof.phases.activity.raster import RASTER, load_raster
 from edgeproof.rundir import RunDir
 
 TIMESTEPS = 6

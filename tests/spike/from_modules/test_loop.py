@@ -291,7 +291,7 @@ def test_the_engine_says_how_to_ship_a_module_that_loops(tmp_path: Path) -> None
     x = {"x": np.stack(drawn(1, 5))}
     export_spine(resolve_model(model).subject, "whole", x, tmp_path / "spine", address="tutorial")
     with pytest.raises(ConversionError) as caught:
-        FORMAT.convert(Conversion(load_spine(tmp_path / "spine", x), "fp32", tmp_path, "tutorial"))
+        FORMAT.convert(Conversion(FORMAT, load_spine(tmp_path / "spine", x), "fp32", tmp_path, "tutorial"))
     assert "the engine does not know" in caught.value.message
     assert caught.value.hint is not None
     assert "edgeproof.Model(module, timesteps=…), or let `edgeproof nir MODEL --out net.nir`" in caught.value.hint

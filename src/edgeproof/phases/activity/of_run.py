@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.samples import HeldOutSource, SamplesDocument
 from edgeproof.errors import EdgeProofError
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.activity.counting import CountJob, count_apart
+from edgeproof.phases.activity.raster import RASTER
 from edgeproof.phases.activity.totals import DEFINITIONS
 from edgeproof.process import Limits
 from edgeproof.rundir import RunDir
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
+__all__ = ["count_activity"]
 
-__all__ = ["count_activity", "load_raster"]
-
-RASTER = "phase3_raster.npz"
 SOURCES: dict[HeldOutSource, str] = {
     "model": "held out by the model",
     "user": "held out, as given",
@@ -62,20 +56,3 @@ def count_activity(run: RunDir, report: Callable[[str], None] = lambda _: None) 
         document = ActivityDocument(model=model, definitions=DEFINITIONS, reason=reason)
     run.write(document)
     return document
-
-
-def load_raster(run: RunDir, document: ActivityDocument) -> dict[str, npt.NDArray[Any]]:
-    """Spikes of one sample by neurons, bool ``[time steps, neurons]``; nothing where the file is gone or damaged."""
-    import numpy as np
-
-    if document.raster is None:
-        return {}
-    path = run.path(document.raster.file).resolve()
-    if not path.is_relative_to(run.root.resolve()):
-        return {}
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        return {}
-    return {name: train != 0 for name, train in found.items() if train.ndim == 2}
