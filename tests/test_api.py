@@ -47,7 +47,7 @@ def test_the_package_names_its_functions() -> None:
 
 def test_load_a_module_takes_its_signature_from_the_samples() -> None:
     with edgeproof.load(make(), samples={"input": X}) as session:
-        assert [(one.name, one.dtype, one.shape) for one in session.inputs] == [("input", "float32", (1, 4))]
+        assert [(spec.name, spec.dtype, spec.shape) for spec in session.inputs] == [("input", "float32", (1, 4))]
         found = session.run({"input": X[:1]})["output"]
     with torch.no_grad():
         np.testing.assert_allclose(found, make()(torch.from_numpy(X[:1])).numpy(), atol=1e-6)
@@ -71,11 +71,11 @@ def test_load_refuses_what_it_cannot_know(tmp_path: Path) -> None:
 
 def test_convert_gives_a_result_per_candidate(made) -> None:
     document, out, said = made
-    assert [(one.candidate, one.status, one.form) for one in document.candidates] == [
+    assert [(candidate.candidate, candidate.status, candidate.form) for candidate in document.candidates] == [
         ("onnx-fp32", "ok", "whole"),
         ("torchscript-fp32", "ok", "whole"),
     ]
-    assert all(Path(one.artifact or "").is_relative_to(out) for one in document.candidates)
+    assert all(Path(candidate.artifact or "").is_relative_to(out) for candidate in document.candidates)
     assert said[0] == "loading sequential: samples, eager outputs, exported programs"
     assert {line.partition(":")[0] for line in said[1:]} == {"onnx-fp32", "torchscript-fp32"}
     assert sorted(path.name for path in out.iterdir()) == ["onnx-fp32", "torchscript-fp32"]
@@ -85,8 +85,8 @@ def test_open_runs_what_convert_made(made) -> None:
     document, _, _ = made
     with edgeproof.load(make(), samples={"input": X}) as eager:
         expected = eager.run({"input": X[:1]})["output"]
-    for one in document.candidates:
-        with edgeproof.open(one.artifact) as session:
+    for candidate in document.candidates:
+        with edgeproof.open(candidate.artifact) as session:
             assert session.inputs[0].shape == (1, 4)
             np.testing.assert_allclose(session.run({"input": X[:1]})["output"], expected, atol=1e-5)
             with pytest.raises(SignatureError):
@@ -96,15 +96,15 @@ def test_open_runs_what_convert_made(made) -> None:
 def test_compare_holds_artifacts_against_the_model(made) -> None:
     document, _, _ = made
     threads = torch.get_num_threads()
-    paths = [one.artifact for one in document.candidates]
+    paths = [candidate.artifact for candidate in document.candidates]
     found = edgeproof.compare(make(), paths, samples={"input": X, "labels": LABELS})
     assert torch.get_num_threads() == threads
     assert (found.samples, found.task) == (24, "accuracy")
-    for one in found.results:
-        assert (one.status, one.task_drop) == ("passed", 0.0)
-        assert one.differences is not None
-        assert one.differences.max_abs is not None
-        assert one.differences.max_abs < 1e-5
+    for result in found.results:
+        assert (result.status, result.task_drop) == ("passed", 0.0)
+        assert result.differences is not None
+        assert result.differences.max_abs is not None
+        assert result.differences.max_abs < 1e-5
 
 
 def test_compare_tells_another_model_from_this_one(made) -> None:
@@ -116,7 +116,7 @@ def test_compare_tells_another_model_from_this_one(made) -> None:
 
 def test_int8_without_samples_is_skipped_with_the_reason(tmp_path: Path) -> None:
     found = edgeproof.convert(make(), tmp_path / "out", to=["onnx"], precision=["int8"], inputs=["input:float32[1,4]"])
-    assert [one.status for one in found.candidates] == ["skipped"]
+    assert [candidate.status for candidate in found.candidates] == ["skipped"]
     assert "representative samples" in (found.candidates[0].reason or "")
 
 
@@ -126,7 +126,7 @@ def test_data_dependent_control_flow_is_a_result_and_no_exception(tmp_path: Path
             return x + 1 if x.sum() > 0 else x - 1
 
     found = edgeproof.convert(Branching(), tmp_path / "out", to=["onnx"], precision=["fp32"], samples={"x": X})
-    assert [one.status for one in found.candidates] == ["failed"]
+    assert [candidate.status for candidate in found.candidates] == ["failed"]
     assert "test_api.py" in (found.candidates[0].reason or "")
 
 

@@ -237,7 +237,7 @@ def test_all_is_sorted_and_true(path: Path) -> None:
     defined: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.Assign):
-            targets = [one.id for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+            targets = [part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)]
             if targets == ["__all__"]:
                 declared = ast.literal_eval(node.value)
             defined.update(targets)
@@ -246,10 +246,10 @@ def test_all_is_sorted_and_true(path: Path) -> None:
         elif isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             defined.add(node.name)
         elif isinstance(node, ast.ImportFrom | ast.Import):
-            defined.update(one.asname or one.name for one in node.names)
+            defined.update(alias.asname or alias.name for alias in node.names)
         elif isinstance(node, ast.If):
-            inner = [one for one in node.body if isinstance(one, ast.ImportFrom)]
-            defined.update(name.asname or name.name for one in inner for name in one.names)
+            inner = [statement for statement in node.body if isinstance(statement, ast.ImportFrom)]
+            defined.update(name.asname or name.name for statement in inner for name in statement.names)
     if declared is None:
         public = [
             node.name
@@ -305,12 +305,15 @@ def test_locks_pin_everything_once_and_cover_the_project() -> None:
         for line in (ROOT / lock).read_text().splitlines():
             if line and not line.startswith("#"):
                 pin = Requirement(line)
-                (version,) = [one.version for one in pin.specifier if one.operator == "=="]
+                (version,) = [bound.version for bound in pin.specifier if bound.operator == "=="]
                 assert line.startswith(f"{canonicalize_name(pin.name)}=={version}"), f"{lock}: {line}"
                 assert pin.name not in pins, f"{lock}: {pin.name} twice"
                 pins[pin.name] = version
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(requirement for extra in project["optional-dependencies"].values() for requirement in extra),
+    ]
     for requirement in map(Requirement, wanted):
         name = canonicalize_name(requirement.name)
         if name != "edgeproof":

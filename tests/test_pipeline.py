@@ -34,7 +34,7 @@ CLI = [sys.executable, "-c", "from edgeproof.cli import main; main()"]
 
 
 def statuses(run: RunDir) -> dict[str, str]:
-    return {one.name: one.status for one in run.manifest().phases}
+    return {phase.name: phase.status for phase in run.manifest().phases}
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_every_phase_once_in_order_and_told(done: list[str], tmp_path: Path) -> 
     execute(run, lambda title, text: told.append((title, text)))
     assert done == ["one", "two", "three", "four"]
     assert set(statuses(run).values()) == {"done"}
-    assert all((one.seconds or 0) >= 0 for one in run.manifest().phases)
+    assert all((phase.seconds or 0) >= 0 for phase in run.manifest().phases)
     assert told[:2] == [("title one", ""), ("title one", "one works")]
     execute(run, lambda title, text: told.append((title, text)))
     assert done == ["one", "two", "three", "four"]
@@ -98,7 +98,7 @@ def test_out_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(RunFolderError, match="not an empty folder"):
         new_run(OPTIONS, tmp_path)
-    assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     net = tmp_path / "net.py"
     net.touch()
     done = subprocess.run(
@@ -120,12 +120,12 @@ def test_every_phase_of_a_run_is_there() -> None:
 def workers_in(folder: Path) -> list[psutil.Process]:
     """Processes of ours that work in ``folder``: the model's, workers and their children, servers, runners."""
     found = []
-    for one in psutil.process_iter(["cmdline"]):
-        line = " ".join(one.info["cmdline"] or ())
+    for process in psutil.process_iter(["cmdline"]):
+        line = " ".join(process.info["cmdline"] or ())
         if "edgeproof." in line and " -m " in line:
-            files = {file.path for file in one.open_files()}
+            files = {file.path for file in process.open_files()}
             if str(folder) in line or any(path.startswith(str(folder)) for path in files):
-                found.append(one)
+                found.append(process)
     return found
 
 
@@ -151,7 +151,7 @@ def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path
     while workers_in(root):
         assert time.monotonic() < deadline, "a conversion outlived its run"
         time.sleep(0.1)
-    finished = [one.stem for one in records.glob("*.json")]
+    finished = [path.stem for path in records.glob("*.json")]
     assert finished == ["onnx-fp32"]
     before = {path: path.stat().st_mtime_ns for name in finished for path in (root / "artifacts" / name).rglob("*")}
     sampled = (root / "phase1_samples.json").stat().st_mtime_ns
@@ -167,10 +167,12 @@ def test_a_run_that_is_killed_goes_on_and_keeps_what_was_finished(tmp_path: Path
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (root / "phase1_samples.json").stat().st_mtime_ns == sampled
     conversion = run.read(ConversionDocument)
-    assert {one.candidate: one.status for one in conversion.candidates} == dict.fromkeys(names.split(","), "ok")
+    assert {candidate.candidate: candidate.status for candidate in conversion.candidates} == dict.fromkeys(
+        names.split(","), "ok"
+    )
     validation = run.read(ValidationDocument)
-    assert {one.status for one in validation.results} == {"passed"}
-    assert not [one for one in (root / "artifacts").iterdir() if one.name.startswith(".")]
+    assert {result.status for result in validation.results} == {"passed"}
+    assert not [path for path in (root / "artifacts").iterdir() if path.name.startswith(".")]
 
 
 def run_small(tmp_path: Path, root: Path, **options: Any) -> subprocess.Popen[str]:
@@ -189,9 +191,9 @@ def run_small(tmp_path: Path, root: Path, **options: Any) -> subprocess.Popen[st
 
 def whole_documents(root: Path) -> list[str]:
     """Names of the run's JSON documents, each of which can be read; nothing half-written lies beside them."""
-    names = [one.name for one in root.glob("*.json")]
+    names = [path.name for path in root.glob("*.json")]
     assert all(json.loads((root / name).read_text()) for name in names)
-    assert not [one for one in root.iterdir() if one.name.startswith(".")]
+    assert not [path for path in root.iterdir() if path.name.startswith(".")]
     return names
 
 
@@ -278,13 +280,13 @@ def test_a_run_in_which_nothing_can_be_converted_still_ends_in_its_report(tmp_pa
     where = "branching.py:4: `while x.abs().sum() > 1:`"
     run = RunDir.open(root)
     conversion = run.read(ConversionDocument)
-    assert [one.status for one in conversion.candidates] == ["failed", "failed"]
-    assert all(where in (one.reason or "") for one in conversion.candidates)
+    assert [candidate.status for candidate in conversion.candidates] == ["failed", "failed"]
+    assert all(where in (candidate.reason or "") for candidate in conversion.candidates)
     verdicts = json.loads(done.stdout)["evaluation"]["verdicts"]
     assert verdicts
-    assert {one["decision"] for one in verdicts} == {"none"}
-    assert all(one["candidate"] is None for one in verdicts)
-    assert all("no candidate could be made" in one["sentence"] for one in verdicts)
+    assert {verdict["decision"] for verdict in verdicts} == {"none"}
+    assert all(verdict["candidate"] is None for verdict in verdicts)
+    assert all("no candidate could be made" in verdict["sentence"] for verdict in verdicts)
     assert "branching.py:4" in (root / "edge_phase1_5_report.md").read_text()
     assert "branching.py:4" in (root / "edge_phase1_5_report.html").read_text()
     assert set(statuses(run).values()) == {"done"}

@@ -29,7 +29,7 @@ def test_the_example_in_json_and_as_tables(capfd: pytest.CaptureFixture[str]) ->
     assert document.sample_source == "scikit-learn handwritten digits, held-out split"
     assert document.totals is not None
     assert document.totals.dense == 25 * (64 * 128 + 128 * 10)
-    assert [one.name for one in document.neurons] == ["lif1", "lif2"]
+    assert [neuron.name for neuron in document.neurons] == ["lif1", "lif2"]
     assert 0 < document.totals.acs < document.totals.dense
     code, out, _ = run(capfd, f"{EXAMPLES / 'digits_snn.py'}:model", "--count", "8")
     assert code == 0

@@ -130,8 +130,8 @@ def test_the_examples_come_back_from_their_file_with_the_same_spikes(
     network = read(out)
     assert network.semantics == semantics
     assert document.statement == semantics.statement()
-    neurons = [one for one in network.nodes.values() if isinstance(one, neuron)]
-    layers = [one for one in network.nodes.values() if isinstance(one, Affine)]
+    neurons = [node for node in network.nodes.values() if isinstance(node, neuron)]
+    layers = [node for node in network.nodes.values() if isinstance(node, Affine)]
     assert (len(neurons), len(layers)) == (2, 3 if name == "digits_rsnn" else 2)
     assert len(document.choices) == 2
     assert {node.name: node.shape for node in document.nodes}["spikes"] == (10,)
@@ -230,7 +230,7 @@ def test_a_folder_that_is_not_there_is_made(edgeproof: Call, net: Path, tmp_path
     code, _, err = edgeproof("nir", f"{net}:plain", "--out", tmp_path / "none" / "a.nir")
     assert code == 0
     assert re.fullmatch(r"nir: done in \d+\.\d s\n", err)
-    assert [one.name for one in (tmp_path / "none").iterdir()] == ["a.nir"]
+    assert [path.name for path in (tmp_path / "none").iterdir()] == ["a.nir"]
 
 
 def test_a_file_that_computes_something_else_is_1_and_not_kept(edgeproof: Call, net: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class TestEnv:
         assert (code, err) == (0, "")
         document = decode(out, EnvironmentDocument)
         assert document.machine.logical_cores >= document.machine.usable_cores >= 1
-        assert {one.candidate for one in document.candidates} >= {"sdk-eager", "onnx-int8", "litert-fp16"}
+        assert {candidate.candidate for candidate in document.candidates} >= {"sdk-eager", "onnx-int8", "litert-fp16"}
 
     def test_what_is_missing_comes_with_its_remedy(self, edgeproof, monkeypatch) -> None:
         from edgeproof.phases.preparation import environment
@@ -77,7 +77,7 @@ class TestEnv:
         assert "apt-get install adb" in " ".join(out.split())
         assert "edgeproof[onnx]" in out
         _, out, _ = edgeproof("env", "--json")
-        onnx = next(one for one in json.loads(out)["candidates"] if one["candidate"] == "onnx-fp32")
+        onnx = next(candidate for candidate in json.loads(out)["candidates"] if candidate["candidate"] == "onnx-fp32")
         assert (onnx["possible"], onnx["remedy"]) == (False, "pip install 'edgeproof[onnx]'")
 
 

@@ -19,8 +19,8 @@ DOUBLE = Path(__file__).parents[1] / "doubles" / "session.py"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SpawnedServer]:
-    with SpawnedServer(Path("double"), command=[sys.executable, str(DOUBLE), "0", "4", "0"], timeout_s=30) as one:
-        yield one
+    with SpawnedServer(Path("double"), command=[sys.executable, str(DOUBLE), "0", "4", "0"], timeout_s=30) as server:
+        yield server
 
 
 def rows(log: Path) -> list[dict[str, str]]:

@@ -46,7 +46,7 @@ def test_adb_s_states_and_what_to_do() -> None:
 
 @pytest.mark.parametrize("text", ["", "List of devices attached\n\n", "error: cannot connect\n"])
 def test_no_devices(text: str) -> None:
-    assert [one for one in read_adb_list(text) if one.state == "ready"] == []
+    assert [entry for entry in read_adb_list(text) if entry.state == "ready"] == []
 
 
 def test_the_host_comes_first() -> None:

@@ -94,10 +94,10 @@ def test_candidates_take_turns_and_one_that_fails_costs_itself(artifact: Path, s
     assert ended == ["bad: failed in N s", "b: measured in N s", "a: measured in N s"]
     assert bad.failure is not None
     assert bad.reports == ()
-    for one in (a, b):
-        assert one.failure is None
-        assert [len(report.steady_us) for report in one.reports] == [20, 20, 20]
-        for report in one.reports:
+    for name in (a, b):
+        assert name.failure is None
+        assert [len(report.steady_us) for report in name.reports] == [20, 20, 20]
+        for report in name.reports:
             assert report.exec_to_first_ms is not None
             assert report.load_ms is not None
             assert report.load_ms < report.exec_to_first_ms < 30_000

@@ -26,7 +26,7 @@ CHECK = "the MIL reference check"
 
 def model() -> edgeproof.Model:
     case = networks.build("residual")
-    images = np.stack([one["image"] for one in networks.samples(case, 40)])
+    images = np.stack([sample["image"] for sample in networks.samples(case, 40)])
     samples = edgeproof.Samples({"image": images}, None, "seeded images")
     return edgeproof.Model(
         case.module, inputs=["image:float32[1,3,24,24]"], output_names=["logits"], samples=samples, held_out=samples
@@ -37,30 +37,30 @@ def model() -> edgeproof.Model:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("coreml")
     document = edgeproof.convert(model(), folder, to=["coreml"], precision=["fp32", "fp16", "int8"])
-    assert [one.status for one in document.candidates] == ["ok"] * 3, document.candidates
+    assert [candidate.status for candidate in document.candidates] == ["ok"] * 3, document.candidates
     return folder
 
 
 def validated(folder: Path, *names: str) -> dict[str, ValidationResult]:
     document: ValidationDocument = edgeproof.compare(model(), [folder / name for name in names])
-    return {one.candidate: one for one in document.results}
+    return {result.candidate: result for result in document.results}
 
 
 def test_every_precision_is_executed_and_compared(made: Path) -> None:
     results = validated(made, "coreml-fp32", "coreml-fp16", "coreml-int8")
     for name, limit in (("coreml-fp32", 2e-6), ("coreml-fp16", 2e-3), ("coreml-int8", 2e-2)):
-        one = results[name]
-        assert (one.status, one.checked_by, one.warnings) == ("passed", CHECK, ()), one
-        assert one.differences is not None
-        assert one.differences.relative_l2 is not None
-        assert one.differences.relative_l2 < limit
-    variants = {one.name: one for one in results["coreml-fp16"].variants}
+        result = results[name]
+        assert (result.status, result.checked_by, result.warnings) == ("passed", CHECK, ()), result
+        assert result.differences is not None
+        assert result.differences.relative_l2 is not None
+        assert result.differences.relative_l2 < limit
+    variants = {variant.name: variant for variant in results["coreml-fp16"].variants}
     assert list(variants) == ["strict", "unrounded"]
-    for one in variants.values():
-        assert one.warning is None
-        assert one.samples == 32
-        assert one.spread is not None
-        assert (one.spread.relative_l2 or 0) > 1e-5
+    for variant in variants.values():
+        assert variant.warning is None
+        assert variant.samples == 32
+        assert variant.spread is not None
+        assert (variant.spread.relative_l2 or 0) > 1e-5
     assert not results["coreml-fp32"].variants
 
 
@@ -72,7 +72,7 @@ def tampered(folder: Path, name: str, into: Path, kind: str) -> Path:
     data = package / "Data" / "com.apple.CoreML"
     message, weights = data / "model.mlmodel", data / "weights" / "weight.bin"
     clean = mutations.Clean(name, document.precision, message.read_bytes(), weights.read_bytes(), [], None)  # type: ignore[arg-type]
-    fault = next(one for one in mutations.faults_of(clean) if one.kind == kind)
+    fault = next(fault for fault in mutations.faults_of(clean) if fault.kind == kind)
     changed = mutations.planted(clean, fault)
     message.write_bytes(changed[0])
     weights.write_bytes(changed[1])
@@ -90,8 +90,8 @@ def test_a_fault_fails_or_is_warned_of_and_damage_is_an_error(made: Path, tmp_pa
     weights.write_bytes(weights.read_bytes()[:-1])
     results = validated(tmp_path, "coreml-fp32", "coreml-fp16", "coreml-int8")
     for name in ("coreml-fp32", "coreml-fp16"):
-        one = results[name]
-        assert one.status == "failed" or one.warnings or any(variant.warning for variant in one.variants)
+        result = results[name]
+        assert result.status == "failed" or result.warnings or any(variant.warning for variant in result.variants)
     assert results["coreml-int8"].status == "error"
     assert "its sha256 differs" in (results["coreml-int8"].reason or "")
 
@@ -104,6 +104,6 @@ def test_what_stands_in_for_core_ml_is_not_timed(made: Path) -> None:
 def test_a_session_gives_what_the_module_gives(made: Path) -> None:
     case = networks.build("residual")
     with edgeproof.open(made / "coreml-fp32") as session:
-        for one in networks.samples(case, 3, seed=9):
+        for sample in networks.samples(case, 3, seed=9):
             with torch.no_grad():
-                np.testing.assert_allclose(session.run(one)["logits"], networks.eager(case, one), atol=1e-5)
+                np.testing.assert_allclose(session.run(sample)["logits"], networks.eager(case, sample), atol=1e-5)

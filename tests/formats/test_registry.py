@@ -34,26 +34,26 @@ def test_ours_are_registered_like_anyone_else_s() -> None:
         == registered
         >= {"sdk-eager", "torchscript", "onnx", "litert", "executorch", "openvino", "coreml"}
     )
-    for name, one in formats().items():
-        assert one.name == name
-        assert one.precisions
-        assert one.suffix.startswith(".")
-        assert set(one.platforms) <= {"host", "raspberry-pi", "android", "iphone"}
-        for precision in one.precisions:
-            assert one.forms(precision)
-            assert set(one.forms(precision)) <= {"unrolled", "step"}
+    for name, known in formats().items():
+        assert known.name == name
+        assert known.precisions
+        assert known.suffix.startswith(".")
+        assert set(known.platforms) <= {"host", "raspberry-pi", "android", "iphone"}
+        for precision in known.precisions:
+            assert known.forms(precision)
+            assert set(known.forms(precision)) <= {"unrolled", "step"}
 
 
 @pytest.mark.usefixtures("_misbehaving")
 def test_a_format_from_elsewhere_is_found() -> None:
     assert {"misbehaving", "onnx"} <= set(formats())
-    one, precision = find_candidate("misbehaving-good")
-    assert (one.name, precision) == ("misbehaving", "good")
+    format, precision = find_candidate("misbehaving-good")
+    assert (format.name, precision) == ("misbehaving", "good")
 
 
 def test_every_candidate_has_a_name_of_its_own() -> None:
     names = candidate_names()
-    assert len(names) == sum(len(one.precisions) for one in formats().values())
+    assert len(names) == sum(len(known.precisions) for known in formats().values())
     for name, (form, precision) in names.items():
         found, same = find_candidate(name)
         assert (found.name, same) == (form, precision)
@@ -87,7 +87,7 @@ def test_a_format_that_cannot_be_loaded_costs_itself_only(tmp_path: Path, monkey
         with pytest.raises(UsageError, match="no candidate broken-fp32: it cannot be loaded") as caught:
             find_candidate("broken-fp32")
         assert "reinstall" in (caught.value.hint or "")
-        told = next(one for one in read_environment().candidates if one.format == "broken")
+        told = next(candidate for candidate in read_environment().candidates if candidate.format == "broken")
         assert not told.possible
         assert "no_such_module_of_formats" in told.missing[0]
     finally:
@@ -129,15 +129,15 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["", "tiny.onnx"])
 def test_an_artifact_is_its_file_or_its_folder(folder: Path, name: str) -> None:
-    document, where, one = artifact_document(folder / name)
-    assert (document.candidate, where, one.name) == ("onnx-fp32", folder, "onnx")
+    document, where, format = artifact_document(folder / name)
+    assert (document.candidate, where, format.name) == ("onnx-fp32", folder, "onnx")
     with open_artifact(folder / name) as session:
         assert session.run({"x": np.ones((1, 4), np.float32)})["renamed"].tolist() == [[18, 22, 26]]
 
 
 def test_a_file_without_a_document_describes_itself(tmp_path: Path) -> None:
-    document, _, one = artifact_document(write_onnx(tmp_path / "foreign.onnx"))
-    assert (document.candidate, document.precision, one.name) == ("foreign", "unknown", "onnx")
+    document, _, format = artifact_document(write_onnx(tmp_path / "foreign.onnx"))
+    assert (document.candidate, document.precision, format.name) == ("foreign", "unknown", "onnx")
     assert [(b.tensor.name, b.tensor.shape) for b in (*document.inputs, *document.outputs)] == [
         ("x", (1, 4)),
         ("scores", (1, 3)),

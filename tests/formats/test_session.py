@@ -79,9 +79,9 @@ ONES = np.ones((1, 4), np.float32)
 
 def test_values_go_through_as_they_are() -> None:
     graph = Graph(lambda arrays: [arrays[0] * 2])
-    with session(graph, [binding(X)], [binding(Y)]) as one:
-        result = one.run({"x": ONES})
-        assert (one.inputs, one.outputs) == ((X,), (Y,))
+    with session(graph, [binding(X)], [binding(Y)]) as opened:
+        result = opened.run({"x": ONES})
+        assert (opened.inputs, opened.outputs) == ((X,), (Y,))
         assert not graph.closed
     assert graph.closed
     assert list(result) == ["y"]
@@ -92,8 +92,8 @@ def test_values_go_through_as_they_are() -> None:
 def test_dtype_and_shape_are_the_graph_s_inside_and_the_model_s_outside() -> None:
     graph = Graph(lambda arrays: [arrays[0].astype(np.float16) + 1])
     inputs = [binding(spec("t", "int64", 1, 4), "int32", (4,))]
-    one = session(graph, inputs, [binding(Y, "float16", (4, 1))])
-    result = one.run({"t": np.arange(4)[None]})["y"]
+    opened = session(graph, inputs, [binding(Y, "float16", (4, 1))])
+    result = opened.run({"t": np.arange(4)[None]})["y"]
     assert (graph.given[0][0].dtype, graph.given[0][0].shape) == (np.int32, (4,))
     assert (result.dtype, result.shape) == (np.float32, (1, 4))
     assert result.tolist() == [[1, 2, 3, 4]]
@@ -102,8 +102,8 @@ def test_dtype_and_shape_are_the_graph_s_inside_and_the_model_s_outside() -> Non
 def test_integers_that_stand_for_reals_are_quantised_at_the_door() -> None:
     graph = Graph(lambda arrays: [arrays[0]])
     scaled = {"scale": 0.5, "zero_point": -3}
-    one = session(graph, [binding(X, "int8", **scaled)], [binding(Y, "int8", **scaled)])
-    result = one.run({"x": np.array([[0.0, 1.2, -1000, 1000]], np.float32)})["y"]
+    opened = session(graph, [binding(X, "int8", **scaled)], [binding(Y, "int8", **scaled)])
+    result = opened.run({"x": np.array([[0.0, 1.2, -1000, 1000]], np.float32)})["y"]
     assert graph.given[0][0].tolist() == [[-3, -1, -128, 127]]
     assert graph.given[0][0].dtype == np.int8
     assert result.tolist() == [[0.0, 1.0, -62.5, 65.0]]
@@ -113,9 +113,9 @@ def test_integers_that_stand_for_reals_are_quantised_at_the_door() -> None:
 @given(st.floats(0.001, 10), st.integers(-128, 127), st.lists(st.floats(-100, 100, width=32), min_size=4, max_size=4))
 def test_quantising_and_back_is_off_by_half_a_step(scale: float, zero: int, values: list[float]) -> None:
     scaled = {"scale": scale, "zero_point": zero}
-    one = session(Graph(list), [binding(X, "int8", **scaled)], [binding(Y, "int8", **scaled)])
+    opened = session(Graph(list), [binding(X, "int8", **scaled)], [binding(Y, "int8", **scaled)])
     array = np.array([values], np.float32)
-    result = one.run({"x": array})["y"]
+    result = opened.run({"x": array})["y"]
     inside = np.clip(array, (-128 - zero) * scale, (127 - zero) * scale)
     assert np.abs(result - inside).max() <= scale * 0.5001 + 1e-4
 
@@ -179,29 +179,29 @@ STEP = ([binding(X), binding(spec("s", "float32", 1, 4))], [binding(Y), binding(
     ("how", "expected"), [("sum", 1 + 1.5 + 1.75), ("mean", 4.25 / 3), ("last", 1.75), ("stack", [1, 1.5, 1.75])]
 )
 def test_a_step_graph_is_driven_over_time(how: str, expected: Any) -> None:
-    one = session(Graph(leak), *STEP, loop=plan("repeat", (how,)))
-    assert one.outputs[0].shape == ((3, 1, 4) if how == "stack" else (1, 4))
+    opened = session(Graph(leak), *STEP, loop=plan("repeat", (how,)))
+    assert opened.outputs[0].shape == ((3, 1, 4) if how == "stack" else (1, 4))
     for _ in range(2):
-        result = one.run({"x": ONES})["y"]
+        result = opened.run({"x": ONES})["y"]
         assert result.dtype == np.float32
-        assert result.shape == one.outputs[0].shape
+        assert result.shape == opened.outputs[0].shape
         np.testing.assert_allclose(result[..., 0].squeeze(), expected, rtol=1e-6)
 
 
 def test_a_sequence_feeds_one_step_after_the_other() -> None:
     graph = Graph(leak)
-    one = session(graph, *STEP, loop=plan("sequence", ("stack",)))
-    assert one.inputs[0].shape == (3, 1, 4)
+    opened = session(graph, *STEP, loop=plan("sequence", ("stack",)))
+    assert opened.inputs[0].shape == (3, 1, 4)
     x = np.arange(3, dtype=np.float32)[:, None, None] * np.ones((1, 4), np.float32)
-    result = one.run({"x": x})["y"]
+    result = opened.run({"x": x})["y"]
     assert result[:, 0, 0].tolist() == [0, 1, 2.5]
     assert [given[0][0, 0] for given in graph.given] == [0, 1, 2]
 
 
 def test_the_first_state_comes_from_its_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "initial_state.npz", first=ONES * 8)
-    one = session(Graph(leak), *STEP, loop=plan("repeat", ("last",), "first", timesteps=1), folder=tmp_path)
-    assert one.run({"x": ONES})["y"].tolist() == [[5.0] * 4]
+    opened = session(Graph(leak), *STEP, loop=plan("repeat", ("last",), "first", timesteps=1), folder=tmp_path)
+    assert opened.run({"x": ONES})["y"].tolist() == [[5.0] * 4]
 
 
 @pytest.mark.parametrize(
@@ -218,10 +218,10 @@ def test_a_first_state_that_is_not_there_is_an_artifact_error(tmp_path: Path, co
 
 
 def test_what_a_call_gave_stays_when_the_next_is_made() -> None:
-    one = session(Graph(leak), *STEP, loop=plan("repeat", ("last",)))
-    first = one.run({"x": ONES})["y"]
+    opened = session(Graph(leak), *STEP, loop=plan("repeat", ("last",)))
+    first = opened.run({"x": ONES})["y"]
     kept = first.copy()
-    one.run({"x": ONES * 9})
+    opened.run({"x": ONES * 9})
     assert np.array_equal(first, kept)
 
 

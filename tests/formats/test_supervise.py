@@ -36,12 +36,12 @@ def job(root: Path, exported: Exported, behaviour: str, name: str = "misbehaving
 
 
 def run(root: Path, exported: Exported, *behaviours: str, limits: Limits = ROOMY) -> dict[str, Outcome]:
-    outcomes = run_jobs([job(root, exported, one) for one in behaviours], limits, parallel=2)
+    outcomes = run_jobs([job(root, exported, behaviour) for behaviour in behaviours], limits, parallel=2)
     return {name.removeprefix("misbehaving-"): outcome for name, outcome in outcomes.items()}
 
 
 def left(root: Path) -> set[str]:
-    return {one.name for one in (root / "artifacts").iterdir()}
+    return {path.name for path in (root / "artifacts").iterdir()}
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_whatever_a_converter_does_the_others_are_made(tmp_path: Path, exported:
         assert (document.candidate, document.format, document.precision) == (f"misbehaving-{name}", "misbehaving", name)
         assert (document.file, document.form, document.versions) == ("net.mis", "whole", {"misbehaving": "1.0"})
         assert (document.sha256, document.bytes) == fingerprint(folder / "net.mis")
-        assert [one.tensor.name for one in document.inputs] == ["x"]
+        assert [spec.tensor.name for spec in document.inputs] == ["x"]
         assert (outcomes[name].peak_memory_bytes or 0) > 50 << 20
         assert outcomes[name].seconds < 30
     assert left(tmp_path) == {"misbehaving-good", "misbehaving-chatters", "misbehaving-forks"}
@@ -88,13 +88,13 @@ def test_whatever_a_converter_does_the_others_are_made(tmp_path: Path, exported:
 def stragglers() -> list[psutil.Process]:
     """Processes of workers that still run."""
     found = []
-    for one in psutil.process_iter(["cmdline"]):
+    for process in psutil.process_iter(["cmdline"]):
         if (
-            one.info["cmdline"]
-            and "edgeproof.formats.worker" in one.info["cmdline"]
-            and "misbehaving" in one.info["cmdline"]
+            process.info["cmdline"]
+            and "edgeproof.formats.worker" in process.info["cmdline"]
+            and "misbehaving" in process.info["cmdline"]
         ):
-            found.append(one)
+            found.append(process)
     return found
 
 
@@ -108,8 +108,8 @@ def test_one_that_hangs_or_eats_the_memory_is_stopped_and_the_next_is_made(tmp_p
     )
     assert "GiB of memory; the limit is 1.0 GiB" in (eats.reason or "")
     assert (eats.peak_memory_bytes or 0) > 1 << 30
-    for one in (hangs, eats):
-        assert "--limit-seconds or --limit-memory" in (one.remedy or "")
+    for behaviour in (hangs, eats):
+        assert "--limit-seconds or --limit-memory" in (behaviour.remedy or "")
     assert left(tmp_path) == {"misbehaving-good"}
     assert not stragglers()
 
@@ -118,13 +118,13 @@ def test_a_converter_that_hangs_while_it_is_imported_costs_its_format_only(tmp_p
     jobs = [job(tmp_path, exported, "good", "stuck"), job(tmp_path, exported, "raises", "stuck")]
     outcomes = run_jobs(jobs, Limits(seconds=60, wall_seconds=2), parallel=2)
     assert len(outcomes) == 2
-    for one in outcomes.values():
-        assert (one.status, one.remedy) == (
+    for outcome in outcomes.values():
+        assert (outcome.status, outcome.remedy) == (
             "failed",
             "raise --limit-seconds or --limit-memory, or convert the one-step form",
         )
         assert re.fullmatch(
-            r"stopped after [23] s by the clock, in which it used [0-2] s of processor time", one.reason or ""
+            r"stopped after [23] s by the clock, in which it used [0-2] s of processor time", outcome.reason or ""
         )
 
 
@@ -132,10 +132,10 @@ def test_a_format_that_is_not_there_fails_each_of_its_jobs(tmp_path: Path, expor
     jobs = [job(tmp_path, exported, "good", "nowhere"), job(tmp_path, exported, "raises", "nowhere")]
     outcomes = run_jobs(jobs, ROOMY, parallel=2)
     assert len(outcomes) == 2
-    for one in outcomes.values():
-        assert one.status == "failed"
-        assert "the converter's process ended with exit code 1; it said: " in (one.reason or "")
-        assert "KeyError: 'nowhere'" in (one.reason or "")
+    for outcome in outcomes.values():
+        assert outcome.status == "failed"
+        assert "the converter's process ended with exit code 1; it said: " in (outcome.reason or "")
+        assert "KeyError: 'nowhere'" in (outcome.reason or "")
 
 
 def test_outcomes_are_reported_as_they_come(tmp_path: Path, exported: Exported) -> None:

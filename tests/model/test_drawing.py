@@ -42,8 +42,8 @@ def rows(samples: Samples) -> set[bytes]:
 
 
 def test_a_pool_is_drawn_from_in_balance_and_by_its_seed() -> None:
-    one = subject(samples=lambda: POOL, held_out=HELD)
-    drawn = draw(one, None, options())
+    chosen = subject(samples=lambda: POOL, held_out=HELD)
+    drawn = draw(chosen, None, options())
     document = drawn.document
     assert (document.source, document.seed, document.count, document.labelled) == ("model", 3, 240, True)
     assert document.per_class == {"0": 60, "1": 60, "2": 60, "3": 60}
@@ -52,7 +52,7 @@ def test_a_pool_is_drawn_from_in_balance_and_by_its_seed() -> None:
     assert not document.synthetic
     assert drawn.representative.inputs["input"].shape == (240, 1, 4)
     assert rows(drawn.representative) <= rows(POOL)
-    again, other = draw(one, None, options()), draw(one, None, options(seed=4))
+    again, other = draw(chosen, None, options()), draw(chosen, None, options(seed=4))
     assert np.array_equal(again.representative.inputs["input"], drawn.representative.inputs["input"])
     assert rows(other.representative) != rows(drawn.representative)
 
@@ -129,9 +129,9 @@ def test_random_input_on_request_only() -> None:
 )
 def test_a_pool_or_a_held_out_split_that_cannot_be_used(damage: Any, message: str) -> None:
     bad = dataclasses.replace(POOL, inputs={"input": damage(POOL.inputs["input"])})
-    for one in (subject(samples=bad, held_out=HELD), subject(samples=POOL, held_out=bad)):
+    for chosen in (subject(samples=bad, held_out=HELD), subject(samples=POOL, held_out=bad)):
         with pytest.raises(SamplesError) as caught:
-            draw(one, None, options(count=600))
+            draw(chosen, None, options(count=600))
         assert message in str(caught.value)
 
 

@@ -214,18 +214,18 @@ def test_a_spine_is_read_back_as_it_was_written(name: str, form: Form, tmp_path:
     spine = load_spine(tmp_path / "spine", samples)
     assert spine.document == document
     assert document.export_max_abs < 1e-5
-    assert [one.name for one in document.graph_outputs[: len(subject.signature.outputs)]] == [
-        one.name for one in subject.signature.outputs
+    assert [spec.name for spec in document.graph_outputs[: len(subject.signature.outputs)]] == [
+        spec.name for spec in subject.signature.outputs
     ]
     calls = list(spine.calls())
     assert len(calls) == (4 if form != "step" else 4 * model.timesteps)
     assert all(
-        [(str(array.dtype), array.shape) for array in call] == [(one.dtype, one.shape) for one in spine.inputs]
+        [(str(array.dtype), array.shape) for array in call] == [(spec.dtype, spec.shape) for spec in spine.inputs]
         for call in calls
     )
     with torch.no_grad():
         results = spine.program.module()(*spine.example())
-    assert [(tuple(one.shape)) for one in results] == [one.shape for one in spine.outputs]
+    assert [(tuple(result.shape)) for result in results] == [spec.shape for spec in spine.outputs]
     if form == "step":
         assert document.loop is not None
         assert any(array.any() for array in calls[5][1:])

@@ -62,7 +62,7 @@ def by_hand(encoding: str, readouts: Sequence[str], x: torch.Tensor) -> list[tor
             levels.append(level)
             fired.append((level > 0).float())
     pick = {"sum": lambda s: s.sum(0), "mean": lambda s: s.mean(0), "last": lambda s: s[-1], "stack": lambda s: s}
-    return [pick[how](torch.stack(one)) for one, how in zip((levels, fired), readouts, strict=True)]
+    return [pick[how](torch.stack(values)) for values, how in zip((levels, fired), readouts, strict=True)]
 
 
 def a_model(kind: type[nn.Module], encoding: str, readout: Any, **options: Any) -> Model:
@@ -82,7 +82,9 @@ def step_session(subject: Subject, folder: Path) -> ArtifactSession:
     class Runner:
         def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
             with torch.no_grad():
-                return [one.numpy() for one in module(*[torch.from_numpy(np.ascontiguousarray(a)) for a in arrays])]
+                return [
+                    values.numpy() for values in module(*[torch.from_numpy(np.ascontiguousarray(a)) for a in arrays])
+                ]
 
         def close(self) -> None: ...
 
@@ -91,13 +93,13 @@ def step_session(subject: Subject, folder: Path) -> ArtifactSession:
         return Binding(tensor=spec, graph_name=name, graph_dtype=dtype, graph_shape=shape)
 
     now = [
-        (one.name, one.dtype, one.shape[1:] if plan.encoding == "sequence" else one.shape)
-        for one in subject.signature.inputs
+        (spec.name, spec.dtype, spec.shape[1:] if plan.encoding == "sequence" else spec.shape)
+        for spec in subject.signature.inputs
     ]
-    carried = [(one.name, one.dtype, one.shape) for one in plan.states]
+    carried = [(state.name, state.dtype, state.shape) for state in plan.states]
     outputs = [
-        (one.name, one.dtype, one.shape[1:] if how == "stack" else one.shape)
-        for one, how in zip(subject.signature.outputs, plan.readouts, strict=True)
+        (spec.name, spec.dtype, spec.shape[1:] if how == "stack" else spec.shape)
+        for spec, how in zip(subject.signature.outputs, plan.readouts, strict=True)
     ]
     document = ArtifactDocument(
         candidate="step",
@@ -107,8 +109,8 @@ def step_session(subject: Subject, folder: Path) -> ArtifactSession:
         file="none",
         sha256="",
         bytes=0,
-        inputs=tuple(binding(*one) for one in [*now, *carried]),
-        outputs=tuple(binding(*one) for one in [*outputs, *carried]),
+        inputs=tuple(binding(*values) for values in [*now, *carried]),
+        outputs=tuple(binding(*values) for values in [*outputs, *carried]),
         loop=plan,
     )
     return ArtifactSession(document, folder, Runner())
@@ -125,7 +127,7 @@ def test_unrolled_is_the_loop_by_hand_is_the_step_loop(
     torch.manual_seed(1)
     x = torch.randn(subject.signature.inputs[0].shape)
     expected = by_hand(encoding, [readout] * 2 if isinstance(readout, str) else readout, x)
-    assert [one.shape for one in subject.signature.outputs] == [tuple(one.shape) for one in expected]
+    assert [spec.shape for spec in subject.signature.outputs] == [tuple(tensor.shape) for tensor in expected]
     with torch.no_grad():
         unrolled = subject.call(x)
     with step_session(subject, tmp_path) as session:
@@ -145,7 +147,7 @@ def test_spiking_libraries_step_as_they_unroll(name: str, tmp_path: Path) -> Non
     pytest.importorskip({"spi": "spikingjelly", "nor": "norse"}.get(name[:3], "snntorch"))
     model = FACTORIES[name]()
     with torch.no_grad():
-        for weights in (one for one in model.module.parameters() if one.ndim > 1):
+        for weights in (parameter for parameter in model.module.parameters() if parameter.ndim > 1):
             weights.mul_(5)  # so that neurons of the last layer fire
     subject = make_subject(model, model.specs())
     torch.manual_seed(1)
@@ -157,7 +159,7 @@ def test_spiking_libraries_step_as_they_unroll(name: str, tmp_path: Path) -> Non
         looped = session.run({spec.name: x.numpy()})
     for output, mine in zip(subject.signature.outputs, unrolled, strict=True):
         np.testing.assert_allclose(looped[output.name], mine.numpy(), rtol=1e-5, atol=1e-5)
-    assert any(bool(one.any()) for one in unrolled)
+    assert any(bool(candidate.any()) for candidate in unrolled)
 
 
 def test_a_carried_state_that_starts_elsewhere_is_given_or_refused(tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_an_output_that_is_an_input_is_copied() -> None:
     model = FACTORIES["dataclass_output"]()
     subject = make_subject(model, model.specs())
     x = torch.ones(1, 6)
-    assert [one.name for one in subject.signature.outputs] == ["mean", "parts.0", "parts.1"]
+    assert [spec.name for spec in subject.signature.outputs] == ["mean", "parts.0", "parts.1"]
     assert subject.call(x)[2] is not x
     assert torch.equal(subject.call(x)[2], x)
 

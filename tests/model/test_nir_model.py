@@ -220,7 +220,7 @@ def test_every_coding_through_the_reference_and_the_same_through_a_model(kind: s
     given = images()
     if kind in ("delta", "events"):
         given = np.stack([images(10) for _ in range(12)]) * np.arange(1, 13, dtype=F)[:, None, None] / 8
-    expected = np.stack([run(net(), encode(one, coding, 10)).outputs["output"].sum(axis=0) for one in given])
+    expected = np.stack([run(net(), encode(values, coding, 10)).outputs["output"].sum(axis=0) for values in given])
     assert len(np.unique(expected, axis=0)) > 3
     by_reference = nir_model(graph, f"timesteps=10&{query}")
 
@@ -327,7 +327,7 @@ def _stepped(module: NetworkModule, inputs: dict[str, np.ndarray[Any, Any]]) -> 
             result = module(*given, state) if module.initial else module(*given)
             found, state = result if module.initial else (result, ())
             outputs.append(found)
-    return {name: np.stack([one[name][0].numpy() for one in outputs]) for name in module.outputs}
+    return {name: np.stack([values[name][0].numpy() for values in outputs]) for name in module.outputs}
 
 
 COVERING = (2, 4, 7, 18, 28)
@@ -410,8 +410,8 @@ def test_a_librarys_own_file_gives_its_spikes_once_its_rules_are_said(name: str,
     x = (np.random.default_rng(0).integers(0, 9, (1, 60, 1, 4)) / 8).astype(F)
     hidden = find_hidden_state(net, lambda: net(torch.zeros(1, 4)))
     with torch.no_grad(), hidden.fresh():
-        steps = [net(torch.from_numpy(one)) for one in x[0]]
-    expected = np.stack([(one[0] if isinstance(one, tuple) else one).numpy() for one in steps])
+        steps = [net(torch.from_numpy(values)) for values in x[0]]
+    expected = np.stack([(candidate[0] if isinstance(candidate, tuple) else candidate).numpy() for candidate in steps])
     assert 20 < expected.sum() < 160
     found = {}
     for query in (f"&{rules}", ""):

@@ -82,12 +82,12 @@ def test_one_npz_and_its_labels(tmp_path: Path, labels: np.ndarray) -> None:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     for inputs in ({"x": normal(8, 2)}, {"x": normal(8, 2), "y": SOURCE.integers(0, 5, (8, 1))}):
-        write_samples(Samples({name: np.repeat(one, 2, 0) for name, one in inputs.items()}), tmp_path / "out")
+        write_samples(Samples({name: np.repeat(array, 2, 0) for name, array in inputs.items()}), tmp_path / "out")
         write_samples(Samples(inputs, np.arange(8)), tmp_path / "out")
         found = read_samples(tmp_path / "out")
         assert found.count == 8
         assert all(
-            np.array_equal(found.inputs.get(name, found.inputs.get("input0")), one) for name, one in inputs.items()
+            np.array_equal(found.inputs.get(name, found.inputs.get("input0")), array) for name, array in inputs.items()
         )
         assert found.labels is not None
 
@@ -455,4 +455,4 @@ def test_what_is_saved_in_one_file_is_loaded(tmp_path: Path, labels: np.ndarray 
         name: array.tolist() for name, array in samples.inputs.items()
     }
     assert (found is None) == (labels is None)
-    assert [one.name for one in path.parent.iterdir()] == ["all.npz"]
+    assert [file.name for file in path.parent.iterdir()] == ["all.npz"]

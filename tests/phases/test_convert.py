@@ -23,11 +23,11 @@ FINISHED = re.compile(r" in \d+\.\d s$")
 
 
 def by_name(document: ConversionDocument) -> dict[str, ConversionResult]:
-    return {one.candidate: one for one in document.candidates}
+    return {candidate.candidate: candidate for candidate in document.candidates}
 
 
 def stamps(run: RunDir) -> dict[str, int]:
-    return {str(one.relative_to(run.root)): one.stat().st_mtime_ns for one in run.path("artifacts").rglob("*")}
+    return {str(path.relative_to(run.root)): path.stat().st_mtime_ns for path in run.path("artifacts").rglob("*")}
 
 
 @pytest.mark.slow
@@ -39,29 +39,29 @@ def test_results_are_complete_and_kept_and_nan_fails(new_run: NewRun) -> None:
     lines: list[str] = []
     document = convert(run, lines.append)
     assert run.read(ConversionDocument) == document
-    assert [one.candidate for one in document.candidates] == names
-    assert [one.status for one in document.candidates] == ["ok", "failed", "ok", "failed"]
+    assert [candidate.candidate for candidate in document.candidates] == names
+    assert [candidate.status for candidate in document.candidates] == ["ok", "failed", "ok", "failed"]
     made = [line for line in lines if FINISHED.search(line)]
     assert sorted(line.partition(":")[0] for line in made) == sorted(names)
     found = by_name(document)
     for name in ("torchscript-fp32", "misbehaving-good"):
-        one = found[name]
-        assert one.artifact is not None
-        assert not Path(one.artifact).is_absolute()
-        assert fingerprint(run.path(one.artifact)) == (one.sha256, one.bytes)
-        assert one.versions
-        assert (one.seconds or 0) > 0
+        result = found[name]
+        assert result.artifact is not None
+        assert not Path(result.artifact).is_absolute()
+        assert fingerprint(run.path(result.artifact)) == (result.sha256, result.bytes)
+        assert result.versions
+        assert (result.seconds or 0) > 0
     assert "the converter was killed by SIGABRT (signal 6)" in (found["misbehaving-aborts"].reason or "")
     assert (found["misbehaving-refuses"].reason, found["misbehaving-refuses"].remedy) == (
         "this operator is not known",
         "use another",
     )
-    assert {one.name for one in run.path("artifacts").iterdir()} == set(names) - {
+    assert {path.name for path in run.path("artifacts").iterdir()} == set(names) - {
         "misbehaving-aborts",
         "misbehaving-refuses",
     }
 
-    results = {one.candidate: one for one in validate(run).results}
+    results = {result.candidate: result for result in validate(run).results}
     assert results["torchscript-fp32"].status == "passed"
     assert results["misbehaving-good"].status == "failed"
     assert "240 values are NaN or Inf, first in sample 0" in (results["misbehaving-good"].reason or "")
@@ -86,11 +86,11 @@ def test_control_flow_on_data_fails_every_candidate_at_its_line(new_run: NewRun)
     assert convert_sdk(run) == []
     document = convert(run)
     text = (Path(run.manifest().working_directory) / "small.py").read_text()
-    line = 1 + next(number for number, one in enumerate(text.splitlines()) if "x.sum() > 0" in one)
-    for one in document.candidates:
-        assert one.status == "failed"
-        assert f"small.py:{line}: `x = -x if x.sum() > 0 else x`" in (one.reason or "")
-        assert "torch.where" in (one.remedy or "")
+    line = 1 + next(number for number, line in enumerate(text.splitlines()) if "x.sum() > 0" in line)
+    for candidate in document.candidates:
+        assert candidate.status == "failed"
+        assert f"small.py:{line}: `x = -x if x.sum() > 0 else x`" in (candidate.reason or "")
+        assert "torch.where" in (candidate.remedy or "")
     assert not run.path("artifacts").exists()
     assert validate(run).results == ()
     assert run.read(ValidationDocument).reference_score is not None
@@ -102,9 +102,9 @@ def test_a_model_that_breaks_its_process_fails_every_candidate_with_the_signal(n
     run = new_run("sdk-eager", "onnx-fp32", body=abort)
     prepare(run)
     document = convert(run)
-    for one in document.candidates:
-        assert one.status == "failed"
-        assert "the process of the model was killed by SIGABRT (signal 6)" in (one.reason or "")
+    for candidate in document.candidates:
+        assert candidate.status == "failed"
+        assert "the process of the model was killed by SIGABRT (signal 6)" in (candidate.reason or "")
     found = validate(run)
     assert (found.results, found.samples, found.reference_score) == ((), 0, None)
 
@@ -120,10 +120,10 @@ def test_what_is_not_installed_is_skipped_with_its_remedy(new_run: NewRun, monke
         return real(name)
 
     monkeypatch.setattr(metadata, "version", version)
-    for one in convert(run).candidates:
-        assert one.status == "skipped"
-        assert one.reason == "missing onnxscript<0.8,>=0.6"
-        assert one.remedy == "pip install 'edgeproof[onnx]'"
+    for candidate in convert(run).candidates:
+        assert candidate.status == "skipped"
+        assert candidate.reason == "missing onnxscript<0.8,>=0.6"
+        assert candidate.remedy == "pip install 'edgeproof[onnx]'"
     assert not run.path("artifacts").exists()
 
 

@@ -29,25 +29,25 @@ def test_candidates_are_measured_against_the_sdk_or_skipped_with_a_reason(tmp_pa
     assert run.device("host") == document
     assert read_document(run.path("phase4_devices/host.json"), DeviceDocument) == document
     assert document.baseline == "sdk-eager"
-    by_name = {one.candidate: one for one in document.measurements}
+    by_name = {measured.candidate: measured for measured in document.measurements}
     assert by_name["coreml-fp16"].status == "skipped"
     assert "because skipped" in (by_name["coreml-fp16"].reason or "")
     assert by_name["litert-fp32"].reason == "not converted: unsupported operator"
     assert by_name["sdk-eager"].ratio_to_baseline == 1.0
     for name in ("onnx-fp32", "onnx-int8"):
-        one = by_name[name]
-        assert one.status == "ok"
-        assert one.steady is not None
-        assert one.steady.count == 60
-        assert one.steady.warmup == 4
-        assert one.cold_start is not None
-        assert one.cold_start.processes == 2
-        assert one.ratio_to_baseline is not None
-        assert one.process is not None
-        assert (one.process.peak_memory_bytes or 0) > 10 << 20
-        assert one.threads == 1
-        assert one.energy_mj is None
-        assert len(json.loads(run.path(one.steady.raw).read_bytes())) == 60
+        measured = by_name[name]
+        assert measured.status == "ok"
+        assert measured.steady is not None
+        assert measured.steady.count == 60
+        assert measured.steady.warmup == 4
+        assert measured.cold_start is not None
+        assert measured.cold_start.processes == 2
+        assert measured.ratio_to_baseline is not None
+        assert measured.process is not None
+        assert (measured.process.peak_memory_bytes or 0) > 10 << 20
+        assert measured.threads == 1
+        assert measured.energy_mj is None
+        assert len(json.loads(run.path(measured.steady.raw).read_bytes())) == 60
     assert "energy" in document.not_measured
 
 
@@ -68,14 +68,14 @@ def test_measuring_one_again_keeps_the_others_without_their_ratios(tmp_path: Pat
     add_conversion(run, ["sdk-eager", "onnx-fp32", "onnx-fp16"])
     measure_devices(run, effort=QUICK)
     (document,) = measure_devices(run, candidates=["onnx-fp32"], effort=QUICK)
-    assert [(one.candidate, one.ratio_to_baseline) for one in document.measurements] == [
+    assert [(measured.candidate, measured.ratio_to_baseline) for measured in document.measurements] == [
         ("sdk-eager", None),
         ("onnx-fp16", None),
         ("onnx-fp32", 1.0),
     ]
     add_conversion(run, ["onnx-fp32"])
     (document,) = measure_devices(run, effort=QUICK)
-    assert [one.candidate for one in document.measurements] == ["onnx-fp32"]
+    assert [measured.candidate for measured in document.measurements] == ["onnx-fp32"]
 
 
 def test_the_default_effort_supports_p99(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_devices_that_cannot_be_measured_are_said(tmp_path: Path) -> None:
         measure_devices(run, devices=["ssh:pi@x"], effort=QUICK)
     lines: list[str] = []
     documents = measure_devices(run, devices=["ssh:pi@x", "host"], effort=QUICK, report=lines.append)
-    assert [one.device for one in documents] == ["host"]
+    assert [device.device for device in documents] == ["host"]
     assert "ssh:pi@x" in lines[0]
 
 

@@ -30,13 +30,13 @@ def test_one_candidate_then_another_beside_it(tmp_path: Path) -> None:
     assert served.server.cpu_percent is not None
 
     second = prove_local(run, [("onnx-fp32", artifact_of(run, "onnx-fp32"))], Proof(requests=20, cold_starts=1))
-    assert [one.candidate for one in second.served] == ["sdk-eager", "onnx-fp32"]
+    assert [served.candidate for served in second.served] == ["sdk-eager", "onnx-fp32"]
     assert second.served[0] == served
     assert run.read(LatencySummary) == second
-    for one in second.served:
-        values = json.loads(run.path(one.steady.raw).read_bytes())
-        assert len(values) == one.steady.count
-        assert min(values) == pytest.approx(one.steady.min_us, abs=1e-3)
+    for served in second.served:
+        values = json.loads(run.path(served.steady.raw).read_bytes())
+        assert len(values) == served.steady.count
+        assert min(values) == pytest.approx(served.steady.min_us, abs=1e-3)
 
 
 def test_two_candidates_take_turns_and_a_broken_one_costs_itself(tmp_path: Path) -> None:
@@ -46,10 +46,10 @@ def test_two_candidates_take_turns_and_a_broken_one_costs_itself(tmp_path: Path)
     lines: list[str] = []
     candidates = [("a", artifact_of(run, "a")), ("b", artifact_of(run, "b")), ("bad", broken)]
     summary = prove_local(run, candidates, Proof(requests=20, cold_starts=1), lines.append)
-    assert [one.candidate for one in summary.served] == ["a", "b"]
+    assert [served.candidate for served in summary.served] == ["a", "b"]
     assert "broken.onnx" in summary.not_measured["bad"]
     assert [line.split(":")[0] for line in lines if "round" in line] == ["a", "b", "b", "a", "a", "b", "a", "b"]
-    assert [one.requests for one in summary.served] == [20, 20]
+    assert [served.requests for served in summary.served] == [20, 20]
     again = prove_local(run, [("bad", artifact_of(run, "bad"))], Proof(requests=5, cold_starts=1))
     assert "bad" not in again.not_measured
     assert len(again.served) == 3

@@ -100,20 +100,20 @@ def converted(format_name: str, name: str, zoo: Path) -> dict[str, Outcome]:
     kept = zoo / f"{format_name}.{'long' if long else 'short'}.json"
     with FileLock(zoo / f".{format_name}.lock"):
         if not kept.is_file():
-            names = [one for one in TAKEN if is_long(format_name, one) == long]
+            names = [model_name for model_name in TAKEN if is_long(format_name, model_name) == long]
             kept.write_bytes(msgspec.json.encode(convert_all(format_name, names, zoo)))
     return msgspec.json.decode(kept.read_bytes(), type=dict[str, Outcome])
 
 
 def convert_all(format_name: str, names: list[str], zoo: Path) -> dict[str, Outcome]:
-    one = formats()[format_name]
-    precision = one.precisions[0]
+    known = formats()[format_name]
+    precision = known.precisions[0]
     jobs = [
         Job(
             candidate=name,
             format=format_name,
             precision=precision,
-            spine=str(zoo / name / ("whole" if (zoo / name / "whole").is_dir() else one.forms(precision)[0])),
+            spine=str(zoo / name / ("whole" if (zoo / name / "whole").is_dir() else known.forms(precision)[0])),
             samples=str(zoo / name / "samples.npz"),
             folder=str(zoo / name / "artifacts" / format_name),
             name=name,
@@ -142,7 +142,7 @@ def test_converted_model_computes_what_the_model_does(
     assert outcome.status == "ok", f"{outcome.reason}; {outcome.remedy}"
     folder = zoo / name / "artifacts" / format_name
     document = decode((folder / "artifact.json").read_bytes(), ArtifactDocument)
-    assert all(one.max_abs is None or one.max_abs < 1e-3 for one in document.rewrites)
+    assert all(rewrite.max_abs is None or rewrite.max_abs < 1e-3 for rewrite in document.rewrites)
     with np.load(zoo / name / "reference.npz") as archive:
         reference = dict(archive)
     with np.load(zoo / name / "samples.npz") as archive:
@@ -163,17 +163,17 @@ def test_data_dependent_control_flow_is_refused_in_every_format(name: str, tmp_p
     lines = Path(models.__file__).read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(f"def {name}("))
     deciding = next(number for number, line in enumerate(lines) if number > start and "the line that decides" in line)
-    candidates = [one.candidate(one.precisions[0]) for one in formats().values()]
+    candidates = [known.candidate(known.precisions[0]) for known in formats().values()]
 
     document = convert_alone(ModelSource(model=f"{models.__file__}:{name}"), candidates, tmp_path / "out")
 
-    assert [one.candidate for one in document.candidates] == candidates
-    for one in document.candidates:
-        assert one.status == "failed"
-        assert one.artifact is None
-        assert one.reason is not None
-        assert f"models.py:{deciding + 1}" in one.reason
-        assert lines[deciding].strip() in one.reason
-        assert one.remedy is not None
-        assert "torch.where" in one.remedy
+    assert [candidate.candidate for candidate in document.candidates] == candidates
+    for candidate in document.candidates:
+        assert candidate.status == "failed"
+        assert candidate.artifact is None
+        assert candidate.reason is not None
+        assert f"models.py:{deciding + 1}" in candidate.reason
+        assert lines[deciding].strip() in candidate.reason
+        assert candidate.remedy is not None
+        assert "torch.where" in candidate.remedy
     assert not list((tmp_path / "out").glob("*/*")) if (tmp_path / "out").exists() else True

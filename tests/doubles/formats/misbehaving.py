@@ -93,8 +93,8 @@ def nothing(conversion: Conversion) -> None:
 
 
 BEHAVIOURS: dict[str, Callable[[Conversion], None]] = {
-    one.__name__: one
-    for one in (
+    behaviour.__name__: behaviour
+    for behaviour in (
         good, raises, refuses, half, says_much, aborts, segfaults, leaves, vanishes, nothing, chatters, forks, eats,
         hangs,
     )
@@ -133,7 +133,7 @@ class Runner:
     def __call__(self, arrays: Any) -> Any:
         import numpy as np
 
-        return [np.full(one.graph_shape, np.nan, one.graph_dtype) for one in self._outputs]
+        return [np.full(values.graph_shape, np.nan, values.graph_dtype) for values in self._outputs]
 
     def close(self) -> None:
         """Nothing to release."""

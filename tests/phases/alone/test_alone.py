@@ -35,17 +35,17 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> tuple[ConversionDocum
 @pytest.mark.slow
 def test_each_candidate_has_a_folder_that_tells_how_it_is_called(converted: tuple[ConversionDocument, Path]) -> None:
     document, out = converted
-    assert [one.status for one in document.candidates] == ["ok"] * 4
-    for one in document.candidates:
-        assert one.artifact is not None
-        path = Path(one.artifact)
-        assert path.parent == out / one.candidate
+    assert [candidate.status for candidate in document.candidates] == ["ok"] * 4
+    for candidate in document.candidates:
+        assert candidate.artifact is not None
+        path = Path(candidate.artifact)
+        assert path.parent == out / candidate.candidate
         told = decode((path.parent / "artifact.json").read_bytes(), ArtifactDocument)
-        assert (told.sha256, told.bytes) == (one.sha256, one.bytes)
+        assert (told.sha256, told.bytes) == (candidate.sha256, candidate.bytes)
         assert [b.tensor.name for b in (*told.inputs, *told.outputs)] == ["image", "logits"]
-    sizes = {one.candidate: one.bytes or 0 for one in document.candidates}
+    sizes = {candidate.candidate: candidate.bytes or 0 for candidate in document.candidates}
     assert sizes["onnx-int8"] < sizes["onnx-fp32"]
-    assert {one.name for one in out.iterdir()} == set(sizes)
+    assert {path.name for path in out.iterdir()} == set(sizes)
 
 
 @pytest.mark.slow
@@ -71,17 +71,17 @@ def test_the_converted_the_damaged_and_the_foreign(converted: tuple[ConversionDo
         external_data=False,
         verbose=False,
     )
-    paths = [*[Path(one.artifact or "") for one in document.candidates], damaged, foreign]
+    paths = [*[Path(candidate.artifact or "") for candidate in document.candidates], damaged, foreign]
     found = validate_alone(ModelSource(model=EXAMPLE), paths)
     assert (found.samples, found.sample_source, found.task) == (360, "model", "accuracy")
     assert (found.reference_score or 0) > 0.95
     *made, broken, other = found.results
-    for one in made:
-        assert (one.status, one.reason) == ("passed", None)
-        assert one.differences is not None
-        assert (one.differences.relative_l2 or 0) < (0.1 if one.precision == "int8" else 1e-5)
-        assert abs(one.task_drop or 0) <= 1
-        assert [way.name for way in one.variants] == (["fast-kernels"] if one.candidate == "onnx-int8" else [])
+    for result in made:
+        assert (result.status, result.reason) == ("passed", None)
+        assert result.differences is not None
+        assert (result.differences.relative_l2 or 0) < (0.1 if result.precision == "int8" else 1e-5)
+        assert abs(result.task_drop or 0) <= 1
+        assert [way.name for way in result.variants] == (["fast-kernels"] if result.candidate == "onnx-int8" else [])
     assert broken.status == "error"
     assert "sha256 differs" in (broken.reason or "")
     assert (other.candidate, other.status) == ("foreign", "passed")
@@ -108,9 +108,9 @@ def test_the_log_of_a_failure_is_kept_beside_the_artifacts(tmp_path: Path) -> No
     )
     source = ModelSource(model=f"{tmp_path}/branching.py:Net", inputs=("x:float32[1,4]",))
     document = convert_alone(source, ["onnx-fp32"], tmp_path / "out")
-    (one,) = document.candidates
-    assert one.status == "failed"
-    assert "branching.py:4: `return x if x.sum() > 0 else -x`" in (one.reason or "")
+    (candidate,) = document.candidates
+    assert candidate.status == "failed"
+    assert "branching.py:4: `return x if x.sum() > 0 else -x`" in (candidate.reason or "")
 
 
 def test_out_must_be_a_folder(tmp_path: Path) -> None:

@@ -11,26 +11,29 @@ from edgeproof.phases.conversion.planned import check_name, forms_of, plan, sele
 
 def test_a_dense_model_is_made_whole_in_every_candidate() -> None:
     planned = plan(steps=False)
-    assert [one.candidate for one in planned] == list(candidate_names())
-    assert {one.form for one in planned} == {"whole"}
+    assert [candidate.candidate for candidate in planned] == list(candidate_names())
+    assert {candidate.form for candidate in planned} == {"whole"}
 
 
 def test_a_model_with_time_steps_is_made_in_each_format_s_first_form_and_its_fp32_in_the_other() -> None:
     planned = plan(steps=True)
-    names = [one.candidate for one in planned]
+    names = [candidate.candidate for candidate in planned]
     assert len(set(names)) == len(names)
     assert set(candidate_names()) <= set(names)
-    for one in planned:
-        forms = one.format.forms(one.precision)
-        extra = one.candidate not in candidate_names()
-        assert one.form == (forms[1] if extra else forms[0])
-        assert not extra or one.candidate == f"{one.format.candidate(one.precision)}-{one.form}"
-    assert {one.precision for one in planned if one.candidate.endswith("-step")} <= {"fp32"}
+    for candidate in planned:
+        forms = candidate.format.forms(candidate.precision)
+        extra = candidate.candidate not in candidate_names()
+        assert candidate.form == (forms[1] if extra else forms[0])
+        assert not extra or candidate.candidate == f"{candidate.format.candidate(candidate.precision)}-{candidate.form}"
+    assert {candidate.precision for candidate in planned if candidate.candidate.endswith("-step")} <= {"fp32"}
 
 
 def test_names_are_taken_in_their_order_and_once() -> None:
     planned = plan(("onnx-int8", "sdk-eager", "onnx-int8"), steps=False)
-    assert [(one.candidate, one.precision) for one in planned] == [("onnx-int8", "int8"), ("sdk-eager", "fp32")]
+    assert [(candidate.candidate, candidate.precision) for candidate in planned] == [
+        ("onnx-int8", "int8"),
+        ("sdk-eager", "fp32"),
+    ]
 
 
 def test_a_form_may_be_asked_for_by_name() -> None:

@@ -19,9 +19,9 @@ from edgeproof.phases.preparation.environment import read_environment
 
 def test_every_candidate_every_tool_and_this_machine() -> None:
     found = read_environment()
-    assert [one.candidate for one in found.candidates] == list(candidate_names())
-    assert {"adb", "ssh", "scp", "xcrun", "cc"} <= {one.name for one in found.tools}
-    assert all(one.purpose and one.remedy for one in found.tools)
+    assert [candidate.candidate for candidate in found.candidates] == list(candidate_names())
+    assert {"adb", "ssh", "scp", "xcrun", "cc"} <= {tool.name for tool in found.tools}
+    assert all(tool.purpose and tool.remedy for tool in found.tools)
     assert found.packages["torch"] == metadata.version("torch")
     assert found.machine.logical_cores >= found.machine.usable_cores >= 1
     assert decode(encode(found), EnvironmentDocument) == found
@@ -36,7 +36,7 @@ def test_what_is_missing_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatc
         return "0.0.1" if name == "torch" else real(name)
 
     monkeypatch.setattr(metadata, "version", version)
-    by_name = {one.candidate: one for one in read_environment().candidates}
+    by_name = {candidate.candidate: candidate for candidate in read_environment().candidates}
     onnx = by_name["onnx-int8"]
     assert not onnx.possible
     assert any(text.startswith("onnxruntime") for text in onnx.missing)
@@ -59,7 +59,7 @@ def test_where_a_converter_has_no_build_no_command_is_given(monkeypatch: pytest.
     monkeypatch.setattr(
         markers, "default_environment", lambda: {**here, "sys_platform": "linux", "platform_machine": "aarch64"}
     )
-    by_name = {one.candidate: one for one in read_environment().candidates}
+    by_name = {candidate.candidate: candidate for candidate in read_environment().candidates}
     for candidate, package in (("litert-int8", "litert-converter<0.6,>=0.5"), ("coreml-fp16", "coremltools<9.1,>=9.0")):
         found = by_name[candidate]
         assert not found.possible
@@ -70,7 +70,7 @@ def test_where_a_converter_has_no_build_no_command_is_given(monkeypatch: pytest.
     assert by_name["openvino-fp32"].remedy == "pip install 'edgeproof[openvino]'"
     assert by_name["onnx-int8"].possible
     monkeypatch.setattr(markers, "default_environment", lambda: {**here, "sys_platform": "darwin"})
-    (litert,) = (one for one in read_environment().candidates if one.candidate == "litert-int8")
+    (litert,) = (candidate for candidate in read_environment().candidates if candidate.candidate == "litert-int8")
     assert litert.missing == ("litert-converter<0.6,>=0.5",)
     assert litert.remedy == "pip install 'edgeproof[litert]'"
 
@@ -91,7 +91,7 @@ def test_a_program_that_hangs_or_fails_costs_its_version_only(monkeypatch: pytes
 
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "scp" else str(tmp_path / name))
     monkeypatch.setattr("edgeproof.phases.preparation.environment.ask", ask)
-    tools = {one.name: one for one in read_environment().tools}
+    tools = {tool.name: tool for tool in read_environment().tools}
     assert tools["scp"].path is None
     assert tools["adb"].path == str(tmp_path / "adb")
     assert [tools[name].version for name in ("adb", "cc", "ssh", "xcrun", "taskset")] == [

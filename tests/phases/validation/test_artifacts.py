@@ -38,7 +38,7 @@ def validated(root: Path, artifacts: list[Path], against: Reference) -> Validati
     return Validating(against, DifferenceLimits(), root / "scratch").validate("net.py:make", artifacts)
 
 
-def one(root: Path, artifact: Path, against: Reference | None = None) -> ValidationResult:
+def alone(root: Path, artifact: Path, against: Reference | None = None) -> ValidationResult:
     (result,) = validated(root, [artifact], against or reference(root)).results
     return result
 
@@ -88,7 +88,7 @@ def test_one_that_computes_the_same_passes(tmp_path: Path) -> None:
     ("off", "precision", "status"), [(0.05, "fp32", "failed"), (0.05, "int8", "passed"), (0.5, "int8", "failed")]
 )
 def test_one_that_is_off_is_held_to_its_precision(tmp_path: Path, off: float, precision: str, status: str) -> None:
-    result = one(tmp_path, documented(tmp_path / "a", precision=precision), reference(tmp_path, off=off))
+    result = alone(tmp_path, documented(tmp_path / "a", precision=precision), reference(tmp_path, off=off))
     assert result.status == status
     assert result.differences is not None
     assert result.differences.smallest_passing_tolerance == pytest.approx(off / (1 + off), rel=1e-4)
@@ -101,14 +101,14 @@ def test_a_flipped_byte_is_an_error(tmp_path: Path) -> None:
     raw[raw.index(WEIGHTS.tobytes()) + 4 * 5 + 1] ^= 1
     (folder / "tiny.onnx").write_bytes(bytes(raw))
     for path in (folder, folder / "tiny.onnx"):
-        result = one(tmp_path, path)
+        result = alone(tmp_path, path)
         assert result.status == "error"
         assert "sha256 differs" in (result.reason or "")
         assert result.differences is None
 
 
 def test_an_artifact_that_gives_nan_fails(tmp_path: Path) -> None:
-    result = one(tmp_path, write_onnx(tmp_path / "poisoned.onnx", poison=True))
+    result = alone(tmp_path, write_onnx(tmp_path / "poisoned.onnx", poison=True))
     assert result.status == "failed"
     assert f"scores: {3 * COUNT} values are NaN or Inf" in (result.reason or "")
     assert result.differences is None
@@ -116,7 +116,7 @@ def test_an_artifact_that_gives_nan_fails(tmp_path: Path) -> None:
 
 def test_an_artifact_from_elsewhere_is_held_by_the_position_of_its_tensors(tmp_path: Path) -> None:
     artifact = write_onnx(tmp_path / "foreign.onnx")
-    result = one(tmp_path, artifact, reference(tmp_path, names=("pixels", "logits")))
+    result = alone(tmp_path, artifact, reference(tmp_path, names=("pixels", "logits")))
     assert (result.candidate, result.status, result.precision, result.tolerance) == (
         "foreign",
         "passed",
