@@ -70,6 +70,9 @@ def op(
     The function's parameters are named as MIL names them; their annotations say what it is given: ``Array``,
     ``tuple[Array, ...]`` (several), ``int``, ``float``, ``bool``, ``str``, ``tuple[int, ...]``, ``Body`` (a block),
     ``StateCell``, ``Elements`` (a list), ``Budget`` (what it may take). It gives one array, or a tuple of them.
+
+    Raises:
+        ValueError: no such opset, or one that registers the operation already.
     """
     if since not in ORDER:
         raise ValueError(f"{name}: no opset {since}")

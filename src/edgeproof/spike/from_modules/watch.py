@@ -185,6 +185,11 @@ class Watching(TorchFunctionMode):
         return leave
 
     def called(self, name: str, module: Any, given: list[torch.Tensor], made: list[torch.Tensor]) -> None:
+        """Note a module's call: what it took and what it made, sample axis first.
+
+        Raises:
+            SpikeGraphError: it takes or gives no tensor, or a state that is not its own of the step before.
+        """
         if not given or not made:
             raise SpikeGraphError(f"the module {name!r}, a {type(module).__name__}, takes or gives no tensor")
         x, *states = given

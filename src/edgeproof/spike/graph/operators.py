@@ -38,7 +38,11 @@ F = np.float32
 
 @singledispatch
 def compute(node: Primitive, x: Array) -> Array:
-    """A node's output for ``x``, float32 and without batch axis."""
+    """A node's output for ``x``, float32 and without batch axis.
+
+    Raises:
+        TypeError: the node's output is not a function of ``x`` alone.
+    """
     raise TypeError(f"{type(node).__name__} has a memory, a choice of semantics, or no input; it is given {x.shape}")
 
 
