@@ -28,7 +28,7 @@ FLOORS = (
     ("measure",),
     ("formats", "report"),
     ("model", "differences", "verdict"),
-    ("spike", "mil", "documents"),
+    ("spike", "mil", "documents", "apart"),
     ("process", "files"),
     ("errors",),
 )

@@ -1,10 +1,6 @@
 """Processes of ours: started in a quiet environment, held to limits, their end put into words, gone with the parent.
 
 Nothing else in the house starts one. What a process is for is its caller's business.
-
-    python -m edgeproof.process MODULE:FUNCTION JOB.json ANSWER.json
-
-is the other end of ``call_apart``: it calls a function on a job and writes what it gave, or the error.
 """
 
 from __future__ import annotations
@@ -21,32 +17,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NoReturn, TypeVar
+from typing import IO, Any, NoReturn
 
-import msgspec
-
-from edgeproof import errors
 from edgeproof.errors import EdgeProofError, ProcessError
 
 __all__ = [
     "Child",
     "Ended",
-    "ErrorRecord",
     "Limits",
     "Watch",
     "ask",
-    "call_apart",
     "child_main",
     "die_with_parent",
     "environment",
     "kill_group",
     "module_command",
     "outcome_of",
-    "record_of",
     "tie_to_parent",
 ]
-
-T = TypeVar("T")
 
 PARENT = "EDGEPROOF_PARENT"
 """In a child's environment: the process it is to die with."""
@@ -351,72 +339,6 @@ def ask(command: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProc
         raise ProcessError(f"{command[0]} gave no answer: {error}") from error
 
 
-class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An error on its way from one process to another."""
-
-    kind: str
-    message: str
-    hint: str | None = None
-
-    def error(self) -> EdgeProofError:
-        """The error as it was raised there."""
-        found = getattr(errors, self.kind, ProcessError)
-        error: EdgeProofError = found.__new__(found)
-        EdgeProofError.__init__(error, self.message, hint=self.hint)
-        return error
-
-
-def record_of(error: EdgeProofError) -> ErrorRecord:
-    """An error as it travels."""
-    return ErrorRecord(kind=type(error).__name__, message=error.message, hint=error.hint)
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    """What a function gave in its process, or its error."""
-
-    value: msgspec.Raw = msgspec.Raw(b"null")
-    error: ErrorRecord | None = None
-
-
-def call_apart(
-    target: str,
-    job: msgspec.Struct,
-    answer: type[T],
-    *,
-    what: str,
-    limits: Limits,
-    log: Path | None = None,
-    folder: str | None = None,
-) -> T:
-    """Call a module's function in a process of its own.
-
-    Args:
-        target: ``module:function`` of one job, whose type its annotation names. It is imported there, not here.
-        job: what it is called with.
-        answer: the type of what it gives.
-        what: the work's name, for messages: ``counting``.
-        limits: of the process.
-        log: file that keeps what it prints.
-        folder: where it runs; None: here.
-
-    Raises:
-        EdgeProofError: what the function raised.
-        ProcessError: it crashed, hung, or passed a limit.
-    """
-    with tempfile.TemporaryDirectory(prefix="edgeproof-call-") as scratch:
-        given, told = Path(scratch) / "job.json", Path(scratch) / "answer.json"
-        given.write_bytes(msgspec.json.encode(job))
-        with Child(module_command("edgeproof.process", target, str(given), str(told)), log=log, folder=folder) as child:
-            ended = child.wait(limits)
-        try:
-            found = msgspec.json.decode(told.read_bytes(), type=_Answer)
-        except (OSError, msgspec.MsgspecError):
-            raise ProcessError(f"the process of {what} {ended}") from None
-    if found.error is not None:
-        raise found.error.error()
-    return msgspec.json.decode(found.value, type=answer)
-
-
 def die_with_parent() -> None:
     """Have Linux kill this process when the one that started it for its own work is gone, so that a run that is killed
     leaves nothing behind. Elsewhere, and in a process that was started by hand, nothing happens."""
@@ -445,35 +367,3 @@ def child_main(main: Callable[[Sequence[str]], int]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
     sys.exit(code)
-
-
-def _serve(arguments: Sequence[str]) -> int:
-    """Call the function that the words name, and write its answer."""
-    import importlib
-    import logging
-    import traceback
-    from typing import get_type_hints
-
-    ours = logging.getLogger("edgeproof")
-    ours.addHandler(logging.StreamHandler())
-    ours.setLevel(logging.INFO)
-    target, given, told = arguments
-    module, _, name = target.partition(":")
-    function = getattr(importlib.import_module(module), name)
-    ((_, kind),) = ((key, hint) for key, hint in get_type_hints(function).items() if key != "return")
-    job = msgspec.json.decode(Path(given).read_bytes(), type=kind)
-    try:
-        answer = _Answer(msgspec.Raw(msgspec.json.encode(function(job))))
-    except EdgeProofError as error:
-        traceback.print_exc()
-        answer = _Answer(error=record_of(error))
-    except Exception as error:
-        traceback.print_exc()
-        told_error = f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"
-        answer = _Answer(error=ErrorRecord(kind="ProcessError", message=told_error))
-    Path(told).write_bytes(msgspec.json.encode(answer))
-    return 0
-
-
-if __name__ == "__main__":
-    child_main(_serve)

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from edgeproof.apart import call_apart
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.signature import Form
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ModelReferenceError, ProcessError
 from edgeproof.model.drawing import Draw
 from edgeproof.model.workspace import FormResult, ModelJob, Prepared, Workspace
-from edgeproof.process import Limits, call_apart
+from edgeproof.process import Limits
 
 if TYPE_CHECKING:
     from edgeproof.model.resolve import Resolved

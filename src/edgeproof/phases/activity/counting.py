@@ -6,12 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from edgeproof.apart import call_apart
 from edgeproof.documents.activity import ActivityDocument, RasterFile
 from edgeproof.documents.signature import Form
 from edgeproof.files import atomic_path
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.activity.totals import activity_document
-from edgeproof.process import Limits, call_apart
+from edgeproof.process import Limits
 
 __all__ = ["CountJob", "count", "count_apart"]
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeproof.apart import call_apart
 from edgeproof.documents.nir import NirCheck, NirDocument, NirNode
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ConversionError, ModelReferenceError, ProcessError, UsageError
 from edgeproof.files import atomic_path
 from edgeproof.phases.alone.conversion import checked_title
-from edgeproof.process import Limits, call_apart
+from edgeproof.process import Limits
 from edgeproof.spike.graph.prepared import prepare
 from edgeproof.spike.graph.semantics import Semantics
 from edgeproof.spike.nir.nir_file import read, write
