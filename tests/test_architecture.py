@@ -279,6 +279,22 @@ def tracked_text() -> Iterator[tuple[str, str]]:
             yield name, raw.decode()
 
 
+def test_no_source_file_is_hidden_from_the_linter_or_from_git() -> None:
+    sources = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+    ruff = Path(sys.executable).with_name("ruff")
+    shown = subprocess.run(
+        [ruff, "check", "--show-files", PACKAGE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    linted = {Path(line).relative_to(ROOT).as_posix() for line in shown.stdout.splitlines() if line.endswith(".py")}
+    assert sources - linted == set()
+    if (ROOT / ".git").exists():
+        command = ["git", "check-ignore", "--no-index", "--stdin"]
+        ignored = subprocess.run(
+            command, cwd=ROOT, input="\n".join(sources), capture_output=True, text=True, check=False
+        )
+        assert ignored.stdout == ""
+
+
 def test_no_tracked_file_names_a_package_registry() -> None:
     """Where packages come from is the machine's own setting: a lock or script that names a place breaks elsewhere."""
     pattern = re.compile(
