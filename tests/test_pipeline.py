@@ -237,7 +237,8 @@ def test_a_file_that_may_not_grow_is_said(tmp_path: Path) -> None:
 
 def test_ctrl_c_stops_a_run_without_noise_and_keeps_what_is_finished(tmp_path: Path) -> None:
     root = tmp_path / "run"
-    child = run_small(tmp_path, root)
+    # Tests that run in the background inherit that the signal is ignored; a terminal's process has its default.
+    child = run_small(tmp_path, root, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     limit = time.monotonic() + 120
     while not (root / "phase1_samples.json").is_file() and time.monotonic() < limit:
         time.sleep(0.05)
