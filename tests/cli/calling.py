@@ -1,25 +1,10 @@
-"""The command line called in this process, as a terminal would: exit code, stdout, stderr."""
+"""The command line as a test calls it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
-from edgeproof.cli import main
-
-__all__ = ["Call", "caller"]
+__all__ = ["Call"]
 
 Call = Callable[..., tuple[int, str, str]]
-
-
-def caller(capfdbinary: pytest.CaptureFixture[bytes]) -> Call:
-    """A function that is given the words after ``edgeproof``."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        out, err = capfdbinary.readouterr()
-        return int(left.value.code or 0), out.decode(), err.decode()
-
-    return call
+"""The words after ``edgeproof`` → exit code, stdout, stderr."""

@@ -7,14 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.calling import Call, caller
+from tests.cli.calling import Call
 from tests.spike.digits import NAME, expected, samples, write_source
 from tests.spike.installed import need
-
-
-@pytest.fixture
-def edgeproof(capfdbinary: pytest.CaptureFixture[bytes]) -> Call:
-    return caller(capfdbinary)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.calling import Call, caller
+from tests.cli.calling import Call
 
 from edgeproof.documents.base import decode
 from edgeproof.documents.conversion import ConversionDocument
@@ -42,11 +42,6 @@ def branching():
     return _model(Branching())
 """
 NAMES = ("sdk-eager", "torchscript-fp32")
-
-
-@pytest.fixture
-def edgeproof(capfdbinary: pytest.CaptureFixture[bytes]) -> Call:
-    return caller(capfdbinary)
 
 
 @pytest.fixture(scope="module")

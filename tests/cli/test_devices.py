@@ -8,14 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.calling import Call, caller
+from tests.cli.calling import Call
 
 SSH = Path(__file__).parents[1] / "doubles" / "ssh"
-
-
-@pytest.fixture
-def edgeproof(capfdbinary: pytest.CaptureFixture[bytes]) -> Call:
-    return caller(capfdbinary)
 
 
 @pytest.fixture

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from tests.cli.calling import Call
 from tests.spike.graphs import recurrent
 from tests.spike.nir.hostile import HOSTILE, loop_without_state
 
-from edgeproof.cli import main
 from edgeproof.documents.base import decode
 from edgeproof.documents.nir import NirDocument
 from edgeproof.spike.graph.primitives import LIF, Affine, CubaLIF
@@ -79,19 +78,6 @@ def wrong():
 def dense():
     return edgeproof.Model(torch.nn.Linear(4, 3).double(), inputs=["x:float64[1,4]"], timesteps=2)
 """
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def edgeproof(capfdbinary: pytest.CaptureFixture[bytes]) -> Call:
-    def call(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        out, err = capfdbinary.readouterr()
-        return int(left.value.code or 0), out.decode(), err.decode()
-
-    return call
 
 
 @pytest.fixture

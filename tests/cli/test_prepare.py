@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeproof.cli import main
 from edgeproof.documents.base import decode
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.samples import SamplesDocument
@@ -41,17 +40,6 @@ def net(tmp_path: Path) -> str:
     path = tmp_path / "net.py"
     path.write_text(FACTORY)
     return str(path)
-
-
-@pytest.fixture
-def edgeproof(capfdbinary):
-    def call(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        out, err = capfdbinary.readouterr()
-        return left.value.code, out.decode(), err.decode()
-
-    return call
 
 
 class TestEnv:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.calling import Call, caller
+from tests.cli.calling import Call
 
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.samples import SamplesDocument
@@ -33,11 +33,6 @@ def make():
 """
 FEW = ("--candidates", "torchscript-fp32", "--requests", "5", "--cold-starts", "1")
 CLI = [sys.executable, "-c", "from edgeproof.cli import main; main()"]
-
-
-@pytest.fixture
-def edgeproof(capfdbinary: pytest.CaptureFixture[bytes]) -> Call:
-    return caller(capfdbinary)
 
 
 @pytest.fixture
