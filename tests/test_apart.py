@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tests.doubles import apart
 
-from edgeproof.apart import call_apart, record_of
+from edgeproof.apart import LostError, call_apart, record_of
 from edgeproof.errors import ConversionError, EdgeProofError, ProcessError, SignatureError, UsageError
 from edgeproof.process import Limits
 
@@ -43,9 +43,9 @@ def test_a_function_is_called_in_a_process_of_its_own(tmp_path: Path) -> None:
         ("signature", SignatureError, "the input x is missing", "give it"),
         ("conversion", ConversionError, "no kernel", None),
         ("value", ProcessError, "ValueError: two lines", None),
-        ("abort", ProcessError, "the process of working was killed by SIGABRT (signal 6)", None),
-        ("leave", ProcessError, "the process of working ended with exit code 5", None),
-        ("garbage", ProcessError, "the process of working ended with exit code 0", None),
+        ("abort", LostError, "the process of working was killed by SIGABRT (signal 6)", None),
+        ("leave", LostError, "the process of working ended with exit code 5", None),
+        ("garbage", LostError, "the process of working ended with exit code 0", None),
     ],
 )
 def test_errors_come_across_with_their_kind_words_and_hint(

@@ -16,9 +16,9 @@ import msgspec
 
 from edgeproof import errors
 from edgeproof.errors import EdgeProofError, ProcessError
-from edgeproof.process import Child, Limits, child_main, module_command
+from edgeproof.process import Child, Ended, Limits, Start, child_main, module_command, spawn
 
-__all__ = ["ErrorRecord", "call_apart", "record_of"]
+__all__ = ["ErrorRecord", "LostError", "call_apart", "record_of"]
 
 T = TypeVar("T")
 
@@ -50,6 +50,19 @@ class _Answer(msgspec.Struct, frozen=True):
     error: ErrorRecord | None = None
 
 
+class LostError(ProcessError):
+    """A process ended without an answer.
+
+    Args:
+        what: its work's name.
+        ended: how it ended.
+    """
+
+    def __init__(self, what: str, ended: Ended) -> None:
+        super().__init__(f"the process of {what} {ended}")
+        self.ended = ended
+
+
 def call_apart(
     target: str,
     job: msgspec.Struct,
@@ -59,6 +72,7 @@ def call_apart(
     limits: Limits,
     log: Path | None = None,
     folder: str | None = None,
+    start: Start = spawn,
 ) -> T:
     """Call a module's function in a process of its own.
 
@@ -70,20 +84,22 @@ def call_apart(
         limits: of the process.
         log: file that keeps what it prints.
         folder: where it runs; None: here.
+        start: how its process comes to be.
 
     Raises:
         EdgeProofError: what the function raised.
-        ProcessError: it crashed, hung, or passed a limit.
+        LostError: it crashed, hung, or passed a limit.
     """
     with tempfile.TemporaryDirectory(prefix="edgeproof-call-") as scratch:
         given, told = Path(scratch) / "job.json", Path(scratch) / "answer.json"
         given.write_bytes(msgspec.json.encode(job))
-        with Child(module_command("edgeproof.apart", target, str(given), str(told)), log=log, folder=folder) as child:
+        command = module_command("edgeproof.apart", target, str(given), str(told))
+        with Child(command, log=log, folder=folder, start=start) as child:
             ended = child.wait(limits)
         try:
             found = msgspec.json.decode(told.read_bytes(), type=_Answer)
         except (OSError, msgspec.MsgspecError):
-            raise ProcessError(f"the process of {what} {ended}") from None
+            raise LostError(what, ended) from None
     if found.error is not None:
         raise found.error.error()
     return msgspec.json.decode(found.value, type=answer)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NoReturn
+from typing import IO, NoReturn, Protocol
 
 from edgeproof.errors import EdgeProofError, ProcessError
 
@@ -25,6 +25,8 @@ __all__ = [
     "Child",
     "Ended",
     "Limits",
+    "Process",
+    "Start",
     "Watch",
     "ask",
     "child_main",
@@ -33,7 +35,9 @@ __all__ = [
     "kill_group",
     "module_command",
     "outcome_of",
+    "spawn",
     "tie_to_parent",
+    "untie_from_parent",
 ]
 
 PARENT = "EDGEPROOF_PARENT"
@@ -133,12 +137,14 @@ class Ended:
         stopped: which limit it passed, in words; None where it ended by itself.
         said: the last lines that it printed, joined.
         seconds: from its start, by the clock.
+        peak_memory_bytes: resident memory of the largest of it and its descendants, as far as it was looked at.
     """
 
     code: int
     stopped: str | None
     said: str
     seconds: float
+    peak_memory_bytes: int
 
     def __str__(self) -> str:
         """``ended with exit code 3; it said: …``, ``was killed by SIGSEGV (signal 11)``, ``was stopped after …``."""
@@ -160,6 +166,91 @@ def outcome_of(code: int) -> str:
     )
 
 
+class Process(Protocol):
+    """A process that runs, however it was started."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def pipes(self) -> tuple[IO[bytes], IO[bytes]] | None:
+        """Its stdin and stdout, where they are pipes to here."""
+        ...
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Its exit code, negative for a signal; None while it still runs after so many seconds."""
+        ...
+
+
+class Start(Protocol):
+    """How a process comes to be, in a session of its own."""
+
+    def __call__(
+        self, command: Sequence[str], *, env: dict[str, str], folder: str, stdin: int | None, output: int, talks: bool
+    ) -> Process:
+        """Start it.
+
+        Args:
+            command: its words.
+            env: its environment.
+            folder: where it runs.
+            stdin: descriptor that it gets as its input; None: an empty one.
+            output: descriptor for what it prints.
+            talks: whether its stdin and stdout are pipes to here instead.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        ...
+
+
+class _Spawned:
+    """A process that the system has started afresh."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    @property
+    def pipes(self) -> tuple[IO[bytes], IO[bytes]] | None:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        return None if stdin is None or stdout is None else (stdin, stdout)
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        process = self._process
+        if seconds is None:
+            return process.wait()
+        if process.poll() is None:
+            if hasattr(os, "pidfd_open"):
+                number = os.pidfd_open(process.pid)
+                try:
+                    select.select([number], [], [], seconds)
+                finally:
+                    os.close(number)
+            else:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(seconds)
+        return process.poll()
+
+
+def spawn(
+    command: Sequence[str], *, env: dict[str, str], folder: str, stdin: int | None, output: int, talks: bool
+) -> Process:
+    """Start a process afresh, as ``Start`` says."""
+    process = subprocess.Popen(
+        list(command),
+        env=env,
+        cwd=folder,
+        stdin=subprocess.PIPE if talks else subprocess.DEVNULL if stdin is None else stdin,
+        stdout=subprocess.PIPE if talks else output,
+        stderr=output,
+        start_new_session=True,
+    )
+    return _Spawned(process)
+
+
 class Child:
     """A process in a session of its own, to be used in a ``with`` block: nothing of it is left behind the block.
 
@@ -168,7 +259,9 @@ class Child:
         threads: what its known thread pools are held to.
         log: file that keeps what it prints; None: kept until the block ends.
         talks: whether its stdin and stdout are pipes to be written and read; else it has no input, and prints.
+        stdin: descriptor that it gets as its input, where it does not talk.
         folder: where it runs; None: here.
+        start: how it comes to be.
 
     Raises:
         ProcessError: it cannot be started.
@@ -185,21 +278,22 @@ class Child:
         threads: int = 1,
         log: Path | None = None,
         talks: bool = False,
+        stdin: int | None = None,
         folder: str | None = None,
+        start: Start = spawn,
     ) -> None:
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
         self._printed: IO[bytes] = log.open("w+b") if log is not None else tempfile.TemporaryFile()  # noqa: SIM115
         self.spawned_monotonic_ns = time.monotonic_ns()
         try:
-            self._process = subprocess.Popen(
-                list(command),
+            self._process = start(
+                command,
                 env=environment(threads),
-                cwd=folder if folder is not None and Path(folder).is_dir() else None,
-                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if talks else self._printed,
-                stderr=self._printed,
-                start_new_session=True,
+                folder=folder if folder is not None and Path(folder).is_dir() else os.getcwd(),
+                stdin=stdin,
+                output=self._printed.fileno(),
+                talks=talks,
             )
         except OSError as error:
             self._printed.close()
@@ -209,43 +303,49 @@ class Child:
     @property
     def stdin(self) -> IO[bytes]:
         """Its input, where it talks."""
-        assert self._process.stdin is not None
-        return self._process.stdin
+        assert self._process.pipes is not None
+        return self._process.pipes[0]
 
     @property
     def stdout(self) -> IO[bytes]:
         """Its output, where it talks."""
-        assert self._process.stdout is not None
-        return self._process.stdout
+        assert self._process.pipes is not None
+        return self._process.pipes[1]
 
     def said(self) -> str:
         """The last lines that it printed."""
-        self._printed.seek(max(0, self._printed.seek(0, os.SEEK_END) - TAIL_BYTES))
-        lines = self._printed.read().decode(errors="replace").splitlines()
+        number = self._printed.fileno()
+        printed = os.pread(number, TAIL_BYTES, max(0, os.fstat(number).st_size - TAIL_BYTES))
+        lines = printed.decode(errors="replace").splitlines()
         return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip())
 
     def wait(self, limits: Limits | None = None) -> Ended:
         """Wait for its end; it is stopped, with all it started, when it passes a limit."""
         watch = Watch(self.pid, limits or Limits(seconds=float("inf")))
-        stopped = None
-        with _end_of(self._process) as ended:
-            while not ended(POLL_SECONDS):
-                stopped = watch.exceeded()
-                if stopped is not None:
-                    self.stop()
-                    break
-        code = self._process.wait()
-        return Ended(code, stopped, self.said(), watch.seconds)
+        while (code := self._process.wait(POLL_SECONDS)) is None:
+            stopped = watch.exceeded()
+            if stopped is not None:
+                return self.stopped(stopped, watch)
+        return Ended(code, None, self.said(), watch.seconds, watch.peak_memory_bytes)
 
-    def stop(self, *, grace_s: float = 0.0) -> None:
-        """End it and all it started: with SIGTERM first where it is given time, then with SIGKILL."""
-        process = self._process
-        if grace_s and process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(grace_s)
-        kill_group(process.pid)
-        process.wait()
+    def stopped(self, reason: str, watch: Watch) -> Ended:
+        """Stop it for having passed a limit, which ``watch`` saw."""
+        return Ended(self.stop(), reason, self.said(), watch.seconds, watch.peak_memory_bytes)
+
+    def stop(self, *, grace_s: float = 0.0) -> int:
+        """End it and all it started: with SIGTERM first where it is given time, then with SIGKILL.
+
+        Returns:
+            its exit code.
+        """
+        if grace_s and self._process.wait(0) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+            self._process.wait(grace_s)
+        kill_group(self.pid)
+        code = self._process.wait()
+        assert code is not None
+        return code
 
     def __enter__(self) -> Child:
         return self
@@ -253,35 +353,14 @@ class Child:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process.stdin is not None:
+        pipes = self._process.pipes
+        if pipes is not None:
             with contextlib.suppress(OSError):
-                self._process.stdin.close()
+                pipes[0].close()
         self.stop()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        if pipes is not None:
+            pipes[1].close()
         self._printed.close()
-
-
-@contextlib.contextmanager
-def _end_of(process: subprocess.Popen[bytes]) -> Any:
-    """A function that waits so many seconds at most, and says whether the process has ended."""
-    if process.poll() is not None:
-        yield lambda _seconds: True
-        return
-    if not hasattr(os, "pidfd_open"):
-
-        def waited(seconds: float) -> bool:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
-            return process.returncode is not None
-
-        yield waited
-        return
-    number = os.pidfd_open(process.pid)
-    try:
-        yield lambda seconds: bool(select.select([number], [], [], seconds)[0])
-    finally:
-        os.close(number)
 
 
 def _usage(pid: int) -> tuple[float, int]:
@@ -351,11 +430,20 @@ def die_with_parent() -> None:
 
 def tie_to_parent() -> None:
     """Have Linux kill this process with the thread that started it; elsewhere nothing happens."""
+    _on_death_of_parent(signal.SIGKILL)
+
+
+def untie_from_parent() -> None:
+    """Have it live on without the thread that started it: for one that hears of its parent's end in another way."""
+    _on_death_of_parent(0)
+
+
+def _on_death_of_parent(number: int) -> None:
     if sys.platform == "linux":
         import ctypes
 
         parent_death_signal = 1
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(parent_death_signal, number)
 
 
 def child_main(main: Callable[[Sequence[str]], int]) -> NoReturn:

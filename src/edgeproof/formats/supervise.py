@@ -1,34 +1,35 @@
-"""Runs conversion jobs in worker processes, each job held to limits: a converter that crashes, hangs or eats the memory
-costs its own candidate and no more."""
+"""Runs conversions, each in a process of its own that is held to limits: a converter that crashes, hangs or eats the
+memory costs its own candidate and no more."""
 
 from __future__ import annotations
 
-import queue
 import shutil
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO
+from pathlib import Path
 
-import msgspec
-
-from edgeproof.formats.worker import Job, Outcome, Started, building_folder
-from edgeproof.process import Child, Limits, Watch, kill_group, module_command
+from edgeproof.apart import LostError, call_apart
+from edgeproof.errors import ProcessError
+from edgeproof.forkserver import ForkServer
+from edgeproof.formats.worker import Job, Outcome, building_folder
+from edgeproof.model.warm import with_torch
+from edgeproof.process import Ended, Limits, outcome_of
 
 __all__ = ["run_jobs"]
 
-POLL_SECONDS = 0.1
-Messages = queue.Queue[bytes | None]
+WORKER = "edgeproof.formats.worker"
+LIMITED = "raise --limit-seconds or --limit-memory, or convert the one-step form"
+BROKEN = "run `edgeproof env` to see whether its packages are as required"
 
 
 def run_jobs(
     jobs: Sequence[Job], limits: Limits, *, parallel: int, report: Callable[[Outcome], None] = lambda _: None
 ) -> dict[str, Outcome]:
-    """Run every job; jobs of one format share a worker, ``parallel`` formats run at a time.
+    """Run every job; a format's converter is imported once, ``parallel`` formats are at work at a time.
 
     Args:
         jobs: in the order that each format's are done in.
-        limits: for each of them, its converter's imports included.
+        limits: for each of them, and for its converter's imports.
         parallel: formats at a time.
         report: called from worker threads as each outcome arrives.
 
@@ -40,90 +41,81 @@ def run_jobs(
         groups.setdefault(job.format, []).append(job)
     outcomes: dict[str, Outcome] = {}
 
-    def convert_group(group: list[Job]) -> None:
-        waiting = list(group)
-        while waiting:
-            for job, outcome in _worked(list(waiting), limits):
-                waiting.remove(job)
-                outcomes[job.candidate] = outcome
+    def convert_group(name: str) -> None:
+        with _Converter(name, limits) as converter:
+            for job in groups[name]:
+                outcomes[job.candidate] = outcome = converter.run(job)
                 report(outcome)
 
     with ThreadPoolExecutor(max_workers=max(1, parallel)) as pool:
-        for future in [pool.submit(convert_group, group) for group in groups.values()]:
+        for future in [pool.submit(convert_group, name) for name in groups]:
             future.result()
     return outcomes
 
 
-def _worked(jobs: Sequence[Job], limits: Limits) -> Iterator[tuple[Job, Outcome]]:
-    """Feed jobs to one worker until all are done or it has to be replaced; the first job always gets an outcome."""
-    messages: Messages = queue.Queue()
-    with Child(module_command("edgeproof.formats.worker", jobs[0].format), talks=True) as worker:
-        pump = threading.Thread(target=_pump, args=(worker.stdout, messages), daemon=True)
-        pump.start()
+class _Converter:
+    """A format's converter, imported in a process from which one is forked for each job."""
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self._name, self._limits = name, limits
+        self._server: ForkServer | None = None
+
+    def run(self, job: Job) -> Outcome:
+        """Run a job; the converter is imported first where it is not, or where its process is gone."""
         try:
-            for number, job in enumerate(jobs):
-                try:
-                    worker.stdin.write(msgspec.json.encode(job) + b"\n")
-                    worker.stdin.flush()
-                except OSError:
-                    if number == 0:
-                        yield job, _died(worker, job)
-                    return
-                outcome, healthy = _awaited(worker, job, limits, messages)
-                shutil.rmtree(building_folder(job), ignore_errors=True)
-                yield job, outcome
-                if not healthy:
-                    return
+            ended = self._stand()
+        except ProcessError as error:
+            return Outcome(candidate=job.candidate, status="failed", reason=error.message, remedy=BROKEN)
+        if ended is not None:
+            return _lost(job, ended, "failed", f"the converter's process {ended}", BROKEN)
+        assert self._server is not None
+        try:
+            return call_apart(
+                f"{WORKER}:make",
+                job,
+                Outcome,
+                what="the converter",
+                limits=self._limits,
+                log=Path(job.log),
+                start=self._server.start,
+            )
+        except LostError as lost:
+            reason = f"the converter {outcome_of(lost.ended.code)} without a result"
+            return _lost(job, lost.ended, "crashed", reason, None)
+        except ProcessError as error:
+            return Outcome(candidate=job.candidate, status="failed", reason=error.message, remedy=BROKEN)
         finally:
-            worker.stop()
-            pump.join()
+            shutil.rmtree(building_folder(job), ignore_errors=True)
+
+    def _stand(self) -> Ended | None:
+        """Have the process stand: None, or how it ended instead."""
+        if self._server is not None and self._server.alive:
+            return None
+        self._close()
+        self._server = ForkServer(f"{WORKER}:load", self._name, start=with_torch())
+        return self._server.ready(self._limits)
+
+    def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def __enter__(self) -> _Converter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
 
-def _awaited(worker: Child, job: Job, limits: Limits, messages: Messages) -> tuple[Outcome, bool]:
-    """The outcome of a job, and whether the worker can take another."""
-    watch = Watch(worker.pid, limits)
-    child: int | None = None
-    while True:
-        try:
-            raw = messages.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            reason = watch.exceeded()
-            if reason is None:
-                continue
-            if child is not None:
-                kill_group(child)
-            worker.stop()
-            remedy = "raise --limit-seconds or --limit-memory, or convert the one-step form"
-            return _failed(job, reason, remedy, watch), False
-        if raw is None:
-            return _died(worker, job), False
-        message = msgspec.json.decode(raw, type=Started | Outcome)
-        if isinstance(message, Outcome):
-            return message, True
-        child = message.pid
-
-
-def _failed(job: Job, reason: str, remedy: str, watch: Watch) -> Outcome:
+def _lost(job: Job, ended: Ended, status: str, reason: str, remedy: str | None) -> Outcome:
+    """What became of a job whose process, or whose converter's, ended before it: stopped by a limit, or by itself."""
+    if ended.stopped is not None:
+        status, reason, remedy = "failed", ended.stopped, LIMITED
     return Outcome(
         candidate=job.candidate,
-        status="failed",
+        status=status,
         reason=reason,
         remedy=remedy,
-        seconds=watch.seconds,
-        peak_memory_bytes=watch.peak_memory_bytes or None,
+        seconds=ended.seconds,
+        peak_memory_bytes=ended.peak_memory_bytes or None,
     )
-
-
-def _died(worker: Child, job: Job) -> Outcome:
-    return Outcome(
-        candidate=job.candidate,
-        status="failed",
-        reason=f"the converter's process {worker.wait()}",
-        remedy="run `edgeproof env` to see whether its packages are as required",
-    )
-
-
-def _pump(stream: IO[bytes], messages: Messages) -> None:
-    for line in stream:
-        messages.put(line)
-    messages.put(None)

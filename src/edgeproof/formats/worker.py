@@ -1,48 +1,23 @@
-"""The conversion process: imports a format's converter once, then forks a child per candidate.
-
-    python -m edgeproof.formats.worker FORMAT
-
-reads one JSON job a line on stdin and writes one JSON result a line on stdout. Each child is a process of its own; the
-parent (``supervise``) limits its time and memory.
-"""
+"""One conversion, in a process of its own that is forked where the format's converter is imported (``supervise``)."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import os
+import resource
 import shutil
 import sys
-import tempfile
 import time
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode, encode
 from edgeproof.errors import ConversionError, EdgeProofError, UnsupportedError
-from edgeproof.process import child_main, kill_group, outcome_of, tie_to_parent
 
-__all__ = ["Job", "Outcome", "Started", "building_folder", "fingerprint", "main"]
+__all__ = ["Job", "Outcome", "building_folder", "fingerprint", "load", "make"]
 
 LONGEST_REASON = 1000
-
-SPINE_PRELOAD = (
-    "torch._export.passes",
-    "torch._export.serde.serialize",
-    "torch._functorch.aot_autograd",
-    "torch._inductor.fx_passes",
-    "torch.export._trace",
-    "torch.export._unlift",
-    "torch.export.pt2_archive._package",
-    "edgeproof.model.spine",
-    "edgeproof.formats.rewrites.base",
-)
-"""What every child needs to load and export a program: seconds each, unless they are there before the fork."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,14 +38,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Artifact of the format's first precision in the same form, if it is made by then."""
 
 
-class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
-    """The child of a job runs."""
-
-    candidate: str
-    pid: int
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a job."""
 
     candidate: str
@@ -169,75 +137,44 @@ def _base(job: Job) -> tuple[Path | None, ArtifactDocument | None]:
     return Path(job.base), document
 
 
-def _child(job: Job, result: int) -> None:
-    """Run one job with its output in its log; write the outcome to the file ``result`` and leave."""
-    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    outcome = Outcome(candidate=job.candidate, status="ok")
+def load(name: str) -> None:
+    """Do once what each conversion to a format needs.
+
+    Raises:
+        KeyError: there is no such format.
+    """
+    from edgeproof.formats.registry import formats
+    from edgeproof.formats.rewrites import base as _rewrites  # noqa: F401
+
+    formats()[name].warm()
+
+
+def make(job: Job) -> Outcome:
+    """Make one candidate, and tell how that ended."""
+    began = time.monotonic()
+    status, reason, remedy = "ok", None, None
     try:
         _convert(job)
     except EdgeProofError as error:
         traceback.print_exc()
-        reason = error.message[:LONGEST_REASON]
         status = "skipped" if isinstance(error, UnsupportedError) else "failed"
-        outcome = Outcome(candidate=job.candidate, status=status, reason=reason, remedy=error.hint)
+        reason, remedy = error.message[:LONGEST_REASON], error.hint
     except BaseException as error:
         traceback.print_exc()
         text = " ".join(str(error).split())[:LONGEST_REASON]
-        outcome = Outcome(candidate=job.candidate, status="failed", reason=f"{type(error).__name__}: {text}")
-    os.write(result, msgspec.json.encode(outcome))
-    with contextlib.suppress(Exception):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(0)
-
-
-def _run(job: Job, say: BinaryIO) -> Outcome:
-    began = time.monotonic()
-    Path(job.log).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile() as answer:
-        pid = os.fork()
-        if pid == 0:
-            os.setpgid(0, 0)
-            tie_to_parent()
-            _child(job, answer.fileno())
-        _say(say, Started(candidate=job.candidate, pid=pid))
-        _, status, usage = os.wait4(pid, 0)
-        kill_group(pid)
-        answer.seek(0)
-        raw = answer.read()
-    seconds, peak = time.monotonic() - began, usage.ru_maxrss * 1024
-    if raw:
-        outcome = msgspec.json.decode(raw, type=Outcome)
-        return msgspec.structs.replace(outcome, seconds=seconds, peak_memory_bytes=peak)
+        status, reason = "failed", f"{type(error).__name__}: {text}"
     return Outcome(
         candidate=job.candidate,
-        status="crashed",
-        reason=f"the converter {outcome_of(os.waitstatus_to_exitcode(status))} without a result",
-        seconds=seconds,
-        peak_memory_bytes=peak,
+        status=status,
+        reason=reason,
+        remedy=remedy,
+        seconds=time.monotonic() - began,
+        peak_memory_bytes=_peak_memory(),
     )
 
 
-def _say(say: BinaryIO, message: Started | Outcome) -> None:
-    say.write(msgspec.json.encode(message) + b"\n")
-    say.flush()
-
-
-def main(words: Sequence[str]) -> int:
-    """Serve jobs until stdin ends. What libraries print goes to stderr, not between the messages."""
-    say = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    from edgeproof.formats.registry import formats
-
-    formats()[words[0]].warm()
-    for name in SPINE_PRELOAD:
-        importlib.import_module(name)
-    for line in sys.stdin.buffer:
-        _say(say, _run(msgspec.json.decode(line, type=Job), say))
-    return 0
-
-
-if __name__ == "__main__":
-    child_main(main)
+def _peak_memory() -> int:
+    """Resident bytes, at most so far, of the largest of this process and those it has waited for."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return unit * max(resource.getrusage(who).ru_maxrss for who in whose)

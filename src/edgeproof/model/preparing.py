@@ -12,6 +12,7 @@ from edgeproof.documents.signature import Form
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ModelReferenceError, ProcessError
 from edgeproof.model.drawing import Draw
+from edgeproof.model.warm import with_torch
 from edgeproof.model.workspace import FormResult, ModelJob, Prepared, Workspace
 from edgeproof.process import Limits
 
@@ -66,7 +67,16 @@ def _prepare_apart(workspace: Workspace, job: ModelJob, limits: Limits) -> None:
     log = workspace.logs / "model.log"
     while workspace.lacks(job):
         try:
-            call_apart(WORK, job, Prepared, what="the model", limits=limits, log=log, folder=job.source.folder)
+            call_apart(
+                WORK,
+                job,
+                Prepared,
+                what="the model",
+                limits=limits,
+                log=log,
+                folder=job.source.folder,
+                start=with_torch(),
+            )
             return
         except ProcessError as lost:
             _note(workspace, job, lost)

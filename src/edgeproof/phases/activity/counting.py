@@ -10,6 +10,7 @@ from edgeproof.apart import call_apart
 from edgeproof.documents.activity import ActivityDocument, RasterFile
 from edgeproof.documents.signature import Form
 from edgeproof.files import atomic_path
+from edgeproof.model.warm import with_torch
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.activity.totals import activity_document
 from edgeproof.process import Limits
@@ -45,7 +46,9 @@ def count_apart(job: CountJob, limits: Limits) -> ActivityDocument:
         ProcessError: the process crashed or passed a limit.
     """
     log = Workspace(Path(job.root)).logs / "activity.log"
-    return call_apart(f"{__name__}:count", job, ActivityDocument, what="counting", limits=limits, log=log)
+    return call_apart(
+        f"{__name__}:count", job, ActivityDocument, what="counting", limits=limits, log=log, start=with_torch()
+    )
 
 
 def count(job: CountJob) -> ActivityDocument:

@@ -14,6 +14,7 @@ from edgeproof.documents.nir import NirCheck, NirDocument, NirNode
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ConversionError, ModelReferenceError, ProcessError, UsageError
 from edgeproof.files import atomic_path
+from edgeproof.model.warm import with_torch
 from edgeproof.phases.alone.conversion import checked_title
 from edgeproof.process import Limits
 from edgeproof.spike.graph.prepared import prepare
@@ -79,7 +80,13 @@ def nir_alone(
     bounds = limits or Limits()
     try:
         return call_apart(
-            f"{__name__}:write_nir", job, NirDocument, what="the model", limits=bounds, folder=at_home.folder
+            f"{__name__}:write_nir",
+            job,
+            NirDocument,
+            what="the model",
+            limits=bounds,
+            folder=at_home.folder,
+            start=with_torch(),
         )
     except ProcessError as lost:
         raise ModelReferenceError(
