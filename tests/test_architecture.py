@@ -28,7 +28,7 @@ FLOORS = (
     ("measure",),
     ("formats", "report"),
     ("model", "differences", "verdict"),
-    ("spike", "mil", "documents", "apart"),
+    ("spike", "mil", "documents", "apart", "forkserver"),
     ("process", "files"),
     ("errors",),
 )

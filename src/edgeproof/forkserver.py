@@ -24,6 +24,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, NoReturn
 
 from edgeproof.errors import ProcessError
@@ -40,6 +41,7 @@ from edgeproof.process import (
     kill_group,
     module_command,
     spawn,
+    tie_to_parent,
     untie_from_parent,
 )
 
@@ -93,7 +95,14 @@ class ForkServer:
         return not select.select([self._control], [], [], 0)[0]
 
     def start(
-        self, command: Sequence[str], *, env: dict[str, str], folder: str, stdin: int | None, output: int, talks: bool
+        self,
+        command: Sequence[str],
+        *,
+        env: dict[str, str],
+        folder: str | None,
+        stdin: int | None,
+        output: int,
+        talks: bool,
     ) -> Process:
         """Fork a process of ``python -m MODULE WORDS…``, as ``Start`` says; it cannot talk.
 
@@ -102,8 +111,8 @@ class ForkServer:
         """
         assert not talks
         assert list(command[:2]) == module_command("")[:2]
-        request = {"words": command[2:], "env": env, "folder": folder}
-        with tempfile.TemporaryFile() as written, open(os.devnull, "rb") as nothing:
+        request = {"words": command[2:], "env": env, "folder": folder or str(Path.cwd())}
+        with tempfile.TemporaryFile() as written, Path(os.devnull).open("rb") as nothing:
             written.write(json.dumps(request).encode())
             written.flush()
             told, tell = os.pipe()
@@ -121,7 +130,7 @@ class ForkServer:
     def close(self) -> None:
         """Stop it, and what it forked."""
         self._control.close()
-        self._child.__exit__(None, None, None)
+        self._child.close()
 
     def __enter__(self) -> ForkServer:
         return self
@@ -161,7 +170,7 @@ class _Shared:
         self._servers: dict[str, tuple[tuple[object, ...], ForkServer]] = {}
         atexit.register(self.close)
 
-    def server(self, target: str, limits: Limits) -> ForkServer:
+    def server(self, target: str, what: str, start: Start) -> ForkServer:
         """The one that has called ``target``; a new one where there is none, or where what it read when it started has
         changed since."""
         read = {name: value for name, value in environment().items() if name.startswith(READ_AT_START)}
@@ -172,11 +181,11 @@ class _Shared:
                 if found[0][0] == state[0]:
                     found[1].close()
                 found = None
-            server = ForkServer(target) if found is None else found[1]
-            ended = server.ready(limits) if found is None else None
+            server = ForkServer(target, start=start) if found is None else found[1]
+            ended = server.ready(Limits()) if found is None else None
             if ended is not None:
                 server.close()
-                raise ProcessError(f"the process of {target.partition(':')[0]} {ended}")
+                raise ProcessError(f"the process of {what} {ended}")
             self._servers[target] = state, server
             return server
 
@@ -193,20 +202,21 @@ def _shared() -> _Shared:
     return _Shared()
 
 
-def shared_start(target: str, limits: Limits | None = None) -> Start:
+def shared_start(target: str, *, what: str, start: Start = spawn) -> Start:
     """How a process is started that begins where ``target`` has been called: forked from a server that is kept for the
     next ones. Where a fork is not safe with the system's own libraries, as on macOS, it is started afresh.
 
     Args:
         target: ``module:function`` without words.
-        limits: of the server's own start.
+        what: its name, for messages.
+        start: how the server itself comes to be.
 
     Raises:
-        ProcessError: the function failed, crashed or passed a limit.
+        ProcessError: the function failed, crashed, or took longer than the default limits.
     """
     if sys.platform != "linux":
         return spawn
-    return _shared().server(target, limits or Limits()).start
+    return _shared().server(target, what, start).start
 
 
 @dataclass(frozen=True)
@@ -229,12 +239,12 @@ def _requests(control: socket.socket) -> Iterator[_Request]:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     running: dict[int, int] = {}
     while True:
-        readable, _, _ = select.select([control, wake], [], [])
+        readable, _, _ = select.select([control.fileno(), wake], [], [])
         if wake in readable:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 1 << 16)
             _tell_of_the_ended(running)
-        if control in readable:
+        if control.fileno() in readable:
             try:
                 _, given, _, _ = socket.recv_fds(control, 1, 4)
             except ConnectionError:
@@ -244,6 +254,7 @@ def _requests(control: socket.socket) -> Iterator[_Request]:
             written, stdin, output, tell = given
             pid = os.fork()
             if pid == 0:
+                tie_to_parent()
                 os.setpgid(0, 0)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -292,7 +303,7 @@ def _become(request: _Request) -> None:
     os.environ[PARENT] = str(os.getppid())
     os.chdir(request.folder)
     if not sys.flags.safe_path:
-        sys.path[0] = os.getcwd()
+        sys.path[0] = str(Path.cwd())
     if "numpy" in sys.modules:
         import numpy as np
 
@@ -308,7 +319,7 @@ def _main(arguments: Sequence[str]) -> NoReturn:
 
     die_with_parent()  # while it waits here; afterwards the end of the requests tells
     control = socket.socket(fileno=os.dup(0))
-    with open(os.devnull, "rb") as nothing:
+    with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     target, *words = arguments
     module, _, name = target.partition(":")

@@ -188,14 +188,21 @@ class Start(Protocol):
     """How a process comes to be, in a session of its own."""
 
     def __call__(
-        self, command: Sequence[str], *, env: dict[str, str], folder: str, stdin: int | None, output: int, talks: bool
+        self,
+        command: Sequence[str],
+        *,
+        env: dict[str, str],
+        folder: str | None,
+        stdin: int | None,
+        output: int,
+        talks: bool,
     ) -> Process:
         """Start it.
 
         Args:
             command: its words.
             env: its environment.
-            folder: where it runs.
+            folder: where it runs; None: here.
             stdin: descriptor that it gets as its input; None: an empty one.
             output: descriptor for what it prints.
             talks: whether its stdin and stdout are pipes to here instead.
@@ -236,7 +243,7 @@ class _Spawned:
 
 
 def spawn(
-    command: Sequence[str], *, env: dict[str, str], folder: str, stdin: int | None, output: int, talks: bool
+    command: Sequence[str], *, env: dict[str, str], folder: str | None, stdin: int | None, output: int, talks: bool
 ) -> Process:
     """Start a process afresh, as ``Start`` says."""
     process = subprocess.Popen(
@@ -290,7 +297,7 @@ class Child:
             self._process = start(
                 command,
                 env=environment(threads),
-                folder=folder if folder is not None and Path(folder).is_dir() else os.getcwd(),
+                folder=folder if folder is not None and Path(folder).is_dir() else None,
                 stdin=stdin,
                 output=self._printed.fileno(),
                 talks=talks,
@@ -347,12 +354,8 @@ class Child:
         assert code is not None
         return code
 
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Stop it, and let go of what it printed."""
         pipes = self._process.pipes
         if pipes is not None:
             with contextlib.suppress(OSError):
@@ -361,6 +364,14 @@ class Child:
         if pipes is not None:
             pipes[1].close()
         self._printed.close()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def _usage(pid: int) -> tuple[float, int]:

@@ -14,9 +14,10 @@ from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
 from edgeproof.formats.supervise import run_jobs
 from edgeproof.formats.worker import Job, Outcome, fingerprint
+from edgeproof.model.warm import with_export
 from edgeproof.process import Limits
 
-pytestmark = pytest.mark.usefixtures("_misbehaving")
+pytestmark = [pytest.mark.usefixtures("_misbehaving"), pytest.mark.xdist_group("misbehaving")]
 ROOMY = Limits(seconds=120, memory_bytes=8 << 30)
 HANGS = Limits(seconds=120, memory_bytes=1 << 30, wall_seconds=30)
 
@@ -58,6 +59,8 @@ def test_whatever_a_converter_does_the_others_are_made(tmp_path: Path, exported:
         "nothing": "the converter ended without an error and made no net.mis",
     }
     order = ["raises", "good", *[name for name in failing if name != "raises"], "chatters", "forks"]
+    with_export()
+    kept = descendants()
     began = time.monotonic()
     outcomes = run(tmp_path, exported, *order)
     assert time.monotonic() - began < 60
@@ -82,24 +85,18 @@ def test_whatever_a_converter_does_the_others_are_made(tmp_path: Path, exported:
     for words in (b"python says", b"descriptor 1 says \xff\xfe", b"descriptor 2 says", b"a child says", b"libc says"):
         assert words in log
     assert b"frobnicate" in (tmp_path / "logs" / "misbehaving-raises.log").read_bytes()
-    assert not stragglers()
+    assert descendants() == kept
 
 
-def stragglers() -> list[psutil.Process]:
-    """Processes of workers that still run."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if (
-            process.info["cmdline"]
-            and "edgeproof.formats.worker" in process.info["cmdline"]
-            and "misbehaving" in process.info["cmdline"]
-        ):
-            found.append(process)
-    return found
+def descendants() -> set[psutil.Process]:
+    """Processes of ours: once a conversion has been made, those that are kept for the next."""
+    return set(psutil.Process().children(recursive=True))
 
 
 @pytest.mark.slow
 def test_one_that_hangs_or_eats_the_memory_is_stopped_and_the_next_is_made(tmp_path: Path, exported: Exported) -> None:
+    with_export()
+    kept = descendants()
     outcomes = run(tmp_path, exported, "hangs", "eats", "good", limits=HANGS)
     hangs, eats = outcomes["hangs"], outcomes["eats"]
     assert (hangs.status, eats.status, outcomes["good"].status) == ("failed", "failed", "ok")
@@ -111,7 +108,7 @@ def test_one_that_hangs_or_eats_the_memory_is_stopped_and_the_next_is_made(tmp_p
     for behaviour in (hangs, eats):
         assert "--limit-seconds or --limit-memory" in (behaviour.remedy or "")
     assert left(tmp_path) == {"misbehaving-good"}
-    assert not stragglers()
+    assert descendants() == kept
 
 
 def test_a_converter_that_hangs_while_it_is_imported_costs_its_format_only(tmp_path: Path, exported: Exported) -> None:

@@ -12,7 +12,7 @@ from edgeproof.apart import LostError, call_apart
 from edgeproof.errors import ProcessError
 from edgeproof.forkserver import ForkServer
 from edgeproof.formats.worker import Job, Outcome, building_folder
-from edgeproof.model.warm import with_torch
+from edgeproof.model.warm import with_export
 from edgeproof.process import Ended, Limits, outcome_of
 
 __all__ = ["run_jobs"]
@@ -92,7 +92,7 @@ class _Converter:
         if self._server is not None and self._server.alive:
             return None
         self._close()
-        self._server = ForkServer(f"{WORKER}:load", self._name, start=with_torch())
+        self._server = ForkServer(f"{WORKER}:load", self._name, start=with_export())
         return self._server.ready(self._limits)
 
     def _close(self) -> None:

@@ -12,7 +12,7 @@ from edgeproof.documents.signature import Form
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ModelReferenceError, ProcessError
 from edgeproof.model.drawing import Draw
-from edgeproof.model.warm import with_torch
+from edgeproof.model.warm import with_export, with_torch
 from edgeproof.model.workspace import FormResult, ModelJob, Prepared, Workspace
 from edgeproof.process import Limits
 
@@ -75,7 +75,7 @@ def _prepare_apart(workspace: Workspace, job: ModelJob, limits: Limits) -> None:
                 limits=limits,
                 log=log,
                 folder=job.source.folder,
-                start=with_torch(),
+                start=with_export() if job.forms else with_torch(),
             )
             return
         except ProcessError as lost:

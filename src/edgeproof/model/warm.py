@@ -7,10 +7,9 @@ import importlib
 from edgeproof.forkserver import shared_start
 from edgeproof.process import Start
 
-__all__ = ["load", "with_torch"]
+__all__ = ["load_export", "load_torch", "with_export", "with_torch"]
 
-PRELOAD = (
-    "torch",
+EXPORT = (
     "torch._export.passes",
     "torch._export.serde.serialize",
     "torch._functorch.aot_autograd",
@@ -18,21 +17,35 @@ PRELOAD = (
     "torch.export._trace",
     "torch.export._unlift",
     "torch.export.pt2_archive._package",
-    "edgeproof.model.work",
+    "edgeproof.model.spine",
 )
-"""What it takes to load, run and export a program: seconds of it, unless they are there before the fork."""
-
-
-def load() -> None:
-    """Import it all."""
-    for name in PRELOAD:
-        importlib.import_module(name)
+"""What ``torch.export`` imports when it is first used to export a program, to save or to load one."""
 
 
 def with_torch() -> Start:
-    """How a process is started that has PyTorch imported.
+    """How a process is started that begins with PyTorch imported.
 
     Raises:
-        ProcessError: PyTorch cannot be imported.
+        ProcessError: it cannot be imported.
     """
-    return shared_start(f"{__name__}:load")
+    return shared_start(f"{__name__}:load_torch", what="PyTorch")
+
+
+def with_export() -> Start:
+    """How a process is started that begins with what it takes to export programs, to save and to load them.
+
+    Raises:
+        ProcessError: it cannot be imported.
+    """
+    return shared_start(f"{__name__}:load_export", what="torch.export", start=with_torch())
+
+
+def load_torch() -> None:
+    """Import what it takes to load and run a model."""
+    importlib.import_module("edgeproof.model.work")
+
+
+def load_export() -> None:
+    """Import what ``torch.export`` does not import before it is used: as long again as PyTorch itself takes."""
+    for name in EXPORT:
+        importlib.import_module(name)

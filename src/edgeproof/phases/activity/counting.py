@@ -10,7 +10,7 @@ from edgeproof.apart import call_apart
 from edgeproof.documents.activity import ActivityDocument, RasterFile
 from edgeproof.documents.signature import Form
 from edgeproof.files import atomic_path
-from edgeproof.model.warm import with_torch
+from edgeproof.model.warm import with_export
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.activity.totals import activity_document
 from edgeproof.process import Limits
@@ -47,7 +47,7 @@ def count_apart(job: CountJob, limits: Limits) -> ActivityDocument:
     """
     log = Workspace(Path(job.root)).logs / "activity.log"
     return call_apart(
-        f"{__name__}:count", job, ActivityDocument, what="counting", limits=limits, log=log, start=with_torch()
+        f"{__name__}:count", job, ActivityDocument, what="counting", limits=limits, log=log, start=with_export()
     )
 
 
