@@ -32,6 +32,7 @@ from edgeproof.process import (
     PARENT,
     Child,
     Ended,
+    Launch,
     Limits,
     Process,
     Start,
@@ -94,38 +95,29 @@ class ForkServer:
         """Whether it can still be asked."""
         return not select.select([self._control], [], [], 0)[0]
 
-    def start(
-        self,
-        command: Sequence[str],
-        *,
-        env: dict[str, str],
-        folder: str | None,
-        stdin: int | None,
-        output: int,
-        talks: bool,
-    ) -> Process:
-        """Fork a process of ``python -m MODULE WORDS…``, as ``Start`` says; it cannot talk.
+    def start(self, launch: Launch) -> Process:
+        """Fork a process of ``python -m MODULE WORDS…``, which cannot talk; a ``Start``.
 
         Raises:
             OSError: the server is gone.
         """
-        assert not talks
-        assert list(command[:2]) == module_command("")[:2]
-        request = {"words": command[2:], "env": env, "folder": folder or str(Path.cwd())}
+        assert not launch.talks
+        python, words = list(launch.command[:2]), launch.command[2:]
+        assert python == module_command("")[:2]
+        request = {"words": words, "env": launch.env, "folder": launch.folder or str(Path.cwd())}
         with tempfile.TemporaryFile() as written, Path(os.devnull).open("rb") as nothing:
             written.write(json.dumps(request).encode())
             written.flush()
+            stdin = nothing.fileno() if launch.stdin is None else launch.stdin
             told, tell = os.pipe()
             try:
-                given = [written.fileno(), nothing.fileno() if stdin is None else stdin, output, tell]
-                socket.send_fds(self._control, [b"f"], given)
-                os.close(tell)
-                return _Forked(os.fdopen(told, "rb", buffering=0))
+                socket.send_fds(self._control, [b"f"], [written.fileno(), stdin, launch.output, tell])
             except OSError:
-                for number in (told, tell):
-                    with contextlib.suppress(OSError):
-                        os.close(number)
+                os.close(told)
                 raise
+            finally:
+                os.close(tell)
+            return _Forked(os.fdopen(told, "rb", buffering=0))
 
     def close(self) -> None:
         """Stop it, and what it forked."""
@@ -290,8 +282,8 @@ def _tell(number: int, value: int) -> None:
         os.write(number, value.to_bytes(WORD, sys.byteorder, signed=True))
 
 
-def _become(request: _Request) -> None:
-    """Run a module as ``python -m`` does."""
+def _become(request: _Request) -> NoReturn:
+    """Run a module as ``python -m`` does, to its end."""
     import runpy
 
     for number, source in ((0, request.stdin), (1, request.output), (2, request.output)):
@@ -310,7 +302,28 @@ def _become(request: _Request) -> None:
         np.random.seed()  # else all forks would draw the same
     module, *words = request.words
     sys.argv = [module, *words]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    code: object = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as left:
+        code = left.code
+    except BaseException:
+        code = 1
+        sys.excepthook(*sys.exc_info())
+    _leave(code)
+
+
+def _leave(code: object) -> NoReturn:
+    """End as ``sys.exit`` does, but for the taking down of modules: that would copy all that is shared with the server,
+    half a second's work."""
+    if not isinstance(code, int | None):
+        print(code, file=sys.stderr)
+        code = 1
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit((code or 0) & 0xFF)
 
 
 def _main(arguments: Sequence[str]) -> NoReturn:
@@ -330,7 +343,6 @@ def _main(arguments: Sequence[str]) -> NoReturn:
     control.send(READY)
     for request in _requests(control):
         _become(request)
-        break
     sys.exit(0)
 
 

@@ -24,6 +24,7 @@ from edgeproof.errors import EdgeProofError, ProcessError
 __all__ = [
     "Child",
     "Ended",
+    "Launch",
     "Limits",
     "Process",
     "Start",
@@ -184,33 +185,29 @@ class Process(Protocol):
         ...
 
 
-class Start(Protocol):
-    """How a process comes to be, in a session of its own."""
+@dataclass(frozen=True)
+class Launch:
+    """What is to become a process.
 
-    def __call__(
-        self,
-        command: Sequence[str],
-        *,
-        env: dict[str, str],
-        folder: str | None,
-        stdin: int | None,
-        output: int,
-        talks: bool,
-    ) -> Process:
-        """Start it.
+    Attributes:
+        command: its words.
+        env: its environment.
+        folder: where it runs; None: here.
+        stdin: descriptor that it gets as its input; None: an empty one.
+        output: descriptor for what it prints.
+        talks: whether its stdin and stdout are pipes to here instead.
+    """
 
-        Args:
-            command: its words.
-            env: its environment.
-            folder: where it runs; None: here.
-            stdin: descriptor that it gets as its input; None: an empty one.
-            output: descriptor for what it prints.
-            talks: whether its stdin and stdout are pipes to here instead.
+    command: Sequence[str]
+    env: dict[str, str]
+    folder: str | None
+    stdin: int | None
+    output: int
+    talks: bool
 
-        Raises:
-            OSError: it cannot be started.
-        """
-        ...
+
+Start = Callable[[Launch], Process]
+"""Starts a process, in a group of its own; raises OSError where it cannot."""
 
 
 class _Spawned:
@@ -242,24 +239,26 @@ class _Spawned:
         return process.poll()
 
 
-def spawn(
-    command: Sequence[str], *, env: dict[str, str], folder: str | None, stdin: int | None, output: int, talks: bool
-) -> Process:
-    """Start a process afresh, as ``Start`` says."""
+def spawn(launch: Launch) -> Process:
+    """Start a process afresh, in a session of its own.
+
+    Raises:
+        OSError: it cannot be started.
+    """
     process = subprocess.Popen(
-        list(command),
-        env=env,
-        cwd=folder,
-        stdin=subprocess.PIPE if talks else subprocess.DEVNULL if stdin is None else stdin,
-        stdout=subprocess.PIPE if talks else output,
-        stderr=output,
+        list(launch.command),
+        env=launch.env,
+        cwd=launch.folder,
+        stdin=subprocess.PIPE if launch.talks else subprocess.DEVNULL if launch.stdin is None else launch.stdin,
+        stdout=subprocess.PIPE if launch.talks else launch.output,
+        stderr=launch.output,
         start_new_session=True,
     )
     return _Spawned(process)
 
 
 class Child:
-    """A process in a session of its own, to be used in a ``with`` block: nothing of it is left behind the block.
+    """A process in a group of its own, to be used in a ``with`` block: nothing of it is left behind the block.
 
     Args:
         command: its words.
@@ -295,12 +294,14 @@ class Child:
         self.spawned_monotonic_ns = time.monotonic_ns()
         try:
             self._process = start(
-                command,
-                env=environment(threads),
-                folder=folder if folder is not None and Path(folder).is_dir() else None,
-                stdin=stdin,
-                output=self._printed.fileno(),
-                talks=talks,
+                Launch(
+                    command=command,
+                    env=environment(threads),
+                    folder=folder if folder is not None and Path(folder).is_dir() else None,
+                    stdin=stdin,
+                    output=self._printed.fileno(),
+                    talks=talks,
+                )
             )
         except OSError as error:
             self._printed.close()
