@@ -111,6 +111,19 @@ def test_a_room_imports_only_what_stands_below_it() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_what_is_timed_from_its_start_is_no_fork() -> None:
+    """A cold start with PyTorch imported already would be none."""
+    forking = {room_of(path) for path in SOURCES for other, _ in imported_rooms(path) if other == "forkserver"}
+    assert forking == {"model", "formats"}
+    starting = [
+        path
+        for path in SOURCES
+        if room_of(path) in ("devices", "serve", "client", "measure")
+        and any("warm" in name or name.endswith("supervise") for name, _ in imports_of(ast.parse(path.read_text())))
+    ]
+    assert starting == []
+
+
 def test_there_is_no_circle_between_modules() -> None:
     """Between files too, wherever in them an import stands: a circle that is imported late is a circle."""
     known = {module_of(path) for path in SOURCES}
