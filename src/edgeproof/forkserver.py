@@ -96,8 +96,9 @@ class ForkServer:
         return not select.select([self._control], [], [], 0)[0]
 
     def start(self, launch: Launch) -> Process:
-        """Fork a process of ``python -m MODULE WORDS…``, which cannot talk; a ``Start``. Thread pools that were made when
-        their library was imported have one thread, whatever its environment says.
+        """Fork a process of ``python -m MODULE WORDS…``, which cannot talk; a ``Start``.
+
+        Thread pools that were made when their library was imported have one thread, whatever its environment says.
 
         Raises:
             OSError: the server is gone.
