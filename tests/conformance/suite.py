@@ -78,19 +78,8 @@ def run_suite(
     if sample is not None:
         environment[SAMPLE] = str(sample)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.conformance.plugin"]
-    command += [
-        "-p",
-        "no:logging",
-        "--assert=plain",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(suite_folder()),
-        "-W",
-        "ignore",
-        "--no-header",
-        "--tb=no",
-    ]
+    command += ["-p", "no:logging", "--assert=plain", "-W", "ignore", "--no-header", "--tb=no"]
+    command += ["-c", os.devnull, "--rootdir", str(suite_folder())]
     command += ["-n", str(workers)] if workers else []
     done = subprocess.run(
         [*command, *(str(suite_folder() / file) for file in files)], env=environment, cwd=record.parent, check=False,

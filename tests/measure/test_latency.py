@@ -111,9 +111,9 @@ def test_a_block_inside_another_leaves_what_lives_frozen() -> None:
     with still_collector():
         frozen = gc.get_freeze_count()
         with still_collector():
-            assert gc.get_freeze_count() > 0.99 * frozen > 0, "few of them end meanwhile"
+            assert gc.get_freeze_count() >= frozen > 0
             assert not gc.isenabled()
-        assert gc.get_freeze_count() > 0.99 * frozen
+        assert gc.get_freeze_count() >= frozen
         assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0
