@@ -13,11 +13,12 @@ import pytest
 from tests.spike.random_programs import random_program
 
 import edgeproof
-from edgeproof.errors import SignatureError
+from edgeproof.errors import ArtifactError, SignatureError
 from edgeproof.spike.engine.emit import emit
 from edgeproof.spike.interpreter import interpret
 from edgeproof.spike.program import Array, Elementwise, Input, Linear, Output, Program, State
 from edgeproof.spike.runtime.session import NativeSession
+from edgeproof.spike.runtime.stream import Stream
 from edgeproof.spike.toolchain.build import build_library
 
 F = np.float32
@@ -143,3 +144,65 @@ def test_several_inputs_keep_their_order(tmp_path: Path) -> None:
         results = session.run(dict(reversed(inputs.items())))
     for name, expected in interpret(program, inputs).items():
         np.testing.assert_array_equal(results[name], expected)
+
+
+def weighted(weight: float, folder: Path) -> Path:
+    """An engine under the same name and path whatever the weight: what a notebook's second conversion leaves."""
+    x = Input("x", (1,))
+    output = Output("y", Elementwise("mul", (x, weight)), "last")
+    folder.mkdir(exist_ok=True)
+    return build_library(emit(Program((x,), (), (output,), 1, False), "net"), folder)
+
+
+def answer(running: NativeSession | Stream) -> float:
+    call = running.run if isinstance(running, NativeSession) else running.step
+    return float(np.asarray(call({"x": np.ones(1, F)})["y"]).item())
+
+
+def test_an_engine_that_was_written_anew_is_loaded_anew(tmp_path: Path) -> None:
+    with NativeSession(weighted(1.0, tmp_path)) as first:
+        assert answer(first) == 1
+        with NativeSession(weighted(2.0, tmp_path)) as second:
+            assert (answer(second), answer(second.stream())) == (2, 2)
+            assert (answer(first), answer(first.stream())) == (1, 1), "a session goes on with what it opened"
+        library = weighted(3.0, tmp_path / "elsewhere")
+        (tmp_path / library.name).write_bytes(library.read_bytes())  # in place: the same file for the system
+        with NativeSession(tmp_path / library.name) as third:
+            assert (answer(third), answer(first)) == (3, 1)
+
+
+def test_what_is_closed_is_unloaded_and_says_so(tmp_path: Path) -> None:
+    def mapped() -> int:
+        return Path("/proc/self/maps").read_text().count("memfd:engine")
+
+    if not Path("/proc/self/maps").exists():
+        pytest.skip("loaded libraries are listed on Linux only")
+    before, library = mapped(), weighted(4.0, tmp_path)
+    with NativeSession(library) as session, NativeSession(library) as same:
+        loaded = mapped()
+        assert loaded > before
+        assert same.engine.library is session.engine.library
+        stream = session.stream()
+    assert mapped() == loaded, "a stream outlives its session"
+    assert answer(stream) == 4
+    del stream
+    assert mapped() == before
+    for use in (lambda: answer(session), session.stream):
+        with pytest.raises(ArtifactError, match="the session is closed"):
+            use()
+
+
+def test_a_system_without_files_in_memory_loads_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.memfd_create")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for weight in (5.0, 6.0):
+        with NativeSession(weighted(weight, tmp_path / "made")) as session:
+            assert answer(session) == weight
+    assert [path.name for path in tmp_path.iterdir()] == ["made"], "the copy is gone"
+
+
+def test_what_is_no_library_is_told(tmp_path: Path) -> None:
+    (tmp_path / "net.so").write_bytes(b"no library")
+    for path in (tmp_path / "net.so", tmp_path / "none.so"):
+        with pytest.raises(ArtifactError, match=r"cannot be loaded as an engine: .*(file too short|No such file)"):
+            NativeSession(path)

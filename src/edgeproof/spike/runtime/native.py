@@ -10,6 +10,7 @@ import json
 import math
 
 from edgeproof.errors import ArtifactError
+from edgeproof.spike.runtime.library import Library
 
 TYPE_CHECKING = False  # the name is enough for a type checker, and typing costs milliseconds that a start has not
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Engine:
     """One instance of a network: its states and its room to work in. Not thread-safe; make one per thread.
 
     Attributes:
+        library: its code.
         name: of the network; its C functions begin with it.
         timesteps: of one call.
         sequence: whether inputs have a time axis, the first.
@@ -53,22 +55,21 @@ class Engine:
         outputs: of a whole call, in order.
     """
 
-    def __init__(self, path: Path, *, widest: int = WIDEST) -> None:
+    def __init__(self, path: Path | Library, *, widest: int = WIDEST) -> None:
         """Load a library.
 
         Args:
-            path: the shared library.
+            path: the shared library, or one that is loaded.
             widest: floats in a vector, at most: 16, 8, 4 or 1.
 
         Raises:
             ArtifactError: not there, not for this machine, or not one of ours.
         """
+        self.library = path if isinstance(path, Library) else Library.of(path)
         try:
-            library = ctypes.CDLL(str(path.resolve()))
-            describe = getattr(library, DESCRIBE)
-        except (OSError, AttributeError) as error:
+            describe = self.library.function(DESCRIBE, ctypes.c_char_p)
+        except AttributeError as error:
             raise ArtifactError(f"{path} cannot be loaded as an engine: {error}") from error
-        describe.restype = ctypes.c_char_p
         told: dict[str, Any] = json.loads(describe())
         self.name = str(told["name"])
         self.timesteps = int(told["timesteps"])
@@ -80,7 +81,6 @@ class Engine:
             Port(port["name"], (*(steps * stacked), *port["shape"]))
             for port, stacked in zip(told["outputs"], self.stacked, strict=True)
         )
-        self._library = library
         size = self._function("size", ctypes.c_size_t)
         self._memory = ctypes.create_string_buffer(size() + ALIGNMENT)
         self._instance = -(-ctypes.addressof(self._memory) // ALIGNMENT) * ALIGNMENT
@@ -93,10 +93,7 @@ class Engine:
         self._out = (ctypes.c_void_p * len(self.outputs))()
 
     def _function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-        function = getattr(self._library, f"{self.name}_{name}")
-        function.restype, function.argtypes = result, list(arguments)
-        found: Callable[..., Any] = function
-        return found
+        return self.library.function(f"{self.name}_{name}", result, *arguments)
 
     def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[[], None]:
         """A call without arguments that reads ``inputs`` and writes ``outputs`` in place: the quickest way to run.

@@ -3,6 +3,7 @@ numpy."""
 
 from __future__ import annotations
 
+from edgeproof.errors import ArtifactError
 from edgeproof.spike.runtime.buffers import addresses, empty, shaped, taken
 from edgeproof.spike.runtime.native import Engine, Port
 from edgeproof.spike.runtime.stream import Stream
@@ -23,7 +24,6 @@ class NativeSession:
     Attributes:
         inputs: what a call takes: name and shape, float32.
         outputs: what it gives.
-        engine: what runs, for bound calls.
     """
 
     def __init__(self, library: Path, *, inputs: Sequence[Port] = (), outputs: Sequence[Port] = ()) -> None:
@@ -37,12 +37,22 @@ class NativeSession:
         Raises:
             ArtifactError: not for this machine, or not one of ours.
         """
-        self._library = library
-        self.engine = Engine(library)
-        self._given = _ports(inputs, self.engine.inputs)
-        self._results = _ports(outputs, self.engine.outputs)
+        self._engine: Engine | None = Engine(library)
+        self._given = _ports(inputs, self._engine.inputs)
+        self._results = _ports(outputs, self._engine.outputs)
         self.inputs: tuple[Any, ...] = self._given
         self.outputs: tuple[Any, ...] = self._results
+
+    @property
+    def engine(self) -> Engine:
+        """What runs, for bound calls.
+
+        Raises:
+            ArtifactError: the session is closed.
+        """
+        if self._engine is None:
+            raise ArtifactError("the session is closed", hint="open the artifact again")
+        return self._engine
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """One whole call from the initial states.
@@ -55,17 +65,24 @@ class NativeSession:
 
         Raises:
             SignatureError: a name or a size is not the model's.
+            ArtifactError: the session is closed.
         """
         given, results = taken(self._given, inputs), empty(self._results)
         self.engine.call(addresses(given), [result.buffer_info()[0] for result in results])
         return shaped(self._results, results, inputs)
 
     def stream(self) -> Stream:
-        """An instance of its own whose states go on from step to step, for input that comes as time passes."""
-        return Stream(Engine(self._library), self._given, self._results)
+        """An instance of its own whose states go on from step to step, for input that comes as time passes. It may
+        outlive the session.
+
+        Raises:
+            ArtifactError: the session is closed.
+        """
+        return Stream(Engine(self.engine.library), self._given, self._results)
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Let go of the engine. Its code is unloaded when no stream and no other session of the same content has it."""
+        self._engine = None
 
     def __enter__(self) -> NativeSession:
         return self
