@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def by_hand(encoding: str, readouts: Sequence[str], x: torch.Tensor) -> list[tor
     return [pick[how](torch.stack(values)) for values, how in zip((levels, fired), readouts, strict=True)]
 
 
-def a_model(kind: type[nn.Module], encoding: str, readout: Any, **options: Any) -> Model:
+def a_model(kind: Callable[[], nn.Module], encoding: str, readout: Any, **options: Any) -> Model:
     torch.manual_seed(0)
     shape = "4,1,5" if encoding == "sequence" else "1,5"
     return Model(kind(), inputs=[f"x:float32[{shape}]"], timesteps=STEPS, encoding=encoding, readout=readout, **options)
@@ -162,13 +162,54 @@ def test_spiking_libraries_step_as_they_unroll(name: str, tmp_path: Path) -> Non
     assert any(bool(candidate.any()) for candidate in unrolled)
 
 
-def test_a_carried_state_that_starts_elsewhere_is_given_or_refused(tmp_path: Path) -> None:
+class Adaptive(nn.Module):
+    """Its threshold begins at one, which the first output does not show: the membrane is compared before it is fed."""
+
+    def __init__(self, first: Callable[[torch.Tensor], torch.Tensor], **learned: torch.Tensor) -> None:
+        super().__init__()
+        self.linear = nn.Linear(5, 3)
+        self.first = first
+        for name, value in learned.items():
+            self.register_buffer(name, value)
+
+    def forward(self, x: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+        level, threshold = state if state is not None else (torch.zeros(1, 3), self.first(x))
+        fired = (level > threshold).to(x.dtype)
+        return fired, (0.9 * level * (1 - fired) + self.linear(x), 0.8 * threshold + 0.2 + 0.5 * fired)
+
+
+LEARNED = torch.tensor([[0.5, 1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("module", "threshold"),
+    [
+        (lambda: Adaptive(lambda x: torch.ones(1, 3)), [1.0, 1.0, 1.0]),
+        (lambda: Adaptive(lambda x: torch.full_like(x[:, :3], 0.5) * 3), [1.5, 1.5, 1.5]),
+        (lambda: Adaptive(lambda x: LEARNED, learned=LEARNED), [0.5, 1.0, 2.0]),
+        (lambda: Adaptive(lambda x: torch.tensor([0.5, 1.0, 2.0]).expand(x.shape[0], 3)), [0.5, 1.0, 2.0]),
+    ],
+    ids=["ones", "of the inputs' shape", "a buffer as it is", "expanded"],
+)
+def test_a_carried_state_starts_as_the_module_starts_it(
+    module: Callable[[], nn.Module], threshold: list[float], tmp_path: Path
+) -> None:
+    model = a_model(module, "repeat", "sum", explicit_state=True)
+    subject = make_subject(model, model.specs())
+    _, _, states = subject.step()
+    assert [state.initial.tolist() for state in states] == [[[0.0] * 3], [pytest.approx(threshold)]]
+    x = torch.rand(1, 5) * 3
+    with torch.no_grad(), step_session(subject, tmp_path) as session:
+        np.testing.assert_array_equal(session.run({"x": x.numpy()})["output"], subject.call(x)[0].numpy())
+
+
+def test_a_first_state_that_depends_on_the_input_is_refused_and_may_be_given(tmp_path: Path) -> None:
     class Warm(Carried):
         def forward(self, x: torch.Tensor, state: Any) -> tuple[dict[str, torch.Tensor], Any]:
-            return super().forward(x, (torch.ones(1, 3),) if state is None else state)
+            return super().forward(x, (x[:, :3] * 7 + 1,) if state is None else state)
 
     model = a_model(Warm, "repeat", "last", explicit_state=True)
-    with pytest.raises(SignatureError, match="first state is not zeros"):
+    with pytest.raises(SignatureError, match="own first state, which it makes where it is given None, is not found"):
         make_subject(model, model.specs()).step()
     model = a_model(Warm, "repeat", "last", explicit_state=True, initial_state=(torch.ones(1, 3), "a note"))
     subject = make_subject(model, model.specs())

@@ -219,6 +219,27 @@ def test_a_start_that_no_tensor_can_stand_for_is_refused() -> None:
         subject_of(a_model(FirstIsSpecial, timesteps=2)).step()
 
 
+class LateThreshold(nn.Module):
+    """The threshold that the first call makes matters from the second one on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level: torch.Tensor | None = None
+        self.threshold: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.level is None or self.threshold is None:
+            self.level, self.threshold = torch.zeros_like(x), torch.ones_like(x)
+        fired = (self.level > self.threshold).to(x.dtype)
+        self.level, self.threshold = self.level + x * (1 - fired), 0.8 * self.threshold + 0.3
+        return fired
+
+
+def test_a_start_that_shows_in_what_the_first_call_leaves_is_refused() -> None:
+    with pytest.raises(SignatureError, match="the first call differs from a call on a state of zeros"):
+        subject_of(a_model(LateThreshold, timesteps=2)).step()
+
+
 def test_a_call_that_fails_leaves_the_module_as_it_was() -> None:
     class Failing(Running):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

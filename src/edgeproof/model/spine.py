@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,19 @@ import numpy.typing as npt
 import torch
 
 from edgeproof.documents.base import read_document, write_document
-from edgeproof.documents.signature import Form, Loop, TensorSpec
+from edgeproof.documents.signature import Form, Loop, Signature, TensorSpec
 from edgeproof.documents.spine import SpineDocument
 from edgeproof.errors import ConversionError
 from edgeproof.model.export import export_program
+from edgeproof.model.forms import read_out
 from edgeproof.model.subject import Subject
 
 __all__ = ["Spine", "export_spine", "load_spine"]
 
 Array = npt.NDArray[Any]
+Call = Callable[..., Sequence[torch.Tensor]]
 EXPORT_TOLERANCE = 1e-4
+TRIALS = 4
 STEP_CALIBRATION_CALLS = 1024
 STEP_SEED = 0
 
@@ -147,7 +150,13 @@ def export_spine(
     program = export_program(call, tuple(tensor.clone() for tensor in inputs))
     with torch.no_grad():
         results = call(*[tensor.clone() for tensor in inputs])
-    worst = _compare(program, call, signature.inputs, samples, form, inputs)
+    mine = program.module()
+    if loop is None:
+        worst = _compare(mine, call, _given(signature, samples))
+    else:
+        worst = _compare(mine, call, [inputs])
+        looped = functools.partial(_looped, mine, loop, [state.initial for state in states])
+        worst = max(worst, _compare(looped, subject.call, _given(signature, samples)))
     output_names = [spec.name for spec in signature.outputs]
     if loop is not None:
         output_names += [f"next_{state.name}" for state in loop.states]
@@ -175,26 +184,38 @@ def export_spine(
     return document
 
 
-def _compare(
-    program: torch.export.ExportedProgram,
-    call: torch.nn.Module,
-    specs: tuple[TensorSpec, ...],
-    samples: Mapping[str, Array],
-    form: Form,
-    inputs: tuple[torch.Tensor, ...],
-) -> float:
-    """Largest difference between program and module; refuses a program that computes something else."""
-    module = program.module()
-    trials = [inputs]
-    if form != "step":
-        count = min(4, len(samples[specs[0].name]))
-        trials = [tuple(torch.from_numpy(np.array(samples[spec.name][i])) for spec in specs) for i in range(count)]
+def _given(signature: Signature, samples: Mapping[str, Array]) -> list[tuple[torch.Tensor, ...]]:
+    """The inputs of some whole calls."""
+    names = [spec.name for spec in signature.inputs]
+    count = min(TRIALS, len(samples[names[0]]))
+    return [tuple(torch.from_numpy(np.array(samples[name][index])) for name in names) for index in range(count)]
+
+
+def _looped(
+    program: Call, loop: Loop, states: Sequence[torch.Tensor], *inputs: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """A whole call by the one-step program."""
+    count = len(loop.readouts)
+    steps: list[Sequence[torch.Tensor]] = []
+    for step in range(loop.timesteps):
+        now = [sequence[step].contiguous() for sequence in inputs] if loop.encoding == "sequence" else inputs
+        results = program(*[tensor.clone() for tensor in (*now, *states)])
+        steps.append(results[:count])
+        states = results[count:]
+    return tuple(read_out([outputs[i] for outputs in steps], how) for i, how in enumerate(loop.readouts))
+
+
+def _compare(program: Call, call: Call, trials: Sequence[tuple[torch.Tensor, ...]]) -> float:
+    """Largest difference between program and module on these inputs.
+
+    Raises:
+        ConversionError: the program computes something else.
+    """
     worst = 0.0
     with torch.no_grad():
         for trial in trials:
-            for mine, theirs in zip(
-                module(*[t.clone() for t in trial]), call(*[t.clone() for t in trial]), strict=True
-            ):
+            results = program(*[tensor.clone() for tensor in trial])
+            for mine, theirs in zip(results, call(*[tensor.clone() for tensor in trial]), strict=True):
                 if mine.shape != theirs.shape:
                     raise ConversionError(
                         f"the exported program gives {list(mine.shape)}, the model {list(theirs.shape)}"

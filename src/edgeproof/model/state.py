@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 import torch
 from torch.utils import _pytree as pytree
 
-__all__ = ["HiddenState", "Slot", "StateTensor", "find_hidden_state", "reset_known_libraries"]
+__all__ = ["HiddenState", "Slot", "StateTensor", "find_hidden_state", "reset_known_libraries", "same"]
 
 Place = Literal["attribute", "buffer", "memory"]
 
@@ -111,7 +111,8 @@ def _frozen(value: Any) -> Any:
     return pytree.tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, value)
 
 
-def _same(before: Any, after: Any) -> bool:
+def same(before: Any, after: Any) -> bool:
+    """Whether two pytrees are of one structure and hold the same values; NaN is the same as NaN."""
     a, a_spec = pytree.tree_flatten(before)
     b, b_spec = pytree.tree_flatten(after)
     if a_spec != b_spec:
@@ -173,7 +174,7 @@ class HiddenState:
             second = _leaves(call())
             settled = [_frozen(slot.get()) for slot in self.slots]
         with self.fresh():
-            if not _same(_leaves(call()), first):
+            if not same(_leaves(call()), first):
                 raise ValueError("the same call gives other results each time, as random numbers do")
         found: list[StateTensor] = []
         for number, slot in enumerate(self.slots):
@@ -216,7 +217,7 @@ class HiddenState:
             except Exception:
                 return True
             after = [_frozen(slot.get()) for slot in self.slots]
-        return not (_same(outputs, expected[0]) and _same(after, expected[1]))
+        return not (same(outputs, expected[0]) and same(after, expected[1]))
 
     def _check_initial(
         self, found: list[StateTensor], after: list[Any], first: list[Any], call: Callable[[], Any]
@@ -230,7 +231,9 @@ class HiddenState:
                         leaves[state.index] = state.initial.clone()
                     slot.set(pytree.tree_unflatten(leaves, spec))
             outputs = _leaves(call())
-        if not _same(outputs, first):
+            left = [pytree.tree_leaves(state.slot.get()) if state.slot else [] for state in found]
+        expected = [pytree.tree_leaves(after[self.slots.index(state.slot)]) if state.slot else [] for state in found]
+        if not same(outputs, first) or not same(left, expected):
             raise ValueError("the first call differs from a call on a state of zeros of the same shape")
 
 
@@ -272,8 +275,8 @@ def find_hidden_state(module: torch.nn.Module, call: Callable[[], Any]) -> Hidde
     for key, (slot, value) in _slots(module).items():
         if key not in before:
             changed.append((slot, MISSING))
-        elif not _same(before[key][1], value) or not _same(middle.get(key), value) or value is not before[key][2]:
-            if _same(before[key][1], value) and not isinstance(value, (torch.Tensor, list, tuple, dict)):
+        elif not same(before[key][1], value) or not same(middle.get(key), value) or value is not before[key][2]:
+            if same(before[key][1], value) and not isinstance(value, (torch.Tensor, list, tuple, dict)):
                 continue
             changed.append((slot, before[key][1]))
     for slot, value in changed:

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from edgeproof.documents.signature import Form, Loop, Readout, Signature, StateSpec, TensorSpec
 from edgeproof.errors import EdgeProofError, SignatureError
+from edgeproof.model.first_state import find_first_state
 from edgeproof.model.forms import ExplicitState, StepCall, UnrolledCall, WholeCall, caller
 from edgeproof.model.model import Model
 from edgeproof.model.outputs import flatten_output
@@ -93,26 +94,35 @@ class Subject:
 
 
 def _explicit_states(model: Model, now: tuple[torch.Tensor, ...]) -> tuple[tuple[StateTensor, ...], ExplicitState]:
+    """The tensors of the state that the caller carries, with the values of the first one.
+
+    Raises:
+        SignatureError: ``initial_state`` has other values than the module returns, or the first state, which the module
+            makes itself, is not found.
+    """
     _, after = model.module(*now, model.initial_state)
     leaves, spec = pytree.tree_flatten(after)
-    given = pytree.tree_leaves(model.initial_state) if model.initial_state is not None else []
-    if given and len(given) != len(leaves):
-        raise SignatureError(f"the module returns a state of {len(leaves)} values; initial_state has {len(given)}")
-    states = tuple(
-        StateTensor(str(index), None, index, given[index].clone() if given else torch.zeros_like(leaf))
-        for index, leaf in enumerate(leaves)
-        if isinstance(leaf, torch.Tensor)
-    )
     rest = tuple(None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
-    structure = ExplicitState(spec, rest, tuple(state.index for state in states))
+    positions = tuple(index for index, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor))
+    structure = ExplicitState(spec, rest, positions)
+    tensors = [leaves[index] for index in positions]
     if model.initial_state is None:
-        zeros = structure.filled([state.initial for state in states])
-        first = [tensor for _, tensor in flatten_output(model.module(*now, None)[0])]
-        again = [tensor for _, tensor in flatten_output(model.module(*now, zeros)[0])]
-        if not all(torch.equal(a, b) for a, b in zip(first, again, strict=True)):
+        own = [*model.module.parameters(), *model.module.buffers()]
+        first = find_first_state(lambda state: model.module(*now, state), now, tensors, structure.filled, own)
+        if first is None:
             raise SignatureError(
-                "the module's own first state is not zeros", hint="give it to edgeproof.Model as initial_state"
+                "the module's own first state, which it makes where it is given None, is not found: "
+                f"from zeros of its {len(tensors)} tensors, and from what it makes, it goes on differently",
+                hint="give it to edgeproof.Model as initial_state",
             )
+    else:
+        given = pytree.tree_leaves(model.initial_state)
+        if len(given) != len(leaves):
+            raise SignatureError(f"the module returns a state of {len(leaves)} values; initial_state has {len(given)}")
+        first = [given[index] for index in positions]
+    states = tuple(
+        StateTensor(str(index), None, index, tensor.clone()) for index, tensor in zip(positions, first, strict=True)
+    )
     return states, structure
 
 
