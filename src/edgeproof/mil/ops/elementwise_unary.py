@@ -9,6 +9,7 @@ import torch
 
 from edgeproof.errors import ArtifactError
 from edgeproof.mil.kernels.bridge import array, tensor
+from edgeproof.mil.kernels.half import rounded_once
 from edgeproof.mil.kernels.integers import integer_of
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array
@@ -101,25 +102,25 @@ def absolute(x: Array) -> Array:
 @op("acos")
 def acos(x: Array) -> Array:
     """The angle in [0, pi] whose cosine is ``x``."""
-    return np.arccos(x)
+    return rounded_once(np.arccos, x)
 
 
 @op("asin")
 def asin(x: Array) -> Array:
     """The angle in [-pi/2, pi/2] whose sine is ``x``."""
-    return np.arcsin(x)
+    return rounded_once(np.arcsin, x)
 
 
 @op("atan")
 def atan(x: Array) -> Array:
     """The angle in [-pi/2, pi/2] whose tangent is ``x``."""
-    return np.arctan(x)
+    return rounded_once(np.arctan, x)
 
 
 @op("atanh")
 def atanh(x: Array) -> Array:
     """The number whose hyperbolic tangent is ``x``."""
-    return np.arctanh(x)
+    return rounded_once(np.arctanh, x)
 
 
 @op("ceil")
@@ -145,13 +146,13 @@ def clip_ios17(x: Array, alpha: float, beta: float) -> Array:
 @op("cos")
 def cos(x: Array) -> Array:
     """The cosine of ``x`` radians."""
-    return np.cos(x)
+    return rounded_once(np.cos, x)
 
 
 @op("cosh")
 def cosh(x: Array) -> Array:
     """The hyperbolic cosine."""
-    return np.cosh(x)
+    return rounded_once(np.cosh, x)
 
 
 @op("erf")
@@ -163,14 +164,14 @@ def erf(x: Array) -> Array:
 @op("exp")
 def exp(x: Array) -> Array:
     """``e^x``."""
-    return np.exp(x)
+    return rounded_once(np.exp, x)
 
 
 @op("exp2")
 def exp2(x: Array) -> Array:
     """``2^x``; of int32 the whole part of it."""
     if x.dtype.kind == "f":
-        return np.exp2(x)
+        return rounded_once(np.exp2, x)
     return integer_of(np.exp2(x.astype(np.float64)), x.dtype)
 
 
@@ -189,7 +190,7 @@ def inverse(x: Array, epsilon: float = 1e-4) -> Array:
 @op("log")
 def log(x: Array, epsilon: float = 1e-45) -> Array:
     """The natural logarithm of ``x + epsilon``."""
-    return np.asarray(np.log(np.add(x, epsilon)))
+    return np.asarray(rounded_once(np.log, np.add(x, epsilon)))
 
 
 @op("logical_not")
@@ -219,13 +220,13 @@ def sign(x: Array) -> Array:
 @op("sin")
 def sin(x: Array) -> Array:
     """The sine of ``x`` radians."""
-    return np.sin(x)
+    return rounded_once(np.sin, x)
 
 
 @op("sinh")
 def sinh(x: Array) -> Array:
     """The hyperbolic sine."""
-    return np.sinh(x)
+    return rounded_once(np.sinh, x)
 
 
 @op("sqrt")
@@ -243,13 +244,13 @@ def square(x: Array) -> Array:
 @op("tan")
 def tan(x: Array) -> Array:
     """The tangent of ``x`` radians."""
-    return np.tan(x)
+    return rounded_once(np.tan, x)
 
 
 @op("tanh")
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent."""
-    return np.tanh(x)
+    return rounded_once(np.tanh, x)
 
 
 @op("threshold")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeproof.errors import ArtifactError
+from edgeproof.mil.kernels.half import rounded_once
 from edgeproof.mil.kernels.integers import integer_of
 from edgeproof.mil.kernels.sums import total
 from edgeproof.mil.registry import op
@@ -99,7 +100,7 @@ def reduce_l2_norm(x: Array, axes: tuple[int, ...] | None = None, keep_dims: boo
 @op("reduce_log_sum")
 def reduce_log_sum(x: Array, axes: tuple[int, ...] | None = None, keep_dims: bool = False) -> Array:
     """The natural logarithm of the sum."""
-    return _like(np.log(total(_exact(x), _axes(x, axes), keepdims=keep_dims)), x)
+    return _like(rounded_once(np.log, total(_exact(x), _axes(x, axes), keepdims=keep_dims)), x)
 
 
 @op("reduce_log_sum_exp")
@@ -109,7 +110,7 @@ def reduce_log_sum_exp(x: Array, axes: tuple[int, ...] | None = None, keep_dims:
     terms = _exact(x)
     most = np.max(terms, axis=over, keepdims=True)
     most = np.where(np.isfinite(most), most, most.dtype.type(0))
-    result = np.log(total(np.exp(np.asarray(terms - most)), over, keepdims=keep_dims))
+    result = rounded_once(np.log, total(rounded_once(np.exp, np.asarray(terms - most)), over, keepdims=keep_dims))
     return _like(result + most.reshape(np.shape(result)), x)
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from edgeproof.errors import ArtifactError
 from edgeproof.mil.kernels import sums
 from edgeproof.mil.kernels.bridge import array, tensor
+from edgeproof.mil.kernels.half import rounded_once
 from edgeproof.mil.registry import op
 from edgeproof.mil.values import Array, Budget
 
@@ -21,7 +22,7 @@ def _softmax(x: Array) -> Array:
     """Over the last dimension."""
     if x.dtype == np.float32:
         return array(torch.softmax(tensor(x), -1))
-    power = np.exp(x - x.max(axis=-1, keepdims=True))
+    power = rounded_once(np.exp, x - x.max(axis=-1, keepdims=True))
     return np.asarray(power / sums.total(power, (-1,), keepdims=True))
 
 

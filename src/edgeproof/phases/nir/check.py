@@ -76,12 +76,16 @@ def _given(graph: Graph, samples: Samples, index: int, *, repeated: int | None) 
 
 
 def _compared(name: str, theirs: Array, ours: Array, *, spikes: bool) -> NirOutput:
-    """Spikes by their counts over the steps, other outputs by all values. Arrays are [samples, steps or 1, ...]."""
+    """Spikes by their counts over the steps, other outputs by all values. Arrays are [samples, steps or 1, ...].
+
+    One count may differ however few there are: whether a value that reaches the threshold to the last bit fires depends
+    on the order of a sum, which PyTorch chooses by the processor.
+    """
     limits = DifferenceLimits()
     if spikes:
         equal = theirs.sum(axis=1) == ours.sum(axis=1)
         share = float(equal.mean())
-        passed = share >= limits.spike_agreement_fp32
+        passed = share >= limits.spike_agreement_fp32 or equal.size - int(equal.sum()) == 1
         return NirOutput(
             name=name, spikes=True, values=equal.size, equal=int(equal.sum()), agreement=share, passed=passed
         )
