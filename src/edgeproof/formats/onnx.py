@@ -61,7 +61,7 @@ class Onnx(Format):
         "onnxruntime.transformers.onnx_model",
     )
     platforms = ("host", "raspberry-pi", "android", "iphone")
-    rewrites = ("pooling:ADAPTIVE_MAX_POOL", "attention:ATTENTION_FOUR_AXES")
+    rewrites = ("pooling:ADAPTIVE_MAX_POOL", "attention:ATTENTION_FOUR_AXES", "arithmetic:CLAMP")
     streams = True
 
     def convert(self, conversion: Conversion) -> Produced:

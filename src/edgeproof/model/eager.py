@@ -40,7 +40,7 @@ class EagerSession:
         arrays = self._check(inputs)
         try:
             with torch.inference_mode():
-                results = self.subject.call(*[torch.from_numpy(np.ascontiguousarray(array)) for array in arrays])
+                results = self.subject.call(*[torch.tensor(array) for array in arrays])
         except Exception as error:
             raise ArtifactError(f"the model raised {type(error).__name__}: {error}") from error
         return {spec.name: result.numpy() for spec, result in zip(self.outputs, results, strict=True)}

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import linecache
-import site
-import sysconfig
-import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from edgeproof.errors import ConversionError, DataDependentError
+from edgeproof.model.functional import functional
+from edgeproof.model.lines import deciding_line
 from edgeproof.model.programs import ScriptedModule
+from edgeproof.model.randomness import refuse_if_random, refuse_program_if_random
 
 __all__ = ["export_program"]
 
 
 def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
-    """Export a call on flat tensors, static shapes, under ``no_grad`` and with the fused attention path off.
+    """Export a call on flat tensors, static shapes, under ``no_grad`` and with the fused attention path off. Whatever
+    the model does, the program writes nothing in place.
 
     Where the only values that Python branches on are the module's own one-element buffers (constants once it is
     trained), they are read as numbers and the export is tried again; the result is the same graph.
@@ -32,7 +31,7 @@ def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
 
     Raises:
         DataDependentError: Python control flow depends on the inputs' values.
-        ConversionError: the model cannot be exported for another reason.
+        ConversionError: the model draws random numbers, or cannot be exported for another reason.
     """
     torch.backends.mha.set_fastpath_enabled(False)
     _unscript(call, inputs)
@@ -45,7 +44,9 @@ def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
         try:
             with _buffers_as_numbers(call, as_numbers), torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what tracing says of the model's own library
-                return _without_custom_operators(torch.export.export(call, inputs))
+                program = torch.export.export(call, inputs)
+                refuse_program_if_random(program)
+                return functional(_without_custom_operators(program))
         except ConversionError:
             raise
         except Exception as error:
@@ -55,10 +56,11 @@ def export_program(call: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
                 break
     assert failure is not None
     if _is_data_dependent(failure):
-        location, source = _deciding_line(failure)
+        refuse_if_random(call, inputs)
+        location, source = deciding_line(failure)
         raise DataDependentError(location, source) from failure
     line = next((text for text in str(failure).splitlines() if text.strip()), type(failure).__name__)
-    location, source = _deciding_line(failure)
+    location, source = deciding_line(failure)
     raise ConversionError(
         f"torch.export cannot take the model: {type(failure).__name__}: {line.strip()[:400]} "
         f"(at {location}: `{source}`)",
@@ -133,33 +135,3 @@ def _is_data_dependent(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
-
-
-def _library_roots() -> tuple[str, ...]:
-    roots = {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    roots.update(site.getsitepackages())
-    roots.add(str(Path(__file__).resolve().parents[1]))
-    return tuple(root for root in roots if root)
-
-
-def _deciding_line(error: BaseException) -> tuple[str, str]:
-    """The innermost line of the model's own code in the traceback; failing that, of a library outside torch."""
-    frames: list[traceback.FrameSummary] = []
-    seen: BaseException | None = error
-    while seen is not None and not frames:
-        frames = [
-            frame for frame in traceback.extract_tb(seen.__traceback__) if "<eval_with_key>" not in frame.filename
-        ]
-        seen = seen.__cause__ or seen.__context__
-    roots = _library_roots()
-    own = [frame for frame in frames if not frame.filename.startswith(roots) and not frame.filename.startswith("<")]
-    torch_root = str(Path(torch.__file__).parent)
-    foreign = [
-        frame for frame in frames if not frame.filename.startswith((torch_root, str(Path(__file__).parents[1]), "<"))
-    ]
-    chosen = (own or foreign or frames or [traceback.FrameSummary("unknown", 0, "forward")])[-1]
-    source = (chosen.line or linecache.getline(chosen.filename, chosen.lineno or 0)).strip()
-    path = Path(chosen.filename)
-    with contextlib.suppress(ValueError):
-        path = path.relative_to(Path.cwd())
-    return f"{path}:{chosen.lineno}", source

@@ -14,13 +14,13 @@ import torch
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from edgeproof.model.state import same
+from edgeproof.model.state import frozen, same
 
 __all__ = ["find_first_state"]
 
 Leaves = list[torch.Tensor]
-Step = Callable[[Any], tuple[Any, Any]]
-"""A time step on fixed inputs: state, or None, in; output and state out."""
+Step = Callable[..., tuple[Any, Any]]
+"""A time step: inputs, and state or None, in; output and state out."""
 STEPS = 4
 """Time steps that have to agree."""
 TRIALS = 256
@@ -57,20 +57,20 @@ def find_first_state(
 
     Args:
         step: a time step.
-        inputs: what it is given.
+        inputs: what it is given, at every step.
         leaves: the state's tensors after a step: shapes and dtypes.
         fill: the state with these tensors in it.
         own: the module's parameters and buffers.
     """
-    watch = _Watch(inputs)
+    given = frozen(tuple(inputs))
+    watch = _Watch(given)
     with watch:
-        step(None)
-    expected = list(_course(step, None))
+        step(*given, None)
+    expected = list(_course(step, inputs, None))
     possible = [[torch.zeros_like(leaf), *_like(leaf, [*watch.made, *own])] for leaf in leaves]
     for chosen in itertools.islice(itertools.product(*possible), TRIALS):
-        found = list(chosen)
-        if all(map(same, _course(step, fill([tensor.clone() for tensor in found])), expected)):
-            return found
+        if all(map(same, _course(step, inputs, fill(frozen(list(chosen)))), expected)):
+            return list(chosen)
     return None
 
 
@@ -85,9 +85,8 @@ def _like(leaf: torch.Tensor, made: Leaves) -> Leaves:
     return found
 
 
-def _course(step: Step, state: Any) -> Iterator[list[Any]]:
+def _course(step: Step, inputs: Sequence[torch.Tensor], state: Any) -> Iterator[Any]:
     """What some steps give, states included."""
     for _ in range(STEPS):
-        output, state = step(state)
-        leaves = pytree.tree_leaves((output, state))
-        yield [leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+        output, state = step(*frozen(tuple(inputs)), state)
+        yield frozen(pytree.tree_leaves((output, state)))

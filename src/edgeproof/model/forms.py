@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 from edgeproof.documents.signature import Encoding, Readout
 from edgeproof.model.outputs import flatten_output
-from edgeproof.model.state import HiddenState, Slot, StateTensor
+from edgeproof.model.state import HiddenState, Slot, StateTensor, frozen
 
 __all__ = ["ExplicitState", "StepCall", "UnrolledCall", "WholeCall", "caller", "read_out"]
 
@@ -84,7 +84,7 @@ class UnrolledCall(torch.nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> Tensors:
         steps: list[list[torch.Tensor]] = []
-        carried = self._initial
+        carried = frozen(self._initial)
         with self._state.fresh():
             for time in range(self._timesteps):
                 now = tuple(sequence[time] for sequence in inputs) if self._encoding == "sequence" else inputs

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 import torch
 from torch.utils import _pytree as pytree
 
-__all__ = ["HiddenState", "Slot", "StateTensor", "find_hidden_state", "reset_known_libraries", "same"]
+__all__ = ["HiddenState", "Slot", "StateTensor", "find_hidden_state", "frozen", "reset_known_libraries", "same"]
 
 Place = Literal["attribute", "buffer", "memory"]
 
@@ -106,7 +106,7 @@ def _may_be_state(value: Any) -> bool:
     return value is None or isinstance(value, (torch.Tensor, bool, int, float, list, tuple, dict))
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
     """A copy that later changes in place do not reach."""
     return pytree.tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, value)
 
@@ -130,6 +130,15 @@ def same(before: Any, after: Any) -> bool:
     return True
 
 
+def _writes(value: Any) -> tuple[int, ...]:
+    """How often the tensors in it were written to in place: what is written may be what was there."""
+    return tuple(
+        leaf._version
+        for leaf in pytree.tree_leaves(value)
+        if isinstance(leaf, torch.Tensor) and not leaf.is_inference()
+    )
+
+
 def _equal(x: torch.Tensor, y: torch.Tensor) -> bool:
     """Equal values; NaN is equal to NaN."""
     return torch.equal(x, y) or bool(((x == y) | ((x != x) & (y != y))).all())
@@ -150,7 +159,7 @@ class HiddenState:
         """Start from the initial state; afterwards the module is as it was before."""
         saved = [slot.get() for slot in self.slots]
         for slot, value in zip(self.slots, self.initial, strict=True):
-            slot.set(_frozen(value))
+            slot.set(frozen(value))
         try:
             yield
         finally:
@@ -170,9 +179,9 @@ class HiddenState:
         """
         with self.fresh():
             first = _leaves(call())
-            after = [_frozen(slot.get()) for slot in self.slots]
+            after = [frozen(slot.get()) for slot in self.slots]
             second = _leaves(call())
-            settled = [_frozen(slot.get()) for slot in self.slots]
+            settled = [frozen(slot.get()) for slot in self.slots]
         with self.fresh():
             if not same(_leaves(call()), first):
                 raise ValueError("the same call gives other results each time, as random numbers do")
@@ -210,13 +219,13 @@ class HiddenState:
         leaves[index] = poison
         with self.fresh():
             for slot, value in zip(self.slots, states, strict=True):
-                slot.set(_frozen(value))
+                slot.set(frozen(value))
             self.slots[number].set(pytree.tree_unflatten(leaves, spec))
             try:
                 outputs = _leaves(call())
             except Exception:
                 return True
-            after = [_frozen(slot.get()) for slot in self.slots]
+            after = [frozen(slot.get()) for slot in self.slots]
         return not (same(outputs, expected[0]) and same(after, expected[1]))
 
     def _check_initial(
@@ -238,7 +247,7 @@ class HiddenState:
 
 
 def _leaves(value: Any) -> list[Any]:
-    return [_frozen(leaf) for leaf in pytree.tree_leaves(value)]
+    return [frozen(leaf) for leaf in pytree.tree_leaves(value)]
 
 
 def _poisons(leaf: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -267,18 +276,20 @@ def find_hidden_state(module: torch.nn.Module, call: Callable[[], Any]) -> Hidde
         call: runs ``module`` once on fixed inputs.
     """
     reset_known_libraries(module)
-    before = {key: (slot, _frozen(value), value) for key, (slot, value) in _slots(module).items()}
+    before = {key: (frozen(value), value, _writes(value)) for key, (_, value) in _slots(module).items()}
     call()
-    middle = {key: _frozen(value) for key, (_, value) in _slots(module).items()}
+    middle = {key: frozen(value) for key, (_, value) in _slots(module).items()}
     call()
     changed: list[tuple[Slot, Any]] = []
     for key, (slot, value) in _slots(module).items():
         if key not in before:
             changed.append((slot, MISSING))
-        elif not same(before[key][1], value) or not same(middle.get(key), value) or value is not before[key][2]:
-            if same(before[key][1], value) and not isinstance(value, (torch.Tensor, list, tuple, dict)):
+            continue
+        first, held, writes = before[key]
+        if not same(first, value) or not same(middle.get(key), value) or value is not held or _writes(value) != writes:
+            if same(first, value) and not isinstance(value, (torch.Tensor, list, tuple, dict)):
                 continue
-            changed.append((slot, before[key][1]))
+            changed.append((slot, first))
     for slot, value in changed:
-        slot.set(_frozen(value))
+        slot.set(frozen(value))
     return HiddenState(tuple(slot for slot, _ in changed), tuple(value for _, value in changed))

@@ -16,7 +16,7 @@ from edgeproof.model.first_state import find_first_state
 from edgeproof.model.forms import ExplicitState, StepCall, UnrolledCall, WholeCall, caller
 from edgeproof.model.model import Model
 from edgeproof.model.outputs import flatten_output
-from edgeproof.model.state import HiddenState, StateTensor, find_hidden_state
+from edgeproof.model.state import HiddenState, StateTensor, find_hidden_state, frozen
 
 __all__ = ["Subject", "make_subject"]
 
@@ -72,7 +72,7 @@ class Subject:
             else:
                 call = caller(model.module, names)
                 try:
-                    states = self.state.tensors(lambda: [tensor for _, tensor in flatten_output(call(now))])
+                    states = self.state.tensors(lambda: [tensor for _, tensor in flatten_output(call(frozen(now)))])
                 except ValueError as error:
                     raise SignatureError(f"the state cannot be made explicit: {error}") from error
         module = StepCall(model.module, names, self.state, states, structure=structure)
@@ -100,7 +100,7 @@ def _explicit_states(model: Model, now: tuple[torch.Tensor, ...]) -> tuple[tuple
         SignatureError: ``initial_state`` has other values than the module returns, or the first state, which the module
             makes itself, is not found.
     """
-    _, after = model.module(*now, model.initial_state)
+    _, after = model.module(*frozen(now), frozen(model.initial_state))
     leaves, spec = pytree.tree_flatten(after)
     rest = tuple(None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
     positions = tuple(index for index, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor))
@@ -108,7 +108,7 @@ def _explicit_states(model: Model, now: tuple[torch.Tensor, ...]) -> tuple[tuple
     tensors = [leaves[index] for index in positions]
     if model.initial_state is None:
         own = [*model.module.parameters(), *model.module.buffers()]
-        first = find_first_state(lambda state: model.module(*now, state), now, tensors, structure.filled, own)
+        first = find_first_state(model.module, now, tensors, structure.filled, own)
         if first is None:
             raise SignatureError(
                 "the module's own first state, which it makes where it is given None, is not found: "
@@ -165,7 +165,10 @@ def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
     shapes = ", ".join(f"{spec.name}:{spec.dtype}{list(spec.shape)}" for spec in inputs)
 
     def once() -> Any:
-        return model.module(*now, model.initial_state) if model.explicit_state else caller(model.module, names)(now)
+        given = frozen(now)  # a module may write into what it is given
+        if model.explicit_state:
+            return model.module(*given, frozen(model.initial_state))
+        return caller(model.module, names)(given)
 
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -199,7 +202,7 @@ def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
         )
     call.eval()
     with torch.no_grad():
-        results = call(*example)
+        results = call(*frozen(example))
     outputs = _output_specs(model, [name for name, _ in found], results)
     signature = Signature(
         inputs=tuple(inputs),

@@ -8,7 +8,7 @@ import torch
 
 from edgeproof.formats.rewrites.base import OperatorRewrite, operator_name
 
-__all__ = ["BATCH_NORM", "PASSAGE", "REPEATED_OUTPUT", "SMALL_OPERATORS"]
+__all__ = ["BATCH_NORM", "CLAMP", "PASSAGE", "REPEATED_OUTPUT", "SMALL_OPERATORS"]
 
 
 def _vdot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -68,6 +68,24 @@ def _native_batch_norm(
     return normed, mean.new_zeros(0), mean.new_zeros(0)
 
 
+def _bounds(node: torch.fx.Node) -> list[Any]:
+    return [bound for bound in (*node.args[1:], *node.kwargs.values()) if bound is not None]
+
+
+def _mixed_bounds(graph: torch.fx.Graph) -> bool:
+    return any(
+        operator_name(node.target) == "aten.clamp" and len({type(bound) for bound in _bounds(node)}) > 1
+        for node in graph.nodes
+        if node.op == "call_function"
+    )
+
+
+def _clamp(x: torch.Tensor, min: Any = None, max: Any = None) -> Any:
+    if isinstance(min, torch.Tensor) or isinstance(max, torch.Tensor) or not x.is_floating_point():
+        return NotImplemented
+    return torch.clamp(x, *[None if bound is None else float(bound) for bound in (min, max)])
+
+
 def _copied(x: torch.Tensor, **_options: Any) -> torch.Tensor:
     return torch.logical_or(x, x) if x.dtype == torch.bool else x + 0
 
@@ -99,6 +117,12 @@ def _copies_for_output(graph: torch.fx.Graph) -> bool:
     return any(operator_name(node.target) == "aten.clone" for node in graph.output_node().all_input_nodes)
 
 
+CLAMP = OperatorRewrite(
+    name="bounds of one kind",
+    why="the converter fails on a whole number as one bound and a fraction as the other",
+    rules={"aten.clamp": _clamp},
+    needed=_mixed_bounds,
+)
 BATCH_NORM = OperatorRewrite(
     name="batch norm as one product and one sum",
     why="the converter's fusion of this convolution and batch norm fails",

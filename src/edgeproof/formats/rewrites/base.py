@@ -177,7 +177,14 @@ def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str], w
             ),
             default=0.0,
         )
+    if not worst <= TOLERANCE * max((_scale(tensor) for row in before for tensor in row), default=1.0):
+        raise ConversionError(f"computing constants in advance changed the results by {worst:.3g}")
     return [Rewrite(name=f"constants computed in advance ({count}×)", why=why, max_abs=worst)] if count else []
+
+
+def _scale(expected: torch.Tensor) -> float:
+    """What a difference is held against."""
+    return max(1.0, float(expected.double().abs().max()) if expected.numel() else 1.0)
 
 
 def _difference(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -207,8 +214,7 @@ def _proved(spine: Spine, module: torch.fx.GraphModule, rewrite: OperatorRewrite
             places = rewriter.places
             for mine, theirs in zip(given, expected, strict=True):
                 difference = _difference(mine, theirs)
-                scale = max(1.0, float(theirs.double().abs().max()) if theirs.numel() else 1.0)
-                if not difference <= TOLERANCE * scale:
+                if not difference <= TOLERANCE * _scale(theirs):
                     raise ConversionError(f"the rewrite `{rewrite.name}` changed the results by {difference:.3g}")
                 worst = max(worst, difference)
     return Rewrite(name=f"{rewrite.name} ({places}×)", why=rewrite.why, max_abs=worst) if places else None

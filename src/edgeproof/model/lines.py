@@ -1,0 +1,62 @@
+"""Which line of the user's own code something comes from."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import re
+import site
+import sysconfig
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+__all__ = ["deciding_line", "line_of", "own_line"]
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>\S+)')
+
+
+def deciding_line(error: BaseException) -> tuple[str, str]:
+    """Of an error: the innermost line of the model's own code in its traceback; failing that, of a library outside
+    torch. ``file:line`` and the source."""
+    frames: list[traceback.FrameSummary] = []
+    seen: BaseException | None = error
+    while seen is not None and not frames:
+        frames = [
+            frame for frame in traceback.extract_tb(seen.__traceback__) if "<eval_with_key>" not in frame.filename
+        ]
+        seen = seen.__cause__ or seen.__context__
+    return own_line(frames)
+
+
+def line_of(trace: str) -> tuple[str, str]:
+    """Of a stack trace as a graph's nodes keep it."""
+    return own_line(
+        [traceback.FrameSummary(found["file"], int(found["line"]), found["name"]) for found in _FRAME.finditer(trace)]
+    )
+
+
+def own_line(frames: Sequence[traceback.FrameSummary]) -> tuple[str, str]:
+    """The innermost of the model's own lines among frames (outermost first); else that of a library outside torch."""
+    roots = _library_roots()
+    own = [frame for frame in frames if not frame.filename.startswith((*roots, "<"))]
+    torch_root = str(Path(torch.__file__).parent)
+    foreign = [frame for frame in frames if not frame.filename.startswith((torch_root, _OURS, "<"))]
+    chosen = (own or foreign or frames or [traceback.FrameSummary("unknown", 0, "forward")])[-1]
+    source = (chosen.line or linecache.getline(chosen.filename, chosen.lineno or 0)).strip()
+    path = Path(chosen.filename)
+    with contextlib.suppress(ValueError):
+        path = path.relative_to(Path.cwd())
+    return f"{path}:{chosen.lineno}", source
+
+
+_OURS = str(Path(__file__).resolve().parents[1])
+
+
+def _library_roots() -> tuple[str, ...]:
+    roots = {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    roots.update(site.getsitepackages())
+    roots.add(_OURS)
+    return tuple(root for root in roots if root)
