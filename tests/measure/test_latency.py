@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -71,12 +72,11 @@ def test_at_a_rate_latency_counts_from_the_intended_time() -> None:
     """A call that waits behind a slow one has that wait in its latency: no coordinated omission."""
     delays = iter([0.05, 0.0, 0.0, 0.0])
     timed = time_calls(lambda _: time.sleep(next(delays)), [0], Settings(count=4), schedule=Schedule(rate_per_s=100))
-    first, second, third, fourth = timed.values_us
-    assert first >= 50_000
-    assert second == pytest.approx(first - 10_000, abs=3_000)
-    assert second > third > fourth
+    assert timed.values_us[0] >= 50_000
+    for before, after in itertools.pairwise(timed.values_us):
+        assert after >= before - 10_001, "it begins when the one before ends, and was meant to begin 10 ms later"
     kept = time_calls(lambda _: None, [0], Settings(count=10), schedule=Schedule(rate_per_s=200))
-    assert kept.seconds == pytest.approx(9 / 200, abs=0.03)
+    assert kept.seconds >= 9 / 200 - 0.001
 
 
 def test_what_stands_around_begins_after_the_warm_up() -> None:
@@ -108,12 +108,19 @@ def test_the_collector_rests_and_comes_back_even_after_an_error() -> None:
 
 
 def test_a_block_inside_another_leaves_what_lives_frozen() -> None:
+    mine: list[object] = []
+
+    def looked_at() -> bool:
+        """Whether the collector would look at what lived before the block; others may come and go meanwhile."""
+        return any(found is mine for found in gc.get_objects())
+
+    assert looked_at()
     with still_collector():
-        frozen = gc.get_freeze_count()
+        assert not looked_at()
         with still_collector():
-            assert gc.get_freeze_count() >= frozen > 0
+            assert not looked_at()
             assert not gc.isenabled()
-        assert gc.get_freeze_count() >= frozen
+        assert not looked_at()
         assert not gc.isenabled()
     assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
+    assert looked_at()
