@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,12 @@ class Carried:
     device_class: DeviceClass = "android"
     emulated = False
 
-    def __init__(self, *, breaks: str | None = None, lost: bool = False) -> None:
+    def __init__(self, *, breaks: str | None = None, lost: bool = False, percents: Sequence[float | None] = ()) -> None:
         self.put_there: list[Path] = []
         self.jobs: list[RunnerJob] = []
         self.limits: list[Limits] = []
         self._breaks, self._lost = breaks, lost
+        self._percents = iter(percents)
 
     def available(self) -> str | None:
         return None
@@ -48,7 +50,8 @@ class Carried:
         self.jobs.append(job)
         self.limits.append(limits)
         error = "it broke" if job.artifact == self._breaks else None
-        return RunnerReport(artifact=job.artifact, error=error, steady_us=(1.0, 2.0))
+        percent = next(self._percents, 100.0)
+        return RunnerReport(artifact=job.artifact, error=error, steady_us=(1.0, 2.0), cpu_percent=percent)
 
     def get(self, path: str, to: Path) -> None:
         raise AssertionError("nothing is brought back but reports")
@@ -84,6 +87,24 @@ def test_one_that_breaks_is_not_tried_again() -> None:
     assert (a.failure, b.failure, c.failure) == (None, "it broke", None)
     assert (len(a.reports), len(b.reports), len(c.reports)) == (2, 0, 2)
     assert [job.artifact for job in device.jobs].count("/there/b") == 1
+
+
+@pytest.mark.parametrize(
+    ("percents", "kept", "said"),
+    [
+        ([99, 22, 99, 97], [99, 97, 99], ["22 % of a core while it was timed; measured again, it had 97 %"]),
+        ([99, 22, 99, 18], [99, 22, 99], ["22 % of a core while it was timed; measured again, it had 18 %"]),
+        ([None, 90, 120], [None, 90, 120], []),
+    ],
+)
+def test_a_process_that_others_kept_waiting_is_measured_once_more(
+    percents: list[float | None], kept: list[float | None], said: list[str]
+) -> None:
+    device = Carried(percents=percents)
+    measured, lines = taken(device, Effort(rounds=1))
+    assert [report.cpu_percent for candidate in measured for report in candidate.reports] == kept
+    assert [line.partition("had ")[2] for line in lines if " is busy: b " in line] == said
+    assert len(device.jobs) == len(percents)
 
 
 def test_a_device_that_is_lost_is_an_error() -> None:

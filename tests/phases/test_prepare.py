@@ -102,3 +102,27 @@ def test_a_factory_that_ends_its_process_is_wrong_use(new_run: NewRun, tmp_path:
         prepare(run)
     assert run.has(EnvironmentDocument)
     assert not run.has(SamplesDocument)
+
+
+def test_a_network_that_never_fires_is_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "dead_net.py"
+    file.write_text(
+        "import numpy as np, torch, edgeproof\n"
+        "class Dead(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return (0.01 * x.tanh() > 1).float()\n"
+        "def make():\n"
+        "    x = np.random.default_rng(0).standard_normal((32, 4)).astype(np.float32)\n"
+        "    return edgeproof.Model(Dead(), samples=edgeproof.Samples({'x': x}), spike_outputs=['output'])\n"
+    )
+    options = RunOptions(model=f"{file}:make", model_name="dead", candidates=("torchscript-fp32",))
+    manifest = Manifest(
+        created="", edgeproof="0", command="", working_directory=str(tmp_path), options=options, phases=()
+    )
+    run, lines = RunDir.create(manifest, tmp_path / "run"), list[str]()
+    for _ in range(2):
+        document = prepare(run, lines.append)
+        found = [check for check in document.checks if check.name == "silent"]
+        assert [check.detail for check in found] == ["no neuron of the output output fires on any sample"]
+        assert run.read(SamplesDocument) == document
+    assert any(line.startswith("warning: no neuron of the output output fires") for line in lines)

@@ -16,7 +16,8 @@ __all__ = ["ON_A_RUN", "ON_MODELS", "RUNS", "command_output", "masked", "prepare
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RUNS = ("digits_snn", "built")
-"""``digits_snn``: the example's run on a virtual machine. ``built``: every kind of result in one run, invented, as
+"""``digits_snn``: the example's run on a virtual machine, its processor shares raised to those of an idle one.
+``built``: every kind of result in one run, invented, as
 ``tests/report/builders.py`` makes it."""
 
 ON_A_RUN: dict[str, tuple[str, ...]] = {
@@ -63,6 +64,13 @@ OF_THE_MACHINE = frozenset(
     }
 )
 """Fields whose values are the machine's own."""
+OF_THE_PROCESSOR = frozenset(
+    {
+        *("max_abs", "l2_mean", "l2_max", "relative_l2", "cosine_min", "snr_db", "smallest_passing_tolerance"),
+        *("count_mean_abs", "count_max_abs", "agreement", "equal", "difference"),
+    }
+)
+"""Fields that follow from PyTorch's order of sums: a spike at the threshold flips with the kernels a processor gets."""
 
 
 IN_TURN = """
@@ -117,9 +125,12 @@ def _slower(document: Path) -> None:
 
 
 def masked(value: Any, key: str = "") -> Any:
-    """The value with the machine's own replaced: fields of ``OF_THE_MACHINE`` by their kind, floats by four digits."""
+    """The value with the machine's own replaced: fields of ``OF_THE_MACHINE`` by their kind, floats by four digits,
+    what differs between processors by a word."""
     if key in OF_THE_MACHINE:
         return f"<{type(value).__name__}>" if not isinstance(value, (int, float)) else "<number>"
+    if key in OF_THE_PROCESSOR:
+        return "<of the processor>"
     if isinstance(value, dict):
         return {name: masked(held, name) for name, held in value.items()}
     if isinstance(value, list):

@@ -13,7 +13,7 @@ import pytest
 
 from edgeproof.documents.activity import ActivityDocument, EnergyValue, RasterFile
 from edgeproof.documents.base import decode, encode, to_builtins
-from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, Evidence
+from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument
 from edgeproof.phases.activity.raster import RASTER, load_raster
 from edgeproof.phases.activity.totals import activity_document
 from edgeproof.phases.evaluate import evaluate
@@ -112,9 +112,8 @@ def test_energy_is_an_estimate_in_fields_of_its_own(document: ActivityDocument) 
 
 
 def test_no_verdict_knows_of_it(build: SimpleNamespace, document: ActivityDocument, tmp_path: Path) -> None:
-    """Neither evidence nor the table of candidates has a place for it, and the evaluation is the same with it."""
-    for kind in (Evidence, CandidateRow):
-        assert not [field.name for field in msgspec.structs.fields(kind) if re.search("activ|energy", field.name)]
+    """The table of candidates has no place for it, and the evaluation is the same with it, where neurons fire."""
+    assert not [field.name for field in msgspec.structs.fields(CandidateRow) if re.search("activ|energy", field.name)]
     run = RunDir.open(build.write_run(tmp_path / "run"))
     evaluate(run)
     before = run.path(EvaluationDocument.FILE).read_bytes()

@@ -7,10 +7,16 @@ import math
 import msgspec
 import pytest
 
+from edgeproof.documents.activity import ActivityDocument, NeuronActivity
 from edgeproof.documents.evaluation import DifferenceLimits, PolicyValue
+from edgeproof.documents.latency import ProcessUse
+from edgeproof.documents.samples import SAYS_NOTHING, Check
 from edgeproof.verdict.cases import Case, cases_of
+from edgeproof.verdict.decide import decide
 from edgeproof.verdict.figures import mean_power_mw
 from edgeproof.verdict.points import point_of, standing_of
+
+PLATFORMS = {"sdk-native": ("host", "raspberry-pi"), "litert-fp32": ("host", "raspberry-pi", "android", "iphone")}
 
 
 def standing_on(evidence, policy, candidate, device):
@@ -210,3 +216,58 @@ def test_a_candidate_that_nothing_is_known_of(build):
     standing = standing_on(build.empty(), PolicyValue(), "litert-fp32", "android")
     assert standing.status == "open"
     assert {point.state for point in standing.points} == {"not measured"}
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(99.0, "met"), (90.0, "met"), (89.9, "unsupported"), (None, "met")])
+def test_a_measurement_on_a_busy_machine_does_not_count(build, percent, expected):
+    use = ProcessUse(cpu_percent=percent, peak_memory_bytes=1)
+    device = build.device((build.measurement("litert-fp32", process=use),))
+    point = state(build, "latency", evidence=build.evidence(devices=(device,)))
+    assert point.state == expected
+    if expected == "unsupported":
+        assert "host was busy: the process had 90 % of a core while it was timed" in point.text
+
+
+def test_a_busy_machine_leaves_the_verdict_open_and_says_so(build):
+    use = ProcessUse(cpu_percent=22.0, peak_memory_bytes=1)
+    slow = tuple(build.measurement(name, 50_000.0, process=use) for name in ("sdk-native", "litert-fp32"))
+    evidence = build.evidence(devices=(build.device(slow),))
+    (host,) = (
+        verdict
+        for verdict in decide(evidence, PolicyValue(), PLATFORMS, policy_source="default").verdicts
+        if verdict.device_class == "host"
+    )
+    assert (host.decision, host.candidate) == ("undecided", None)
+    assert any("host was busy" in line for line in host.missing)
+    assert any("host was busy" in change.measurement for change in host.would_change)
+
+
+@pytest.mark.parametrize("name", sorted(SAYS_NOTHING))
+def test_agreement_with_a_model_that_says_nothing_recommends_nobody(build, name):
+    checks = (Check(name=name, status="warning", detail="no neuron fires"),)
+    evidence = build.evidence(samples=build.samples(checks=checks))
+    point = state(build, "evidence", evidence=evidence)
+    assert (point.state, point.text) == ("unsupported", "agreement says nothing: no neuron fires")
+    for verdict in decide(evidence, PolicyValue(), PLATFORMS, policy_source="default").verdicts:
+        assert verdict.decision != "convert"
+        assert verdict.candidate is None
+        assert verdict.confidence == "low"
+    assert state(build, "evidence") is None
+
+
+@pytest.mark.parametrize(("rate", "words"), [(0.0, "never fire"), (1.0, "fire at every time step"), (0.2, None)])
+def test_neurons_that_never_fire_or_always_do_are_told(build, rate, words):
+    neurons = NeuronActivity(
+        name="lif1",
+        shape=(8,),
+        states=("v",),
+        membranes=("v",),
+        firing_rate=rate,
+        activation_sparsity=None,
+        membrane_updates=1.0,
+    )
+    activity = ActivityDocument(model="net", definitions="ours", neurons=(neurons,))
+    point = state(build, "evidence", evidence=build.evidence(activity=activity))
+    assert (point is None) == (words is None)
+    if words is not None:
+        assert f"the neurons lif1 {words} on any sample" in point.text

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeproof.devices.base import Device, Effort, Measured, Report, Target
+from edgeproof.documents.latency import starved
 from edgeproof.documents.runner import RunnerJob, RunnerReport
 
 __all__ = ["measure"]
@@ -58,4 +59,23 @@ def measure(device: Device, targets: Sequence[Target], inputs: Path, effort: Eff
             if told.error or index + 1 == effort.rounds:
                 outcome = "failed" if told.error else "measured"
                 report(f"{device.name}: {candidate}: {outcome} in {seconds[candidate]:.1f} s")
+    for candidate in candidates:
+        if candidate not in failures:
+            job, first = jobs[candidate], reports[candidate]
+            reports[candidate] = [_again(device, candidate, job, told, effort, report) for told in first]
     return [Measured(candidate, tuple(reports[candidate]), failures.get(candidate)) for candidate in candidates]
+
+
+def _again(
+    device: Device, candidate: str, job: RunnerJob, told: RunnerReport, effort: Effort, report: Report
+) -> RunnerReport:
+    """The report, or that of another process where others took this one's processor and left more to that one."""
+    if device.emulated or not starved(told.cpu_percent):
+        return told
+    again = device.run(job, effort.limits)
+    better = not again.error and (again.cpu_percent or 0.0) > (told.cpu_percent or 0.0)
+    report(
+        f"{device.name} is busy: {candidate} had {told.cpu_percent:.0f} % of a core while it was timed; "
+        f"measured again, it had {again.cpu_percent or 0:.0f} %"
+    )
+    return again if better else told

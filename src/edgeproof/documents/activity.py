@@ -1,7 +1,7 @@
 """Phase 3: what a spiking network does on samples. Counted operations, and the energy that a table gives for them.
 
 All of it is counted in a simulation of the network's arithmetic. Nothing here was measured on a machine, and no verdict
-stands on it.
+stands on it; neurons that never fire, or always do, take the ground from one.
 """
 
 from __future__ import annotations

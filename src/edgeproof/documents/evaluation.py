@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.device import DeviceClass, DeviceDocument
@@ -38,9 +39,10 @@ Confidence = Literal["high", "medium", "low"]
 Decision = Literal["sdk", "convert", "none", "undecided"]
 StandingStatus = Literal["meets", "open", "fails"]
 PercentileName = Literal["p50", "p90", "p95", "p99"]
-PointName = Literal["runs", "difference", "task", "samples", "size", "latency", "power", "memory"]
+PointName = Literal["runs", "evidence", "difference", "task", "samples", "size", "latency", "power", "memory"]
 PointState = Literal["met", "not met", "unsupported", "not measured"]
-"""``unsupported``: there are figures, but too few or taken under throttling, so that they neither meet nor miss."""
+"""``unsupported``: there are figures, but too few, taken under throttling or on a busy machine, or of a model that
+tells nothing, so that they neither meet nor miss."""
 
 
 class Evidence(Value, frozen=True, kw_only=True):
@@ -55,6 +57,7 @@ class Evidence(Value, frozen=True, kw_only=True):
     latency: LatencySummary | None = None
     conversion: ConversionDocument | None = None
     validation: ValidationDocument | None = None
+    activity: ActivityDocument | None = None
     devices: tuple[DeviceDocument, ...] = ()
 
 

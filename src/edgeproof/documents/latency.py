@@ -7,7 +7,16 @@ from typing import ClassVar
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.environment import Machine
 
-__all__ = ["ColdStart", "LatencySummary", "Percentile", "ProcessUse", "Served", "Steady"]
+__all__ = ["ColdStart", "LatencySummary", "Percentile", "ProcessUse", "Served", "Steady", "starved"]
+
+
+WHOLE_CORE_PERCENT = 90.0
+"""Of a core: what a process has, at least, that computes without a pause on a machine with nothing else to do."""
+
+
+def starved(cpu_percent: float | None) -> bool:
+    """Whether a process that worked without a pause had less than a core."""
+    return cpu_percent is not None and cpu_percent < WHOLE_CORE_PERCENT
 
 
 class Percentile(Value, frozen=True, kw_only=True):
@@ -53,6 +62,11 @@ class ProcessUse(Value, frozen=True, kw_only=True):
     """Of one core, over the steady state."""
     peak_memory_bytes: int | None
     """High-water mark of resident memory."""
+
+    @property
+    def starved(self) -> bool:
+        """Whether others took its processor while it worked without a pause: its times are not its own."""
+        return starved(self.cpu_percent)
 
 
 class Served(Value, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from edgeproof.documents.signature import Signature
 __all__ = [
     "HELD_OUT_FILE",
     "REPRESENTATIVE_FOLDER",
+    "SAYS_NOTHING",
     "Check",
     "HeldOut",
     "HeldOutSource",
@@ -21,6 +22,8 @@ HELD_OUT_FILE = "phase3_heldout.npz"
 """The held-out samples in the run folder."""
 REPRESENTATIVE_FOLDER = "rep_samples"
 """The representative samples in the run folder, one file a sample."""
+SAYS_NOTHING = frozenset({"silent", "always-on", "constant-output", "chance"})
+"""Names of the checks after which agreement with the model is no evidence."""
 SampleSource = Literal["model", "user", "synthetic"]
 HeldOutSource = Literal["model", "user", "representative"]
 """``representative``: no held-out split was given, the representative samples serve for both."""

@@ -51,8 +51,8 @@ def evaluate(run: RunDir) -> EvaluationDocument:
     from edgeproof.report.markdown import render_markdown
     from edgeproof.report.plots import draw
 
-    activity = run.read_if_there(ActivityDocument)
     evidence = read_evidence(run)
+    activity = evidence.activity
     evaluation = judge(run, evidence)
     given = ReportInput(
         evidence=evidence,
@@ -104,6 +104,7 @@ def read_evidence(run: RunDir) -> Evidence:
         latency=run.read_if_there(LatencySummary),
         conversion=run.read_if_there(ConversionDocument),
         validation=run.read_if_there(ValidationDocument),
+        activity=run.read_if_there(ActivityDocument),
         devices=run.devices(),
     )
 

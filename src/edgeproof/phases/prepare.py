@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from edgeproof.documents.manifest import RunOptions
-from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.samples import SAYS_NOTHING, SamplesDocument
 from edgeproof.model.drawing import Draw
 from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.conversion.planned import forms_of
 from edgeproof.phases.preparation.environment import read_environment
+from edgeproof.phases.validation.against import doubts, load_reference
 from edgeproof.process import Limits
 from edgeproof.rundir import RunDir
 
@@ -31,7 +34,16 @@ def prepare(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Samp
     """
     report("looking at the machine")
     run.write(read_environment())
-    return workspace_of(run, report).samples
+    workspace = workspace_of(run, report)
+    if not workspace.reference.is_file():
+        return workspace.samples
+    found = doubts(load_reference(workspace))
+    for check in found:
+        report(f"warning: {check.detail}: agreement with it is no evidence")
+    kept = tuple(check for check in workspace.samples.checks if check.name not in SAYS_NOTHING)
+    document = msgspec.structs.replace(workspace.samples, checks=(*kept, *found))
+    run.write(document)
+    return document
 
 
 def workspace_of(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Workspace:

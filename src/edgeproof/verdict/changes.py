@@ -126,7 +126,7 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str:
         if not artifacts:
             return f"edgeproof run --resume {folder}"
         return f"edgeproof validate {model_address(evidence)} {' '.join(artifacts)} --samples {held_out(evidence)}"
-    if point.name in ("task", "samples"):
+    if point.name in ("evidence", "task", "samples"):
         return f"edgeproof run {model_address(evidence)} --samples SAMPLES_WITH_LABELS.npz"
     if point.name != "power" and contest.device == "host":
         return host_command(point, contest.cases[candidates[0]])

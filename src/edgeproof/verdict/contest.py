@@ -59,8 +59,8 @@ class Contest:
     def qualified(self) -> list[Standing]:
         """The candidates that may be recommended: those that meet everything, else those without a point against them.
 
-        Outputs must have been compared and be within the policy. On a device class that was measured the latency must
-        be met too; on one that was not, latency cannot speak for or against anyone.
+        Outputs must have been compared, with a model that tells something, and be within the policy. On a device class
+        that was measured the latency must be met too; on one that was not, latency cannot speak for or against anyone.
         """
         complete = [standing for standing in self.standings if standing.status == "meets"]
         if complete:
@@ -70,6 +70,7 @@ class Contest:
             standing
             for standing in self.standings
             if standing.status == "open"
+            and point_of(standing, "evidence") is None
             and all((point := point_of(standing, name)) is not None and point.state == "met" for name in needed)
         ]
 

@@ -12,6 +12,7 @@ import msgspec
 from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
 from edgeproof.documents.evaluation import PointName, PointState, PolicyPoint, PolicyValue, Standing, StandingStatus
 from edgeproof.documents.latency import Percentile
+from edgeproof.documents.samples import SAYS_NOTHING
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.figures import mean_power_mw, told
 from edgeproof.verdict.outputs import judge_outputs
@@ -77,7 +78,7 @@ def standing_of(case: Case, policy: PolicyValue, device_class: DeviceClass) -> S
     ``fails`` as soon as one point is not met, ``meets`` when all are met, ``open`` otherwise. Latency, power and memory
     count only from real devices of the class, and the worst of several devices stands.
     """
-    points = [difference_point(case, policy), task_point(case, policy)]
+    points = [*evidence_points(case), difference_point(case, policy), task_point(case, policy)]
     if "int" in case.precision:
         points.append(samples_point(case, policy))
     points += SIZE_LIMIT.hold(policy, case)
@@ -96,6 +97,20 @@ def is_measured(standing: Standing) -> bool:
     """Whether a real device of the class has latency figures for the candidate, or failed to run it."""
     latency = point_of(standing, "latency")
     return point_of(standing, "runs") is not None or (latency is not None and latency.state != "not measured")
+
+
+def evidence_points(case: Case) -> list[PolicyPoint]:
+    """Why agreement with this model is no evidence: silent or constant outputs, a score of guessing, a population of
+    neurons that never fires or always does. Nothing where it is one."""
+    samples, activity = case.evidence.samples, case.evidence.activity
+    found = [check.detail for check in (samples.checks if samples is not None else ()) if check.name in SAYS_NOTHING]
+    for neurons in activity.neurons if activity is not None else ():
+        if neurons.firing_rate in (0.0, 1.0):
+            how = "never fire" if neurons.firing_rate == 0 else "fire at every time step"
+            found.append(f"the neurons {neurons.name} {how} on any sample")
+    if not found:
+        return []
+    return [PolicyPoint(name="evidence", state="unsupported", text=f"agreement says nothing: {'; '.join(found)}")]
 
 
 def difference_point(case: Case, policy: PolicyValue) -> PolicyPoint:
@@ -198,7 +213,8 @@ def points_on(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMe
 
 
 def latency_point(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMeasurement) -> PolicyPoint:
-    """The policy's percentile. One that the count does not support meets nothing, and so does a throttled one."""
+    """The policy's percentile. One that the count does not support meets nothing, and so does one that was taken
+    under throttling or on a busy machine."""
     which, limit, where = policy.latency_percentile, policy.latency_ms, device.device
     if measurement.steady is None:
         text = f"latency not measured on {where}: {measurement.reason or 'no steady state was recorded'}"
@@ -211,6 +227,10 @@ def latency_point(policy: PolicyValue, device: DeviceDocument, measurement: Devi
         )
         return PolicyPoint(name="latency", state="unsupported", text=text, needs_more=max(percentile.needs_more, 1))
     value, told = percentile.value_us / 1000, f"{which} {milliseconds(percentile.value_us)}"
+    if measurement.process is not None and measurement.process.starved:
+        share = f"{measurement.process.cpu_percent:.0f} % of a core"
+        text = f"{where} was busy: the process had {share} while it was timed, so {told} does not count"
+        return PolicyPoint(name="latency", state="unsupported", text=text, value=value)
     if measurement.throttled:
         text = f"{where} throttled while it was measured, so {told} does not count"
         return PolicyPoint(name="latency", state="unsupported", text=text, value=value)

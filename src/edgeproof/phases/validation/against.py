@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
+from edgeproof.differences.liveness import what_says_nothing
 from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
 from edgeproof.differences.score import accuracy
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.samples import Check
 from edgeproof.documents.signature import Signature
 from edgeproof.documents.validation import Differences, ValidationResult
 from edgeproof.model.samples import load_arrays
@@ -20,7 +22,7 @@ from edgeproof.model.workspace import Workspace
 from edgeproof.verdict.outputs import judge_outputs, limit_for
 from edgeproof.verdict.wording import figure
 
-__all__ = ["Reference", "by_position", "held_against", "load_reference", "unexplained"]
+__all__ = ["Reference", "by_position", "doubts", "held_against", "load_reference", "unexplained"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ def load_reference(workspace: Workspace) -> Reference:
     _, labels = load_arrays(workspace.held_out)
     samples = workspace.samples
     return Reference(samples.signature, outputs, labels, workspace.held_out, samples.held_out.source)
+
+
+def doubts(reference: Reference) -> tuple[Check, ...]:
+    """Warnings of what agreement with these outputs cannot tell."""
+    return what_says_nothing(reference.signature, reference.outputs, reference.labels)
 
 
 def held_against(

@@ -22,7 +22,7 @@ from edgeproof.formats.base import Format
 from edgeproof.formats.registry import artifact_document
 from edgeproof.formats.worker import fingerprint
 from edgeproof.model.samples import load_arrays
-from edgeproof.phases.validation.against import Reference, held_against, unexplained
+from edgeproof.phases.validation.against import Reference, doubts, held_against, unexplained
 from edgeproof.phases.validation.variants import Usual, run_variant
 from edgeproof.process import Limits
 
@@ -117,7 +117,10 @@ class Validating:
         if ran.storage_faults:
             reason = "; ".join([*([result.reason] if result.reason else []), *ran.storage_faults])
             result = msgspec.structs.replace(result, status="failed", reason=reason)
-        warnings = unexplained(result, kind.explained(document.precision))
+        warnings = (
+            *(f"{check.detail}: agreement with it is no evidence" for check in doubts(self.reference)),
+            *unexplained(result, kind.explained(document.precision)),
+        )
         return msgspec.structs.replace(result, variants=variants, warnings=warnings)
 
 
