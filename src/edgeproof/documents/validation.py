@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from edgeproof.documents.base import Document, Value
+from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.signature import Form, OutputKind
 
 __all__ = ["Differences", "SpikeDifference", "Status", "ValidationDocument", "ValidationResult", "Variant"]
@@ -53,6 +54,8 @@ class Variant(Value, frozen=True, kw_only=True):
     """Against the artifact computed the usual way, on the same samples; the worst over all outputs."""
     warning: str | None = None
     """What depends on the way of computing, or why it could not be told."""
+    against: tuple[DeviceClass, ...] = ()
+    """Classes of devices that may compute this way, where it does not pass: there the candidate's pass is no proof."""
 
 
 class ValidationResult(Value, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy.typing as npt
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding, Rewrite
+from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.errors import ArtifactError, ConversionError, EdgeProofError
 
@@ -91,10 +92,14 @@ class Variation:
         name: what ``open`` finds in the artifact's options under ``VARIANT``.
         exact: the relative L2 against the eager model that storing weights in this precision explains, where nothing
             else is rounded: what lies further off is a fault of the conversion; None where rounding hides faults.
+        concerns: classes of devices that may compute this way: where it does not pass, none of them is sure to.
+        samples: how many are computed this way; it takes longer than the usual one.
     """
 
     name: str
     exact: float | None = None
+    concerns: tuple[DeviceClass, ...] = ()
+    samples: int = 32
 
 
 @dataclass

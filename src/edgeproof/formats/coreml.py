@@ -91,8 +91,11 @@ class CoreML(Format):
     def variants(self, precision: str) -> tuple[Variation, ...]:
         """On a Mac what the reference check gives stands beside Core ML's own answer."""
         usual = (Variation("reference"),) if APPLE else ()
-        half = (Variation("strict"), Variation("unrounded", exact=HALF_WEIGHTS)) if precision == "fp16" else ()
-        return (*usual, *half)
+        half = (
+            Variation("strict", concerns=("iphone",)),
+            Variation("unrounded", exact=HALF_WEIGHTS, concerns=("iphone",)),
+        )
+        return (*usual, *(half if precision == "fp16" else ()))
 
     def explained(self, precision: str) -> float | None:
         return SINGLE if precision == "fp32" and self.stands_in else None

@@ -5,6 +5,7 @@ fp16 keeps fp32 at the door; int8 is static QDQ, calibrated with the representat
 On x86 without VNNI, which is every one before Cascade Lake and Zen 4, ONNX Runtime's fast kernels add products of int8
 in pairs into 16 bits and saturate: there a right file computes something else. A session that is compared computes what
 the standard says; one that is timed has the fast kernels, and what they make of it on this machine is a variant.
+Half precision is widened on x86 and not everywhere: what the standard's own evaluator makes of it is a variant too.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.device import DeviceClass
 from edgeproof.errors import ArtifactError
 from edgeproof.formats.base import (
     COMPARED,
+    VARIANT,
     Array,
     Conversion,
     Format,
@@ -39,6 +42,10 @@ __all__ = ["FORMAT"]
 OPSET = 20
 FAST_KERNELS = "fast-kernels"
 """The variant with the kernels that a timed session has."""
+STANDARD = "standard"
+"""The variant that the standard's own evaluator computes, in half precision as the file says."""
+NATIVE_HALF: tuple[DeviceClass, ...] = ("raspberry-pi", "android", "iphone")
+"""Where ONNX Runtime has kernels for half precision, on processors that compute in it; x86 widens it to single."""
 
 
 class Onnx(Format):
@@ -86,16 +93,18 @@ class Onnx(Format):
         return Produced(file, bind(spine.inputs, inputs), bind(spine.outputs, outputs))
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
+        inputs = [binding.graph_name for binding in artifact.inputs]
+        outputs = [binding.graph_name for binding in artifact.outputs]
+        if artifact.options.get(VARIANT) == STANDARD:
+            return _Evaluator(folder / artifact.file, inputs, outputs)
         exact = COMPARED in artifact.options and artifact.precision not in ("fp32", "fp16")
         session = _session(folder / artifact.file, threads, optimised=not exact)
-        return _Runner(
-            session,
-            [binding.graph_name for binding in artifact.inputs],
-            [binding.graph_name for binding in artifact.outputs],
-        )
+        return _Runner(session, inputs, outputs)
 
     def variants(self, precision: str) -> tuple[Variation, ...]:
-        return (Variation(FAST_KERNELS),) if precision == "int8" else ()
+        if precision == "int8":
+            return (Variation(FAST_KERNELS, concerns=("host",)),)
+        return (Variation(STANDARD, concerns=NATIVE_HALF, samples=4),) if precision == "fp16" else ()
 
     def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         session = _session(path, 1)
@@ -243,6 +252,26 @@ class _Runner:
 
     def close(self) -> None:
         self._session = None
+
+
+class _Evaluator:
+    """The standard's own evaluator, operator by operator in numpy."""
+
+    def __init__(self, path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        from onnx.reference import ReferenceEvaluator
+
+        with opening("ONNX's evaluator", path):
+            self._evaluator: Any = ReferenceEvaluator(str(path))
+        self._inputs = [(i, name) for i, name in enumerate(inputs) if name in self._evaluator.input_names]
+        self._outputs = list(outputs)
+
+    def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        with np.errstate(all="ignore"):  # what overflows shows in the results
+            results = self._evaluator.run(self._outputs, {name: arrays[i] for i, name in self._inputs})
+        return [np.asarray(result) for result in results]
+
+    def close(self) -> None:
+        self._evaluator = None
 
 
 FORMAT = Onnx()

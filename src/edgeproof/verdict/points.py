@@ -78,7 +78,7 @@ def standing_of(case: Case, policy: PolicyValue, device_class: DeviceClass) -> S
     ``fails`` as soon as one point is not met, ``meets`` when all are met, ``open`` otherwise. Latency, power and memory
     count only from real devices of the class, and the worst of several devices stands.
     """
-    points = [*evidence_points(case), difference_point(case, policy), task_point(case, policy)]
+    points = [*evidence_points(case), difference_point(case, policy, device_class), task_point(case, policy)]
     if "int" in case.precision:
         points.append(samples_point(case, policy))
     points += SIZE_LIMIT.hold(policy, case)
@@ -113,10 +113,12 @@ def evidence_points(case: Case) -> list[PolicyPoint]:
     return [PolicyPoint(name="evidence", state="unsupported", text=f"agreement says nothing: {'; '.join(found)}")]
 
 
-def difference_point(case: Case, policy: PolicyValue) -> PolicyPoint:
+def difference_point(case: Case, policy: PolicyValue, device_class: DeviceClass) -> PolicyPoint:
     """Outputs against the eager reference, with this policy's limits on the validation's figures.
 
-    A failure for another reason than a tolerance (NaN, a wrong shape) stays a failure under every policy.
+    A failure for another reason than a tolerance (NaN, a wrong shape) stays a failure under every policy. A pass is no
+    proof where something about it was to be looked into, or where devices of the class may compute it another way that
+    does not pass.
     """
 
     def point(state: PointState, text: str) -> PolicyPoint:
@@ -140,6 +142,12 @@ def difference_point(case: Case, policy: PolicyValue) -> PolicyPoint:
     by_tolerance = result.tolerance is not None and all(output.relative_l2 is not None for output in case.outputs)
     if result.status == "failed" and worst.state == "met" and not by_tolerance:
         return point("not met", f"validation failed: {result.reason or 'no reason given'}")
+    doubts = [
+        *result.warnings,
+        *(variant.warning or "" for variant in result.variants if device_class in variant.against),
+    ]
+    if worst.state == "met" and doubts:
+        return point("unsupported", f"{worst.text}; but {doubts[0]}")
     if result.checked_by is not None:
         return msgspec.structs.replace(worst, text=f"{worst.text}, by {result.checked_by}")
     return worst

@@ -24,8 +24,6 @@ from edgeproof.verdict.wording import figure
 
 __all__ = ["Usual", "judge_variant", "run_variant"]
 
-SAMPLES = 32
-"""Samples that are computed another way: it takes longer, and shows on few what it shows on many."""
 RUN_LIMITS = Limits(seconds=120)
 
 
@@ -49,14 +47,15 @@ class Usual:
 
 
 def run_variant(variation: Variation, usual: Usual) -> Variant:
-    """Run the first samples that way, and hold them against the eager model and against the usual way.
+    """Run the first samples that way, and hold them against the eager model and against the usual way. What shows on
+    many shows on few.
 
     Args:
         variation: as the artifact's format has it.
         usual: the artifact, and what it gave the usual way.
     """
     name = variation.name
-    job = msgspec.structs.replace(usual.job, limit=SAMPLES, variant=name, base=None)
+    job = msgspec.structs.replace(usual.job, limit=variation.samples, variant=name, base=None)
     ran = run_job(job, RUN_LIMITS)
     if ran.error or job.outputs is None:
         return Variant(name=name, samples=0, warning=f"computed {name}, it does not run: {ran.error}")
@@ -83,14 +82,15 @@ def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], us
         spread = compare_outputs(signature.outputs, plain, named)
         usually = compare_outputs(signature.outputs, eager, plain)
     except (NotFinite, ValueError) as error:
-        return Variant(name=name, samples=count, warning=f"computed {name}: {error}")
+        lost = f"computed {name}: {error}"
+        return Variant(name=name, samples=count, warning=lost, against=variation.concerns)
     failed, before = (
         [point.text for point in judge_outputs(found, usual.limits, precision) if point.state == "not met"]
         for found in (differences, usually)
     )
     warning = None
     if failed and not before:
-        warning = f"the result depends on how sums are computed: {name}, {'; '.join(failed)}"
+        warning = f"the result depends on how it is computed: {name}, {'; '.join(failed)}"
     worst = worst_of(differences)
     left = worst.relative_l2
     if variation.exact is not None and worst.kind == "real" and not (left is not None and left <= variation.exact):
@@ -99,4 +99,7 @@ def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], us
             f"computed without rounding of values it still lies{distance} (relative L2) from the eager model, and "
             f"weights in {precision} explain {figure(variation.exact)}: a fault of the conversion"
         )
-    return Variant(name=name, samples=count, differences=worst, spread=worst_of(spread), warning=warning)
+    against = variation.concerns if warning is not None else ()
+    return Variant(
+        name=name, samples=count, differences=worst, spread=worst_of(spread), warning=warning, against=against
+    )

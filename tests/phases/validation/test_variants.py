@@ -1,0 +1,54 @@
+"""An artifact computed another way: what other processors may make of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import edgeproof
+from edgeproof.documents.evaluation import Evidence, PolicyValue
+from edgeproof.model.resolve import resolve_model
+from edgeproof.phases.alone.conversion import convert_alone
+from edgeproof.phases.alone.validation import validate_alone
+from edgeproof.verdict.cases import cases_of
+from edgeproof.verdict.points import point_of, standing_of
+
+
+class RootMeanSquare(nn.Module):
+    """Squares that half precision cannot hold, and a result that it can."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scaled = x * self.gain
+        return scaled * torch.rsqrt(scaled.pow(2).mean(-1, keepdim=True) + 1e-6)
+
+
+@pytest.mark.parametrize(("gain", "overflows"), [(400.0, True), (1.0, False)])
+def test_half_precision_that_overflows_where_it_is_not_widened(gain: float, overflows: bool, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((16, 1, 8)).astype(np.float32)
+    model = edgeproof.Model(
+        RootMeanSquare(gain), inputs=["x:float32[1,8]"], samples=edgeproof.Samples({"x": x}), name="rms"
+    )
+    resolved = resolve_model(model)
+    convert_alone(resolved, ["onnx-fp32", "onnx-fp16"], tmp_path)
+    document = validate_alone(resolved, [tmp_path / "onnx-fp16"])
+    (result,) = document.results
+    assert result.status == "passed", "this machine's runtime widens it"
+    (variant,) = result.variants
+    assert (variant.name, variant.samples) == ("standard", 4)
+    assert (variant.warning is not None) == overflows
+    assert variant.against == (("raspberry-pi", "android", "iphone") if overflows else ())
+    case = cases_of(Evidence(model="rms", folder="run", validation=document))["onnx-fp16"]
+    for device_class in ("raspberry-pi", "host"):
+        point = point_of(standing_of(case, PolicyValue(), device_class), "difference")
+        assert point is not None
+        doubted = overflows and device_class == "raspberry-pi"
+        assert point.state == ("unsupported" if doubted else "met")
+        assert ("depends on how it is computed: standard" in point.text) == doubted
