@@ -120,9 +120,11 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
             settings = Settings(count=job.measure, warmup=job.warmup, seconds=job.seconds)
             timed = time_calls(session.run, calls, settings)
     faults: tuple[str, ...] = ()
-    if job.base:
+    cautions: tuple[str, ...] = ()
+    if job.outputs and job.variant is None:
         document, folder, found = artifact_document(artifact)
-        faults = found.storage_faults(folder / document.file, Path(job.base))
+        cautions = found.cautions(folder / document.file)
+        faults = found.storage_faults(folder / document.file, Path(job.base)) if job.base else ()
     return RunnerReport(
         artifact=job.artifact,
         samples=len(calls),
@@ -146,6 +148,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         throttled=throttled_between(throttling_before, read_throttling()),
         outputs=outputs,
         storage_faults=faults,
+        cautions=cautions,
         machine=read_machine(),
     )
 

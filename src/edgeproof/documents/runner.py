@@ -101,5 +101,7 @@ class RunnerReport(Document, frozen=True, kw_only=True):
     outputs: tuple[OutputSummary, ...] = ()
     storage_faults: tuple[str, ...] = ()
     """What is wrong with its weights, beside those it was told to hold them against."""
+    cautions: tuple[str, ...] = ()
+    """What keeps the answers of what stands in for a runtime from being its own."""
     machine: Machine | None = None
     """Where it ran; read after everything else."""

@@ -323,6 +323,14 @@ class Format(ABC):
         each operation exactly: what lies further off is a fault of the conversion. None where a runtime is free."""
         return None
 
+    def cautions(self, artifact: Path) -> tuple[str, ...]:
+        """What keeps a stand-in's answers from being the runtime's own, whatever they are.
+
+        Args:
+            artifact: the file or folder that a runtime opens.
+        """
+        return ()
+
     def storage_faults(self, artifact: Path, base: Path) -> tuple[str, ...]:
         """What is wrong with an artifact's weights, beside those of the same format's first precision.
 

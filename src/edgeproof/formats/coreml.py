@@ -45,7 +45,10 @@ class CoreML(Format):
     extra = "coreml"
     suffix = ".mlpackage"
     preload = ("torch", "coremltools", "coremltools.optimize.coreml")
-    rewrites = ("fourier:FOURIER", "fourier:UNFOLD", "arithmetic:SMALL_OPERATORS", "arithmetic:PASSAGE")
+    rewrites = (
+        *("fourier:FOURIER", "fourier:UNFOLD", "arithmetic:SMALL_OPERATORS", "arithmetic:PASSAGE"),
+        "pooling:AVERAGE_BEYOND_PADDING",
+    )
     input_dtypes = MappingProxyType({"int64": "int32"})
     fold = "the converter fails on constants that the graph computes"
     stands_in = None if APPLE else CHECK
@@ -106,6 +109,12 @@ class CoreML(Format):
 
         found = compare_weights(open_model(base), open_model(artifact))
         return tuple(weight.fault for weight in found if weight.fault is not None)
+
+    def cautions(self, artifact: Path) -> tuple[str, ...]:
+        from edgeproof.mil.cautions import cautions
+        from edgeproof.mil.model import open_model
+
+        return cautions(open_model(artifact)) if self.stands_in else ()
 
     def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session | None:
         from edgeproof.formats.coreml_package import PackageSession

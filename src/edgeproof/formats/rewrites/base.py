@@ -16,6 +16,7 @@ import torch
 from edgeproof.documents.artifact import Rewrite
 from edgeproof.errors import ConversionError
 from edgeproof.formats.rewrites.folding import fold_constants
+from edgeproof.model.functional import functional
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -154,7 +155,7 @@ def apply_rewrites(
     ]
     rules = {name: rule for rewrite in needed for name, rule in rewrite.rules.items()}
     with torch.no_grad():
-        program = torch.export.export(_Rewritten(graph_module, rules, dtypes), example)
+        program = functional(torch.export.export(_Rewritten(graph_module, rules, dtypes), example))
     module = _unguarded(program)
     if fold:
         applied += _folded(module, spine, wanted, fold)

@@ -1,14 +1,17 @@
-"""Adaptive pooling as pooling of fixed windows."""
+"""Pooling that converters or runtimes do not have, or have otherwise, as pooling of plain windows."""
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from edgeproof.formats.rewrites.base import OperatorRewrite
+from edgeproof.formats.rewrites.base import OperatorRewrite, operator_name
 
-__all__ = ["ADAPTIVE_MAX_POOL"]
+__all__ = ["ADAPTIVE_MAX_POOL", "AVERAGE_BEYOND_PADDING"]
 
 
 def _windows(size: int, out: int) -> list[tuple[int, int]]:
@@ -34,4 +37,61 @@ ADAPTIVE_MAX_POOL = OperatorRewrite(
     name="adaptive max pooling as maxima over its windows",
     why="the converter has no adaptive max pooling",
     rules={"aten.adaptive_max_pool2d": _adaptive_max_pool2d},
+)
+
+
+def _average(
+    x: torch.Tensor,
+    kernel: list[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    """Windows that reach beyond the padding: padded by as much, averaged, and scaled to the elements that count."""
+    rank = len(kernel)
+    kernel, stride, padding = list(kernel), list(stride) or list(kernel), list(padding) * (rank // len(padding))
+    sizes = list(x.shape[-rank:])
+    if not ceil_mode:
+        return NotImplemented
+    counts, beyond = [], []
+    for size, wide, step, pad in zip(sizes, kernel, stride, padding, strict=True):
+        room = size + 2 * pad - wide
+        places = -(-room // step) + 1
+        if (places - 1) * step >= size + pad:
+            places -= 1  # a window has to begin inside, or in the padding before
+        beyond.append(max(0, (places - 1) * step - room))
+        low, high = (-pad, size + pad) if count_include_pad else (0, size)
+        starts = [place * step - pad for place in range(places)]
+        counts.append([min(start + wide, high) - max(start, low) for start in starts])
+    average = (torch.avg_pool1d, torch.nn.functional.avg_pool2d, torch.nn.functional.avg_pool3d)[rank - 1]
+    if not any(beyond) and count_include_pad:
+        return average(x, kernel, stride, padding, False, True)
+    pads = [side for pad, more in reversed(list(zip(padding, beyond, strict=True))) for side in (pad, pad + more)]
+    whole = float(math.prod(kernel))
+    factor = torch.ones([1] * rank)
+    for axis, line in enumerate(counts):
+        shape = [1] * rank
+        shape[axis] = len(line)
+        factor = factor * torch.tensor(line, dtype=x.dtype).reshape(shape)
+    scale = whole / factor if divisor_override is None else whole / float(divisor_override)
+    return average(torch.nn.functional.pad(x, pads), kernel, stride) * scale
+
+
+def _ceils(graph: torch.fx.Graph) -> bool:
+    names = {f"aten.avg_pool{rank}d": rank for rank in (1, 2, 3)}
+    for node in graph.nodes:
+        if node.op == "call_function" and operator_name(node.target) in names:
+            given = dict(itertools.zip_longest(("x", "kernel", "stride", "padding", "ceil_mode"), node.args[:5]))
+            if given["ceil_mode"] or node.kwargs.get("ceil_mode"):
+                return True
+    return False
+
+
+AVERAGE_BEYOND_PADDING = OperatorRewrite(
+    name="average pooling whose windows reach beyond the padding, as padding, plain averages and their scale",
+    why="Core ML is reported to divide by the whole window there, and PyTorch divides by what is inside",
+    rules={f"aten.avg_pool{rank}d": _average for rank in (1, 2, 3)},
+    needed=_ceils,
 )

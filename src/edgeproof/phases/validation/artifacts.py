@@ -119,6 +119,7 @@ class Validating:
             result = msgspec.structs.replace(result, status="failed", reason=reason)
         warnings = (
             *(f"{check.detail}: agreement with it is no evidence" for check in doubts(self.reference)),
+            *ran.cautions,
             *unexplained(result, kind.explained(document.precision)),
         )
         return msgspec.structs.replace(result, variants=variants, warnings=warnings)
