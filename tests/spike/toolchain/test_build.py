@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -250,6 +251,37 @@ def test_a_program_tells_the_time_of_each_call(source: Path, tmp_path: Path) -> 
     times = [float(line) for line in done.stdout.split()]
     assert len(times) == 25
     assert all(0 <= time < 1e6 for time in times)
+
+
+@pytest.mark.parametrize(
+    ("words", "kept", "code", "said"),
+    [
+        ([], -7, 1, r"sample \d+ on stdin has \d+ bytes; expected \d+"),
+        ([], 3, 1, r"sample 0 on stdin has 3 bytes"),
+        ([], 0, 1, "sample 0 on stdin has 0 bytes"),
+        (["--time", "5"], 0, 1, "sample 0 on stdin has 0 bytes"),
+        (["--time", "x"], None, 2, r"usage: .* \[--time N\]"),
+        (["--twice"], None, 2, "usage: "),
+    ],
+)
+def test_a_program_says_what_is_wrong_with_its_input(
+    words: list[str], kept: int | None, code: int, said: str, source: Path, tmp_path: Path
+) -> None:
+    given = samples().tobytes()[:kept]
+    made = build(source, tmp_path, "program").file
+    done = subprocess.run([str(made), *words], input=given, capture_output=True)
+    assert done.returncode == code
+    assert re.search(said, done.stderr.decode())
+    whole = len(given) // (4 * sum(INPUTS)) if not words else 0
+    assert len(done.stdout) == whole * 4 * sum(OUTPUTS), "what came whole is answered"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is a device on Linux only")
+def test_a_program_says_that_its_outputs_are_lost(source: Path, tmp_path: Path) -> None:
+    made = build(source, tmp_path, "program").file
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([str(made)], input=samples().tobytes(), stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, b"cannot be written" in done.stderr) == (1, True)
 
 
 def test_the_generated_c_is_clean_c99(source: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ def main_program(name: str, inputs: Sequence[int], outputs: Sequence[int]) -> st
     """C of a program around the network ``name``: samples from stdin, outputs to stdout, both raw float32.
 
     Each sample is its inputs one after another; so are the outputs. With ``--time N`` it runs the first sample N times
-    and prints the microseconds of each call instead.
+    and prints the microseconds of each call instead. It ends with 0 when all was well, with 1 and a sentence on stderr
+    where a sample is not whole, there is none, or outputs cannot be written, and with 2 where it is used wrongly.
 
     Args:
         name: of the network.
@@ -43,10 +44,25 @@ int main(int count, char **words) {
   for (int i = 0; i < INPUTS; i++) in[i] = calloc(in_sizes[i], sizeof(float));
   for (int i = 0; i < OUTPUTS; i++) out[i] = calloc(out_sizes[i], sizeof(float));
   const long repeats = count == 3 && !strcmp(words[1], "--time") ? atol(words[2]) : 0;
+  if (count > 1 && repeats <= 0) {
+    fprintf(stderr, "usage: NAME [--time N] < samples, raw float32\\n");
+    return 2;
+  }
   NAME_init(&instance, 16);
-  for (;;) {
-    for (int i = 0; i < INPUTS; i++)
-      if (fread(in[i], sizeof(float), in_sizes[i], stdin) != in_sizes[i]) return 0;
+  for (unsigned long sample = 0;; sample++) {
+    size_t wanted = 0, given = 0;
+    for (int i = 0; i < INPUTS; i++) {
+      const size_t bytes = in_sizes[i] * sizeof(float);
+      if (given == wanted) given += fread(in[i], 1, bytes, stdin);
+      wanted += bytes;
+    }
+    if (given == 0 && sample > 0) break;
+    if (given < wanted) {
+      fprintf(stderr, "NAME: sample %lu on stdin has %lu bytes; expected %lu\\n", sample, (unsigned long)given,
+              (unsigned long)wanted);
+      fflush(stdout);
+      return 1;
+    }
     NAME_call(&instance, (const float *const *)in, out);
     if (repeats > 0) break;
     for (int i = 0; i < OUTPUTS; i++) fwrite(out[i], sizeof(float), out_sizes[i], stdout);
@@ -57,6 +73,10 @@ int main(int count, char **words) {
     NAME_call(&instance, (const float *const *)in, out);
     clock_gettime(CLOCK_MONOTONIC, &after);
     printf("%.3f\\n", (after.tv_sec - before.tv_sec) * 1e6 + (after.tv_nsec - before.tv_nsec) * 1e-3);
+  }
+  if (fflush(stdout) || ferror(stdout)) {
+    fprintf(stderr, "NAME: outputs cannot be written to stdout\\n");
+    return 1;
   }
   return 0;
 }
