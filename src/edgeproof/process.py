@@ -22,6 +22,7 @@ from typing import IO, NoReturn, Protocol
 from edgeproof.errors import EdgeProofError, ProcessError
 
 __all__ = [
+    "SILENT",
     "Child",
     "Ended",
     "Launch",
@@ -41,6 +42,8 @@ __all__ = [
     "untie_from_parent",
 ]
 
+SILENT = {"ORT_DISABLE_TELEMETRY": "1", "NNCF_CI": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+"""Variables by which runtimes and converters are told to report nothing to their makers."""
 PARENT = "EDGEPROOF_PARENT"
 """In a child's environment: the process it is to die with."""
 WALL_FACTOR = 4
@@ -79,7 +82,7 @@ def environment(threads: int = 1) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "OPENVINO_TELEMETRY_ENABLE": "0",
+        **SILENT,
         "PYTHONWARNINGS": "ignore",
         "PYTHONUNBUFFERED": "1",
         PARENT: str(os.getpid()),
