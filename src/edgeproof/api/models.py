@@ -104,7 +104,8 @@ def open(artifact: str | Path, *, threads: int = 1) -> Session | NativeSession:
 
     Returns:
         a session, to be used in a ``with`` block: ``run({name: array})`` takes and gives arrays of exactly the shapes
-        and dtypes in its ``inputs`` and ``outputs``. Not thread-safe.
+        and dtypes in its ``inputs`` and ``outputs``. Threads that share one take turns; open one per thread for calls
+        at the same time.
 
     Raises:
         ArtifactError: not there, damaged, or it cannot run on this machine.

@@ -60,7 +60,7 @@ class GraphRunner(Protocol):
 
 
 class Session(Protocol):
-    """An artifact, or the eager model, opened: named arrays in, named arrays out. Not thread-safe."""
+    """An artifact, or the eager model, opened: named arrays in, named arrays out. Threads that share one take turns."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
