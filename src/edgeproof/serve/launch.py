@@ -35,6 +35,7 @@ from edgeproof.serve.limits import CONNECTIONS, REQUEST_SECONDS, ServerLimits, l
 __all__ = ["Opened", "Ready", "is_artifact", "main", "open_served", "print_ready", "serve"]
 
 BACKLOG = 128
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 MODEL_SUFFIXES = {".pt", ".pt2", ".nir", ".py"}
 """Files that are a MODEL, unless an ``artifact.json`` beside them says otherwise."""
 
@@ -112,7 +113,8 @@ def serve(
     open_to_network: bool = False,
     ready: Callable[[Ready], None] = lambda _line: None,
 ) -> None:
-    """Serve a model or an artifact in this process until SIGTERM or SIGINT; a request that runs is answered first.
+    """Serve a model or an artifact in this process until SIGTERM, SIGINT or SIGHUP; a request that runs is answered
+    first.
 
     Args:
         source: the path of an artifact, or a MODEL, which runs in PyTorch.
@@ -232,7 +234,8 @@ def _server_class() -> Any:
             if threading.current_thread() is not threading.main_thread():
                 yield
                 return
-            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+            kept = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()  # as nohup asks
+            before = {number: signal.signal(number, self.handle_exit) for number in ENDING if number not in kept}
             try:
                 yield
             finally:
