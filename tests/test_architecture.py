@@ -30,6 +30,7 @@ FLOORS = (
     ("model", "differences", "verdict"),
     ("spike", "mil", "documents", "apart", "forkserver"),
     ("process", "files"),
+    ("scratch", "together"),
     ("errors",),
 )
 """Top first. The server uses the measuring's reading of the machine, so it stands on it."""

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
@@ -24,7 +25,7 @@ from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
 from edgeproof.documents.manifest import RunOptions
 from edgeproof.documents.validation import ValidationDocument
-from edgeproof.errors import ConversionError, RunFolderError
+from edgeproof.errors import ConversionError, RunFolderError, UsageError
 from edgeproof.pipeline import Phase, execute, new_run
 from edgeproof.rundir import RunDir
 
@@ -92,6 +93,23 @@ def test_a_failure_is_kept_and_the_run_goes_on_from_there(done: list[str], tmp_p
     execute(RunDir.open(run.root))
     assert done == ["three", "four"]
     assert set(statuses(run).values()) == {"done"}
+
+
+def test_two_processes_do_not_work_in_one_run(done: list[str], tmp_path: Path) -> None:
+    run = new_run(OPTIONS, tmp_path / "run")
+    with RunDir.open(run.root).held(), pytest.raises(RunFolderError, match="another process is at work"):
+        execute(run)
+    assert done == []
+    execute(run)
+    assert done == ["one", "two", "three", "four"]
+
+
+def test_an_unknown_device_is_told_before_a_folder_is_made(tmp_path: Path) -> None:
+    wrong = msgspec.structs.replace(OPTIONS, devices=("host", "moon"))
+    with pytest.raises(UsageError, match="moon is no device"):
+        new_run(wrong, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    new_run(msgspec.structs.replace(OPTIONS, devices=("ssh:pi@nowhere",)), tmp_path / "run")
 
 
 def test_out_in_use_is_left_alone(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.evaluation import PolicyValue
-from edgeproof.documents.manifest import Manifest, RunOptions
+from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
 from edgeproof.errors import DocumentError, RunFolderError
 from edgeproof.files import atomic_path, utc_now, write_bytes
 from edgeproof.measure.machine import read_machine
@@ -32,6 +32,10 @@ MANIFEST = Manifest(
     options=RunOptions(model="net.py:make", model_name="net"),
     phases=(),
 )
+
+
+FINISHED = msgspec.structs.replace(MANIFEST, phases=(PhaseRecord(name="prepare", status="done"),))
+FAILED = msgspec.structs.replace(MANIFEST, phases=(PhaseRecord(name="prepare", status="failed", reason="no samples"),))
 
 
 def test_a_run_is_made_and_opened(tmp_path: Path) -> None:
@@ -53,7 +57,7 @@ def test_runs_of_the_same_second_have_folders_of_their_own(tmp_path: Path, monke
 
 
 def test_out_may_be_empty_and_nothing_else(tmp_path: Path) -> None:
-    RunDir.create(MANIFEST, tmp_path)
+    RunDir.create(FINISHED, tmp_path)
     with pytest.raises(RunFolderError, match="not an empty folder") as caught:
         RunDir.create(MANIFEST, tmp_path)
     assert f"--resume {tmp_path}" in (caught.value.hint or "")
@@ -184,3 +188,60 @@ def test_what_was_asked_for_means_the_same_wherever_it_is_read(tmp_path: Path, m
 
 def test_without_a_policy_the_default_one_holds(tmp_path: Path) -> None:
     assert RunDir.create(MANIFEST, tmp_path / "run").policy() == (PolicyValue(), "the default policy")
+
+
+def test_a_run_that_finished_nothing_makes_room_for_the_corrected_command(tmp_path: Path) -> None:
+    run = RunDir.create(FAILED, tmp_path)
+    (run.path("work") / "logs").mkdir(parents=True)
+    run.path("phase1_environment.json").write_text("{}")
+    assert RunDir.create(MANIFEST, tmp_path).manifest() == MANIFEST
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "phase3_conversion.json"])
+def test_nothing_else_is_removed_for_it(name: str, tmp_path: Path) -> None:
+    run = RunDir.create(FAILED, tmp_path)
+    run.path(name).write_text("mine")
+    with pytest.raises(RunFolderError, match="not an empty folder"):
+        RunDir.create(MANIFEST, tmp_path)
+    assert run.path(name).read_text() == "mine"
+
+
+def test_a_run_is_held_by_one_process(tmp_path: Path) -> None:
+    run = RunDir.create(FAILED, tmp_path)
+    code = f"""
+from pathlib import Path
+from edgeproof.rundir import RunDir
+with RunDir.open(Path({str(tmp_path)!r})).held():
+    print("held", flush=True)
+    input()
+"""
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(RunFolderError, match="another process is at work in"), run.held():
+        pass
+    with pytest.raises(RunFolderError, match="another process is at work in"):
+        RunDir.create(MANIFEST, tmp_path)
+    other.kill()
+    other.communicate()
+    with run.held():
+        pass
+
+
+def test_what_a_killed_process_had_begun_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    run = RunDir.create(MANIFEST, tmp_path)
+    begun = (".manifest.json.ab12_d34.json", "work/.reference.npz.00000000.npz", "phase4_devices/.log.abcdefgh")
+    kept = (".gitignore", ".DS_Store", ".manifest.json.ab12_d34.txt", "work/.hidden.json", ".x.abcdefghi")
+    for name in (*begun, *kept):
+        run.path(name).parent.mkdir(exist_ok=True)
+        run.path(name).write_text("half")
+    (run.path("artifacts") / ".onnx-fp32.building" / "inside").mkdir(parents=True)
+    run.remove_unfinished()
+    assert not any(run.path(name).exists() for name in begun)
+    assert all(run.path(name).exists() for name in kept)
+    assert list(run.path("artifacts").iterdir()) == []
+    with atomic_path(run.path("phase5.json")) as temporary:
+        run.remove_unfinished()
+        assert not temporary.exists()
+        temporary.touch()

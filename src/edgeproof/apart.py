@@ -7,7 +7,6 @@ is the other end of ``call_apart``: it calls the function on the job and writes 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +16,7 @@ import msgspec
 from edgeproof import errors
 from edgeproof.errors import EdgeProofError, ProcessError
 from edgeproof.process import Child, Ended, Limits, Start, child_main, module_command, spawn
+from edgeproof.scratch import scratch_folder
 
 __all__ = ["ErrorRecord", "LostError", "call_apart", "record_of"]
 
@@ -90,8 +90,8 @@ def call_apart(
         EdgeProofError: what the function raised.
         LostError: it crashed, hung, or passed a limit.
     """
-    with tempfile.TemporaryDirectory(prefix="edgeproof-call-") as scratch:
-        given, told = Path(scratch) / "job.json", Path(scratch) / "answer.json"
+    with scratch_folder("call") as folder_of_call:
+        given, told = folder_of_call / "job.json", folder_of_call / "answer.json"
         given.write_bytes(msgspec.json.encode(job))
         command = module_command("edgeproof.apart", target, str(given), str(told))
         with Child(command, log=log, folder=folder, start=start) as child:

@@ -5,6 +5,7 @@ Phase 2 has two halves: the SDK is served before conversion, the best converted 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import shlex
@@ -18,7 +19,7 @@ import msgspec
 from edgeproof import __version__
 from edgeproof.documents.evaluation import EvaluationDocument
 from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
-from edgeproof.errors import EdgeProofError, UsageError
+from edgeproof.errors import DeviceError, EdgeProofError, UsageError
 from edgeproof.files import utc_now
 from edgeproof.rundir import RunDir
 
@@ -88,8 +89,9 @@ def check_options(options: RunOptions) -> None:
     """What can be known to be wrong before anything is written.
 
     Raises:
-        UsageError: a candidate, an input, the policy or a path.
+        UsageError: a candidate, a device, an input, the policy or a path.
     """
+    from edgeproof.devices.discover import open_device
     from edgeproof.model.model import parse_spec
     from edgeproof.phases.conversion.planned import check_name
     from edgeproof.verdict.policy import load_policy
@@ -100,6 +102,9 @@ def check_options(options: RunOptions) -> None:
         parse_spec(text)
     if options.policy is not None:
         load_policy(Path(options.policy))
+    for address in options.devices:
+        with contextlib.suppress(DeviceError):  # one that is known and not there is told when it is measured
+            open_device(address)
     for option, value in (("samples", options.samples), ("held-out samples", options.held_out)):
         if value is not None and not Path(value).exists():
             raise UsageError(f"{option}: there is no {value}")
@@ -131,8 +136,15 @@ def execute(run: RunDir, progress: Progress = lambda _title, _text: None) -> Eva
         progress: told what is going on.
 
     Raises:
+        RunFolderError: another process is at work in it.
         EdgeProofError: a phase failed; what it and the earlier ones wrote is kept, and the run can be resumed.
     """
+    with run.held():
+        return _execute(run, progress)
+
+
+def _execute(run: RunDir, progress: Progress) -> EvaluationDocument:
+    run.remove_unfinished()
     done = {record.name for record in run.manifest().phases if record.status == "done"}
     for phase in PHASES:
         if phase.name in done:

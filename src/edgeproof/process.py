@@ -20,8 +20,11 @@ from types import TracebackType
 from typing import IO, NoReturn, Protocol
 
 from edgeproof.errors import EdgeProofError, ProcessError
+from edgeproof.scratch import SCRATCH, scratch
+from edgeproof.together import started_here
 
 __all__ = [
+    "SILENT",
     "Child",
     "Ended",
     "Launch",
@@ -41,6 +44,8 @@ __all__ = [
     "untie_from_parent",
 ]
 
+SILENT = {"ORT_DISABLE_TELEMETRY": "1", "NNCF_CI": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+"""Variables by which runtimes and converters are told to report nothing to their makers."""
 PARENT = "EDGEPROOF_PARENT"
 """In a child's environment: the process it is to die with."""
 WALL_FACTOR = 4
@@ -71,7 +76,8 @@ class Limits:
 
 
 def environment(threads: int = 1) -> dict[str, str]:
-    """The environment of every child: quiet, offline, without telemetry, each known thread pool held to ``threads``."""
+    """The environment of every child: quiet, offline, without telemetry, each known thread pool held to ``threads``,
+    what is temporary in this process's folder for it."""
     pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     return {
         **os.environ,
@@ -79,9 +85,11 @@ def environment(threads: int = 1) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "OPENVINO_TELEMETRY_ENABLE": "0",
+        **SILENT,
         "PYTHONWARNINGS": "ignore",
         "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(scratch()),
+        SCRATCH: str(scratch()),
         PARENT: str(os.getpid()),
     }
 
@@ -288,6 +296,9 @@ class Child:
         folder: str | None = None,
         start: Start = spawn,
     ) -> None:
+        self._among = started_here()
+        if self._among is not None:
+            self._among.check()
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
         self._printed: IO[bytes] = log.open("w+b") if log is not None else tempfile.TemporaryFile()  # noqa: SIM115
@@ -307,6 +318,8 @@ class Child:
             self._printed.close()
             raise ProcessError(f"{command[0]} could not be started: {error.strerror or error}") from error
         self.pid = self._process.pid
+        if self._among is not None:
+            self._among.add(self.pid)
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -328,12 +341,18 @@ class Child:
         return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip())
 
     def wait(self, limits: Limits | None = None) -> Ended:
-        """Wait for its end; it is stopped, with all it started, when it passes a limit."""
+        """Wait for its end; it is stopped, with all it started, when it passes a limit.
+
+        Raises:
+            Stopped: the work that it is part of was interrupted.
+        """
         watch = Watch(self.pid, limits or Limits(seconds=float("inf")))
         while (code := self._process.wait(POLL_SECONDS)) is None:
             stopped = watch.exceeded()
             if stopped is not None:
                 return self.stopped(stopped, watch)
+        if self._among is not None:
+            self._among.check()
         return Ended(code, None, self.said(), watch.seconds, watch.peak_memory_bytes)
 
     def stopped(self, reason: str, watch: Watch) -> Ended:
@@ -362,6 +381,8 @@ class Child:
             with contextlib.suppress(OSError):
                 pipes[0].close()
         self.stop()
+        if self._among is not None:
+            self._among.remove(self.pid)
         if pipes is not None:
             pipes[1].close()
         self._printed.close()

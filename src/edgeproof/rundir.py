@@ -5,14 +5,22 @@ It knows the folder and the documents that own their names, not what the phases 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from edgeproof.documents.base import Document, read_document, write_document
 from edgeproof.documents.device import DeviceDocument
+from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.evaluation import PolicyValue
 from edgeproof.documents.manifest import Manifest, RunOptions
+from edgeproof.documents.samples import HELD_OUT_FILE, REPRESENTATIVE_FOLDER, SamplesDocument
 from edgeproof.errors import DocumentError, RunFolderError
 from edgeproof.verdict.policy import load_policy
 
@@ -24,6 +32,18 @@ DEFAULT_ROOT = Path("bench_output/edge_phase_runs")
 REPORT_MD = "edge_phase1_5_report.md"
 REPORT_HTML = "edge_phase1_5_report.html"
 RUNBOOK = "phase4_device_runbook.md"
+UNFINISHED_FILE = re.compile(r"\.(?:[^.]+|.+(\.[^.]+))\.[a-z0-9_]{8}(?(1)\1)")
+"""As ``atomic_path`` names a file before it is whole: the name, eight letters, and the suffix again."""
+UNFINISHED_FOLDER = re.compile(r"\..+\.building")
+FIRST = {
+    Manifest.FILE,
+    EnvironmentDocument.FILE,
+    SamplesDocument.FILE,
+    REPRESENTATIVE_FOLDER,
+    HELD_OUT_FILE,
+    "work",
+}
+"""What stands in a run's folder before its first phase is done."""
 DEFAULT_POLICY = "the default policy"
 
 
@@ -37,8 +57,10 @@ class RunDir:
     def create(cls, manifest: Manifest, out: Path | None = None) -> RunDir:
         """A new folder: ``out``, or ``bench_output/edge_phase_runs/<YYYYmmdd-HHMMSS>``.
 
+        In ``out`` a run may stand that came to an end before its first phase did, as one that was asked for wrongly.
+
         Raises:
-            RunFolderError: ``out`` holds files already.
+            RunFolderError: ``out`` holds other files, or another process is at work in it.
         """
         if out is None:
             stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -46,7 +68,7 @@ class RunDir:
             while out.exists():
                 count += 1
                 out = DEFAULT_ROOT / f"{stamp}-{count}"
-        elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        elif out.exists() and not (out.is_dir() and cls(out)._emptied()):
             raise RunFolderError(
                 f"{out} exists and is not an empty folder",
                 hint=f"choose another --out, or continue it with: edgeproof run --resume {out}",
@@ -55,6 +77,57 @@ class RunDir:
         run = cls(out)
         run.write(manifest)
         return run
+
+    def _emptied(self) -> bool:
+        """Whether the folder is empty, once what a run has left that finished nothing is removed."""
+        names = {path.name for path in self.root.iterdir()}
+        if not names:
+            return True
+        if Manifest.FILE not in names or not names <= FIRST:
+            return False
+        try:
+            finished = any(phase.status == "done" for phase in self.manifest().phases)
+        except RunFolderError:
+            return False
+        if finished:
+            return False
+        with self.held():
+            for name in names - {Manifest.FILE}:
+                path = self.path(name)
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            self.path(Manifest.FILE).unlink()
+        return True
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from working in it while the block runs.
+
+        Raises:
+            RunFolderError: another one does.
+        """
+        folder = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(folder)
+            raise RunFolderError(
+                f"another process is at work in {self.root}",
+                hint="wait for its end, or end it; or choose another --out",
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        try:
+            yield
+        finally:
+            os.close(folder)
+
+    def remove_unfinished(self) -> None:
+        """What a process that was killed had begun to write: files beside their places, artifacts being made."""
+        for path in list(self.root.rglob(".*")):
+            if UNFINISHED_FOLDER.fullmatch(path.name) and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif UNFINISHED_FILE.fullmatch(path.name) and path.is_file():
+                path.unlink(missing_ok=True)
 
     @classmethod
     def open(cls, root: Path) -> RunDir:

@@ -230,3 +230,26 @@ def test_soak_says_its_windows_no_more_than_it_is_asked(artifact: Path) -> None:
     assert (loud.returncode, quiet.returncode, quiet.stderr) == (0, 0, "")
     assert re.fullmatch(r"soak: done in \d+\.\d s\n", loud.stderr)
     assert "median" in quiet.stdout
+
+
+def test_a_server_and_its_client_share_a_token(artifact: Path, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a-token-of-the-tests-0\n")
+    command = [*EDGEPROOF, "serve", str(artifact), "--port", "0", "--host", "0.0.0.0", "--token-file", str(token)]
+    with SpawnedServer(artifact, command=command, timeout_s=60) as server:
+        url = f"http://127.0.0.1:{server.ready.url.rpartition(':')[2]}"
+        asked = edgeproof("bench", url, "--requests", 5, "--token-file", token)
+        assert asked.returncode == 0, asked.stderr
+        refused = edgeproof("bench", url, "--requests", 5)
+    assert refused.returncode == 1
+    assert "HTTP 401: this server asks for its token" in refused.stderr
+
+
+def test_what_others_reach_is_refused_without_protection(artifact: Path, tmp_path: Path) -> None:
+    refused = edgeproof("serve", artifact, "--host", "0.0.0.0", "--port", 0)
+    assert refused.returncode == 2
+    assert "nothing protects it" in refused.stderr
+    assert "--open-to-network" in refused.stderr
+    no_token = edgeproof("serve", artifact, "--token-file", tmp_path / "gone")
+    assert no_token.returncode == 2
+    assert "cannot be read" in no_token.stderr

@@ -62,17 +62,20 @@ class DoubleSession:
 
 
 def main() -> None:
-    """Serve: arguments are port, features, delay in seconds, and optionally a failure."""
+    """Serve: arguments are port, features, delay in seconds, and optionally a failure, "" for none, and what else
+    ``serve`` is told, as JSON."""
+    import json
     import sys
 
     from edgeproof.documents.source import ModelSource
     from edgeproof.serve import launch
 
-    port, features, delay_s, *failure = sys.argv[1:]
-    session = DoubleSession(features=int(features), delay_s=float(delay_s), failure=failure[0] if failure else None)
+    port, features, delay_s, *more = sys.argv[1:]
+    failure, how = (*more, *("", "{}")[len(more) :])
+    session = DoubleSession(features=int(features), delay_s=float(delay_s), failure=failure or None)
     opened = launch.Opened(session, "double", "double", load_ms=1.0, threads=1)
     launch.open_served = lambda *_words, **_how: opened
-    launch.serve(ModelSource(model="double"), port=int(port), body_limit_bytes=1 << 20, ready=launch.print_ready)
+    launch.serve(ModelSource(model="double"), port=int(port), ready=launch.print_ready, **json.loads(how))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +234,43 @@ def test_safe_names_are_identifiers_and_unique(names: list[str], taken: list[str
     assert len(set(found)) == len(found) == len(names)
     assert not set(found) & set(taken)
     assert all(name.isidentifier() and name.isascii() for name in found)
+
+
+def test_threads_that_share_a_session_take_turns() -> None:
+    """A runtime with one room for its input, as LiteRT and OpenVINO have: it leaves out what is computed."""
+    room = np.zeros(1, np.float32)
+
+    def echo(arrays: Arrays) -> Arrays:
+        room[:] = arrays[0]
+        time.sleep(1e-4)
+        return [room.copy()]
+
+    graph = Graph(echo)
+    shared = session(graph, [binding(spec("x", "float32", 1))], [binding(spec("y", "float32", 1))])
+
+    def call(number: int) -> float:
+        return float(shared.run({"x": np.array([number], np.float32)})["y"][0])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(call, range(200))) == list(range(200))
+
+
+def test_closing_waits_for_the_call_that_runs() -> None:
+    running, go = threading.Event(), threading.Event()
+    closed_in_the_midst: list[bool] = []
+
+    def slow(arrays: Arrays) -> Arrays:
+        running.set()
+        go.wait(0.2)
+        closed_in_the_midst.append(graph.closed)
+        return arrays
+
+    graph = Graph(slow)
+    shared = session(graph, [binding(spec("x", "float32", 1))], [binding(spec("y", "float32", 1))])
+    with ThreadPoolExecutor(1) as pool:
+        called = pool.submit(shared.run, {"x": np.zeros(1, np.float32)})
+        assert running.wait(10)
+        shared.close()
+        called.result()
+    assert closed_in_the_midst == [False]
+    assert graph.closed

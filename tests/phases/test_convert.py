@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -78,6 +79,30 @@ def test_results_are_complete_and_kept_and_nan_fails(new_run: NewRun) -> None:
     assert again["torchscript-fp32"].status == "ok"
     changed = {path for path, stamp in stamps(run).items() if before.get(path) != stamp}
     assert all(path.startswith("artifacts/torchscript-fp32") or path == "artifacts" for path in changed)
+
+
+@pytest.mark.parametrize("move", [shutil.move, shutil.copytree], ids=["moved", "copied"])
+def test_a_run_goes_on_in_another_place_with_what_lies_there(
+    move: Callable[[Path, Path], object], new_run: NewRun, tmp_path: Path
+) -> None:
+    """Its process died in phase 3, after one candidate."""
+    run = new_run("sdk-eager", "torchscript-fp32")
+    prepare(run)
+    ((_, first),) = convert_sdk(run)
+    other = RunDir(tmp_path / "other")
+    move(run.root, other.root)
+    ((candidate, artifact),) = convert_sdk(other)
+    assert candidate == "sdk-eager"
+    assert artifact == (other.root / first.relative_to(run.root.resolve())).resolve()
+    found = by_name(convert(other))
+    assert [result.status for result in found.values()] == ["ok", "ok"]
+    for result in found.values():
+        assert result.artifact is not None
+        assert result.log is not None
+        assert other.path(result.artifact).is_file()
+        assert other.path(result.log).is_file()
+    told = [path for path in other.root.rglob("*.json") if str(run.root) in path.read_text().replace("/other", "")]
+    assert [path for path in told if path.name != "manifest.json"] == []
 
 
 def test_control_flow_on_data_fails_every_candidate_at_its_line(new_run: NewRun) -> None:

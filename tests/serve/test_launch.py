@@ -86,6 +86,40 @@ def test_a_port_in_use_is_said_and_nothing_hangs(artifact: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_an_address_that_others_reach_needs_a_word_for_it(artifact: Path, tmp_path: Path) -> None:
+    """It is said before the model is opened."""
+    words = [sys.executable, "-m", "edgeproof.serve.launch", str(tmp_path / "gone.onnx"), "--port", "0", "--host"]
+    for host in ("0.0.0.0", "::"):
+        done = subprocess.run([*words, host], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert f"a server on {host} can be asked by every machine" in done.stderr
+        assert "--token-file FILE" in done.stderr
+    command = [sys.executable, "-m", "edgeproof.serve.launch", str(artifact), "--port", "0", "--host", "0.0.0.0"]
+    with SpawnedServer(artifact, command=[*command, "--open-to-network"]) as server:
+        port = server.ready.url.rpartition(":")[2]
+        assert ask(f"127.0.0.1:{port}", "GET", "/v2/health/live")[0] == 200
+
+
+def test_a_token_is_asked_of_every_request(artifact: Path, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef-_x\n")
+    command = [sys.executable, "-m", "edgeproof.serve.launch", str(artifact), "--port", "0", "--token-file", str(token)]
+    with SpawnedServer(artifact, command=[*command, "--host", "0.0.0.0"]) as server:
+        url = f"http://127.0.0.1:{server.ready.url.rpartition(':')[2]}"
+        for headers, status in (
+            ({}, 401),
+            ({"Authorization": "Bearer 0123456789abcdef-_y"}, 401),
+            ({"Authorization": "Basic 0123456789abcdef-_x"}, 401),
+            ({"Authorization": "Bearer 0123456789abcdef-_x"}, 200),
+        ):
+            with contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)) as connection:
+                connection.request("POST", "/v2/models/tiny/infer", BODY, headers)
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.status == status, headers
+                assert answer.getheader("www-authenticate") == ("Bearer" if status == 401 else None)
+
+
 def test_a_huge_body_is_refused_and_the_server_lives() -> None:
     with double("0", "4", "0") as server:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -59,6 +61,26 @@ def test_an_array_survives_the_response(array: np.ndarray) -> None:
     tensor = answer["outputs"][0]
     assert answer["id"] == "7"
     assert np.array_equal(np.array(tensor["data"], array.dtype).reshape(tensor["shape"]), array)
+
+
+def test_more_values_than_the_model_takes_are_refused_before_anything_is_made_of_them() -> None:
+    values = b"[" + b"0.5," * 2_000_000 + b"0]"
+    raw = body().replace(b"[1, 2, 3, 4, 5, 6]", values)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolError, match=r"input 'x' has more values than shape \[2, 3\] takes, 6"):
+            decode_request(raw, [X], OUT)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(raw)
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_lists_that_open_cost_no_more_than_their_bytes() -> None:
+    raw = body(data="DEEP").replace(b'"DEEP"', b"[" * 500 + b" " * 3_000_000 + b"1" + b"]" * 500)
+    began = time.process_time()
+    with pytest.raises(ProtocolError, match="nested 500 deep"):
+        decode_request(raw, [X], OUT)
+    assert time.process_time() - began < 0.3
 
 
 @given(raw=st.binary(max_size=200))

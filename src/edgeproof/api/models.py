@@ -80,15 +80,14 @@ def convert(
     Raises:
         UsageError: an unknown format or precision, or the model, its signature or its samples; ``out`` is a file.
     """
-    from tempfile import TemporaryDirectory
-
     from edgeproof.api.origin import origin_of
     from edgeproof.phases.alone.conversion import convert_alone
     from edgeproof.phases.conversion.planned import select
+    from edgeproof.scratch import scratch_folder
 
     names = select(to, precision)
-    with TemporaryDirectory(prefix="edgeproof-") as scratch:
-        origin = origin_of(model, given, Path(scratch))
+    with scratch_folder("given") as scratch:
+        origin = origin_of(model, given, scratch)
         return convert_alone(origin, names, Path(out), limits=limits, report=report)
 
 
@@ -104,7 +103,8 @@ def open(artifact: str | Path, *, threads: int = 1) -> Session | NativeSession:
 
     Returns:
         a session, to be used in a ``with`` block: ``run({name: array})`` takes and gives arrays of exactly the shapes
-        and dtypes in its ``inputs`` and ``outputs``. Not thread-safe.
+        and dtypes in its ``inputs`` and ``outputs``. Threads that share one take turns; open one per thread for calls
+        at the same time.
 
     Raises:
         ArtifactError: not there, damaged, or it cannot run on this machine.
@@ -148,15 +148,14 @@ def compare(
         UsageError: the model, its signature, its samples, the policy, or no artifact.
         ConversionError: the model itself fails on its samples.
     """
-    from tempfile import TemporaryDirectory
-
     from edgeproof.api.origin import origin_of
     from edgeproof.phases.alone.validation import validate_alone
+    from edgeproof.scratch import scratch_folder
 
     paths = [Path(artifacts)] if isinstance(artifacts, str | Path) else [Path(artifact) for artifact in artifacts]
     if not paths:
         raise UsageError("there is no artifact to compare")
     asked = None if policy is None else Path(policy)
-    with TemporaryDirectory(prefix="edgeproof-") as scratch:
-        origin = origin_of(model, given, Path(scratch))
+    with scratch_folder("given") as scratch:
+        origin = origin_of(model, given, scratch)
         return validate_alone(origin, paths, policy=asked, limits=limits, report=report)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -15,6 +18,7 @@ from edgeproof.errors import EdgeProofError
 
 __all__ = ["main"]
 
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 COMMANDS = {
     "run": "edgeproof.cli.run:run",
     "env": "edgeproof.cli.prepare:env",
@@ -91,8 +95,27 @@ def cli(debug: bool) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 the work failed, 2 wrong use, 3 a policy was not met."""
+    """Run the command line and exit: 0 done, 1 the work failed, 2 wrong use, 3 a policy was not met; 128 and its number
+    after a signal that asked it to end."""
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDING:
+            if signal.getsignal(number) == signal.SIG_DFL:  # nohup has one ignored
+                signal.signal(number, _end)
     sys.exit(_run(args))
+
+
+class _Ending(KeyboardInterrupt):
+    """A signal asked the command to end: as Ctrl-C does, so that everything is put away on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _end(number: int, _frame: object) -> None:
+    for ending in ENDING:
+        signal.signal(ending, signal.SIG_DFL)  # the next one does not wait
+    raise _Ending(number)
 
 
 def _run(args: list[str] | None) -> int:
@@ -104,9 +127,11 @@ def _run(args: list[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.Abort:
-        click.echo("stopped; what was finished is kept", err=True)
-        return 130
+    except (click.Abort, KeyboardInterrupt) as stopped:
+        with contextlib.suppress(OSError):  # a terminal that has hung up takes no more
+            click.echo("stopped; what was finished is kept", err=True)
+        cause = stopped.__cause__ if isinstance(stopped, click.Abort) else stopped
+        return 128 + (cause.number if isinstance(cause, _Ending) else signal.SIGINT)
     except EdgeProofError as error:
         click.secho(f"error: {error.message}", fg="red", err=True)
         if error.hint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import click
 
 from edgeproof.cli.console import emit_json, json_option
 from edgeproof.cli.options import model_options
+from edgeproof.serve.access import read_token
+from edgeproof.serve.limits import CONNECTIONS, REQUEST_SECONDS
 
 if TYPE_CHECKING:
     from edgeproof.documents.latency import LatencySummary, Percentile
@@ -17,12 +20,29 @@ if TYPE_CHECKING:
 __all__ = ["bench", "serve"]
 
 
+def token_option(what: str) -> Callable[[Any], Any]:
+    """``--token-file``, which a server and its client take."""
+    return click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        envvar="EDGEPROOF_TOKEN_FILE",
+        show_envvar=True,
+        help=what,
+    )
+
+
 @click.command(
     epilog="\b\nExamples:\n  edgeproof serve out/onnx-fp32/digits.onnx --port 8080\n"
     "  edgeproof serve examples/digits_snn.py:model --port 0"
 )
 @click.argument("model")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; one that other machines reach needs --token-file or --open-to-network.",
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
 )
@@ -31,13 +51,29 @@ __all__ = ["bench", "serve"]
 @click.option(
     "--body-limit",
     type=click.FloatRange(min=0.001),
-    default=64.0,
-    show_default=True,
     metavar="MIB",
-    help="Longest request body that is taken.",
+    help="Longest request body that is taken; default: the largest sensible one for the model's inputs.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(min=1),
+    default=CONNECTIONS,
+    show_default=True,
+    help="Open at a time; a further one takes the place of the one that lets the server wait for longest.",
+)
+@click.option(
+    "--request-seconds",
+    type=click.FloatRange(min=0.1, max=86400),
+    default=REQUEST_SECONDS,
+    show_default=True,
+    help="For a request's head, and again for its body, which gets a second more for each 16 KiB.",
+)
+@token_option("Ask every request for the token in this file, as Authorization: Bearer TOKEN.")
+@click.option(
+    "--open-to-network", is_flag=True, help="Let --host be an address that other machines reach, without a token."
 )
 @model_options
-def serve(source: ModelSource, body_limit: float, **how: Any) -> None:
+def serve(source: ModelSource, body_limit: float | None, token_file: Path | None, **how: Any) -> None:
     """Serve MODEL, or a converted artifact, over the Open Inference Protocol (KServe V2, JSON).
 
     MODEL is an artifact's file or folder, or a MODEL such as file.py:factory, which runs in PyTorch. One
@@ -46,7 +82,13 @@ def serve(source: ModelSource, body_limit: float, **how: Any) -> None:
     from edgeproof import api
     from edgeproof.serve.launch import print_ready
 
-    api.serve(source, body_limit_bytes=int(body_limit * (1 << 20)), ready=print_ready, **how)
+    api.serve(
+        source,
+        body_limit_bytes=None if body_limit is None else int(body_limit * (1 << 20)),
+        token=None if token_file is None else read_token(token_file),
+        ready=print_ready,
+        **how,
+    )
 
 
 @click.command(
@@ -83,6 +125,7 @@ def serve(source: ModelSource, body_limit: float, **how: Any) -> None:
     show_default=True,
     help="For one answer, s.",
 )
+@token_option("The token that the server asks for.")
 @json_option
 def bench(url: str, raw: Path | None, as_json: bool, **how: Any) -> int:
     """Drive the server at URL as one client and report its latency.

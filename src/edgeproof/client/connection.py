@@ -35,12 +35,13 @@ class Connection:
     Args:
         url: ``http://host:port``; a path is not looked at.
         timeout_s: for connecting, and for every wait for bytes.
+        token: that the server asks for.
 
     Raises:
         UsageError: not an http URL.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, url: str, *, timeout_s: float = 30.0, token: str | None = None) -> None:
         try:
             parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
             host, port = parts.hostname, parts.port or 80
@@ -53,6 +54,7 @@ class Connection:
         self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
         self._rest = b""
+        self._authorization = "" if token is None else f"Authorization: Bearer {token}\r\n"
 
     @property
     def local(self) -> bool:
@@ -62,7 +64,7 @@ class Connection:
     def encode(self, method: str, path: str, body: bytes = b"") -> bytes:
         """A request as it goes over the wire, for ``send``."""
         host = self.url.removeprefix("http://")
-        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n{self._authorization}"
         if body or method == "POST":
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         return head.encode("latin-1") + b"\r\n" + body

@@ -30,6 +30,7 @@ from edgeproof.measure.machine import usable_cpus
 from edgeproof.measure.process import ProcessSampler
 from edgeproof.model.samples import Call, calls_of, read_calls, synthetic_samples
 from edgeproof.process import child_main
+from edgeproof.serve.access import read_token
 from edgeproof.serve.messages import InferResponse, ModelMetadata, ServerMetadata
 from edgeproof.serve.protocol import encode_request, specs_of
 
@@ -100,6 +101,7 @@ class Drive:
         rate_per_s: intended requests a second, or None for a closed loop.
         samples: npz or folder of inputs; None draws seeded random ones from the model's metadata.
         timeout_s: for one answer.
+        token_file: the file with the token that the server asks for.
     """
 
     name: str | None = None
@@ -108,12 +110,14 @@ class Drive:
     rate_per_s: float | None = None
     samples: Path | None = None
     timeout_s: float = 30.0
+    token_file: Path | None = None
 
     def words(self) -> list[str]:
         """As words of the simulator's command line."""
         words = ["--requests", str(self.requests), "--warmup", str(self.warmup), "--timeout", f"{self.timeout_s:g}"]
         words += ["--name", self.name] if self.name is not None else []
         words += ["--rate", f"{self.rate_per_s:g}"] if self.rate_per_s is not None else []
+        words += ["--token-file", str(self.token_file)] if self.token_file is not None else []
         return words + (["--samples", str(self.samples)] if self.samples is not None else [])
 
 
@@ -126,11 +130,12 @@ def drive(url: str, how: Drive) -> ClientReport:
 
     Raises:
         ServingError: not reachable, the model unknown, gone in the middle, or every request failed.
-        UsageError: a name is needed, a number is out of range, or the samples do not fit.
+        UsageError: a name is needed, a number is out of range, the samples do not fit, or there is no token.
     """
     if how.requests < 1 or how.warmup < 0 or (how.rate_per_s is not None and how.rate_per_s <= 0):
         raise UsageError("expected at least 1 request, 0 or more warm-up requests, and a rate above 0")
-    with Connection(url, timeout_s=how.timeout_s) as connection:
+    token = None if how.token_file is None else read_token(how.token_file)
+    with Connection(url, timeout_s=how.timeout_s, token=token) as connection:
         server, model = model_of(connection, how.name)
         wire = _encoded(connection, model.name, _calls(how.samples, specs_of(model.inputs)))
         tally = _Tally()
@@ -255,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, help="intended requests a second (default: closed loop)")
     parser.add_argument("--samples", type=Path, metavar="NPZ", help="inputs (default: seeded random ones)")
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds for one answer (default 30)")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="the token that the server asks for")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the report here instead of to stdout")
     options = parser.parse_args(arguments)
     how = Drive(
@@ -264,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rate_per_s=options.rate,
         samples=options.samples,
         timeout_s=options.timeout,
+        token_file=options.token_file,
     )
     report = drive(options.url, how)
     if options.out:

@@ -6,7 +6,6 @@ A process that dies of a signal, hangs or writes garbage becomes a report with a
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,7 @@ from edgeproof.documents.runner import RUNNER, RunnerJob, RunnerReport
 from edgeproof.errors import DeviceError, DocumentError, ProcessError
 from edgeproof.measure.machine import device_class, read_machine
 from edgeproof.process import Child, Ended, Limits, module_command
+from edgeproof.scratch import scratch_folder
 
 __all__ = ["DEVICE", "HostDevice", "run_job"]
 
@@ -32,8 +32,8 @@ def run_job(job: RunnerJob, limits: Limits | None = None) -> RunnerReport:
     Returns:
         the runner's report; with ``error`` set when it failed, was killed, hung, or wrote no valid report.
     """
-    with tempfile.TemporaryDirectory(prefix="edgeproof-runner-") as folder:
-        answer = Path(folder) / "report.json"
+    with scratch_folder("runner") as folder:
+        answer = folder / "report.json"
         words = msgspec.structs.replace(job, json=str(answer)).words()
         try:
             with Child(module_command(RUNNER, *words), threads=job.threads) as child:

@@ -6,7 +6,6 @@ Nothing here, and nothing above, knows a format's name: they come from the regis
 from __future__ import annotations
 
 import contextlib
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from edgeproof.documents.artifact import ArtifactDocument, Binding, Rewrite
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.errors import ArtifactError, ConversionError, EdgeProofError
+from edgeproof.formats.telemetry import silent_import
 
 if TYPE_CHECKING:
     from edgeproof.formats.rewrites.base import Prepared
@@ -61,7 +61,7 @@ class GraphRunner(Protocol):
 
 
 class Session(Protocol):
-    """An artifact, or the eager model, opened: named arrays in, named arrays out. Not thread-safe."""
+    """An artifact, or the eager model, opened: named arrays in, named arrays out. Threads that share one take turns."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -241,7 +241,7 @@ class Format(ABC):
         It must leave no threads behind: a child has none of them, and would wait for them for ever.
         """
         for name in self.preload:
-            importlib.import_module(name)
+            silent_import(name)
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         """Forms it makes of a model with time steps, best first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -105,7 +106,8 @@ class PackageSession:
 
 
 class PackageStream:
-    """A stateful function called again and again; each stream has states of its own.
+    """A stateful function called again and again; each stream has states of its own, and one call is whole before
+    another thread's begins.
 
     Attributes:
         state: to be read and written between calls.
@@ -113,12 +115,14 @@ class PackageStream:
 
     def __init__(self, session: PackageSession, state: State) -> None:
         self._session = session
+        self._lock = threading.Lock()
         self.state = state
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One call, from the states that the one before left."""
         session = self._session
-        return session._results(session._model.predict(inputs, self.state, function=session.name))
+        with self._lock:
+            return session._results(session._model.predict(inputs, self.state, function=session.name))
 
     def reset(self) -> None:
         """Begin anew: all states are zeros."""

@@ -32,6 +32,7 @@ from edgeproof.formats.base import (
     opening,
 )
 from edgeproof.formats.bindings import bind, plain, safe_names
+from edgeproof.formats.telemetry import silent_import
 
 if TYPE_CHECKING:
     from edgeproof.formats.rewrites.base import Prepared
@@ -207,8 +208,8 @@ class _Reader:
 def _session(path: Path, threads: int, *, optimised: bool = True) -> Any:
     """``optimised``: pairs of quantisation around an operator are fused into ONNX Runtime's kernels for int8; else each
     operator is computed in float between them, as the standard says."""
-    import onnxruntime
-
+    onnxruntime = silent_import("onnxruntime")
+    onnxruntime.disable_telemetry_events()  # for where somebody else has imported it before
     options = onnxruntime.SessionOptions()
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

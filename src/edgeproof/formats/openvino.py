@@ -11,6 +11,7 @@ import numpy as np
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, converting, opening
 from edgeproof.formats.bindings import bind, plain, safe_names
+from edgeproof.formats.telemetry import silent_import
 
 if TYPE_CHECKING:
     from edgeproof.formats.rewrites.base import Prepared
@@ -36,7 +37,7 @@ class OpenVino(Format):
     rewrites = ("fourier:FOURIER", "fourier:UNFOLD", "arithmetic:REPEATED_OUTPUT")
 
     def convert(self, conversion: Conversion) -> Produced:
-        import openvino
+        openvino = silent_import("openvino")
 
         spine = conversion.spine
         inputs = safe_names(spine.inputs)
@@ -68,7 +69,7 @@ class OpenVino(Format):
 
 
 def _convert(prepared: Prepared, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
-    import openvino
+    openvino = silent_import("openvino")
 
     with converting("OpenVINO's conversion"):
         model = openvino.convert_model(prepared.program)
@@ -84,7 +85,7 @@ def _quantise(model: Any, spine: Spine) -> Any:
     """
     import logging
 
-    import nncf
+    nncf = silent_import("nncf")
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
@@ -107,7 +108,7 @@ def _quantise(model: Any, spine: Spine) -> Any:
 
 
 def _compiled(path: Path, threads: int, hint: str) -> Any:
-    import openvino
+    openvino = silent_import("openvino")
 
     with opening("OpenVINO", path):
         return openvino.Core().compile_model(

@@ -3,6 +3,7 @@ step form. Knows no runtime."""
 
 from __future__ import annotations
 
+import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ __all__ = ["ArtifactSession"]
 
 
 class ArtifactSession:
-    """A session over a graph runner.
+    """A session over a graph runner. Threads that share one take turns: some runtimes have one room for inputs and
+    outputs, and give one thread's result to another without a word.
 
     Attributes:
         inputs: the model's inputs, of a whole call.
@@ -40,6 +42,7 @@ class ArtifactSession:
             for i, binding in enumerate(document.outputs[:outputs])
         )
         self._check = InputCheck(self.inputs)
+        self._lock = threading.Lock()
         self._initial: list[Array] = _initial_state(loop, folder) if loop else []
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -50,7 +53,8 @@ class ArtifactSession:
         """
         arrays = self._check(inputs)
         try:
-            results = self._graph(arrays) if self._loop is None else self._run_loop(self._loop, arrays)
+            with self._lock:
+                results = self._graph(arrays) if self._loop is None else self._run_loop(self._loop, arrays)
         except EdgeProofError:
             raise
         except Exception as error:
@@ -75,8 +79,9 @@ class ArtifactSession:
         return [_read_out(store, how, loop.timesteps) for store, how in zip(held, loop.readouts, strict=True)]
 
     def close(self) -> None:
-        """Release the runtime."""
-        self._runner.close()
+        """Release the runtime, once nothing runs."""
+        with self._lock:
+            self._runner.close()
 
     def __enter__(self) -> ArtifactSession:
         return self

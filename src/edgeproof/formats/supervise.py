@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edgeproof.apart import LostError, call_apart
@@ -14,6 +13,7 @@ from edgeproof.forkserver import ForkServer
 from edgeproof.formats.worker import Job, Outcome, building_folder
 from edgeproof.model.warm import with_export
 from edgeproof.process import Ended, Limits, outcome_of
+from edgeproof.together import each
 
 __all__ = ["run_jobs"]
 
@@ -47,9 +47,7 @@ def run_jobs(
                 outcomes[job.candidate] = outcome = converter.run(job)
                 report(outcome)
 
-    with ThreadPoolExecutor(max_workers=max(1, parallel)) as pool:
-        for future in [pool.submit(convert_group, name) for name in groups]:
-            future.result()
+    each(convert_group, groups, parallel=parallel)
     return outcomes
 
 

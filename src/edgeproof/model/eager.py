@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -20,7 +21,7 @@ Array = npt.NDArray[Any]
 
 
 class EagerSession:
-    """A subject behind the interface of a session."""
+    """A subject behind the interface of a session. Threads that share one take turns: a module may keep states."""
 
     def __init__(self, subject: Subject, *, threads: int = 1) -> None:
         torch.set_num_threads(threads)
@@ -29,6 +30,7 @@ class EagerSession:
         self.inputs = subject.signature.inputs
         self.outputs = subject.signature.outputs
         self._check = InputCheck(self.inputs)
+        self._lock = threading.Lock()
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One call. Shapes and dtypes as in ``inputs``/``outputs``.
@@ -39,7 +41,7 @@ class EagerSession:
         """
         arrays = self._check(inputs)
         try:
-            with torch.inference_mode():
+            with self._lock, torch.inference_mode():
                 results = self.subject.call(*[torch.tensor(array) for array in arrays])
         except Exception as error:
             raise ArtifactError(f"the model raised {type(error).__name__}: {error}") from error

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -19,6 +18,7 @@ from edgeproof.documents.signature import Form
 from edgeproof.documents.source import ModelSource
 from edgeproof.files import write_bytes
 from edgeproof.model.drawing import Draw
+from edgeproof.scratch import scratch_folder
 
 __all__ = ["FormResult", "ModelJob", "Prepared", "Workspace"]
 
@@ -82,8 +82,8 @@ class Workspace:
     @contextmanager
     def temporary(cls) -> Iterator[Workspace]:
         """A workspace for one command; it goes with the block."""
-        with TemporaryDirectory(prefix="edgeproof-") as folder:
-            yield cls(Path(folder).resolve())
+        with scratch_folder("workspace") as folder:
+            yield cls(folder)
 
     @property
     def samples(self) -> SamplesDocument:

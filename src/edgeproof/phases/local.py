@@ -7,7 +7,6 @@ candidates take turns, so that all of them see the same period of the machine.
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -34,6 +33,7 @@ from edgeproof.model.samples import read_calls
 from edgeproof.phases.convert import convert_sdk
 from edgeproof.process import Child, Limits, module_command
 from edgeproof.rundir import RunDir
+from edgeproof.scratch import scratch_folder
 from edgeproof.serve.messages import InferResponse
 from edgeproof.serve.protocol import encode_request
 from edgeproof.serve.spawned import SpawnedServer
@@ -196,8 +196,8 @@ def _drive_steady(taken: Sequence[_Taken], samples: Path, proof: Proof, report: 
 def _simulated(url: str, how: Drive) -> ClientReport:
     """One run of the client simulator in its own process."""
     limit_s = 60 + (how.requests + how.warmup) * how.timeout_s
-    with tempfile.TemporaryDirectory(prefix="edgeproof-client-") as folder:
-        out = Path(folder) / "client.json"
+    with scratch_folder("client") as folder:
+        out = folder / "client.json"
         command = module_command("edgeproof.client.simulator", url, *how.words(), "--out", str(out))
         with Child(command) as client:
             ended = client.wait(Limits(seconds=limit_s, wall_seconds=limit_s))

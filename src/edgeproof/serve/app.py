@@ -2,14 +2,14 @@
 
 A bare ASGI callable: a web framework costs a quarter of the cold start. The session runs in the event loop's thread:
 calls are served one after the other, as a session needs, and no hand-over between threads is in the latency. Health
-answers wait for the call that runs.
+answers wait for the call that runs. What a client may take is the connection's business.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
@@ -21,9 +21,10 @@ from edgeproof.measure.machine import usable_cpus
 from edgeproof.serve.messages import ModelMetadata, ServerMetadata
 from edgeproof.serve.protocol import ProtocolError, decode_request, encode_response, metadata_of
 
-__all__ = ["BODY_LIMIT_BYTES", "MODEL_VERSION", "EdgeServer"]
+__all__ = ["MODEL_VERSION", "EdgeServer"]
 
-BODY_LIMIT_BYTES = 64 << 20
+MESSAGE_LIMIT = 2000
+"""Characters of an error: it may repeat what a client sent."""
 MODEL_VERSION = "1"
 JSON = b"application/json"
 
@@ -56,7 +57,7 @@ class EdgeServer:
         name: the model's name in the URL.
         platform: what runs it, for the model's metadata: the candidate.
         threads: of the session's runtime, for the server's metadata.
-        body_limit_bytes: a longer request body is refused with 413.
+        refused: how many requests and connections were cut off before they came here, by reason, for the metrics.
 
     Raises:
         ServingError: the session has a tensor that the protocol cannot carry.
@@ -69,11 +70,11 @@ class EdgeServer:
         *,
         platform: str = "edgeproof",
         threads: int | None = None,
-        body_limit_bytes: int = BODY_LIMIT_BYTES,
+        refused: Mapping[str, int] | None = None,
     ) -> None:
         self._session = session
         self._name = name
-        self._body_limit_bytes = body_limit_bytes
+        self._refused = {} if refused is None else refused
         self._requests = 0
         self._errors = 0
         self._inference_ns = 0
@@ -140,7 +141,7 @@ class EdgeServer:
         match rest:
             case ["infer"]:
                 _allow(scope, "POST")
-                return self._infer(await self._body(scope, receive))
+                return self._infer(await _body(receive))
             case []:
                 _allow(scope, "GET")
                 return msgspec.json.encode(self._model)
@@ -156,7 +157,7 @@ class EdgeServer:
         if version != MODEL_VERSION:
             raise HttpError(404, f"unknown version {version!r} of {name!r}; there is version {MODEL_VERSION}")
 
-    def _infer(self, body: bytes) -> bytes:
+    def _infer(self, body: bytes | bytearray) -> bytes:
         self._requests += 1
         request = decode_request(body, self._session.inputs, self._session.outputs)
         begin = time.perf_counter_ns()
@@ -165,38 +166,6 @@ class EdgeServer:
         self._inference_ns += spent_ns
         return encode_response(
             self._name, MODEL_VERSION, outputs, request=request, parameters={"inference_us": spent_ns / 1000}
-        )
-
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole request body.
-
-        Raises:
-            HttpError: longer than the limit; the connection is closed, what is left of the body is not read.
-            ConnectionResetError: the client left.
-        """
-        limit = self._body_limit_bytes
-        for key, value in scope["headers"]:
-            if key == b"content-length" and value.isdigit() and int(value) > limit:
-                raise self._too_long(int(value))
-        chunks: list[bytes] = []
-        length = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionResetError("the client left while it sent")
-            chunk = message.get("body", b"")
-            length += len(chunk)
-            if length > limit:
-                raise self._too_long(length)
-            chunks.append(chunk)
-            if not message.get("more_body"):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    def _too_long(self, length: int) -> HttpError:
-        return HttpError(
-            413,
-            f"the request body has {length} bytes or more; this server takes {self._body_limit_bytes}",
-            (b"connection", b"close"),
         )
 
     def _metrics(self) -> bytes:
@@ -209,7 +178,26 @@ class EdgeServer:
             f"edgeproof_errors_total{label} {self._errors}\n"
             "# TYPE edgeproof_inference_seconds_total counter\n"
             f"edgeproof_inference_seconds_total{label} {self._inference_ns / 1e9:.9f}\n"
+            "# TYPE edgeproof_refused_total counter\n"
+            + "".join(f'edgeproof_refused_total{{reason="{why}"}} {count}\n' for why, count in self._refused.items())
         ).encode()
+
+
+async def _body(receive: Receive) -> bytes | bytearray:
+    """The whole request body.
+
+    Raises:
+        ConnectionResetError: the client left, or was cut off.
+    """
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError("the client left while it sent")
+        chunk: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return body + chunk if body else chunk
+        body += chunk
 
 
 def _allow(scope: Scope, method: str) -> None:
@@ -218,4 +206,5 @@ def _allow(scope: Scope, method: str) -> None:
 
 
 def _error(message: str) -> bytes:
-    return msgspec.json.encode({"error": message})
+    clipped = message if len(message) <= MESSAGE_LIMIT else f"{message[:MESSAGE_LIMIT]}…"
+    return msgspec.json.encode({"error": clipped})

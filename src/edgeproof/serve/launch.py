@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -26,10 +27,15 @@ from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ServingError
 from edgeproof.formats.base import Session
 from edgeproof.process import child_main
-from edgeproof.serve.app import BODY_LIMIT_BYTES, EdgeServer
+from edgeproof.serve.access import check_address, check_token, read_token
+from edgeproof.serve.app import EdgeServer
+from edgeproof.serve.connections import Connections
+from edgeproof.serve.limits import CONNECTIONS, REQUEST_SECONDS, ServerLimits, largest_body
 
 __all__ = ["Opened", "Ready", "is_artifact", "main", "open_served", "print_ready", "serve"]
 
+BACKLOG = 128
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 MODEL_SUFFIXES = {".pt", ".pt2", ".nir", ".py"}
 """Files that are a MODEL, unless an ``artifact.json`` beside them says otherwise."""
 
@@ -100,10 +106,15 @@ def serve(
     port: int = 8080,
     name: str | None = None,
     threads: int = 1,
-    body_limit_bytes: int = BODY_LIMIT_BYTES,
+    body_limit_bytes: int | None = None,
+    connections: int = CONNECTIONS,
+    request_seconds: float = REQUEST_SECONDS,
+    token: str | None = None,
+    open_to_network: bool = False,
     ready: Callable[[Ready], None] = lambda _line: None,
 ) -> None:
-    """Serve a model or an artifact in this process until SIGTERM or SIGINT; a request that runs is answered first.
+    """Serve a model or an artifact in this process until SIGTERM, SIGINT or SIGHUP; a request that runs is answered
+    first.
 
     Args:
         source: the path of an artifact, or a MODEL, which runs in PyTorch.
@@ -111,24 +122,38 @@ def serve(
         port: 0 takes a free one.
         name: the model's name in the URL; default: the file's or the factory's.
         threads: of the runtime.
-        body_limit_bytes: longer request bodies are refused.
+        body_limit_bytes: longer request bodies are refused; default: the largest sensible one for the model's inputs.
+        connections: open at a time.
+        request_seconds: for a request's head, and again for its body, which gets a second more for each 16 KiB.
+        token: that every request has to bring, ``Authorization: Bearer TOKEN``.
+        open_to_network: listen on an address that other machines reach, without a token.
         ready: called once, when connections are answered.
 
     Raises:
+        UsageError: the address is reached by other machines, and nothing protects it; a limit of nothing.
         EdgeProofError: it cannot be opened, the port cannot be had, or the model's tensors cannot be served.
     """
     import uvicorn
 
-    opened = open_served(source, threads=threads, name=name)
-    with opened.session as session:
-        app = EdgeServer(
-            session,
-            opened.name,
-            platform=opened.platform,
-            threads=opened.threads,
-            body_limit_bytes=body_limit_bytes,
+    from edgeproof.serve.connection import LimitedConnection
+
+    if token is not None:
+        check_token(token)
+    with contextlib.ExitStack() as stack:
+        with _having(host, port):
+            listener = stack.enter_context(_bound(host, port))
+        check_address(listener.getsockname()[0], token=token, open_to_network=open_to_network)
+        opened = open_served(source, threads=threads, name=name)
+        session = stack.enter_context(opened.session)
+        limits = ServerLimits(
+            body_bytes=largest_body(session.inputs) if body_limit_bytes is None else body_limit_bytes,
+            connections=connections,
+            request_seconds=request_seconds,
         )
-        listener = _listen(host, port)
+        held = Connections(limits, token)
+        app = EdgeServer(session, opened.name, platform=opened.platform, threads=opened.threads, refused=held.refused)
+        with _having(host, port):
+            listener.listen(BACKLOG)
         address = f"[{host}]" if ":" in host else host
         line = Ready(
             url=f"http://{address}:{listener.getsockname()[1]}",
@@ -140,14 +165,13 @@ def serve(
         config = uvicorn.Config(
             app,
             loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http="httptools",
+            http=cast(Any, functools.partial(LimitedConnection, held)),  # called as the class would be
             ws="none",
             lifespan="off",
             log_level="error",
             access_log=False,
             server_header=False,
             date_header=False,
-            timeout_keep_alive=75,
             timeout_graceful_shutdown=10,
         )
 
@@ -174,10 +198,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free port (default 8080)")
     parser.add_argument("--name", help="the model's name in the URL (default: the file's)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="ask every request for the token in this file")
+    parser.add_argument("--open-to-network", action="store_true", help="let others reach --host without one")
     options = parser.parse_args(arguments)
     source = ModelSource(model=options.artifact)
-    where = {"host": options.host, "port": options.port}
-    serve(source, **where, name=options.name, threads=options.threads, ready=print_ready)
+    serve(
+        source,
+        host=options.host,
+        port=options.port,
+        name=options.name,
+        threads=options.threads,
+        token=None if options.token_file is None else read_token(options.token_file),
+        open_to_network=options.open_to_network,
+        ready=print_ready,
+    )
     return 0
 
 
@@ -200,7 +234,8 @@ def _server_class() -> Any:
             if threading.current_thread() is not threading.main_thread():
                 yield
                 return
-            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+            kept = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()  # as nohup asks
+            before = {number: signal.signal(number, self.handle_exit) for number in ENDING if number not in kept}
             try:
                 yield
             finally:
@@ -210,18 +245,27 @@ def _server_class() -> Any:
     return Server
 
 
-def _listen(host: str, port: int) -> socket.socket:
+@contextlib.contextmanager
+def _having(host: str, port: int) -> Iterator[None]:
+    """What the system says of an address is our error."""
+    try:
+        yield
+    except (OSError, OverflowError) as error:
+        raise ServingError(
+            f"cannot listen on {host} port {port}: {error}", hint="use another --port; --port 0 takes a free one"
+        ) from error
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that has the address; nobody can connect before it listens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(128)
-    except (OSError, OverflowError) as error:
+    except BaseException:
         listener.close()
-        raise ServingError(
-            f"cannot listen on {host} port {port}: {error}", hint="use another --port; --port 0 takes a free one"
-        ) from error
+        raise
     return listener
 
 

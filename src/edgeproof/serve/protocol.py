@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,7 +70,10 @@ class DecodedRequest(msgspec.Struct, frozen=True):
 
 
 _request_decoder = msgspec.json.Decoder(InferRequest)
+_datatype_of = {np.dtype(dtype): datatype for dtype, datatype in DATATYPES.items()}
+"""A dtype's name takes numpy longer to make than a small answer takes to encode."""
 _encoder = msgspec.json.Encoder()
+_opening = re.compile(rb"[\[ \t\r\n]*")
 
 
 def metadata_of(spec: TensorSpec) -> TensorMetadata:
@@ -198,6 +202,9 @@ def _decode_tensor(tensor: RequestTensor, spec: TensorSpec) -> Array:
     if tuple(tensor.shape) != spec.shape:
         raise ProtocolError(f"{where} has shape {tensor.shape}; expected {list(spec.shape)}")
     raw = bytes(tensor.data)
+    takes = math.prod(spec.shape)
+    if raw.count(b",") >= takes:  # before anything is made of them: what is sent may be a thousand times what is asked
+        raise ProtocolError(f"{where} has more values than shape {list(spec.shape)} takes, {takes}")
     depth = _depth(raw)
     if depth not in {1, len(spec.shape)}:
         rank = len(spec.shape)
@@ -214,20 +221,15 @@ def _decode_tensor(tensor: RequestTensor, spec: TensorSpec) -> Array:
         raise ProtocolError(f"{where} has nested data that is not rectangular; expected {list(spec.shape)}") from error
     if depth > 1 and array.shape != spec.shape:
         raise ProtocolError(f"{where} has data of shape {list(array.shape)}; expected {list(spec.shape)}")
-    if array.size != math.prod(spec.shape):
-        raise ProtocolError(f"{where} has {array.size} values; shape {list(spec.shape)} takes {math.prod(spec.shape)}")
+    if array.size != takes:
+        raise ProtocolError(f"{where} has {array.size} values; shape {list(spec.shape)} takes {takes}")
     return array.reshape(spec.shape)
 
 
 def _depth(raw: bytes) -> int:
     """How many lists open before the first value."""
-    depth = 0
-    for byte in raw:
-        if byte == ord("["):
-            depth += 1
-        elif byte not in b" \t\r\n":
-            break
-    return depth
+    opening = _opening.match(raw)
+    return opening.group().count(b"[") if opening else 0
 
 
 @functools.lru_cache(maxsize=256)
@@ -240,7 +242,7 @@ def _data_decoder(kind: str, depth: int) -> msgspec.json.Decoder[Any]:
 
 
 def _encode_tensor(name: str, array: Array) -> ResponseTensor:
-    datatype = DATATYPES.get(str(array.dtype))
+    datatype = _datatype_of.get(array.dtype)
     if datatype is None:
         raise ServingError(f"output {name!r} is {array.dtype}, which the protocol cannot carry as JSON")
     bad = 0 if array.dtype.kind != "f" or np.isfinite(array).all() else int(array.size - np.isfinite(array).sum())

@@ -120,6 +120,42 @@ def test_any_number_of_instances_run_beside_one_another(opened: tuple[Program, P
             np.testing.assert_array_equal(np.stack(steps), expected)
 
 
+def test_threads_that_share_a_session_take_turns(opened: tuple[Program, Path, Array]) -> None:
+    """In a process of its own: two calls at once in one room end it."""
+    _, library, x = opened
+    code = f"""
+import random, sys
+from array import array
+from concurrent.futures import ThreadPoolExecutor
+import edgeproof
+sys.setswitchinterval(1e-6)
+with edgeproof.open({str(library)!r}) as session:
+    cases = [array("f", [number / 7 + index / 99 for index in range({x.size})]) for number in range(16)]
+    expected = [session.run({{"x": case}})["v"].tolist() for case in cases]
+    room, result = array("f", cases[3]), [array("f", bytes(port.bytes)) for port in session.outputs]
+    bound = session.engine.bind([room], result)
+
+    def call(seed):
+        for number in random.Random(seed).choices(range(16), k=500):
+            bound()
+            assert session.run({{"x": cases[number]}})["v"].tolist() == expected[number]
+
+    stream = session.stream()
+
+    def step(_):
+        for _ in range(500):
+            stream.step({{"x": cases[0][:6]}})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(call, range(8)))
+        list(pool.map(step, range(8)))
+    assert result[2].tolist() == expected[3]
+    print(stream.steps)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "4000\n"), done.stderr
+
+
 def test_it_runs_without_torch_and_numpy(opened: tuple[Program, Path, Array]) -> None:
     program, library, x = opened
     code = (

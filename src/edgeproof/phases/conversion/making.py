@@ -63,7 +63,7 @@ class Making:
         def arrived(outcome: Outcome) -> None:
             candidate = waiting[outcome.candidate]
             results[outcome.candidate] = result = self._result(candidate, outcome)
-            write_bytes(self._record(candidate), msgspec.json.encode(result))
+            write_bytes(self._record(candidate), msgspec.json.encode(_without_place(result)))
             said = "converted" if result.status == "ok" else result.status
             self.report(f"{outcome.candidate}: {said} in {outcome.seconds:.1f} s")
 
@@ -92,7 +92,9 @@ class Making:
             return None
         if result.status == "ok" and not (self.out / candidate.candidate / ArtifactDocument.FILE).is_file():
             return None
-        return result
+        placed = None if result.artifact is None else str(self.out / candidate.candidate / Path(result.artifact).name)
+        log = None if result.log is None else str(self._log(candidate))
+        return msgspec.structs.replace(result, artifact=placed, log=log)
 
     def _unexported(self, candidate: Planned) -> ConversionResult | None:
         refused = self.workspace.prepared.failure(candidate.form)
@@ -143,6 +145,12 @@ class Making:
             versions=document.versions,
             log=log,
         )
+
+
+def _without_place(result: ConversionResult) -> ConversionResult:
+    """As a record has it: names alone, because all of it may be moved or copied before it is read again."""
+    artifact, log = (None if path is None else Path(path).name for path in (result.artifact, result.log))
+    return msgspec.structs.replace(result, artifact=artifact, log=log)
 
 
 def _impossible(candidate: Planned) -> ConversionResult | None:

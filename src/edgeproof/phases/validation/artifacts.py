@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from edgeproof.model.samples import load_arrays
 from edgeproof.phases.validation.against import Reference, doubts, held_against, unexplained
 from edgeproof.phases.validation.variants import Usual, run_variant
 from edgeproof.process import Limits
+from edgeproof.together import each
 
 __all__ = ["Validating"]
 
@@ -55,14 +55,14 @@ class Validating:
         self.scratch.mkdir(parents=True, exist_ok=True)
         bases = _bases(artifacts)
 
-        def validated(number: int, path: Path) -> ValidationResult:
+        def validated(numbered: tuple[int, Path]) -> ValidationResult:
+            number, path = numbered
             began = time.monotonic()
             result = self._validated(path, self.scratch / f"{number:02d}.npz", bases)
             self.report(f"{result.candidate}: {result.status} in {time.monotonic() - began:.1f} s")
             return result
 
-        with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
-            results = tuple(pool.map(validated, range(len(artifacts)), artifacts))
+        results = tuple(each(validated, enumerate(artifacts), parallel=PARALLEL))
         score = self.reference.score
         return ValidationDocument(
             model=model,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import math
+from _thread import allocate_lock
 
 from edgeproof.errors import ArtifactError
 from edgeproof.spike.runtime.library import Library
@@ -43,7 +44,8 @@ class Port:
 
 
 class Engine:
-    """One instance of a network: its states and its room to work in. Not thread-safe; make one per thread.
+    """One instance of a network: its states and its room to work in. Threads that share one take turns; to run at the
+    same time each needs its own.
 
     Attributes:
         library: its code.
@@ -53,6 +55,7 @@ class Engine:
         stacked: of each output, whether it has one.
         inputs: of a whole call, in order.
         outputs: of a whole call, in order.
+        steps: taken by ``advance`` since the initial states.
     """
 
     def __init__(self, path: Path | Library, *, widest: int = WIDEST) -> None:
@@ -89,6 +92,8 @@ class Engine:
         self._call = self._function("call", None, *pointers)
         self._run = self._function("run", None, ctypes.c_void_p, ctypes.c_int, *pointers[1:])
         self._reset = self._function("reset", None, ctypes.c_void_p)
+        self._lock = allocate_lock()  # Python lets other threads run during a call
+        self.steps = 0
         self._in = (ctypes.c_void_p * len(self.inputs))()
         self._out = (ctypes.c_void_p * len(self.outputs))()
 
@@ -107,29 +112,38 @@ class Engine:
         """
         given = (ctypes.c_void_p * len(self.inputs))(*map(_address, inputs, self.inputs))
         taken = (ctypes.c_void_p * len(self.outputs))(*map(_address, outputs, self.outputs))
-        call, instance = self._call, self._instance
+        call, instance, acquire, release = self._call, self._instance, self._lock.acquire, self._lock.release
         first, second = ctypes.addressof(given), ctypes.addressof(taken)
 
         def run(_kept: Any = (given, taken, inputs, outputs, self)) -> None:
-            call(instance, first, second)
+            acquire()
+            try:
+                call(instance, first, second)
+            finally:
+                release()
 
         return run
 
     def call(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """One whole call from the initial states, on addresses of float32 in the order of the ports."""
-        self._in[:] = list(inputs)
-        self._out[:] = list(outputs)
-        self._call(self._instance, self._in, self._out)
+        with self._lock:
+            self._in[:] = list(inputs)
+            self._out[:] = list(outputs)
+            self._call(self._instance, self._in, self._out)
 
     def advance(self, steps: int, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Some more time steps from the states as they are: a stream."""
-        self._in[:] = list(inputs)
-        self._out[:] = list(outputs)
-        self._run(self._instance, steps, self._in, self._out)
+        with self._lock:
+            self._in[:] = list(inputs)
+            self._out[:] = list(outputs)
+            self._run(self._instance, steps, self._in, self._out)
+            self.steps += steps
 
     def reset(self) -> None:
         """Back to the initial states."""
-        self._reset(self._instance)
+        with self._lock:
+            self._reset(self._instance)
+            self.steps = 0
 
 
 def _address(buffer: Any, port: Port) -> int:

@@ -19,7 +19,8 @@ __all__ = ["NativeSession"]
 
 
 class NativeSession:
-    """One instance of a network, with states of its own. Not thread-safe; open one per thread.
+    """One instance of a network, with states of its own. Threads that share one take turns; open one per thread for
+    calls at the same time.
 
     Attributes:
         inputs: what a call takes: name and shape, float32.

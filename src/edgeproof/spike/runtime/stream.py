@@ -16,12 +16,12 @@ __all__ = ["Stream"]
 
 
 class Stream:
-    """One instance whose states go on. Not thread-safe; any number of them may run beside one another.
+    """One instance whose states go on. A step is whole before another thread takes the next; any number of streams may
+    run beside one another.
 
     Attributes:
         inputs: of one time step: name and shape, float32.
         outputs: of one time step, not read out over any others.
-        steps: taken since the initial states.
     """
 
     def __init__(self, engine: Engine, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
@@ -37,7 +37,11 @@ class Stream:
         self.outputs = tuple(
             Port(port.name, port.shape[stacked:]) for port, stacked in zip(outputs, engine.stacked, strict=True)
         )
-        self.steps = 0
+
+    @property
+    def steps(self) -> int:
+        """Taken since the initial states."""
+        return self._engine.steps
 
     def step(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """One more time step.
@@ -53,10 +57,8 @@ class Stream:
         """
         given, results = taken(self.inputs, inputs), empty(self.outputs)
         self._engine.advance(1, addresses(given), [result.buffer_info()[0] for result in results])
-        self.steps += 1
         return shaped(self.outputs, results, inputs)
 
     def reset(self) -> None:
         """Back to the initial states."""
         self._engine.reset()
-        self.steps = 0
