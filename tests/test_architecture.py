@@ -29,7 +29,7 @@ FLOORS = (
     ("formats", "report"),
     ("model", "differences", "verdict"),
     ("spike", "mil", "documents", "apart", "forkserver"),
-    ("process", "files"),
+    ("process", "files", "trust"),
     ("errors",),
 )
 """Top first. The server uses the measuring's reading of the machine, so it stands on it."""

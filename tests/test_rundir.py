@@ -36,7 +36,7 @@ MANIFEST = Manifest(
 
 def test_a_run_is_made_and_opened(tmp_path: Path) -> None:
     run = RunDir.create(MANIFEST, tmp_path / "deep" / "run")
-    assert RunDir.open(run.root).manifest() == MANIFEST
+    assert RunDir.open(run.root).manifest() == MANIFEST.marked()
     assert run.has(Manifest)
     assert run.relative(run.path("a/b.json")) == "a/b.json"
     assert not run.has(ConversionDocument)
@@ -184,3 +184,12 @@ def test_what_was_asked_for_means_the_same_wherever_it_is_read(tmp_path: Path, m
 
 def test_without_a_policy_the_default_one_holds(tmp_path: Path) -> None:
     assert RunDir.create(MANIFEST, tmp_path / "run").policy() == (PolicyValue(), "the default policy")
+
+
+@pytest.mark.parametrize("relative", ["../x", "/etc/passwd", "out/x.svg", "a/../../x"])
+def test_a_path_that_leads_out_of_the_run_is_refused(tmp_path: Path, relative: str) -> None:
+    run = RunDir.create(MANIFEST, tmp_path / "run")
+    (run.root / "out").symlink_to(tmp_path)
+    with pytest.raises(RunFolderError, match="leads out of the run folder"):
+        run.path(relative)
+    assert run.path("") == run.root

@@ -7,14 +7,25 @@ fields it does not know and refuses a version newer than its own.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 
 from edgeproof.errors import DocumentError
 from edgeproof.files import write_bytes
+from edgeproof.trust import is_ours, mark_of
 
-__all__ = ["Document", "Value", "decode", "encode", "read_document", "to_builtins", "write_document"]
+__all__ = [
+    "Document",
+    "Marked",
+    "Value",
+    "decode",
+    "encode",
+    "read_document",
+    "read_marked",
+    "to_builtins",
+    "write_document",
+]
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +51,23 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         return self.FILE
 
 
+class Marked(Document, frozen=True, kw_only=True):
+    """A document that leads to code: it says whether this user made it (``edgeproof.trust``)."""
+
+    UNMARKED: ClassVar[tuple[str, ...]] = ()
+    """Fields that may change without the mark."""
+
+    mark: str | None = None
+    """The mark of the user who wrote it, over the rest; None where that user has no key."""
+
+    def marked(self) -> Self:
+        """The same with this user's mark."""
+        plain = msgspec.json.decode(msgspec.json.encode(self))
+        return msgspec.structs.replace(self, mark=mark_of(plain, besides=self.UNMARKED))
+
+
 D = TypeVar("D", bound=Document)
+M = TypeVar("M", bound=Marked)
 
 
 def to_builtins(value: Value | Document) -> dict[str, Any]:
@@ -83,11 +110,25 @@ def read_document(path: Path, kind: type[D]) -> D:
     Raises:
         DocumentError: it is missing, cannot be read, or is not valid.
     """
+    return decode(_bytes_of(path), kind)
+
+
+def read_marked(path: Path, kind: type[M]) -> tuple[M, bool]:
+    """Read a document's file, and tell whether this user made it.
+
+    Raises:
+        DocumentError: as ``read_document``.
+    """
+    raw = _bytes_of(path)
+    document = decode(raw, kind)
+    return document, is_ours(msgspec.json.decode(raw), besides=kind.UNMARKED)
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DocumentError(f"cannot read {path}: {error.strerror}") from error
-    return decode(raw, kind)
 
 
 def write_document(path: Path, document: Value | Document) -> None:

@@ -73,6 +73,7 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
 
     Raises:
         ArtifactError: the artifact cannot be opened.
+        TrustError: it would run code, this user did not make it, and it is not trusted.
         MissingDependency: its runtime is not installed.
         UsageError: MODEL is wrong.
     """
@@ -81,8 +82,8 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
     if is_artifact(source.model):
         from edgeproof.formats.registry import artifact_document, open_artifact
 
-        session = open_artifact(Path(source.model), threads=threads, timed=True)
-        platform = artifact_document(Path(source.model))[0].candidate
+        session = open_artifact(Path(source.model), threads=threads, timed=True, trust=source.trust)
+        platform = artifact_document(Path(source.model), trust=source.trust)[0].candidate
     else:
         from edgeproof.model.eager import EagerSession
         from edgeproof.model.resolve import resolve
@@ -174,8 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free port (default 8080)")
     parser.add_argument("--name", help="the model's name in the URL (default: the file's)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
+    parser.add_argument("--trust", action="store_true", help="run code of an artifact that this user did not make")
     options = parser.parse_args(arguments)
-    source = ModelSource(model=options.artifact)
+    source = ModelSource(model=options.artifact, trust=options.trust)
     where = {"host": options.host, "port": options.port}
     serve(source, **where, name=options.name, threads=options.threads, ready=print_ready)
     return 0

@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from edgeproof.documents.activity import ActivityDocument
+from edgeproof.errors import RunFolderError
 from edgeproof.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -23,12 +24,9 @@ def load_raster(run: RunDir, document: ActivityDocument) -> dict[str, npt.NDArra
 
     if document.raster is None:
         return {}
-    path = run.path(document.raster.file).resolve()
-    if not path.is_relative_to(run.root.resolve()):
-        return {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(run.path(document.raster.file), allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, EOFError, RunFolderError, zipfile.BadZipFile, zlib.error):
         return {}
     return {name: train != 0 for name, train in found.items() if train.ndim == 2}
