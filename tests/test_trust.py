@@ -212,8 +212,8 @@ def test_a_file_is_held_against_its_sha256(folder: Path) -> None:
     (folder / "net.bin").write_bytes(b"ne")
     with pytest.raises(ArtifactError, match=r"net\.bin is not the file that artifact\.json describes"):
         hold(folder, "net.bin", digest, {})
-    for name in ("gone.bin", "x" * 9000):
-        with pytest.raises(ArtifactError, match=r"cannot be read: (No such file|File name too long)"):
+    for name, said in (("gone.bin", "is not there"), ("x" * 9000, "cannot be read: File name too long")):
+        with pytest.raises(ArtifactError, match=said):
             hold(folder, name, digest, {})
 
 

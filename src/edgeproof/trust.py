@@ -204,8 +204,10 @@ def hold(folder: Path, file: str, sha256: str, beside: Mapping[str, str]) -> Pat
         try:
             path.stat()
             found = fingerprint(path)[0] if expected else ""
+        except FileNotFoundError as error:
+            raise ArtifactError(f"{path} is not there, and its document says that it is") from error
         except OSError as error:
-            raise ArtifactError(f"{path}, which {folder} names, cannot be read: {error.strerror}") from error
+            raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
         if found != expected:
             raise ArtifactError(
                 f"{path} is not the file that artifact.json describes: its sha256 differs",

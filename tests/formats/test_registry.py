@@ -186,7 +186,7 @@ def test_a_damaged_document_is_said(folder: Path) -> None:
     with pytest.raises(ArtifactError, match="format onyx, which is not registered"):
         open_artifact(folder)
     (folder / "artifact.json").write_bytes(whole.replace(b'"tiny.onnx"', b'"gone.onnx"'))
-    with pytest.raises(ArtifactError, match=r"gone\.onnx, which .* names, cannot be read"):
+    with pytest.raises(ArtifactError, match=r"gone\.onnx is not there"):
         open_artifact(folder)
 
 

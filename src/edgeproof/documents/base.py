@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 
+from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.errors import DocumentError
 from edgeproof.files import write_bytes
 from edgeproof.trust import is_ours, mark_of
@@ -26,6 +27,9 @@ __all__ = [
     "to_builtins",
     "write_document",
 ]
+
+
+LONGEST_VERSION = 10
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,19 +92,20 @@ def decode(raw: bytes | str, kind: type[D]) -> D:
     """
     name, version = kind.SCHEMA
     try:
-        head = msgspec.json.decode(raw)
+        head = parse_json(raw)
         schema = head.get("schema") if isinstance(head, dict) else None
         if not isinstance(schema, str) or "/" not in schema:
             raise DocumentError(f"expected a {name} document, found JSON without a schema field")
         found_name, _, found_version = schema.partition("/")
         if found_name != name:
             raise DocumentError(f"expected a {name} document, found {schema}")
-        if not found_version.isdigit() or int(found_version) > version:
+        plain = found_version.isascii() and found_version.isdigit() and len(found_version) < LONGEST_VERSION
+        if not plain or int(found_version) > version:
             raise DocumentError(
                 f"{schema} is newer than this version reads ({name}/{version})", hint="update edgeproof"
             )
         return msgspec.convert(head, kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.MsgspecError as error:
         raise DocumentError(f"not a valid {name} document: {error}") from error
 
 
@@ -121,12 +126,12 @@ def read_marked(path: Path, kind: type[M]) -> tuple[M, bool]:
     """
     raw = _bytes_of(path)
     document = decode(raw, kind)
-    return document, is_ours(msgspec.json.decode(raw), besides=kind.UNMARKED)
+    return document, is_ours(parse_json(raw), besides=kind.UNMARKED)
 
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return file_bytes(path)
     except OSError as error:
         raise DocumentError(f"cannot read {path}: {error.strerror}") from error
 

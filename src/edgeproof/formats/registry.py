@@ -13,7 +13,7 @@ import msgspec
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import read_marked
 from edgeproof.errors import ArtifactError, MissingDependency, UsageError
-from edgeproof.formats.base import COMPARED, VARIANT, Format, Session
+from edgeproof.formats.base import COMPARED, VARIANT, Format, Session, opening
 from edgeproof.trust import ask_for_trust, contained, hold
 
 if TYPE_CHECKING:
@@ -200,5 +200,6 @@ def open_artifact(
             f"{document.candidate} needs {', '.join(missing)}", hint=install_command(found, missing)
         )
     hold(folder, document.file, document.sha256, document.beside)
-    own = found.session(document, folder, threads=threads)
-    return own or ArtifactSession(document, folder, found.open(document, folder, threads=threads))
+    with opening(found.title, folder / document.file):
+        own = found.session(document, folder, threads=threads)
+        return own or ArtifactSession(document, folder, found.open(document, folder, threads=threads))

@@ -19,6 +19,7 @@ from edgeproof.documents.signature import Form, Loop, TensorSpec
 from edgeproof.documents.spine import SpineDocument
 from edgeproof.errors import ConversionError
 from edgeproof.model.archive import load_program
+from edgeproof.model.arrays import read_npz
 from edgeproof.model.export import export_program
 from edgeproof.model.subject import Subject
 from edgeproof.trust import fingerprint, hold
@@ -226,6 +227,5 @@ def _compare(
 def load_spine(folder: Path, samples: Mapping[str, Array]) -> Spine:
     """Load what ``export_spine`` wrote."""
     document, ours = read_marked(folder / SpineDocument.FILE, SpineDocument)
-    with np.load(folder / "initial_state.npz") as archive:
-        initial = {name: archive[name] for name in archive.files}
+    initial = read_npz(folder / "initial_state.npz")
     return Spine(folder, document, samples, initial, ours)

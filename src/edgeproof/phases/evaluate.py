@@ -18,6 +18,7 @@ from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.evaluation import EvaluationDocument, Evidence
 from edgeproof.documents.latency import LatencySummary
+from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.documents.samples import HELD_OUT_FILE, SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import RunFolderError
@@ -149,7 +150,7 @@ def latencies_of(run: RunDir, evidence: Evidence) -> dict[str, list[float]]:
 
 def raw_values(run: RunDir, relative: str) -> list[float]:
     try:
-        values = msgspec.json.decode(run.path(relative).read_bytes(), type=list[float])
+        values = parse_json(file_bytes(run.path(relative)), list[float])
     except (OSError, RunFolderError, msgspec.MsgspecError):
         return []
     return [value for value in values if math.isfinite(value)]

@@ -23,6 +23,7 @@ from edgeproof.client.summary import PROTOCOL
 from edgeproof.documents.base import decode
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.latency import LatencySummary, ProcessUse, Served
+from edgeproof.documents.parsing import parse_json
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import EdgeProofError, ServingError
@@ -164,7 +165,7 @@ def _start_cold(taken: _Taken, body: bytes, proof: Proof) -> None:
                 reply = connection.request("POST", f"/v2/models/{quote(server.ready.model, safe='')}/infer", body)
             if reply.status != 200:
                 raise ServingError(f"the first request got HTTP {reply.status}: {reply.body[:300].decode()}")
-            response = msgspec.json.decode(reply.body, type=InferResponse)
+            response = parse_json(reply.body, InferResponse)
             answered = time.monotonic_ns()
     except EdgeProofError as error:
         taken.failure = str(error)

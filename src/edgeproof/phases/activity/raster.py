@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from edgeproof.documents.activity import ActivityDocument
-from edgeproof.errors import RunFolderError
+from edgeproof.errors import RunFolderError, SamplesError
+from edgeproof.model.arrays import read_npz
 from edgeproof.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -20,13 +19,10 @@ RASTER = "phase3_raster.npz"
 
 def load_raster(run: RunDir, document: ActivityDocument) -> dict[str, npt.NDArray[Any]]:
     """Spikes of one sample by neurons, bool ``[time steps, neurons]``; nothing where the file is gone or damaged."""
-    import numpy as np
-
     if document.raster is None:
         return {}
     try:
-        with np.load(run.path(document.raster.file), allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, RunFolderError, zipfile.BadZipFile, zlib.error):
+        found = read_npz(run.path(document.raster.file))
+    except (RunFolderError, SamplesError):
         return {}
     return {name: train != 0 for name, train in found.items() if train.ndim == 2}

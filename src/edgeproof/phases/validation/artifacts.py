@@ -20,6 +20,7 @@ from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import ArtifactError, EdgeProofError
 from edgeproof.formats.base import Format
 from edgeproof.formats.registry import artifact_document
+from edgeproof.model.arrays import read_npz
 from edgeproof.model.samples import load_arrays
 from edgeproof.phases.validation.against import Reference, held_against, unexplained
 from edgeproof.phases.validation.variants import Usual, run_variant
@@ -146,8 +147,8 @@ def _inputs_for(document: ArtifactDocument, reference: Reference, outputs: Path)
         yield reference.held_out
         return
     path = outputs.with_name(f"{outputs.stem}-inputs.npz")
-    with np.load(reference.held_out, allow_pickle=False) as archive:
-        np.savez(path, allow_pickle=False, **{name: archive[old] for name, old in zip(names, known, strict=True)})
+    held = read_npz(reference.held_out)
+    np.savez(path, allow_pickle=False, **{name: held[old] for name, old in zip(names, known, strict=True)})
     try:
         yield path
     finally:
