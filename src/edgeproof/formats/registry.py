@@ -28,6 +28,7 @@ __all__ = [
     "forget_formats",
     "formats",
     "install_command",
+    "made_here",
     "missing_requirements",
     "open_artifact",
 ]
@@ -133,16 +134,14 @@ def artifact_document(path: Path, *, trust: bool = False) -> tuple[ArtifactDocum
     """
     if not path.exists():
         raise ArtifactError(f"there is no artifact {path}")
-    for folder in (path, path.parent):
-        document_path = folder / ArtifactDocument.FILE
-        if folder.is_dir() and document_path.is_file():
-            document, ours = read_marked(document_path, ArtifactDocument)
-            if folder == path or document.file == path.name:
-                found = _format_named(document.format)
-                contained(folder, document.file)
-                if found.runs_code is not None and not (ours or trust):
-                    raise ask_for_trust(str(path), runs=found.runs_code)
-                return document, folder, found
+    described = _described(path)
+    if described is not None:
+        document, folder, ours = described
+        found = _format_named(document.format)
+        contained(folder, document.file)
+        if found.runs_code is not None and not (ours or trust):
+            raise ask_for_trust(str(path), runs=found.runs_code)
+        return document, folder, found
     for known in formats().values():
         if path.suffix == known.suffix:
             if known.runs_code is not None and not trust:
@@ -150,6 +149,27 @@ def artifact_document(path: Path, *, trust: bool = False) -> tuple[ArtifactDocum
             return known.describe(path), path.parent, known
     suffixes = ", ".join(sorted({known.suffix for known in formats().values()}))
     raise ArtifactError(f"{path} is no artifact of a known format", hint=f"known suffixes: {suffixes}")
+
+
+def made_here(path: Path) -> bool:
+    """Whether this user made the artifact at ``path``, by the mark of its document.
+
+    Raises:
+        DocumentError: the document is damaged.
+    """
+    described = _described(path)
+    return described is not None and described[2]
+
+
+def _described(path: Path) -> tuple[ArtifactDocument, Path, bool] | None:
+    """The document that speaks for ``path``, its folder, and whether this user made it; None without one."""
+    for folder in (path, path.parent):
+        document_path = folder / ArtifactDocument.FILE
+        if folder.is_dir() and document_path.is_file():
+            document, ours = read_marked(document_path, ArtifactDocument)
+            if folder == path or document.file == path.name:
+                return document, folder, ours
+    return None
 
 
 def _format_named(name: str) -> Format:

@@ -27,6 +27,7 @@ from edgeproof.errors import ServingError
 from edgeproof.formats.base import Session
 from edgeproof.process import child_main
 from edgeproof.serve.app import BODY_LIMIT_BYTES, EdgeServer
+from edgeproof.serve.trial import first_call, try_apart
 
 __all__ = ["Opened", "Ready", "is_artifact", "main", "open_served", "print_ready", "serve"]
 
@@ -43,6 +44,8 @@ class Ready(msgspec.Struct, frozen=True):
     load_ms: float
     """Opening the artifact, its runtime's import included."""
     threads: int
+    first_inference_us: float | None = None
+    """The first call of all, on zeros, before this line."""
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -52,6 +55,7 @@ class Opened(msgspec.Struct, frozen=True):
     name: str
     platform: str
     load_ms: float
+    first_inference_us: float
     threads: int
 
 
@@ -64,7 +68,7 @@ def is_artifact(address: str) -> bool:
 
 
 def open_served(source: ModelSource, *, threads: int = 1, name: str | None = None) -> Opened:
-    """Open an artifact, or a MODEL with its own engine.
+    """Open an artifact, or a MODEL with its own engine, and call it once.
 
     Args:
         source: the path of an artifact, or a MODEL.
@@ -75,12 +79,17 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
         ArtifactError: the artifact cannot be opened.
         TrustError: it would run code, this user did not make it, and it is not trusted.
         MissingDependency: its runtime is not installed.
+        ServingError: the runtime crashed on it.
         UsageError: MODEL is wrong.
     """
     session: Session
     begin = time.perf_counter_ns()
     if is_artifact(source.model):
-        from edgeproof.formats.registry import artifact_document, open_artifact
+        from edgeproof.formats.registry import artifact_document, made_here, open_artifact
+
+        if not made_here(Path(source.model)):
+            try_apart(source.model, threads=threads, trust=source.trust)
+            begin = time.perf_counter_ns()
 
         session = open_artifact(Path(source.model), threads=threads, timed=True, trust=source.trust)
         platform = artifact_document(Path(source.model), trust=source.trust)[0].candidate
@@ -91,7 +100,12 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
         session = EagerSession(resolve(source).subject, threads=threads)
         platform = "eager"
     load_ms = (time.perf_counter_ns() - begin) / 1e6
-    return Opened(session, name or _name_of(source.model), platform, load_ms, threads)
+    try:
+        first_us = first_call(session)
+    except BaseException:
+        session.close()
+        raise
+    return Opened(session, name or _name_of(source.model), platform, load_ms, first_us, threads)
 
 
 def serve(
@@ -137,6 +151,7 @@ def serve(
             pid=os.getpid(),
             load_ms=round(opened.load_ms, 3),
             threads=opened.threads,
+            first_inference_us=round(opened.first_inference_us, 3),
         )
         config = uvicorn.Config(
             app,
