@@ -6,9 +6,11 @@ refused. Nothing is unpickled.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,7 +45,7 @@ def read_npz(path: Path, *, expected: Mapping[str, int] | None = None) -> dict[s
         SamplesError: it cannot be read, is damaged, holds something else than arrays, or grows too large.
     """
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive, _quietly():
             members = archive.infolist()
             _check_growth(members, path.stat().st_size)
             arrays = {}
@@ -69,12 +71,20 @@ def read_npy(path: Path) -> Array:
         SamplesError: it cannot be read, is damaged, or holds no plain array.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, _quietly():
             _header(file, path.stat().st_size)
             file.seek(0)
             return _array(file)
     except Exception as error:
         raise _refusal(path, error) from error
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without numpy's words on headers as Python 2 wrote them, which are read all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _refusal(path: Path, error: Exception) -> SamplesError:

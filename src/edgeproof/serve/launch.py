@@ -55,8 +55,8 @@ class Opened(msgspec.Struct, frozen=True):
     name: str
     platform: str
     load_ms: float
-    first_inference_us: float
     threads: int
+    first_inference_us: float | None = None
 
 
 def is_artifact(address: str) -> bool:
@@ -105,7 +105,7 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
     except BaseException:
         session.close()
         raise
-    return Opened(session, name or _name_of(source.model), platform, load_ms, first_us, threads)
+    return Opened(session, name or _name_of(source.model), platform, load_ms, threads, first_us)
 
 
 def serve(
@@ -151,7 +151,7 @@ def serve(
             pid=os.getpid(),
             load_ms=round(opened.load_ms, 3),
             threads=opened.threads,
-            first_inference_us=round(opened.first_inference_us, 3),
+            first_inference_us=opened.first_inference_us,
         )
         config = uvicorn.Config(
             app,
