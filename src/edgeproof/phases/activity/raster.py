@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.errors import RunFolderError, SamplesError
-from edgeproof.model.arrays import read_npz
 from edgeproof.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ def load_raster(run: RunDir, document: ActivityDocument) -> dict[str, npt.NDArra
     """Spikes of one sample by neurons, bool ``[time steps, neurons]``; nothing where the file is gone or damaged."""
     if document.raster is None:
         return {}
+    from edgeproof.model.arrays import read_npz
+
     try:
         found = read_npz(run.path(document.raster.file))
     except (RunFolderError, SamplesError):
