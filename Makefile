@@ -12,7 +12,7 @@ OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_
 	OPENVINO_TELEMETRY_ENABLE=0 KAGGLEHUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long conformance check format lint types bench conversions lock-check clean
+.PHONY: help run test test-long fuzz conformance check format lint types bench conversions lock-check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(TEST_READY) ## Run the test suite, offline
 
 test-long: $(TEST_READY) ## Run the rest of it: hundreds more random programs under sanitizers, Zig's first build, slow conversions
 	@$(OFFLINE) $(BIN)/pytest -q -n 2 -m long
+
+fuzz: $(TEST_READY) ## Fuzz the readers of foreign files and requests, some minutes; guided by coverage where atheris is installed
+	@$(OFFLINE) $(BIN)/python scripts/fuzz.py
 
 conformance: $(TEST_READY) ## Run coremltools' own tests over the MIL reference check, all of them; writes docs/coreml.md
 	@$(OFFLINE) $(BIN)/python scripts/coreml_page.py --conformance

@@ -29,7 +29,7 @@ FLOORS = (
     ("formats", "report"),
     ("model", "differences", "verdict"),
     ("spike", "mil", "documents", "apart", "forkserver"),
-    ("process", "files"),
+    ("process", "files", "trust"),
     ("scratch", "together"),
     ("errors",),
 )

@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,12 +21,12 @@ import msgspec
 import psutil
 import pytest
 
-from edgeproof import pipeline
+from edgeproof import api, pipeline
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
 from edgeproof.documents.manifest import RunOptions
 from edgeproof.documents.validation import ValidationDocument
-from edgeproof.errors import ConversionError, RunFolderError, UsageError
+from edgeproof.errors import ConversionError, RunFolderError, TrustError, UsageError
 from edgeproof.pipeline import Phase, execute, new_run
 from edgeproof.rundir import RunDir
 
@@ -110,6 +111,39 @@ def test_an_unknown_device_is_told_before_a_folder_is_made(tmp_path: Path) -> No
         new_run(wrong, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     new_run(msgspec.structs.replace(OPTIONS, devices=("ssh:pi@nowhere",)), tmp_path / "run")
+
+
+def test_a_run_that_somebody_else_started_goes_on_when_it_is_trusted(done: list[str], tmp_path: Path) -> None:
+    root = new_run(OPTIONS, tmp_path / "run").root
+    api.resume(shutil.copytree(root, tmp_path / "copied"))
+    assert done == ["one", "two", "three", "four"]
+    done.clear()
+    told = json.loads((root / "manifest.json").read_bytes())
+    changes = (
+        {"mark": None},
+        {"options": {**told["options"], "model": "evil.py:make"}},
+        {"working_directory": "/evil"},
+    )
+    for change in changes:
+        (root / "manifest.json").write_text(json.dumps({**told, **change}))
+        with pytest.raises(TrustError, match="going on with it runs what its manifest names") as caught:
+            api.resume(root)
+        assert (caught.value.exit_code, done) == (2, [])
+    stopped = subprocess.run([*CLI, "run", "--resume", str(root)], capture_output=True, text=True, check=False)
+    assert (stopped.returncode, "Traceback" in stopped.stderr) == (2, False)
+    assert "--trust" in stopped.stderr
+    api.resume(root, trust=True)
+    assert done == ["one", "two", "three", "four"]
+
+
+def test_a_phase_that_is_done_leaves_the_run_its_owner_s(done: list[str], tmp_path: Path) -> None:
+    run = new_run(OPTIONS, tmp_path / "run")
+    done.append("breaking")
+    with pytest.raises(ConversionError):
+        execute(run)
+    done.clear()
+    api.resume(run.root)
+    assert done == ["three", "four"]
 
 
 def test_out_in_use_is_left_alone(tmp_path: Path) -> None:

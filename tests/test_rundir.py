@@ -40,7 +40,7 @@ FAILED = msgspec.structs.replace(MANIFEST, phases=(PhaseRecord(name="prepare", s
 
 def test_a_run_is_made_and_opened(tmp_path: Path) -> None:
     run = RunDir.create(MANIFEST, tmp_path / "deep" / "run")
-    assert RunDir.open(run.root).manifest() == MANIFEST
+    assert RunDir.open(run.root).manifest() == MANIFEST.marked()
     assert run.has(Manifest)
     assert run.relative(run.path("a/b.json")) == "a/b.json"
     assert not run.has(ConversionDocument)
@@ -245,3 +245,12 @@ def test_what_a_killed_process_had_begun_is_removed_and_nothing_else(tmp_path: P
         run.remove_unfinished()
         assert not temporary.exists()
         temporary.touch()
+
+
+@pytest.mark.parametrize("relative", ["../x", "/etc/passwd", "out/x.svg", "a/../../x"])
+def test_a_path_that_leads_out_of_the_run_is_refused(tmp_path: Path, relative: str) -> None:
+    run = RunDir.create(MANIFEST, tmp_path / "run")
+    (run.root / "out").symlink_to(tmp_path)
+    with pytest.raises(RunFolderError, match="leads out of the run folder"):
+        run.path(relative)
+    assert run.path("") == run.root

@@ -116,7 +116,7 @@ bench="cd $folder"$'\n''state() { for what in measure_temp get_throttled; do
 bench+='state before'$'\n'
 for ((round = 1; round <= rounds; round++)); do
   while IFS=$'\t' read -r candidate artifact _; do
-    printf -v line 'OMP_NUM_THREADS=%s OPENBLAS_NUM_THREADS=%s %s -m edgeproof.devices.runner %q --inputs %q' \
+    printf -v line 'OMP_NUM_THREADS=%s OPENBLAS_NUM_THREADS=%s %s -m edgeproof.devices.runner %q --trust --inputs %q' \
       "$threads" "$threads" "$remote_python" "run/$artifact" "run/$samples"
     printf -v more ' --measure %s --warmup %s --seconds %s --threads %s --exec-unix-ns "$(date +%%s%%N)" --json %q' \
       "$measure" "$warmup" "$seconds" "$threads" "results/$candidate.$round.json"

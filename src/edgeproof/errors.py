@@ -7,6 +7,7 @@
     │   ├── SamplesError                    samples cannot be used
     │   ├── PolicyError                     the policy file is not valid
     │   ├── SpikeGraphError                 a spiking network's graph cannot be used, or its file not read
+    │   ├── TrustError                      code of unknown origin would run, and nobody said that it may
     │   └── RunFolderError                  the run folder is missing, damaged or of another version
     ├── DocumentError                       a document cannot be read as what it says it is
     ├── ConversionError                     a converter could not make the artifact
@@ -41,6 +42,7 @@ __all__ = [
     "ServingError",
     "SignatureError",
     "SpikeGraphError",
+    "TrustError",
     "UnsupportedError",
     "UsageError",
 ]
@@ -89,6 +91,10 @@ class PolicyError(UsageError):
 
 class SpikeGraphError(UsageError):
     """A spiking network's graph is not valid, or a file of one cannot be read."""
+
+
+class TrustError(UsageError):
+    """A file would run code, this user did not make it, and ``--trust`` was not said."""
 
 
 class RunFolderError(UsageError):

@@ -15,13 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from edgeproof.documents.base import Document, read_document, write_document
+from edgeproof.documents.base import Document, read_document, read_marked, write_document
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.evaluation import PolicyValue
 from edgeproof.documents.manifest import Manifest, RunOptions
 from edgeproof.documents.samples import HELD_OUT_FILE, REPRESENTATIVE_FOLDER, SamplesDocument
 from edgeproof.errors import DocumentError, RunFolderError
+from edgeproof.trust import ask_for_trust, lies_in
 from edgeproof.verdict.policy import load_policy
 
 __all__ = ["REPORT_HTML", "REPORT_MD", "RUNBOOK", "RunDir"]
@@ -48,10 +49,17 @@ DEFAULT_POLICY = "the default policy"
 
 
 class RunDir:
-    """One run's folder. Paths inside documents are relative to ``root``."""
+    """One run's folder. Paths inside documents are relative to ``root``.
 
-    def __init__(self, root: Path) -> None:
+    Attributes:
+        root: the folder.
+        trust: whether code in it may run whoever made it: this process made the folder, or the user said so. What does
+            not need that word has the user's mark.
+    """
+
+    def __init__(self, root: Path, *, trust: bool = False) -> None:
         self.root = root
+        self.trust = trust
 
     @classmethod
     def create(cls, manifest: Manifest, out: Path | None = None) -> RunDir:
@@ -74,8 +82,8 @@ class RunDir:
                 hint=f"choose another --out, or continue it with: edgeproof run --resume {out}",
             )
         out.mkdir(parents=True, exist_ok=True)
-        run = cls(out)
-        run.write(manifest)
+        run = cls(out, trust=True)
+        run.write(manifest.marked())
         return run
 
     def _emptied(self) -> bool:
@@ -130,13 +138,17 @@ class RunDir:
                 path.unlink(missing_ok=True)
 
     @classmethod
-    def open(cls, root: Path) -> RunDir:
+    def open(cls, root: Path, *, trust: bool = False) -> RunDir:
         """An existing run.
+
+        Args:
+            root: its folder.
+            trust: whether code in it may run whoever made it.
 
         Raises:
             RunFolderError: there is no readable manifest.
         """
-        run = cls(root)
+        run = cls(root, trust=trust)
         if not (root / Manifest.FILE).is_file():
             raise RunFolderError(
                 f"{root} is not a run folder: it has no {Manifest.FILE}",
@@ -144,6 +156,22 @@ class RunDir:
             )
         run.manifest()
         return run
+
+    def ask_for_trust(self) -> None:
+        """Before the run goes on: its manifest names a model, whose code would run.
+
+        Raises:
+            TrustError: this user did not start the run, and it is not trusted.
+            RunFolderError: the manifest is damaged.
+        """
+        try:
+            manifest, ours = read_marked(self.path(Manifest.FILE), Manifest)
+        except DocumentError as error:
+            raise RunFolderError(f"{self.root}: {error.message}", hint=error.hint) from error
+        if not (ours or self.trust):
+            raise ask_for_trust(
+                str(self.root), runs=f"going on with it runs what its manifest names, {manifest.options.model}"
+            )
 
     def manifest(self) -> Manifest:
         """The run's manifest.
@@ -178,7 +206,15 @@ class RunDir:
         return load_policy(Path(asked)), str(self.manifest().options.policy)
 
     def path(self, relative: str) -> Path:
-        """``relative`` inside this folder."""
+        """``relative`` inside this folder.
+
+        Raises:
+            RunFolderError: it leads out of the folder; nothing is read, written or removed elsewhere.
+        """
+        if relative and not lies_in(self.root, relative):
+            raise RunFolderError(
+                f"{self.root / relative} leads out of the run folder", hint="put the folder itself in place of the link"
+            )
         return self.root / relative
 
     def relative(self, path: Path) -> str:

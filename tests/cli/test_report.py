@@ -45,6 +45,20 @@ def one_object(text):
 
 
 class TestReport:
+    @pytest.mark.parametrize("folder", ["plots", "phase4_devices"])
+    def test_it_leaves_alone_what_a_link_leads_to(self, run, tmp_path, capfdbinary, folder):
+        mine = tmp_path / "mine"
+        mine.mkdir()
+        (mine / "drawing.svg").write_text("mine")
+        (mine / "host.json").write_text("mine")
+        if (run / folder).exists():
+            (run / folder).rename(tmp_path / "before")
+        (run / folder).symlink_to(mine)
+        code, out, err = edgeproof(capfdbinary, "report", run)
+        assert (code, out) == (2, "")
+        assert "leads out of the run folder" in err
+        assert {path.name: path.read_text() for path in mine.iterdir()} == {"drawing.svg": "mine", "host.json": "mine"}
+
     def test_it_writes_everything(self, run, capfdbinary):
         code, out, err = edgeproof(capfdbinary, "report", run)
         assert (code, err) == (0, "")

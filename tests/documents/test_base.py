@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edgeproof.documents
-from edgeproof.documents.base import Document, decode, encode, to_builtins
+from edgeproof.documents.base import Document, Marked, decode, encode, to_builtins
 from edgeproof.documents.manifest import Manifest, RunOptions
 from edgeproof.documents.validation import Differences, ValidationDocument, ValidationResult
 from edgeproof.errors import DocumentError
@@ -30,7 +30,7 @@ MANIFEST = Manifest(
 def every_document() -> list[type[Document]]:
     for module in pkgutil.iter_modules(edgeproof.documents.__path__, "edgeproof.documents."):
         importlib.import_module(module.name)
-    return Document.__subclasses__()
+    return [kind for kind in (*Document.__subclasses__(), *Marked.__subclasses__()) if kind is not Marked]
 
 
 def test_each_has_a_schema_of_its_own() -> None:

@@ -17,7 +17,7 @@ from edgeproof.documents.base import decode, encode
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import ArtifactError
 from edgeproof.formats.registry import open_artifact
-from edgeproof.formats.worker import fingerprint
+from edgeproof.trust import fingerprint
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("coreml")]
 

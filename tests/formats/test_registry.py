@@ -168,7 +168,7 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, name: str, content: byte
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(EdgeProofError) as caught:
-        open_artifact(tmp_path / name)
+        open_artifact(tmp_path / name, trust=True)
     assert message in str(caught.value)
 
 
@@ -186,7 +186,7 @@ def test_a_damaged_document_is_said(folder: Path) -> None:
     with pytest.raises(ArtifactError, match="format onyx, which is not registered"):
         open_artifact(folder)
     (folder / "artifact.json").write_bytes(whole.replace(b'"tiny.onnx"', b'"gone.onnx"'))
-    with pytest.raises(ArtifactError, match=r"its file is gone\.onnx, and there is none"):
+    with pytest.raises(ArtifactError, match=r"gone\.onnx is not there"):
         open_artifact(folder)
 
 

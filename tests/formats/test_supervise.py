@@ -13,9 +13,10 @@ from tests.formats.conftest import Exported
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
 from edgeproof.formats.supervise import run_jobs
-from edgeproof.formats.worker import Job, Outcome, fingerprint
+from edgeproof.formats.worker import Job, Outcome
 from edgeproof.model.warm import with_export
 from edgeproof.process import Limits
+from edgeproof.trust import fingerprint
 
 pytestmark = [pytest.mark.usefixtures("_misbehaving"), pytest.mark.xdist_group("misbehaving")]
 ROOMY = Limits(seconds=120, memory_bytes=8 << 30)

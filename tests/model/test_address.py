@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeproof.documents.source import ModelSource
-from edgeproof.errors import ModelReferenceError
+from edgeproof.errors import ModelReferenceError, TrustError
 from edgeproof.model.address import load_model, parse_address
 from edgeproof.model.resolve import resolve
 from edgeproof.model.spine import export_spine, load_spine
@@ -201,7 +201,7 @@ def test_an_exported_program_keeps_the_state_it_was_exported_with(tmp_path: Path
 def test_torchscript_is_opened_on_request_only_and_becomes_the_same_graph(tmp_path: Path) -> None:
     module, x = linear(), torch.randn(1, 4)
     torch.jit.save(torch.jit.trace(module, x), tmp_path / "linear.pt")
-    with pytest.raises(ModelReferenceError, match="--trust"):
+    with pytest.raises(TrustError, match="--trust"):
         load_model("linear.pt")
     subject = resolve(ModelSource(model="linear.pt", inputs=("x:float32[1,4]",), trust=True)).subject
     export_spine(subject, "whole", SAMPLES, tmp_path / "spine", address="linear.pt")

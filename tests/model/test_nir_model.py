@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,30 @@ def net(semantics: Semantics | None = None) -> Network:
 
     nodes = (Input((3,)), Affine(weights[0], np.full(4, 0.25)), lif(4), Linear(weights[1]), lif(2), Output((2,)))
     return chain(*nodes, semantics=semantics or Semantics())
+
+
+def damaged(tmp_path: Path) -> Path:
+    """Two bytes of it are others: the HDF5 library that the lock pins ends in SIGSEGV when it reads that."""
+    path = tmp_path / "damaged.nir"
+    write(path, net())
+    raw = bytearray(path.read_bytes())
+    raw[14681], raw[46349] = 54, 143
+    path.write_bytes(raw)
+    return path
+
+
+def test_a_damaged_file_costs_another_process(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    code = f"from edgeproof.spike.nir.nir_file import read; read({str(path)!r})"
+    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert alone.returncode < 0, "read in one's own process it still crashes; else take other bytes"
+    began = time.monotonic()
+    with pytest.raises(SpikeGraphError, match=r"is damaged: the process of reading the graph .*SIGSEGV") as caught:
+        nir_model(path, "timesteps=3")
+    assert caught.value.exit_code == 2
+    assert time.monotonic() - began < 30
+    with pytest.raises(SpikeGraphError, match="is damaged"):
+        edgeproof.load(f"{path}?timesteps=3")
 
 
 @pytest.fixture

@@ -116,8 +116,8 @@ def bad_files() -> dict[str, Any]:
             "cannot read",
         ),
         "empty npy": (lambda path: (folder_of(path, list(eight)) / "s003.npy").write_bytes(b""), "", "cannot read"),
-        "objects": (npz(x=np.array([{"a": 1}] * 8, dtype=object)), "all.npz", "allow_pickle=False"),
-        "object rows": (rows(*[np.array([None, 1], dtype=object)] * 8), "", "allow_pickle=False"),
+        "objects": (npz(x=np.array([{"a": 1}] * 8, dtype=object)), "all.npz", "no plain numbers"),
+        "object rows": (rows(*[np.array([None, 1], dtype=object)] * 8), "", "no plain numbers"),
         "pickle": (
             lambda path: (folder_of(path, list(eight)) / "s001.npy").write_bytes(b"\x80\x04N."),
             "",

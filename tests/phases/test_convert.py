@@ -13,11 +13,11 @@ from packaging import markers
 
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.validation import ValidationDocument
-from edgeproof.formats.worker import fingerprint
 from edgeproof.phases.convert import convert, convert_sdk
 from edgeproof.phases.prepare import prepare
 from edgeproof.phases.validate import validate
 from edgeproof.rundir import RunDir
+from edgeproof.trust import fingerprint
 
 NewRun = Callable[..., RunDir]
 FINISHED = re.compile(r" in \d+\.\d s$")

@@ -36,6 +36,7 @@ def given(build, evidence=None, **changes):
             "evidence": evidence,
             "artifacts": artifacts,
             "platforms": build.PLATFORMS,
+            "code": frozenset({"torchscript-fp32"}),
             "policy": PolicyValue(),
             "held_out": "phase3_heldout.npz",
         }
@@ -80,6 +81,13 @@ def test_raspberry_pi_measures_this_runs_artifacts(text, build):
     assert "pmic_read_adc" in pi
     assert "coreml" not in pi
     assert "openvino" not in pi
+
+
+def test_what_is_code_is_trusted_on_the_device_in_words(build):
+    pi = section(render_runbook(given(build, code=frozenset({"litert-int8"}))), "Raspberry Pi")
+    lines = [line for line in commands(pi) if "edgeproof.devices.runner" in line]
+    assert [line.endswith(" --trust") for line in lines] == ["litert-int8" in line for line in lines]
+    assert len(lines) > 1
 
 
 def test_android_groups_by_the_file_a_runtime_opens(text):

@@ -32,8 +32,8 @@ def load(model: AnyModel, *, threads: int = 1, **given: Unpack[Given]) -> EagerS
         threads: of PyTorch, in this process.
         given: ``inputs``, ``NAME:dtype[shape]`` with the batch axis, such as ``x:float32[1,64]``, which win over the
             model's own; ``samples``, which tell the signature where nothing else does: a folder or ``.npz``,
-            ``edgeproof.Samples``, or arrays keyed by input name, sample axis first; ``trust``, to open TorchScript
-            files, which run the code inside with your rights.
+            ``edgeproof.Samples``, or arrays keyed by input name, sample axis first; ``trust``, to open files
+            of unknown origin that run the code inside with your rights.
 
     Returns:
         a session: ``run({name: array})`` takes and gives arrays of exactly the shapes and dtypes in its ``inputs`` and
@@ -91,7 +91,7 @@ def convert(
         return convert_alone(origin, names, Path(out), limits=limits, report=report)
 
 
-def open(artifact: str | Path, *, threads: int = 1) -> Session | NativeSession:
+def open(artifact: str | Path, *, threads: int = 1, trust: bool = False) -> Session | NativeSession:
     """Open an artifact in its runtime.
 
     An engine of our own (``sdk-native``) opens with neither torch nor numpy, and takes and gives plain buffers such as
@@ -100,6 +100,8 @@ def open(artifact: str | Path, *, threads: int = 1) -> Session | NativeSession:
     Args:
         artifact: its file, or its folder with ``artifact.json``. A file alone is recognised by its suffix.
         threads: of the runtime, where it lets them be set.
+        trust: open a native library or TorchScript whatever its origin; opening it runs the code inside with your
+            rights. What you made yourself needs no such word.
 
     Returns:
         a session, to be used in a ``with`` block: ``run({name: array})`` takes and gives arrays of exactly the shapes
@@ -107,17 +109,18 @@ def open(artifact: str | Path, *, threads: int = 1) -> Session | NativeSession:
         at the same time.
 
     Raises:
-        ArtifactError: not there, damaged, or it cannot run on this machine.
+        ArtifactError: not there, damaged, another file than its document describes, or it cannot run on this machine.
+        TrustError: it would run code, you did not make it, and ``trust`` was not said.
         MissingDependency: its runtime is not installed.
     """
     from edgeproof.formats.engine_artifact import open_engine
 
-    engine = open_engine(Path(artifact))
+    engine = open_engine(Path(artifact), trust=trust)
     if engine is not None:
         return engine
     from edgeproof.formats.registry import open_artifact
 
-    return open_artifact(Path(artifact), threads=threads)
+    return open_artifact(Path(artifact), threads=threads, trust=trust)
 
 
 def compare(
@@ -138,7 +141,7 @@ def compare(
         limits: of the model's process.
         report: told of each step, in words; called from other threads too.
         given: as in ``load``; ``samples`` to compare on: by default the model's held-out ones, else its own, else
-            random ones.
+            random ones. ``trust`` counts for the artifacts too.
 
     Returns:
         one result per artifact, in order: status, differences with their formulas in ``edgeproof.differences``, task
@@ -149,6 +152,7 @@ def compare(
         ConversionError: the model itself fails on its samples.
     """
     from edgeproof.api.origin import origin_of
+    from edgeproof.documents.source import ModelSource
     from edgeproof.phases.alone.validation import validate_alone
     from edgeproof.scratch import scratch_folder
 
@@ -158,4 +162,5 @@ def compare(
     asked = None if policy is None else Path(policy)
     with scratch_folder("given") as scratch:
         origin = origin_of(model, given, scratch)
-        return validate_alone(origin, paths, policy=asked, limits=limits, report=report)
+        trust = model.trust if isinstance(model, ModelSource) else given.get("trust", False)
+        return validate_alone(origin, paths, policy=asked, limits=limits, report=report, trust=trust)

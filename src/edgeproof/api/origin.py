@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         Attributes:
             inputs: ``NAME:dtype[shape]``, batch axis included, such as ``x:float32[1,64]``; wins over the model's own.
             samples: a folder or ``.npz``, ``edgeproof.Samples``, or arrays keyed by input name, sample axis first.
-            trust: open TorchScript files; they run the code inside with your rights.
+            trust: open files of unknown origin that run the code inside with your rights, such as TorchScript.
         """
 
         inputs: Sequence[str]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
             devices: to measure on; empty: the host.
             requests: of the local proof; 100.
             cold_starts: fresh servers of the local proof, per candidate; 5.
-            trust: open TorchScript files; they run the code inside with your rights.
+            trust: open files of unknown origin that run the code inside with your rights, such as TorchScript.
         """
 
         inputs: Sequence[str]
@@ -86,7 +86,7 @@ def run(
     from edgeproof.rundir import RunDir
 
     folder = new_run_folder(model, out=out, limits=limits, **settings)
-    return execute(RunDir(folder), progress)
+    return execute(RunDir(folder, trust=True), progress)
 
 
 def new_run_folder(
@@ -141,21 +141,28 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else tuple(value) if isinstance(value, list) else value
 
 
-def resume(folder: str | Path, *, progress: Progress = lambda _title, _text: None) -> EvaluationDocument:
+def resume(
+    folder: str | Path, *, trust: bool = False, progress: Progress = lambda _title, _text: None
+) -> EvaluationDocument:
     """Go on with a run that was stopped; phases that are done are not done again.
 
     Args:
         folder: the run folder.
+        trust: go on with a run that somebody else started: its manifest names the model, whose code runs with your
+            rights, and its artifacts may be code.
         progress: as in ``run``.
 
     Raises:
+        TrustError: somebody else started it, and ``trust`` was not said.
         RunFolderError: it is no run folder, or a damaged one.
         EdgeProofError: a phase failed again.
     """
     from edgeproof.pipeline import execute
     from edgeproof.rundir import RunDir
 
-    return execute(RunDir.open(Path(folder)), progress)
+    run = RunDir.open(Path(folder), trust=trust)
+    run.ask_for_trust()
+    return execute(run, progress)
 
 
 def report(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress
-from edgeproof.cli.options import quiet_option
+from edgeproof.cli.options import quiet_option, trust_option
 
 __all__ = ["devices", "soak"]
 
@@ -44,6 +44,7 @@ def devices(named: tuple[str, ...], as_json: bool) -> None:
     help="npz or folder of inputs; default: seeded random ones.",
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime.")
+@trust_option
 @quiet_option
 @json_option
 def soak(artifact: Path, seconds: float, window: float | None, quiet: bool, as_json: bool, **how: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-__all__ = ["limit_options", "model_options", "quiet_option", "split_names"]
+__all__ = ["limit_options", "model_options", "quiet_option", "split_names", "trust_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -16,6 +16,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 def split_names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
     """A comma-separated list as a tuple."""
     return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="Run code of a file that you did not make here, such as TorchScript or a native library, with your rights.",
+)
 
 
 def model_options(command: F) -> F:
@@ -34,7 +41,7 @@ def model_options(command: F) -> F:
         help="Folder of .npy (one a sample; .npz for several inputs), or one .npz keyed by input name, sample axis "
         "first, with `labels` if there are any.",
     )
-    @click.option("--trust", is_flag=True, help="Open a TorchScript file: it runs the code inside with your rights.")
+    @trust_option
     @functools.wraps(command)
     def with_model(
         *words: Any, model: str, inputs: tuple[str, ...], samples: str | None, trust: bool, **rest: Any

@@ -80,7 +80,7 @@ def run(
         raise UsageError("give MODEL, or --resume RUN to go on with a run", hint="see edgeproof run --help")
     folder = resume or api.new_run_folder(source, limits=limits, **settings)
     with phases("starting", quiet=quiet) as tell:
-        evaluation = api.resume(folder, progress=tell)
+        evaluation = api.resume(folder, trust=source.trust or resume is None, progress=tell)
     report = str(folder / REPORT_HTML)
     if as_json:
         emit_json({"run": str(folder), "report": report, "evaluation": evaluation})

@@ -22,6 +22,7 @@ import msgspec
 from edgeproof.client.connection import Connection, Reply
 from edgeproof.documents.base import Document, encode
 from edgeproof.documents.latency import ProcessUse
+from edgeproof.documents.parsing import parse_json
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import ServingError, UsageError
 from edgeproof.files import write_bytes
@@ -204,14 +205,15 @@ def _exchange(connection: Connection, request: bytes, tally: _Tally) -> bool:
         return False
     try:
         response = _responses.decode(reply.body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         tally.fail(f"the answer is not the protocol's: {error}")
         return False
     spent = (response.parameters or {}).get("inference_us")
     if isinstance(spent, int | float):
         tally.inference_us.append(float(spent))
     for output in response.outputs:
-        tally.non_finite += int((output.parameters or {}).get("non_finite", 0))
+        non_finite = (output.parameters or {}).get("non_finite", 0)
+        tally.non_finite += non_finite if isinstance(non_finite, int) else 0
     return True
 
 
@@ -230,7 +232,7 @@ def _parsed(reply: Reply, kind: type[M], path: str, url: str) -> M:
     if reply.status != 200:
         raise ServingError(f"{url}{path} answered HTTP {reply.status}: {_message(reply)}")
     try:
-        return msgspec.json.decode(reply.body, type=kind)
+        return parse_json(reply.body, kind)
     except msgspec.MsgspecError as error:
         raise ServingError(
             f"{url}{path} does not speak the Open Inference Protocol: {error}", hint="is it another service's port?"
@@ -239,7 +241,7 @@ def _parsed(reply: Reply, kind: type[M], path: str, url: str) -> M:
 
 def _message(reply: Reply) -> str:
     try:
-        return str(msgspec.json.decode(reply.body)["error"])
+        return str(parse_json(reply.body)["error"])
     except (msgspec.MsgspecError, KeyError, TypeError):
         return reply.body[:200].decode(errors="replace")
 

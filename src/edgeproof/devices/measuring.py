@@ -14,7 +14,9 @@ from edgeproof.documents.runner import RunnerJob, RunnerReport
 __all__ = ["measure"]
 
 
-def measure(device: Device, targets: Sequence[Target], inputs: Path, effort: Effort, report: Report) -> list[Measured]:
+def measure(
+    device: Device, targets: Sequence[Target], inputs: Path, effort: Effort, report: Report, *, trust: bool = False
+) -> list[Measured]:
     """Measure the targets, each round in rotated order. One that fails costs itself only.
 
     Args:
@@ -23,6 +25,7 @@ def measure(device: Device, targets: Sequence[Target], inputs: Path, effort: Eff
         inputs: npz of samples, on this machine.
         effort: how hard.
         report: progress.
+        trust: whether artifacts that this user did not make may run code there.
 
     Raises:
         DeviceError: the device itself was lost.
@@ -36,6 +39,7 @@ def measure(device: Device, targets: Sequence[Target], inputs: Path, effort: Eff
             warmup=effort.warmup,
             seconds=effort.seconds / effort.rounds,
             threads=effort.threads,
+            trust=trust,
         )
         for target in targets
     }

@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--base", help="hold its weights against those of this artifact")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="fail instead of using more memory")
+    parser.add_argument("--trust", action="store_true", help="run code of an artifact that this user did not make")
     parser.add_argument("--json", metavar="FILE", help="write the report here instead of to stdout")
     parser.add_argument(
         "--exec-unix-ns", type=int, metavar="NS", help="when the process was started, for the cold start"
@@ -101,6 +102,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         timed=job.measure > 0,
         compared=job.outputs is not None and job.measure == 0,
         variant=job.variant,
+        trust=job.trust,
     ) as session:
         load_ms = (time.perf_counter_ns() - load_begin) / 1e6
         calls = read_calls(Path(job.inputs), session.inputs, limit=job.limit)
@@ -122,7 +124,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
     faults: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     if job.outputs and job.variant is None:
-        document, folder, found = artifact_document(artifact)
+        document, folder, found = artifact_document(artifact, trust=job.trust)
         cautions = found.cautions(folder / document.file)
         faults = found.storage_faults(folder / document.file, Path(job.base)) if job.base else ()
     return RunnerReport(

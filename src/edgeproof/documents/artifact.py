@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from edgeproof.documents.base import Document, Value
+from edgeproof.documents.base import Marked, Value
 from edgeproof.documents.signature import Form, Loop, TensorSpec
 
 __all__ = ["ArtifactDocument", "Binding", "Rewrite"]
@@ -31,8 +31,8 @@ class Binding(Value, frozen=True, kw_only=True):
     zero_point: int = 0
 
 
-class ArtifactDocument(Document, frozen=True, kw_only=True):
-    """Stands beside the artifact's files; paths are relative to its folder."""
+class ArtifactDocument(Marked, frozen=True, kw_only=True):
+    """Stands beside the artifact's files; paths are relative to its folder, and lie in it."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.artifact", 1)
     FILE: ClassVar[str] = "artifact.json"
@@ -45,6 +45,8 @@ class ArtifactDocument(Document, frozen=True, kw_only=True):
     """The file or folder that a runtime opens."""
     sha256: str
     """Of the file, or of the sorted (path, sha256) list for a folder."""
+    beside: dict[str, str] = {}
+    """sha256 of the other files that a runtime or a session reads: a file of weights, first states."""
     bytes: int
     """Size of everything that ships."""
     inputs: tuple[Binding, ...]

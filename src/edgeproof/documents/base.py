@@ -7,14 +7,29 @@ fields it does not know and refuses a version newer than its own.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 
+from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.errors import DocumentError
 from edgeproof.files import write_bytes
+from edgeproof.trust import is_ours, mark_of
 
-__all__ = ["Document", "Value", "decode", "encode", "read_document", "to_builtins", "write_document"]
+__all__ = [
+    "Document",
+    "Marked",
+    "Value",
+    "decode",
+    "encode",
+    "read_document",
+    "read_marked",
+    "to_builtins",
+    "write_document",
+]
+
+
+LONGEST_VERSION = 10
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +55,23 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         return self.FILE
 
 
+class Marked(Document, frozen=True, kw_only=True):
+    """A document that leads to code: it says whether this user made it (``edgeproof.trust``)."""
+
+    UNMARKED: ClassVar[tuple[str, ...]] = ()
+    """Fields that may change without the mark."""
+
+    mark: str | None = None
+    """The mark of the user who wrote it, over the rest; None where that user has no key."""
+
+    def marked(self) -> Self:
+        """The same with this user's mark."""
+        plain = msgspec.json.decode(msgspec.json.encode(self))
+        return msgspec.structs.replace(self, mark=mark_of(plain, besides=self.UNMARKED))
+
+
 D = TypeVar("D", bound=Document)
+M = TypeVar("M", bound=Marked)
 
 
 def to_builtins(value: Value | Document) -> dict[str, Any]:
@@ -61,19 +92,20 @@ def decode(raw: bytes | str, kind: type[D]) -> D:
     """
     name, version = kind.SCHEMA
     try:
-        head = msgspec.json.decode(raw)
+        head = parse_json(raw)
         schema = head.get("schema") if isinstance(head, dict) else None
         if not isinstance(schema, str) or "/" not in schema:
             raise DocumentError(f"expected a {name} document, found JSON without a schema field")
         found_name, _, found_version = schema.partition("/")
         if found_name != name:
             raise DocumentError(f"expected a {name} document, found {schema}")
-        if not found_version.isdigit() or int(found_version) > version:
+        plain = found_version.isascii() and found_version.isdigit() and len(found_version) < LONGEST_VERSION
+        if not plain or int(found_version) > version:
             raise DocumentError(
                 f"{schema} is newer than this version reads ({name}/{version})", hint="update edgeproof"
             )
         return msgspec.convert(head, kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.MsgspecError as error:
         raise DocumentError(f"not a valid {name} document: {error}") from error
 
 
@@ -83,11 +115,25 @@ def read_document(path: Path, kind: type[D]) -> D:
     Raises:
         DocumentError: it is missing, cannot be read, or is not valid.
     """
+    return decode(_bytes_of(path), kind)
+
+
+def read_marked(path: Path, kind: type[M]) -> tuple[M, bool]:
+    """Read a document's file, and tell whether this user made it.
+
+    Raises:
+        DocumentError: as ``read_document``.
+    """
+    raw = _bytes_of(path)
+    document = decode(raw, kind)
+    return document, is_ours(parse_json(raw), besides=kind.UNMARKED)
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
+        return file_bytes(path)
     except OSError as error:
         raise DocumentError(f"cannot read {path}: {error.strerror}") from error
-    return decode(raw, kind)
 
 
 def write_document(path: Path, document: Value | Document) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from edgeproof.documents.base import Document, Value
+from edgeproof.documents.base import Marked, Value
 from edgeproof.documents.source import ModelSource, absolute_address
 
 __all__ = ["Manifest", "PhaseRecord", "RunOptions"]
@@ -63,11 +63,12 @@ class PhaseRecord(Value, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Manifest(Document, frozen=True, kw_only=True):
-    """The run's head document."""
+class Manifest(Marked, frozen=True, kw_only=True):
+    """The run's head document. Its mark covers what leads to code: the model, and everything else that was asked."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.manifest", 1)
     FILE: ClassVar[str] = "manifest.json"
+    UNMARKED: ClassVar[tuple[str, ...]] = ("phases",)
 
     created: str
     edgeproof: str

@@ -39,6 +39,8 @@ class RunnerJob(Value, frozen=True, kw_only=True):
     """Another way to compute the same, as its format names it."""
     base: str | None = None
     """The same format's artifact that its weights are held against."""
+    trust: bool = False
+    """Whether an artifact of unknown origin may run code."""
     json: str | None = None
     """Where the report goes; None: to stdout."""
 
@@ -48,7 +50,9 @@ class RunnerJob(Value, frozen=True, kw_only=True):
         for field in self.__struct_fields__[1:]:
             value = getattr(self, field)
             if value is not None and (field == "inputs" or value != getattr(_PLAIN, field)):
-                words += [f"--{field.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+                words.append(f"--{field.replace('_', '-')}")
+                if value is not True:
+                    words.append(f"{value:g}" if isinstance(value, float) else str(value))
         return words
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from edgeproof.documents.base import Document
+from edgeproof.documents.base import Marked
 from edgeproof.documents.signature import Form, Loop, Signature, TensorSpec
 
 __all__ = ["SpineDocument"]
 
 
-class SpineDocument(Document, frozen=True, kw_only=True):
+class SpineDocument(Marked, frozen=True, kw_only=True):
     """Stands beside ``program.pt2``."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.spine", 1)
@@ -27,3 +27,5 @@ class SpineDocument(Document, frozen=True, kw_only=True):
     export_max_abs: float
     """Largest difference between the exported program and the module on the samples it was tried on."""
     seconds: float
+    program_sha256: str = ""
+    """Of ``program.pt2``."""

@@ -232,6 +232,9 @@ class Format(ABC):
     artifact computes; its times, memory and power tell nothing."""
     sdk: bool = False
     """Whether it runs the model with our own engine instead of converting it for another's."""
+    runs_code: str | None = None
+    """Why opening a file of it runs code of whoever made it; None where it is data. Code asks for ``--trust``, unless
+    this user made it."""
     streams: bool = False
     """Whether a run makes its one-step form beside the unrolled one: a phone that feeds a live stream needs it."""
 

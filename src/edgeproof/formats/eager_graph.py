@@ -1,6 +1,7 @@
 """An exported program as a list of operator calls and a table of weights in one safetensors file, and its executor.
 
 Nothing is pickled, and loading needs neither ``torch.export`` nor the user's code: the graph is JSON in the metadata.
+Only listed operators are written and run (``model/operators``), whoever made the file.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 import torch
 
 from edgeproof.errors import ArtifactError, ConversionError
+from edgeproof.model.operators import UNINITIALISED, is_in_place, is_listed
 
 __all__ = ["EagerGraph", "load_graph", "save_graph"]
 
@@ -117,6 +119,11 @@ def _operator_name(node: torch.fx.Node) -> str:
         return GETITEM
     if not isinstance(node.target, torch._ops.OpOverload):
         raise ConversionError(f"the graph calls {node.target}, which is no plain operator")
+    if not is_listed(node.target):
+        raise ConversionError(
+            f"the graph calls {node.target}, which is not among the operators that sdk-eager runs",
+            hint="compute it with other operators of PyTorch, or ship another format",
+        )
     return f"{node.target._schema.name}.{node.target._overloadname}"
 
 
@@ -161,7 +168,10 @@ def _decode(value: Any) -> Any:
         if tag == "d":
             return {key: _decode(item) for key, item in held.items()}
         if tag == "t":
-            return getattr(torch, held)
+            found = getattr(torch, held, None)
+            if not isinstance(found, (torch.dtype, torch.layout, torch.memory_format)):
+                raise ArtifactError(f"the graph names {held!r}, which is no dtype, layout or memory format")
+            return found
         return float(held) if tag == "f" else torch.device("cpu")
     return value
 
@@ -183,10 +193,15 @@ class EagerGraph:
 
     def __init__(self, graph: _Graph, tensors: dict[str, torch.Tensor]) -> None:
         self._graph = graph
+        numbers = [*graph.inputs, *graph.weights.values(), *(call.result for call in graph.calls)]
+        if graph.size != len(set(numbers)) or not all(0 <= number < graph.size for number in numbers):
+            raise ArtifactError(f"the graph says that it has {graph.size} values, and numbers {len(set(numbers))}")
         self._values: list[Any] = [None] * graph.size
         for name, number in graph.weights.items():
             self._values[number] = tensors[name]
         self._steps = [self._step(call) for call in graph.calls]
+        self._copies = any(isinstance(step[0], torch._ops.OpOverload) and is_in_place(step[0]) for step in self._steps)
+        """Whether an operator changes its argument: then a call works on copies of the inputs and weights."""
 
     def _step(self, call: _Call) -> Step:
         args, kwargs = _decode(call.args), _decode(call.kwargs)
@@ -205,6 +220,8 @@ class EagerGraph:
         values = self._values.copy()
         for number, tensor in zip(self._graph.inputs, inputs, strict=True):
             values[number] = tensor
+        if self._copies:
+            values = [None if value is None else value.clone() for value in values]
         for function, args, kwargs, direct, nested, result, free in self._steps:
             if nested:
                 values[result] = function(*_filled(args, values), **_filled(kwargs, values))
@@ -237,15 +254,32 @@ def _filled(value: Any, values: Sequence[Any]) -> Any:
 
 
 def _resolve(name: str) -> Callable[..., Any]:
+    """The operator of that name.
+
+    Raises:
+        ArtifactError: there is none, or it is not listed.
+    """
     if name == GETITEM:
         return operator.getitem
     qualified, _, overload = name.rpartition(".")
     namespace, _, base = qualified.partition("::")
-    if namespace not in ("aten", "prims"):
-        raise ArtifactError(f"the graph calls {name}: only PyTorch's own operators are run")
-    packet = getattr(getattr(torch.ops, namespace), base)
-    found: Callable[..., Any] = getattr(packet, overload or "default")
-    return found
+    packet = getattr(torch.ops.aten, base, None) if namespace == "aten" and base.isidentifier() else None
+    overload = overload or "default"
+    if not isinstance(packet, torch._ops.OpOverloadPacket) or not hasattr(packet, overload):
+        raise ArtifactError(f"the graph calls {name[:100]}, which is no operator of PyTorch's own")
+    found: Callable[..., Any] = getattr(packet, overload)
+    if not is_listed(found):
+        raise ArtifactError(f"the graph calls {name[:100]}, which is not among the operators that are run")
+    return _zeroed(found) if base in UNINITIALISED else found
+
+
+def _zeroed(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Zeros instead of memory as it is, which is what somebody else's numbers left."""
+
+    def made(*args: Any, **kwargs: Any) -> Any:
+        return make(*args, **kwargs).zero_()
+
+    return made
 
 
 def load_graph(path: Path) -> EagerGraph:

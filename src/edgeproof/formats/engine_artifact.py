@@ -8,43 +8,62 @@ import json
 from edgeproof.errors import ArtifactError
 from edgeproof.spike.runtime.native import Port
 from edgeproof.spike.runtime.session import NativeSession
+from edgeproof.trust import ask_for_trust, hold, is_ours
 
 TYPE_CHECKING = False  # typing alone takes as long as the rest of this file
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["open_engine"]
+__all__ = ["RUNS_CODE", "open_engine"]
 
+RUNS_CODE = "it is a shared library, and loading it runs the code inside"
 SUFFIX = ".so"
 DOCUMENT = "artifact.json"
 """``ArtifactDocument.FILE``, whose module takes longer to import than an engine to open."""
 
 
-def open_engine(path: Path) -> NativeSession | None:
+def open_engine(path: Path, *, trust: bool = False) -> NativeSession | None:
     """A session of the engine that ``path`` is, or that an artifact's folder holds; None where it is something else.
 
+    Args:
+        path: the library, or the artifact's folder.
+        trust: whether a library that this user did not make may be loaded.
+
     Raises:
-        ArtifactError: the artifact's document cannot be read; not for this machine, or not one of ours.
+        ArtifactError: the artifact's document cannot be read, or describes another file; not for this machine, or not
+            one of ours.
+        TrustError: this user did not make it, and it is not trusted.
     """
-    folder = path if path.is_dir() else path.parent
-    alone = path.suffix == SUFFIX and path.is_file()
-    document = folder / DOCUMENT
-    if not alone and (not path.is_dir() or not document.is_file()):
+    told = _told(path)
+    if told is None:
+        if path.suffix != SUFFIX or not path.is_file():
+            return None
+        if not trust:
+            raise ask_for_trust(str(path), runs=RUNS_CODE)
+        return NativeSession(path)
+    if not str(told.get("file")).endswith(SUFFIX):
         return None
-    told = _read(document) if document.is_file() else {}
-    library = path if alone else folder / str(told.get("file"))
-    if library.suffix != SUFFIX or not library.is_file():
-        return None
+    if not (trust or is_ours(told)):
+        raise ask_for_trust(str(path), runs=RUNS_CODE)
+    folder, beside = path if path.is_dir() else path.parent, told.get("beside")
+    library = hold(folder, str(told["file"]), str(told.get("sha256")), beside if isinstance(beside, dict) else {})
     return NativeSession(library, inputs=_ports(told.get("inputs")), outputs=_ports(told.get("outputs")))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _told(path: Path) -> dict[str, Any] | None:
+    """What the artifact's document says; None where there is none, or where it describes another file than ``path``."""
+    folder = path if path.is_dir() else path.parent
+    document = folder / DOCUMENT
     try:
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"cannot read {path}: {error}") from error
-    return told if isinstance(told, dict) else {}
+        told = json.loads(document.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"cannot read {document}: {error}") from error
+    if not isinstance(told, dict):
+        raise ArtifactError(f"cannot read {document}: expected an object, found a {type(told).__name__}")
+    return told if path.is_dir() or told.get("file") == path.name else None
 
 
 def _ports(told: Any) -> list[Port]:

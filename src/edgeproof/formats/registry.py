@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.base import read_document
+from edgeproof.documents.base import read_marked
 from edgeproof.errors import ArtifactError, MissingDependency, UsageError
-from edgeproof.formats.base import COMPARED, VARIANT, Format, Session
+from edgeproof.formats.base import COMPARED, VARIANT, Format, Session, opening
+from edgeproof.trust import ask_for_trust, contained, hold
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -27,6 +28,7 @@ __all__ = [
     "forget_formats",
     "formats",
     "install_command",
+    "made_here",
     "missing_requirements",
     "open_artifact",
 ]
@@ -117,28 +119,57 @@ def _unmet(requirement: Requirement) -> str | None:
     return f"{requirement.name}{requirement.specifier} (found {version})"
 
 
-def artifact_document(path: Path) -> tuple[ArtifactDocument, Path, Format]:
-    """What the artifact at ``path`` is, its folder, and its format.
+def artifact_document(path: Path, *, trust: bool = False) -> tuple[ArtifactDocument, Path, Format]:
+    """What the artifact at ``path`` is, its folder, and its format. Nothing of it has run by then.
 
     ``path`` is the artifact's file or folder, or a folder with an ``artifact.json``. A file that comes without one is
     recognised by its suffix and describes itself.
 
+    Args:
+        trust: whether a file of unknown origin may run code.
+
     Raises:
-        ArtifactError: not there, damaged, or of no known format.
+        ArtifactError: not there, damaged, or of no known format; its file lies outside its folder.
+        TrustError: it would run code, this user did not make it, and it is not trusted.
     """
     if not path.exists():
         raise ArtifactError(f"there is no artifact {path}")
-    for folder in (path, path.parent):
-        document_path = folder / ArtifactDocument.FILE
-        if folder.is_dir() and document_path.is_file():
-            document = read_document(document_path, ArtifactDocument)
-            if folder == path or document.file == path.name:
-                return document, folder, _format_named(document.format)
+    described = _described(path)
+    if described is not None:
+        document, folder, ours = described
+        found = _format_named(document.format)
+        contained(folder, document.file)
+        if found.runs_code is not None and not (ours or trust):
+            raise ask_for_trust(str(path), runs=found.runs_code)
+        return document, folder, found
     for known in formats().values():
         if path.suffix == known.suffix:
+            if known.runs_code is not None and not trust:
+                raise ask_for_trust(str(path), runs=known.runs_code)
             return known.describe(path), path.parent, known
     suffixes = ", ".join(sorted({known.suffix for known in formats().values()}))
     raise ArtifactError(f"{path} is no artifact of a known format", hint=f"known suffixes: {suffixes}")
+
+
+def made_here(path: Path) -> bool:
+    """Whether this user made the artifact at ``path``, by the mark of its document.
+
+    Raises:
+        DocumentError: the document is damaged.
+    """
+    described = _described(path)
+    return described is not None and described[2]
+
+
+def _described(path: Path) -> tuple[ArtifactDocument, Path, bool] | None:
+    """The document that speaks for ``path``, its folder, and whether this user made it; None without one."""
+    for folder in (path, path.parent):
+        document_path = folder / ArtifactDocument.FILE
+        if folder.is_dir() and document_path.is_file():
+            document, ours = read_marked(document_path, ArtifactDocument)
+            if folder == path or document.file == path.name:
+                return document, folder, ours
+    return None
 
 
 def _format_named(name: str) -> Format:
@@ -149,23 +180,31 @@ def _format_named(name: str) -> Format:
 
 
 def open_artifact(
-    path: Path, *, threads: int = 1, timed: bool = False, compared: bool = False, variant: str | None = None
+    path: Path,
+    *,
+    threads: int = 1,
+    timed: bool = False,
+    compared: bool = False,
+    variant: str | None = None,
+    trust: bool = False,
 ) -> Session:
-    """Open an artifact in its runtime.
+    """Open an artifact in its runtime, once its files are held against its document.
 
     Args:
         threads: of the runtime.
         timed: the caller wants its times, which a stand-in for the runtime cannot give.
         compared: the caller holds its outputs against the model's, and does not time it.
         variant: one of the format's variants for its precision; None for the usual way.
+        trust: whether a file of unknown origin may run code.
 
     Raises:
+        TrustError: it would run code, this user did not make it, and it is not trusted.
         ArtifactError: not there, damaged, or it cannot run, or not be timed, on this machine.
         MissingDependency: its runtime is not installed.
     """
     from edgeproof.formats.session import ArtifactSession
 
-    document, folder, found = artifact_document(path)
+    document, folder, found = artifact_document(path, trust=trust)
     if timed and found.stands_in is not None:
         raise ArtifactError(
             f"{document.candidate} can be run here by {found.stands_in} only, whose times say nothing of {found.title}",
@@ -180,7 +219,7 @@ def open_artifact(
         raise MissingDependency(
             f"{document.candidate} needs {', '.join(missing)}", hint=install_command(found, missing)
         )
-    if not (folder / document.file).exists():
-        raise ArtifactError(f"{folder} says its file is {document.file}, and there is none")
-    own = found.session(document, folder, threads=threads)
-    return own or ArtifactSession(document, folder, found.open(document, folder, threads=threads))
+    hold(folder, document.file, document.sha256, document.beside)
+    with opening(found.title, folder / document.file):
+        own = found.session(document, folder, threads=threads)
+        return own or ArtifactSession(document, folder, found.open(document, folder, threads=threads))

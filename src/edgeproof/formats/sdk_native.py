@@ -13,6 +13,7 @@ from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.errors import ConversionError
 from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, Session
 from edgeproof.formats.bindings import bind, plain, safe_names
+from edgeproof.formats.engine_artifact import RUNS_CODE
 from edgeproof.model.samples import evenly
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class SdkNative(Format):
     requires = ("torch==2.13.0",)
     runtime_requires = ()
     suffix = ".so"
+    runs_code = RUNS_CODE
     preload = ("torch", "edgeproof.spike.from_torch.read", "edgeproof.spike.engine.emit", "edgeproof.spike.fixed.emit")
     platforms = ("host", "raspberry-pi", "android", "iphone")
     sdk = True

@@ -3,8 +3,8 @@ step form. Knows no runtime."""
 
 from __future__ import annotations
 
+import math
 import threading
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +13,11 @@ import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Loop, Readout, StateSpec, TensorSpec
-from edgeproof.errors import ArtifactError, EdgeProofError
+from edgeproof.errors import ArtifactError, EdgeProofError, SamplesError
 from edgeproof.formats.base import Array, GraphRunner
+from edgeproof.model.arrays import read_npz
 from edgeproof.model.inputs import InputCheck
+from edgeproof.trust import contained
 
 __all__ = ["ArtifactSession"]
 
@@ -107,11 +109,15 @@ def _call_output(spec: TensorSpec, loop: Loop | None, how: Readout | None) -> Te
 def _initial_state(loop: Loop, folder: Path) -> list[Array]:
     given: dict[str, Array] = {}
     if any(state.initial for state in loop.states):
+        expected = {
+            state.initial: math.prod(state.shape) * np.dtype(state.dtype).itemsize
+            for state in loop.states
+            if state.initial is not None
+        }
         try:
-            with np.load(folder / "initial_state.npz", allow_pickle=False) as archive:
-                given = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ArtifactError(f"cannot read the initial state in {folder}: {error}") from error
+            given = read_npz(contained(folder, "initial_state.npz"), expected=expected)
+        except SamplesError as error:
+            raise ArtifactError(f"cannot read the initial state in {folder}: {error.message}") from error
     return [_first(state, given, folder) for state in loop.states]
 
 

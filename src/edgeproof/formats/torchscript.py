@@ -24,6 +24,7 @@ class TorchScript(Format):
     runtime_requires = ("torch==2.13.0",)
     suffix = ".pt"
     preload = ("torch",)
+    runs_code = "it is TorchScript, and opening it runs the code inside"
     platforms = ("host", "raspberry-pi", "android", "iphone")
 
     def convert(self, conversion: Conversion) -> Produced:

@@ -14,8 +14,9 @@ import msgspec
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode, encode
 from edgeproof.errors import ConversionError, EdgeProofError, UnsupportedError
+from edgeproof.trust import fingerprint
 
-__all__ = ["Job", "Outcome", "building_folder", "fingerprint", "load", "make"]
+__all__ = ["Job", "Outcome", "building_folder", "load", "make"]
 
 LONGEST_REASON = 1000
 
@@ -48,22 +49,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str | None = None
     seconds: float = 0.0
     peak_memory_bytes: int | None = None
-
-
-def fingerprint(path: Path) -> tuple[str, int]:
-    """sha256 and size of a file; for a folder of the sorted (path, sha256) list and the total size."""
-    import hashlib
-
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
-    whole, size = hashlib.sha256(), 0
-    for part in sorted(path.rglob("*")):
-        if part.is_file():
-            digest, length = fingerprint(part)
-            whole.update(f"{part.relative_to(path).as_posix()} {digest}\n".encode())
-            size += length
-    return whole.hexdigest(), size
 
 
 def building_folder(job: Job) -> Path:
@@ -102,6 +87,8 @@ def _convert(job: Job) -> None:
         if not shipped.exists():
             raise ConversionError(f"the converter ended without an error and made no {produced.file}")
         digest, _ = fingerprint(shipped)
+        left_out = (ArtifactDocument.FILE, produced.file, *produced.sources)
+        beside = {part.name: fingerprint(part)[0] for part in sorted(building.iterdir()) if part.name not in left_out}
         document = ArtifactDocument(
             candidate=job.candidate,
             format=job.format,
@@ -109,6 +96,7 @@ def _convert(job: Job) -> None:
             form="unrolled" if produced.loops and spine.form == "step" else spine.form,
             file=produced.file,
             sha256=digest,
+            beside=beside,
             bytes=sum(
                 part.stat().st_size
                 for part in building.rglob("*")
@@ -122,7 +110,7 @@ def _convert(job: Job) -> None:
             versions={Requirement(text).name: metadata.version(Requirement(text).name) for text in found.requires},
             options=produced.options,
         )
-        (building / ArtifactDocument.FILE).write_bytes(encode(document))
+        (building / ArtifactDocument.FILE).write_bytes(encode(document.marked()))
         shutil.rmtree(folder, ignore_errors=True)
         building.replace(folder)
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.errors import DocumentError, UsageError
 from edgeproof.files import atomic_path
 
@@ -26,13 +27,13 @@ def read_latencies(path: Path) -> list[float]:
         DocumentError: it is none of them, or holds none.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes())
+        found = parse_json(file_bytes(path))
         if isinstance(found, dict):
             found = next((found[key] for key in VALUE_KEYS if key in found), None)
         values = msgspec.convert(found, list[float])
     except OSError as error:
         raise DocumentError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.MsgspecError as error:
         keys = " or ".join(VALUE_KEYS)
         raise DocumentError(
             f"{path} is no raw latency file: expected a JSON list of µs, or an object with {keys}"

@@ -80,6 +80,7 @@ def soak_artifact(
     *,
     samples: str | Path | None = None,
     threads: int = 1,
+    trust: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> SoakReport:
     """Run an artifact on this host for long, and hold the last window against the first.
@@ -89,14 +90,16 @@ def soak_artifact(
         length: how long, in which windows.
         samples: npz or folder of inputs; None: seeded random ones.
         threads: of the runtime.
+        trust: whether an artifact that this user did not make may run code.
         report: takes a line of progress a window.
 
     Raises:
+        TrustError: it would run code, this user did not make it, and it is not trusted.
         ArtifactError: it cannot be opened, or its times cannot be had here.
         SamplesError: the samples cannot be read, or do not fit.
         UsageError: the time has no room for two windows.
     """
-    with open_artifact(Path(artifact), threads=threads, timed=True) as session:
+    with open_artifact(Path(artifact), threads=threads, timed=True, trust=trust) as session:
         if samples is not None:
             calls = read_calls(Path(samples), session.inputs)
         else:

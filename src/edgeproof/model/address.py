@@ -1,6 +1,6 @@
 """MODEL, as users write it: ``file.py:factory``, ``package.module:factory``, ``model.pt2``, ``model.pt``, ``g.nir``.
 
-A factory is the user's own Python code and runs with the user's rights. Files are loaded without pickle, or asked for.
+A factory is the user's own Python code and runs with the user's rights. Files that would run code ask for trust.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeproof.errors import ModelReferenceError
 from edgeproof.model.model import Model
+from edgeproof.trust import ask_for_trust
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -90,8 +91,13 @@ def _identifier(name: str, text: str) -> str:
 def load_model(text: str, *, trust: bool = False) -> Model:
     """Load MODEL. A factory's module becomes a ``Model``; the module is in evaluation mode.
 
+    Args:
+        text: MODEL.
+        trust: whether a file of unknown origin may run code.
+
     Raises:
         ModelReferenceError: not found, the factory failed, or what it gave is not a module.
+        TrustError: a file would run code, and is not trusted.
     """
     address = parse_address(text)
     model = _load_file(address, trust=trust) if address.factory is None else _call_factory(address)
@@ -165,6 +171,7 @@ def _import(address: Address) -> ModuleType:
 def _load_file(address: Address, *, trust: bool) -> Model:
     import torch
 
+    from edgeproof.model.archive import load_program
     from edgeproof.model.programs import ExportedModule, ScriptedModule, exported_specs
 
     path = address.file
@@ -178,24 +185,21 @@ def _load_file(address: Address, *, trust: bool) -> Model:
             f"{path} is neither an exported program nor TorchScript: it is no zip archive",
             hint="save with torch.export.save(program, path) or torch.jit.save(module, path)",
         )
+    if path.suffix == ".pt2":
+        program = load_program(path, trust=trust)
+        return Model(ExportedModule(program), inputs=exported_specs(program))
     try:
-        if path.suffix == ".pt2":
-            program = torch.export.load(path)
-            return Model(ExportedModule(program), inputs=exported_specs(program))
-    except Exception as error:
-        raise ModelReferenceError(f"{path} cannot be loaded as an exported program: {error}") from error
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelReferenceError(f"{path} cannot be read: {error}") from error
     if not any("/code/" in name for name in names):
         raise ModelReferenceError(
             f"{path} holds weights or a pickled module, not TorchScript",
             hint="give file.py:factory that builds the module and loads these weights",
         )
     if not trust:
-        raise ModelReferenceError(
-            f"{path} is TorchScript: opening it runs the code inside",
-            hint="repeat with --trust if you trust its origin",
-        )
+        raise ask_for_trust(str(path), runs="it is TorchScript, and opening it runs the code inside")
     try:
         return Model(ScriptedModule(torch.jit.load(path, map_location="cpu")))  # type: ignore[no-untyped-call]
     except Exception as error:

@@ -17,13 +17,13 @@ from urllib.parse import parse_qsl
 from edgeproof.documents.signature import Readout, TensorSpec
 from edgeproof.errors import ModelReferenceError, SpikeGraphError
 from edgeproof.model.model import Model
+from edgeproof.model.nir_apart import read_apart
 from edgeproof.spike.graph.network import Network
 from edgeproof.spike.graph.prepared import Prepared
 from edgeproof.spike.graph.primitives import LI, LIF, CubaLI, CubaLIF, Identity, Input, Output, Threshold, numbers
 from edgeproof.spike.graph.semantics import Semantics
 from edgeproof.spike.graph.shapes import MAX_VALUES
 from edgeproof.spike.graph.structure import analyse
-from edgeproof.spike.nir.nir_file import read
 
 __all__ = ["brings_spikes", "nir_model", "parse_options"]
 
@@ -105,7 +105,7 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
     from edgeproof.model.nir_module import NetworkModule
 
     options = parse_options(text or str(path), query)
-    network = read(path)
+    network = read_apart(path)
     axis = network.semantics.time_axis
     network = Network(network.nodes, network.edges, _semantics(network.semantics, options))
     timesteps = network.semantics.timesteps

@@ -6,7 +6,6 @@ is refused.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from edgeproof.documents.samples import Check
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import SamplesError
 from edgeproof.files import atomic_path
+from edgeproof.model.arrays import read_npy, read_npz
 from edgeproof.model.model import Samples
 
 __all__ = [
@@ -72,7 +72,7 @@ def read_samples(path: Path, *, minimum: int = MINIMUM_COUNT) -> Samples:
     if path.is_dir():
         samples = _read_folder(path)
     elif path.suffix == ".npz" and path.is_file():
-        samples = _from_arrays(_load_npz(path), path)
+        samples = _from_arrays(read_npz(path), path)
     else:
         what = "is not there" if not path.exists() else "is neither a folder nor a .npz file"
         raise SamplesError(f"{path} {what}", hint="give a folder of .npy files, or one .npz keyed by input name")
@@ -127,29 +127,9 @@ def load_arrays(path: Path) -> tuple[dict[str, Array], Array | None]:
     Raises:
         SamplesError: unreadable.
     """
-    arrays = _load_npz(path)
+    arrays = read_npz(path)
     labels = arrays.pop("labels", None)
     return arrays, labels
-
-
-def _load_npz(path: Path) -> dict[str, Array]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SamplesError(
-            f"cannot read {path}: {error}", hint="write it with numpy.savez, without object arrays"
-        ) from error
-
-
-def _load_npy(path: Path) -> Array:
-    try:
-        array: Array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise SamplesError(
-            f"cannot read {path}: {error}", hint="write it with numpy.save, without object arrays"
-        ) from error
-    return array
 
 
 def _from_arrays(arrays: dict[str, Array], path: Path) -> Samples:
@@ -186,7 +166,7 @@ def _read_folder(path: Path) -> Samples:
     if len(kinds) > 1:
         raise SamplesError(f"{path} mixes .npy and .npz files", hint="one .npy a sample, or one .npz a sample")
     rows: list[dict[str, Array]]
-    rows = [{"input0": _load_npy(file)} for file in files] if kinds == {".npy"} else [_load_npz(file) for file in files]
+    rows = [{"input0": read_npy(file)} for file in files] if kinds == {".npy"} else [read_npz(file) for file in files]
     labels: list[Any] | None = [row.pop("labels", None) for row in rows]
     if labels is not None and any(label is None for label in labels):
         labels = None
@@ -203,7 +183,7 @@ def _read_folder(path: Path) -> Samples:
     stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     found: Array | None = None if labels is None else np.asarray(labels).reshape(len(files))
     if (path / "labels.npy").is_file():
-        found = _load_npy(path / "labels.npy")
+        found = read_npy(path / "labels.npy")
         if len(found) != len(files):
             raise SamplesError(f"{path}/labels.npy has {len(found)} labels for {len(files)} samples")
     return Samples(stacked, None if found is None else _labels(found, path), origin=str(path))

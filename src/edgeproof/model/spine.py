@@ -14,18 +14,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edgeproof.documents.base import read_document, write_document
+from edgeproof.documents.base import read_marked, write_document
 from edgeproof.documents.signature import Form, Loop, Signature, TensorSpec
 from edgeproof.documents.spine import SpineDocument
 from edgeproof.errors import ConversionError
+from edgeproof.model.archive import load_program
+from edgeproof.model.arrays import read_npz
 from edgeproof.model.export import export_program
 from edgeproof.model.forms import read_out
 from edgeproof.model.subject import Subject
+from edgeproof.trust import fingerprint, hold
 
 __all__ = ["Spine", "export_spine", "load_spine"]
 
 Array = npt.NDArray[Any]
 Call = Callable[..., Sequence[torch.Tensor]]
+PROGRAM = "program.pt2"
 EXPORT_TOLERANCE = 1e-4
 TRIALS = 4
 STEP_CALIBRATION_CALLS = 1024
@@ -41,17 +45,25 @@ class Spine:
         document: what the program's tensors mean.
         samples: representative samples, one array per model input, sample axis first.
         initial: first values of the states that do not start as zeros, by the loop's keys.
+        ours: whether this user made it; a program that somebody else made is loaded where it is data alone.
     """
 
     folder: Path
     document: SpineDocument
     samples: Mapping[str, Array]
     initial: Mapping[str, Array]
+    ours: bool = False
 
     @functools.cached_property
     def program(self) -> torch.export.ExportedProgram:
-        """Flat tensors in, flat tensors out, static shapes; loaded when it is first asked for."""
-        return torch.export.load(self.folder / "program.pt2")
+        """Flat tensors in, flat tensors out, static shapes; loaded when it is first asked for.
+
+        Raises:
+            ArtifactError: it is not the program that the document describes.
+            TrustError: somebody else made it, and it is more than data.
+        """
+        sha256 = self.document.program_sha256
+        return load_program(hold(self.folder, PROGRAM, sha256, {}), trust=self.ours and bool(sha256))
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -164,6 +176,10 @@ def export_spine(
         TensorSpec(name=name, dtype=str(tensor.dtype).removeprefix("torch."), shape=tuple(tensor.shape))
         for name, tensor in zip(output_names, results, strict=True)
     )
+    folder.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)
+        torch.export.save(program, folder / PROGRAM)
     document = SpineDocument(
         model=address,
         name=subject.name,
@@ -174,11 +190,8 @@ def export_spine(
         graph_outputs=graph_outputs,
         export_max_abs=worst,
         seconds=time.monotonic() - began,
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)
-        torch.export.save(program, folder / "program.pt2")
+        program_sha256=fingerprint(folder / PROGRAM)[0],
+    ).marked()
     np.savez(folder / "initial_state.npz", allow_pickle=False, **initial)
     write_document(folder / SpineDocument.FILE, document)
     return document
@@ -234,7 +247,6 @@ def _compare(program: Call, call: Call, trials: Sequence[tuple[torch.Tensor, ...
 
 def load_spine(folder: Path, samples: Mapping[str, Array]) -> Spine:
     """Load what ``export_spine`` wrote."""
-    document = read_document(folder / SpineDocument.FILE, SpineDocument)
-    with np.load(folder / "initial_state.npz") as archive:
-        initial = {name: archive[name] for name in archive.files}
-    return Spine(folder, document, samples, initial)
+    document, ours = read_marked(folder / SpineDocument.FILE, SpineDocument)
+    initial = read_npz(folder / "initial_state.npz")
+    return Spine(folder, document, samples, initial, ours)

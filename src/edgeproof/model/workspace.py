@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from edgeproof.documents.base import read_document
+from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.documents.samples import HELD_OUT_FILE, REPRESENTATIVE_FOLDER, SamplesDocument
 from edgeproof.documents.signature import Form
 from edgeproof.documents.source import ModelSource
@@ -137,7 +138,7 @@ class Workspace:
     def prepared(self) -> Prepared:
         """What was done with the model so far."""
         try:
-            return msgspec.json.decode((self.spines / "result.json").read_bytes(), type=Prepared)
+            return parse_json(file_bytes(self.spines / "result.json"), Prepared)
         except (OSError, msgspec.MsgspecError):
             return Prepared()
 

@@ -57,7 +57,7 @@ def measure_devices(
             reason = device.available()
             if reason:
                 raise DeviceError(f"{address}: {reason}")
-            measured = measure(device, targets, inputs, effort or Effort(), report)
+            measured = measure(device, targets, inputs, effort or Effort(), report, trust=run.trust)
             recorded = Recorded(device.name, device.device_class, device.machine(), emulated=device.emulated)
         except DeviceError as error:
             report(str(error))

@@ -18,6 +18,7 @@ from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.evaluation import EvaluationDocument, Evidence
 from edgeproof.documents.latency import LatencySummary
+from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.documents.samples import HELD_OUT_FILE, SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import RunFolderError
@@ -123,6 +124,14 @@ def platforms_of(evidence: Evidence) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def code_of(conversion: ConversionDocument) -> frozenset[str]:
+    """The candidates whose files are code."""
+    from edgeproof.formats.registry import formats
+
+    code = {name for name, known in formats().items() if known.runs_code is not None}
+    return frozenset(result.candidate for result in conversion.candidates if result.format in code)
+
+
 def latencies_of(run: RunDir, evidence: Evidence) -> dict[str, list[float]]:
     """The host's raw steady-state latencies per candidate, µs.
 
@@ -141,12 +150,9 @@ def latencies_of(run: RunDir, evidence: Evidence) -> dict[str, list[float]]:
 
 
 def raw_values(run: RunDir, relative: str) -> list[float]:
-    path = run.path(relative).resolve()
-    if not path.is_relative_to(run.root.resolve()):
-        return []
     try:
-        values = msgspec.json.decode(path.read_bytes(), type=list[float])
-    except (OSError, msgspec.MsgspecError):
+        values = parse_json(file_bytes(run.path(relative)), list[float])
+    except (OSError, RunFolderError, msgspec.MsgspecError):
         return []
     return [value for value in values if math.isfinite(value)]
 
@@ -169,6 +175,7 @@ def write_runbook(run: RunDir) -> Path:
         evidence=evidence,
         artifacts=artifacts_of(run, evidence.conversion),
         platforms=platforms_of(evidence),
+        code=code_of(evidence.conversion),
         policy=run.policy()[0],
         held_out=held_out_file(evidence),
     )

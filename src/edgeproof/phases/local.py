@@ -22,7 +22,7 @@ from edgeproof.client.summary import PROTOCOL
 from edgeproof.documents.base import decode
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.latency import LatencySummary, ProcessUse, Served
-from edgeproof.documents.manifest import RunOptions
+from edgeproof.documents.parsing import parse_json
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import EdgeProofError, ServingError
@@ -62,12 +62,18 @@ class Proof:
         cold_starts: fresh server processes.
         threads: of the runtime.
         timeout_s: for a server to be ready, and for one answer.
+        trust: whether artifacts that this user did not make may run code.
     """
 
     requests: int = 100
     cold_starts: int = 5
     threads: int = 1
     timeout_s: float = 120.0
+    trust: bool = False
+
+    def server(self, artifact: Path) -> SpawnedServer:
+        """A server of an artifact, to be entered."""
+        return SpawnedServer(artifact, threads=self.threads, timeout_s=self.timeout_s, trust=self.trust)
 
 
 @dataclass
@@ -89,7 +95,7 @@ def prove_sdk(run: RunDir, report: Report = lambda _line: None) -> None:
     if not made:
         report("no SDK candidate could be made: nothing to serve yet")
     for candidate in made:
-        prove_local(run, [candidate], proof_of(run.options()), report)
+        prove_local(run, [candidate], proof_of(run), report)
 
 
 def prove_converted(run: RunDir, report: Report = lambda _line: None) -> None:
@@ -99,12 +105,13 @@ def prove_converted(run: RunDir, report: Report = lambda _line: None) -> None:
         report("no converted artifact passed and ran here: nothing to serve")
         return
     candidate, artifact = best
-    prove_local(run, [(candidate, run.path(artifact))], proof_of(run.options()), report)
+    prove_local(run, [(candidate, run.path(artifact))], proof_of(run), report)
 
 
-def proof_of(options: RunOptions) -> Proof:
+def proof_of(run: RunDir) -> Proof:
     """How hard the run asks to prove."""
-    return Proof(requests=options.requests, cold_starts=options.cold_starts)
+    options = run.options()
+    return Proof(requests=options.requests, cold_starts=options.cold_starts, trust=run.trust)
 
 
 def prove_local(
@@ -153,19 +160,20 @@ def prove_local(
 def _start_cold(taken: _Taken, body: bytes, proof: Proof) -> None:
     """One fresh process: exec to the first answer, parsed, over HTTP."""
     try:
-        with SpawnedServer(taken.artifact, threads=proof.threads, timeout_s=proof.timeout_s) as server:
+        with proof.server(taken.artifact) as server:
             with Connection(server.ready.url, timeout_s=proof.timeout_s) as connection:
                 reply = connection.request("POST", f"/v2/models/{quote(server.ready.model, safe='')}/infer", body)
             if reply.status != 200:
                 raise ServingError(f"the first request got HTTP {reply.status}: {reply.body[:300].decode()}")
-            response = msgspec.json.decode(reply.body, type=InferResponse)
+            parse_json(reply.body, InferResponse)
             answered = time.monotonic_ns()
     except EdgeProofError as error:
         taken.failure = str(error)
         return
     taken.exec_to_first_ms.append((answered - server.spawned_monotonic_ns) / 1e6)
     taken.load_ms.append(server.ready.load_ms)
-    taken.first_inference_us.append(float((response.parameters or {}).get("inference_us", 0.0)))
+    if server.ready.first_inference_us is not None:
+        taken.first_inference_us.append(server.ready.first_inference_us)
 
 
 def _drive_steady(taken: Sequence[_Taken], samples: Path, proof: Proof, report: Report) -> None:
@@ -178,8 +186,7 @@ def _drive_steady(taken: Sequence[_Taken], samples: Path, proof: Proof, report: 
         for candidate in taken:
             if candidate.failure is None:
                 try:
-                    server = SpawnedServer(candidate.artifact, threads=proof.threads, timeout_s=proof.timeout_s)
-                    servers[candidate.candidate] = stack.enter_context(server)
+                    servers[candidate.candidate] = stack.enter_context(proof.server(candidate.artifact))
                 except EdgeProofError as error:
                     candidate.failure = str(error)
         for index in range(rounds):

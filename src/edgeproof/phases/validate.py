@@ -28,7 +28,7 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
     made = [run.path(result.artifact) for result in conversion.candidates if result.artifact]
     workspace = Workspace(run.root)
     if workspace.reference.is_file():
-        validating = Validating(load_reference(workspace), limits, run.path(OUTPUTS), report)
+        validating = Validating(load_reference(workspace), limits, run.path(OUTPUTS), report, trust=run.trust)
         document = validating.validate(options.model, made)
     else:
         document = ValidationDocument(

@@ -31,6 +31,7 @@ from edgeproof.serve.access import check_address, check_token, read_token
 from edgeproof.serve.app import EdgeServer
 from edgeproof.serve.connections import Connections
 from edgeproof.serve.limits import CONNECTIONS, REQUEST_SECONDS, ServerLimits, largest_body
+from edgeproof.serve.trial import first_call, try_apart
 
 __all__ = ["Opened", "Ready", "is_artifact", "main", "open_served", "print_ready", "serve"]
 
@@ -49,6 +50,8 @@ class Ready(msgspec.Struct, frozen=True):
     load_ms: float
     """Opening the artifact, its runtime's import included."""
     threads: int
+    first_inference_us: float | None = None
+    """The first call of all, on zeros, before this line."""
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -59,6 +62,7 @@ class Opened(msgspec.Struct, frozen=True):
     platform: str
     load_ms: float
     threads: int
+    first_inference_us: float | None = None
 
 
 def is_artifact(address: str) -> bool:
@@ -70,7 +74,7 @@ def is_artifact(address: str) -> bool:
 
 
 def open_served(source: ModelSource, *, threads: int = 1, name: str | None = None) -> Opened:
-    """Open an artifact, or a MODEL with its own engine.
+    """Open an artifact, or a MODEL with its own engine, and call it once.
 
     Args:
         source: the path of an artifact, or a MODEL.
@@ -79,16 +83,22 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
 
     Raises:
         ArtifactError: the artifact cannot be opened.
+        TrustError: it would run code, this user did not make it, and it is not trusted.
         MissingDependency: its runtime is not installed.
+        ServingError: the runtime crashed on it.
         UsageError: MODEL is wrong.
     """
     session: Session
     begin = time.perf_counter_ns()
     if is_artifact(source.model):
-        from edgeproof.formats.registry import artifact_document, open_artifact
+        from edgeproof.formats.registry import artifact_document, made_here, open_artifact
 
-        session = open_artifact(Path(source.model), threads=threads, timed=True)
-        platform = artifact_document(Path(source.model))[0].candidate
+        if not made_here(Path(source.model)):
+            try_apart(source.model, threads=threads, trust=source.trust)
+            begin = time.perf_counter_ns()
+
+        session = open_artifact(Path(source.model), threads=threads, timed=True, trust=source.trust)
+        platform = artifact_document(Path(source.model), trust=source.trust)[0].candidate
     else:
         from edgeproof.model.eager import EagerSession
         from edgeproof.model.resolve import resolve
@@ -96,7 +106,12 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
         session = EagerSession(resolve(source).subject, threads=threads)
         platform = "eager"
     load_ms = (time.perf_counter_ns() - begin) / 1e6
-    return Opened(session, name or _name_of(source.model), platform, load_ms, threads)
+    try:
+        first_us = first_call(session)
+    except BaseException:
+        session.close()
+        raise
+    return Opened(session, name or _name_of(source.model), platform, load_ms, threads, first_us)
 
 
 def serve(
@@ -161,6 +176,7 @@ def serve(
             pid=os.getpid(),
             load_ms=round(opened.load_ms, 3),
             threads=opened.threads,
+            first_inference_us=opened.first_inference_us,
         )
         config = uvicorn.Config(
             app,
@@ -200,8 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="ask every request for the token in this file")
     parser.add_argument("--open-to-network", action="store_true", help="let others reach --host without one")
+    parser.add_argument("--trust", action="store_true", help="run code of an artifact that this user did not make")
     options = parser.parse_args(arguments)
-    source = ModelSource(model=options.artifact)
+    source = ModelSource(model=options.artifact, trust=options.trust)
     serve(
         source,
         host=options.host,

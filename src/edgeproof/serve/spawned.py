@@ -25,6 +25,7 @@ class SpawnedServer:
         artifact: what it serves.
         threads: of the runtime, and of every known thread pool.
         timeout_s: for the first ready line.
+        trust: whether an artifact that this user did not make may run code.
         command: another command that prints a ready line.
 
     Attributes:
@@ -44,12 +45,12 @@ class SpawnedServer:
         *,
         threads: int = 1,
         timeout_s: float = 120.0,
+        trust: bool = False,
         command: Sequence[str] | None = None,
     ) -> None:
         self._artifact, self._threads, self._timeout_s = artifact, threads, timeout_s
-        self._command = command or module_command(
-            "edgeproof.serve.launch", str(artifact), "--port", "0", "--threads", str(threads)
-        )
+        words = [str(artifact), "--port", "0", "--threads", str(threads), *(["--trust"] if trust else [])]
+        self._command = command or module_command("edgeproof.serve.launch", *words)
         self._child: Child | None = None
 
     def __enter__(self) -> SpawnedServer:

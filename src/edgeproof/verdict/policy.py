@@ -55,14 +55,14 @@ def parse_policy(text: str, *, source: str = "policy") -> PolicyValue:
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise PolicyError(f"{source} is not valid TOML: {error}") from error
     refuse_unknown(table, PolicyValue, source, prefix="")
     if isinstance(table.get("difference"), dict):
         refuse_unknown(table["difference"], DifferenceLimits, source, prefix="difference.")
     try:
         policy = msgspec.convert(table, PolicyValue)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, OverflowError) as error:
         raise PolicyError(f"{source}: {error}", hint="docs/policy.md lists every key with its type and unit") from error
     check_ranges(policy, source)
     return policy

@@ -13,9 +13,9 @@ from edgeproof.documents.base import encode
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
-from edgeproof.formats.worker import fingerprint
 from edgeproof.phases.validation.against import Reference
 from edgeproof.phases.validation.artifacts import Validating
+from edgeproof.trust import fingerprint
 
 COUNT = 12
 WEIGHTS = np.arange(12, dtype=np.float32).reshape(4, 3)

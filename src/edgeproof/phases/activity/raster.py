@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from edgeproof.documents.activity import ActivityDocument
+from edgeproof.errors import RunFolderError, SamplesError
 from edgeproof.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -19,16 +18,12 @@ RASTER = "phase3_raster.npz"
 
 def load_raster(run: RunDir, document: ActivityDocument) -> dict[str, npt.NDArray[Any]]:
     """Spikes of one sample by neurons, bool ``[time steps, neurons]``; nothing where the file is gone or damaged."""
-    import numpy as np
-
     if document.raster is None:
         return {}
-    path = run.path(document.raster.file).resolve()
-    if not path.is_relative_to(run.root.resolve()):
-        return {}
+    from edgeproof.model.arrays import read_npz
+
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        found = read_npz(run.path(document.raster.file))
+    except (RunFolderError, SamplesError):
         return {}
     return {name: train != 0 for name, train in found.items() if train.ndim == 2}

@@ -32,8 +32,12 @@ def validate_alone(
     policy: Path | None = None,
     limits: Limits | None = None,
     report: Callable[[str], None] = lambda _: None,
+    trust: bool = False,
 ) -> ValidationDocument:
     """Hold artifacts against the model, on the samples that come with it, or on its held-out ones.
+
+    Args:
+        trust: whether artifacts of unknown origin may run code.
 
     Raises:
         UsageError: the model, its signature, its samples or the policy.
@@ -49,5 +53,5 @@ def validate_alone(
             raise ConversionError(
                 f"{title} does not run on its samples: {broken}", hint="run it alone to see the whole error"
             )
-        validating = Validating(load_reference(workspace), asked, workspace.root / "outputs", report)
+        validating = Validating(load_reference(workspace), asked, workspace.root / "outputs", report, trust=trust)
         return validating.validate(title, artifacts)

@@ -16,6 +16,7 @@ from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ProcessUse
+from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.documents.runner import RunnerReport
 from edgeproof.errors import DocumentError
 from edgeproof.files import write_bytes
@@ -82,8 +83,7 @@ def read_result(file: Path) -> HandResult:
         DocumentError: it is none of them.
     """
     try:
-        raw = file.read_bytes()
-        head = msgspec.json.decode(raw)
+        head = parse_json(file_bytes(file))
         if isinstance(head, list):
             result = HandResult(latency_us=msgspec.convert(head, tuple[float, ...]))
         elif isinstance(head, dict) and "schema" in head:
@@ -92,7 +92,7 @@ def read_result(file: Path) -> HandResult:
             result = msgspec.convert(head, HandResult)
     except OSError as error:
         raise DocumentError(f"cannot read {file}: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.MsgspecError as error:
         raise DocumentError(
             f"{file} is not a result: {error}",
             hint='expected a JSON list of latencies in µs, {"latency_us": […]}, or a report of the runner',

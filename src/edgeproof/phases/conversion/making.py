@@ -11,6 +11,7 @@ import msgspec
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import read_document
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
+from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.errors import DocumentError
 from edgeproof.files import write_bytes
 from edgeproof.formats.registry import install_command, missing_requirements
@@ -87,7 +88,7 @@ class Making:
     def _finished(self, candidate: Planned) -> ConversionResult | None:
         """The result of an earlier try whose artifact still stands."""
         try:
-            result = msgspec.json.decode(self._record(candidate).read_bytes(), type=ConversionResult)
+            result = parse_json(file_bytes(self._record(candidate)), ConversionResult)
         except (OSError, msgspec.MsgspecError):
             return None
         if result.status == "ok" and not (self.out / candidate.candidate / ArtifactDocument.FILE).is_file():

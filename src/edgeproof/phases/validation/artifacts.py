@@ -16,15 +16,16 @@ from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
-from edgeproof.errors import EdgeProofError
+from edgeproof.errors import ArtifactError, EdgeProofError
 from edgeproof.formats.base import Format
 from edgeproof.formats.registry import artifact_document
-from edgeproof.formats.worker import fingerprint
+from edgeproof.model.arrays import read_npz
 from edgeproof.model.samples import load_arrays
 from edgeproof.phases.validation.against import Reference, doubts, held_against, unexplained
 from edgeproof.phases.validation.variants import Usual, run_variant
 from edgeproof.process import Limits
 from edgeproof.together import each
+from edgeproof.trust import hold
 
 __all__ = ["Validating"]
 
@@ -43,17 +44,19 @@ class Validating:
         limits: largest differences.
         scratch: folder for the outputs of each.
         report: takes a line of progress.
+        trust: whether artifacts of unknown origin may run code.
     """
 
     reference: Reference
     limits: DifferenceLimits
     scratch: Path
     report: Callable[[str], None] = lambda _: None
+    trust: bool = False
 
     def validate(self, model: str, artifacts: Sequence[Path]) -> ValidationDocument:
         """Run artifacts, each in a fresh process, and compare; ``model`` is what the document calls it."""
         self.scratch.mkdir(parents=True, exist_ok=True)
-        bases = _bases(artifacts)
+        bases = _bases(artifacts, trust=self.trust)
 
         def validated(numbered: tuple[int, Path]) -> ValidationResult:
             number, path = numbered
@@ -76,7 +79,7 @@ class Validating:
     def _validated(self, path: Path, outputs: Path, bases: Bases) -> ValidationResult:
         lost = ValidationResult(candidate=path.stem, artifact=str(path), status="error")
         try:
-            document, folder, kind = artifact_document(path)
+            document, folder, kind = artifact_document(path, trust=self.trust)
         except EdgeProofError as error:
             return msgspec.structs.replace(lost, reason=str(error))
         except Exception as error:
@@ -89,9 +92,10 @@ class Validating:
             form=document.form,
             checked_by=kind.stands_in,
         )
-        damage = _damage(document, folder)
-        if damage:
-            return msgspec.structs.replace(told, reason=damage)
+        try:
+            hold(folder, document.file, document.sha256, document.beside)
+        except ArtifactError as error:
+            return msgspec.structs.replace(told, reason=str(error))
         base = bases.get((document.format, document.form))
         with _inputs_for(document, self.reference, outputs) as inputs:
             job = RunnerJob(
@@ -99,6 +103,7 @@ class Validating:
                 inputs=str(inputs),
                 outputs=str(outputs),
                 base=None if base is None or base == folder / document.file else str(base),
+                trust=self.trust,
             )
             return self._compared(told, job, document, kind)
 
@@ -125,13 +130,14 @@ class Validating:
         return msgspec.structs.replace(result, variants=variants, warnings=warnings)
 
 
-def _bases(artifacts: Sequence[Path]) -> Bases:
+def _bases(artifacts: Sequence[Path], *, trust: bool) -> Bases:
     found: dict[tuple[str, str], Path] = {}
     for path in artifacts:
         with contextlib.suppress(Exception):
-            document, folder, kind = artifact_document(path)
-            if document.precision == kind.precisions[0] and _damage(document, folder) is None:
-                found[document.format, document.form] = folder / document.file
+            document, folder, kind = artifact_document(path, trust=trust)
+            if document.precision == kind.precisions[0]:
+                file = hold(folder, document.file, document.sha256, document.beside)
+                found[document.format, document.form] = file
     return found
 
 
@@ -145,18 +151,9 @@ def _inputs_for(document: ArtifactDocument, reference: Reference, outputs: Path)
         yield reference.held_out
         return
     path = outputs.with_name(f"{outputs.stem}-inputs.npz")
-    with np.load(reference.held_out, allow_pickle=False) as archive:
-        np.savez(path, allow_pickle=False, **{name: archive[old] for name, old in zip(names, known, strict=True)})
+    held = read_npz(reference.held_out)
+    np.savez(path, allow_pickle=False, **{name: held[old] for name, old in zip(names, known, strict=True)})
     try:
         yield path
     finally:
         path.unlink()
-
-
-def _damage(document: ArtifactDocument, folder: Path) -> str | None:
-    file = folder / document.file
-    if not file.exists():
-        return f"{file} is not there"
-    if document.sha256 and fingerprint(file)[0] != document.sha256:
-        return f"{file} is not the file that artifact.json describes: its sha256 differs"
-    return None

@@ -4,7 +4,6 @@ the old one where a new one was written since."""
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import sys
 import threading
@@ -46,11 +45,10 @@ class Library:
         """
         try:
             content = path.read_bytes()
-            key = hashlib.sha256(content).digest()
             with _lock:
-                found = _loaded.get(key)
+                found = _loaded.get(content)
                 if found is None:
-                    found = _loaded[key] = Library(content)
+                    found = _loaded[content] = Library(content)
             return found
         except OSError as error:
             raise ArtifactError(f"{path} cannot be loaded as an engine: {error}") from error

@@ -1,0 +1,272 @@
+"""What is fuzzed: readers of files and requests of unknown origin, with seeds to start from.
+
+A target takes bytes. It may refuse them with an error of ours; anything else that it raises is a fault.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import io
+import json
+import os
+import signal
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeproof.errors import EdgeProofError
+
+__all__ = ["CANARY", "TARGETS", "TOKENS", "Target"]
+
+CANARY = "EDGEPROOF_CANARY"
+"""A function that no data may call: it is among the words that are written into the seeds."""
+TOKENS = (
+    *(
+        b"[" * 3000,
+        b"{" * 50,
+        b'{"a":' * 2000,
+        b"-1",
+        b"1e999",
+        b"1000000000000",
+        b"9" * 5000,
+        b"NaN",
+        b"null",
+        b"\\u0000",
+    ),
+    *(b"\xff", b"../", b"/", b"", b'"schema"', b'"file"', b'"mark"', b"use_pickle", b"true", b"as_operator"),
+    *(f"{CANARY}()".encode(), f"__import__('builtins').{CANARY}()".encode(), b"torch.os.system", b"(-1,)", b"|O"),
+)
+SCRATCH = Path(tempfile.mkdtemp(prefix="edgeproof-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader.
+
+    Attributes:
+        name: on the command line.
+        read: what is called with the bytes.
+        seeds: valid inputs to start from.
+        cheap: whether it takes less than a millisecond.
+    """
+
+    name: str
+    read: Callable[[bytes], None]
+    seeds: Callable[[], Iterator[bytes]]
+    cheap: bool = True
+
+
+def _refuses(read: Callable[[bytes], Any]) -> Callable[[bytes], None]:
+    def target(raw: bytes) -> None:
+        with contextlib.suppress(EdgeProofError):
+            read(raw)
+
+    return target
+
+
+def _file(raw: bytes, name: str) -> Path:
+    path = SCRATCH / f"{os.getpid()}-{name}"
+    path.write_bytes(raw)
+    return path
+
+
+def _request(raw: bytes) -> None:
+    from edgeproof.documents.signature import TensorSpec
+    from edgeproof.serve.protocol import ProtocolError, decode_request
+
+    inputs = (TensorSpec(name="x", dtype="float32", shape=(2, 3)), TensorSpec(name="n", dtype="int64", shape=(1,)))
+    outputs = (TensorSpec(name="y", dtype="float32", shape=(1,)),)
+    try:
+        decoded = decode_request(raw, inputs, outputs)
+    except ProtocolError:
+        return
+    assert {name: (array.shape, str(array.dtype)) for name, array in decoded.inputs.items()} == {
+        "x": ((2, 3), "float32"),
+        "n": ((1,), "int64"),
+    }
+
+
+def _request_seeds() -> Iterator[bytes]:
+    x = {"name": "x", "shape": [2, 3], "datatype": "FP32", "data": [0.5, -1, 2e3, 0, 1, 2]}
+    n = {"name": "n", "shape": [1], "datatype": "INT64", "data": [7]}
+    yield json.dumps({"id": "1", "inputs": [x, n], "outputs": [{"name": "y"}]}).encode()
+    yield json.dumps({"inputs": [{**x, "data": [[0, 1, 2], [3, 4, 5]]}, {**n, "parameters": {"a": 1}}]}).encode()
+
+
+def _document(raw: bytes) -> None:
+    from edgeproof.documents.artifact import ArtifactDocument
+    from edgeproof.documents.base import decode
+    from edgeproof.documents.manifest import Manifest
+    from edgeproof.formats.engine_artifact import open_engine
+    from edgeproof.formats.registry import open_artifact
+    from edgeproof.rundir import RunDir
+
+    for kind in (ArtifactDocument, Manifest):
+        _refuses(lambda raw, kind=kind: decode(raw, kind))(raw)  # type: ignore[misc]
+    folder = SCRATCH / f"{os.getpid()}-artifact"
+    if not folder.is_dir():
+        folder.mkdir()
+        (folder / "net.onnx").write_bytes(b"no model")
+    for file, opener in (
+        ("artifact.json", open_engine),
+        ("artifact.json", open_artifact),
+        ("manifest.json", lambda folder: RunDir.open(folder).ask_for_trust()),
+    ):
+        (folder / file).write_bytes(raw)
+        _refuses(lambda _, opener=opener: opener(folder))(raw)  # type: ignore[misc]
+
+
+def _document_seeds() -> Iterator[bytes]:
+    from edgeproof.documents.artifact import ArtifactDocument, Binding
+    from edgeproof.documents.base import encode
+    from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
+    from edgeproof.documents.signature import Loop, StateSpec, TensorSpec
+
+    spec = TensorSpec(name="x", dtype="float32", shape=(1, 4))
+    binding = Binding(tensor=spec, graph_name="x", graph_dtype="float32", graph_shape=(1, 4))
+    state = StateSpec(name="s", dtype="float32", shape=(1, 4), initial="state_0")
+    loop = Loop(timesteps=3, encoding="repeat", states=(state,), readouts=("sum",))
+    for format_name, file in (("onnx", "net.onnx"), ("sdk-native", "libnet.so")):
+        document = ArtifactDocument(
+            candidate="a", format=format_name, precision="fp32", form="step", file=file, sha256="", bytes=1,
+            inputs=(binding, binding), outputs=(binding, binding), loop=loop, beside={"a.bin": "00"},
+        )  # fmt: skip
+        yield encode(document)
+        yield encode(document.marked())
+    options = RunOptions(model="net.py:make", model_name="net", candidates=("onnx-fp32",))
+    yield encode(
+        Manifest(
+            created="", edgeproof="0", command="", working_directory="/", options=options,
+            phases=(PhaseRecord(name="prepare", status="done", seconds=1.5),),
+        ).marked()
+    )  # fmt: skip
+
+
+def _npz(raw: bytes) -> None:
+    from edgeproof.model.arrays import read_npz
+    from edgeproof.model.samples import read_samples
+
+    path = _file(raw, "x.npz")
+    _refuses(lambda _: read_npz(path))(raw)
+    _refuses(lambda _: read_samples(path, minimum=1))(raw)
+
+
+def _npz_seeds() -> Iterator[bytes]:
+    for write in (np.savez, np.savez_compressed):
+        buffer = io.BytesIO()
+        write(buffer, x=np.arange(12, dtype=np.float32).reshape(4, 3), labels=np.arange(4))
+        yield buffer.getvalue()
+
+
+def _npy(raw: bytes) -> None:
+    from edgeproof.model.arrays import read_npy
+
+    _refuses(lambda _: read_npy(_file(raw, "x.npy")))(raw)
+
+
+def _npy_seeds() -> Iterator[bytes]:
+    for array in (np.zeros((2, 3), np.float32), np.array("text"), np.asfortranarray(np.ones((3, 2), ">i8"))):
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        yield buffer.getvalue()
+
+
+def _program(raw: bytes) -> None:
+    """The JSON of a program and an archive around it: refused, or loaded without running a word of it."""
+    from edgeproof.model.archive import PROGRAM, load_program
+
+    called: list[str] = []
+    setattr(builtins, CANARY, lambda *_: called.append("called"))
+    records = {**_records(), PROGRAM: raw} if raw[:1] in b'{["' else None
+    path = _file(raw, "net.pt2")
+    if records is not None:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, held in records.items():
+                archive.writestr(f"net/{name}", held)
+    _refuses(lambda _: load_program(path))(raw)
+    assert not called, "data was run"
+
+
+_SAVED: dict[str, bytes] = {}
+
+
+def _records() -> dict[str, bytes]:
+    if not _SAVED:
+        import torch
+        from torch.export.pt2_archive._package import PT2ArchiveReader
+
+        class Net(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = torch.nn.Linear(4, 3)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return torch.relu(self.layer(x)) + x.shape[0]
+
+        path = SCRATCH / f"{os.getpid()}-seed.pt2"
+        batch = torch.export.Dim("batch", min=2, max=64)
+        torch.export.save(torch.export.export(Net().eval(), (torch.randn(3, 4),), dynamic_shapes=({0: batch},)), path)
+        with PT2ArchiveReader(str(path)) as reader:
+            _SAVED.update({name: reader.read_bytes(name) for name in reader.get_file_names()})
+        _SAVED["whole"] = path.read_bytes()
+    return {name: held for name, held in _SAVED.items() if name != "whole"}
+
+
+def _program_seeds() -> Iterator[bytes]:
+    from edgeproof.model.archive import PROGRAM
+
+    yield _records()[PROGRAM]
+    yield _SAVED["whole"]
+
+
+def _nir(raw: bytes) -> None:
+    """In a fork: the HDF5 library may crash, which is why it is read apart; what Python raises is ours or a fault."""
+    from edgeproof.spike.nir.nir_file import read
+
+    path = _file(raw, "x.nir")
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(5)
+            _refuses(lambda _: read(path))(raw)
+            code = 0
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert not (os.WIFEXITED(status) and os.WEXITSTATUS(status)), "it raised another error than ours"
+
+
+def _nir_seeds() -> Iterator[bytes]:
+    from edgeproof.spike.graph.network import chain
+    from edgeproof.spike.graph.primitives import LIF, Affine, Input, Output
+    from edgeproof.spike.nir.nir_file import write
+
+    one = np.ones(2)
+    nodes = (Input((3,)), Affine(np.ones((2, 3)), one), LIF(1e-3 * one, one, 0 * one, one, 0 * one), Output((2,)))
+    path = SCRATCH / f"{os.getpid()}-seed.nir"
+    write(path, chain(*nodes))
+    yield path.read_bytes()
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("request", _request, _request_seeds),
+        Target("document", _document, _document_seeds),
+        Target("npz", _npz, _npz_seeds),
+        Target("npy", _npy, _npy_seeds),
+        Target("pt2", _program, _program_seeds, cheap=False),
+        Target("nir", _nir, _nir_seeds, cheap=False),
+    )
+}

@@ -1,0 +1,56 @@
+"""A damaged artifact behind ``serve``: refused in words before the server says that it is ready."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.doubles.artifact import write_onnx
+
+from edgeproof.documents.source import ModelSource
+from edgeproof.errors import ServingError
+from edgeproof.formats.registry import open_artifact
+from edgeproof.serve.launch import open_served
+from edgeproof.serve.spawned import SpawnedServer
+from edgeproof.serve.trial import first_call
+
+
+def library(path: Path, body: str) -> Path:
+    source = path.with_suffix(".c")
+    source.write_text(f"#include <stdlib.h>\n__attribute__((constructor)) static void run(void) {{ {body} }}\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(path), str(source)], check=True)
+    return path
+
+
+def test_a_crash_costs_another_process_and_is_said(tmp_path: Path) -> None:
+    path = library(tmp_path / "net.so", "abort();")
+    with pytest.raises(ServingError, match=r"is damaged, or not for this machine: .*SIGABRT"):
+        open_served(ModelSource(model=str(path), trust=True))
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeproof.serve.launch", str(path), "--port", "0", "--trust"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "SIGABRT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_library_that_is_cut_in_half_never_says_ready(tmp_path: Path) -> None:
+    path = library(tmp_path / "net.so", "")
+    raw = path.read_bytes()
+    for share in (2, 3, 5):
+        path.write_bytes(raw[: len(raw) // share])
+        with pytest.raises(ServingError, match="error: "), SpawnedServer(path, trust=True):
+            pass
+
+
+def test_one_that_is_whole_is_called_once_before_it_is_ready(tmp_path: Path) -> None:
+    path = write_onnx(tmp_path / "tiny.onnx")
+    with SpawnedServer(path) as server:
+        assert (server.ready.first_inference_us or 0) > 0
+    with open_artifact(path) as session:
+        assert first_call(session) > 0
