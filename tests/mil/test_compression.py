@@ -116,3 +116,62 @@ def test_values_in_another_order(base: Any, tmp_path: Path) -> None:
     for where, _ in constants(model, "data"):
         faults = compare_weights(before, changed(model, where, lambda value: np.roll(value, 1, axis=0)))
         assert any("these are other weights" in (fault.fault or "") for fault in faults), where
+
+
+@pytest.mark.parametrize("by", [1, -1])
+def test_a_zero_point_that_is_off_by_one(by: int, base: Any, tmp_path: Path) -> None:
+    config = cto.OpLinearQuantizerConfig(mode="linear", granularity="per_tensor", weight_threshold=64)
+    small = cto.linear_quantize_weights(base, cto.OptimizationConfig(config))
+    before = open_model(networks.saved(base, tmp_path, "base"))
+    model = open_model(networks.saved(small, tmp_path, "small"))
+    assert [difference.fault for difference in compare_weights(before, model) if difference.fault] == []
+    for where, _ in constants(model, "zero_point", "offset"):
+        faults = compare_weights(before, changed(model, where, lambda value: value + np.asarray(by, value.dtype)))
+        assert any(fault.fault for fault in faults), where
+
+
+def uncompressed(model: Model) -> list[tuple[Place, Array]]:
+    """Constants of floating point that stand in operations as they are: biases, epsilons, slopes."""
+    operations = list(model.program.functions["main"].block.operations)
+    held = {
+        operation.outputs[0].name: (operation.name, operation.inputs["val"][0].value)
+        for operation in operations
+        if operation.kind == "const" and isinstance(operation.inputs["val"][0], Literal)
+    }
+    found: list[tuple[Place, Array]] = []
+    for operation in operations:
+        for name, given in operation.inputs.items():
+            if operation.kind.startswith("constexpr_") or operation.kind == "const" or len(given) != 1:
+                continue
+            value = given[0].value if isinstance(given[0], Literal) else None
+            place = (operation.name, name)
+            if value is None and not isinstance(given[0], Literal) and given[0].name in held:
+                const, value = held[given[0].name]
+                place = (const, "val")
+            if value is not None and value.dtype.kind == "f" and value.size and value.any():
+                found.append((place, value))
+    assert found
+    return found
+
+
+def test_what_is_not_compressed_is_what_it_was(base: Any, tmp_path: Path) -> None:
+    before = open_model(networks.saved(base, tmp_path, "base"))
+    model = open_model(networks.saved(HOW["int8 per channel"](base), tmp_path, "small"))
+    small = large = 0
+    for where, value in uncompressed(model):
+        for change in (np.negative, lambda value: value * 1.01, lambda value: np.roll(value, 1)):
+            new = np.asarray(change(value))
+            if np.array_equal(new, value):
+                continue
+            faults = compare_weights(before, changed(model, where, lambda value, new=new: new.reshape(value.shape)))
+            assert any("it is not compressed, and" in (fault.fault or "") for fault in faults), where
+            small, large = small + (value.size < 16), large + (value.size >= 16)
+    assert small
+    assert large
+
+
+def test_what_is_rounded_to_half_once_is_no_fault(base: Any, tmp_path: Path) -> None:
+    before = open_model(networks.saved(base, tmp_path, "base"))
+    for where, _ in uncompressed(before):
+        half = changed(before, where, lambda value: value.astype(np.float16).astype(value.dtype))
+        assert [found.fault for found in compare_weights(before, half) if found.fault] == []

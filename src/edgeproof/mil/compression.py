@@ -1,7 +1,7 @@
 """Compressed weights held against the weights they were made of: an error of storage hides in an error of quantisation.
 
 A scale that is off by two per cent changes outputs no more than 8-bit weights do; but quantisation errs to both sides,
-and a wrong scale to one, so it shows in the weights themselves.
+and a wrong scale or zero point to one, so it shows in the weights themselves. What is not compressed is what it was.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ __all__ = ["WeightDifference", "compare_weights"]
 
 HALF = "_cast_fp16"
 """What the converter appends to an operation's name in a program of half precision."""
+COMPRESSED = ("constexpr_", "dequantize")
+"""What the kinds of operations begin with that decompress a constant."""
 FEWEST = 16
-"""Elements of a tensor that is looked at; in fewer of them chance decides."""
+"""Elements of a compressed tensor that is looked at; in fewer of them chance decides."""
 GAIN = 0.003
 """How far a gain may lie from 1 before chance is counted."""
 CHANCE = 3.5
@@ -29,6 +31,9 @@ CHANCE_OF_MANY = 4.5
 """Standard errors of a gain that chance explains: of a tensor; of one channel of many."""
 UNLIKE = 0.7
 """A relative error from which weights are others, not coarser ones."""
+SHIFT = 0.75
+"""Of a quantisation step: how far weights lie off to one side, at least, where a zero point is wrong. Rounding gives a
+half at most, to both sides."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class WeightDifference:
 
 
 def compare_weights(base: Model, compressed: Model, function: str | None = None) -> list[WeightDifference]:
-    """Every weight that the two models hold differently, operation by operation.
+    """Every constant that the two models hold differently, operation by operation.
 
     Args:
         base: before the compression.
@@ -58,26 +63,32 @@ def compare_weights(base: Model, compressed: Model, function: str | None = None)
     Raises:
         ArtifactError: one of them cannot be run.
     """
-    before = {where: weight for where, weight, _ in _weights(base.prepare(function), {})}
+    before = {where: constant for where, constant, _ in _constants(base.prepare(function), {})}
     made_by = {
         output.name: operation.kind
         for operation in compressed.program.functions[function or compressed.description.default].block.walk()
         for output in operation.outputs
     }
-    return [
-        _difference(where, before[where], weight, linear="lut" not in kind and "sparse" not in kind)
-        for where, weight, kind in _weights(compressed.prepare(function), made_by)
-        if where in before and before[where].shape == weight.shape and not np.array_equal(before[where], weight)
-    ]
+    found = []
+    for where, constant, kind in _constants(compressed.prepare(function), made_by):
+        was = before.get(where)
+        if was is None or was.shape != constant.shape or np.array_equal(was, constant, equal_nan=True):
+            continue
+        if not kind.startswith(COMPRESSED):
+            found.append(_kept(where, was, constant))
+        elif constant.size >= FEWEST:
+            found.append(_difference(where, was, constant, linear="lut" not in kind and "sparse" not in kind))
+    return found
 
 
-def _weights(plan: Plan, made_by: Mapping[str, str]) -> Iterator[tuple[str, Array, str]]:
-    """Constants of some size that operations read: the operation and parameter, the value, what kind made it."""
+def _constants(plan: Plan, made_by: Mapping[str, str]) -> Iterator[tuple[str, Array, str]]:
+    """Floating-point constants that operations read: the operation and parameter, the value, what kind made it."""
     for step in _steps(plan.block):
         for parameter, slot in zip(step.op.parameters, step.reads.slots, strict=True):
-            value = plan.frame[slot]
-            if isinstance(value, np.ndarray) and value.size >= FEWEST and value.dtype.kind == "f":
-                (given,) = step.operation.inputs[parameter.name]
+            held, arguments = plan.frame[slot], step.operation.inputs.get(parameter.name, ())
+            value = np.asarray(held) if isinstance(held, float | np.ndarray) else np.zeros(0)
+            if value.dtype.kind == "f" and value.size and len(arguments) == 1:
+                (given,) = arguments
                 kind = made_by.get(given.name, "") if isinstance(given, ValueName) else ""
                 name = step.operation.name.removesuffix(HALF)
                 yield f"{step.operation.kind} {name}, {parameter.name}", value, kind
@@ -88,6 +99,20 @@ def _steps(block: BlockPlan) -> Iterator[Step]:
         yield step
         for _, body in step.bodies:
             yield from _steps(body)
+
+
+def _kept(where: str, before: Array, after: Array) -> WeightDifference:
+    """A constant that is stored as it was, or rounded once to half precision."""
+    w, v = before.astype(np.float64), after.astype(np.float64)
+    half = before.astype(np.float16).astype(np.float64)
+    size, error = float(np.linalg.norm(w)), np.abs(v - w)
+    rounded = (v == half) | (w == after.astype(np.float16)) | (error <= np.finfo(np.float16).eps / 2 * np.abs(w))
+    relative = float(np.linalg.norm(v - w)) / size if size else float(error.any())
+    fault = None
+    if not rounded.all():
+        worst = int(np.argmax(np.where(rounded, -1.0, error)))
+        fault = f"{where}: it is not compressed, and {w.flat[worst]:.6g} became {v.flat[worst]:.6g}"
+    return WeightDifference(where, relative, 1.0, fault)
 
 
 def _difference(where: str, before: Array, after: Array, *, linear: bool) -> WeightDifference:
@@ -101,6 +126,8 @@ def _difference(where: str, before: Array, after: Array, *, linear: bool) -> Wei
         fault = f"{where}: these are other weights: they lie {relative:.2g} (relative L2) from those before compression"
     elif abs(gain - 1) > GAIN + CHANCE * each / size:
         fault = f"{where}: the weights are {abs(gain - 1) * 100:.2g} % too {'large' if gain > 1 else 'small'}"
+    elif linear and (shifted := _shifted(where, w, v)) is not None:
+        fault = shifted
     elif w.ndim > 1:
         channels = [_gain(channel.ravel(), other.ravel(), linear=linear) for channel, other in zip(w, v, strict=True)]
         off = [
@@ -113,6 +140,20 @@ def _difference(where: str, before: Array, after: Array, *, linear: bool) -> Wei
             worst = max(off, key=lambda index: abs(channels[index] - 1))
             fault = f"{where}: output {worst} is multiplied by {channels[worst]:.4g}"
     return WeightDifference(where, relative, gain, fault)
+
+
+def _shifted(where: str, w: Array, v: Array) -> str | None:
+    """Weights that all lie off to one side, by a quantisation step or more: their zero point is wrong. That of all of
+    them, or of one output."""
+    parts = [("all", w, v), *((f"output {index}", *pair) for index, pair in enumerate(zip(w, v, strict=True)))]
+    for which, before, after in parts:
+        levels, error = np.unique(after), (after - before).ravel()
+        if levels.size < 3 or error.size < FEWEST:
+            continue
+        step, shift = float(np.diff(levels).min()), float(error.mean())
+        if abs(shift) > SHIFT * step and abs(shift) > 2 * float(error.std()):
+            return f"{where}: the weights of {which} are {shift:.3g} too large, {shift / step:.2g} of their steps"
+    return None
 
 
 def _gain(w: Array, v: Array, *, linear: bool) -> float:

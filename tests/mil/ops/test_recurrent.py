@@ -233,6 +233,16 @@ def test_gru_with_the_reset_after_the_product_is_that_of_torch() -> None:
     np.testing.assert_allclose(results[1], last[0].numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("gru", 3), ("lstm", 4)])
+def test_states_with_more_rows_than_the_batch_give_it_theirs(name: str, gates: int) -> None:
+    """As the converter writes packed sequences."""
+    arguments = {"x": some(0, 2, 3, 5), "weight_ih": some(2, gates * 4, 5), "weight_hh": some(3, gates * 4, 4)}
+    states = {"initial_h": some(1, 3, 4)} | ({"initial_c": some(4, 3, 4)} if name == "lstm" else {})
+    more = {key: np.concatenate([state, state + 1]) for key, state in states.items()}
+    for found, expected in zip(call(name, **arguments, **more), call(name, **arguments, **states), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_what_does_not_fit_is_refused() -> None:
     arguments = {
         "x": some(0, 2, 1, 3),
@@ -247,7 +257,9 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ArtifactError, match="weights"):
         call("gru", **arguments)
     with pytest.raises(ArtifactError, match="initial_h"):
-        call("rnn", **(arguments | {"initial_h": some(1, 2, 4)}))
+        call("rnn", **(arguments | {"initial_h": some(1, 2, 4)[:0]}))
+    with pytest.raises(ArtifactError, match="initial_h"):
+        call("rnn", **(arguments | {"initial_h": some(1, 2, 5)}))
     with pytest.raises(ArtifactError, match="bias"):
         call("rnn", **arguments, bias=some(1, 5))
     gates = {

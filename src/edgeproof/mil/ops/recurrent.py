@@ -56,8 +56,13 @@ def _check(x: Array, weight_ih: Array, weight_hh: Array, gates: int, states: dic
             f"{x.shape[2]}) and ({gates} * hidden, hidden)"
         )
     for name, (state, halves) in states.items():
-        if state.shape != (x.shape[1], halves * hidden):
+        if state.ndim != 2 or state.shape[0] < x.shape[1] or state.shape[1] != halves * hidden:
             raise ArtifactError(f"{name} is {list(state.shape)}; expected {[x.shape[1], halves * hidden]}")
+
+
+def _rows(state: Array, x: Array) -> torch.Tensor:
+    """A state's rows of the batch: of packed sequences the converter writes a row for each step and sequence."""
+    return tensor(state[: x.shape[1]])
 
 
 def _vector(given: Array | None, length: int, name: str) -> torch.Tensor | None:
@@ -100,7 +105,7 @@ def rnn(
     Gives all ``h`` (or the last one, of one step) and the last ``h``.
     """
     _check(x, weight_ih, weight_hh, 1, {"initial_h": (initial_h, 1)})
-    act, h, weight = _activation(activation), tensor(initial_h), tensor(weight_hh)
+    act, h, weight = _activation(activation), _rows(initial_h, x), tensor(weight_hh)
     states = []
     for given in _inputs(x, weight_ih, _vector(bias, weight_hh.shape[0], "bias"), direction, budget):
         h = act(_product(h, weight, given))
@@ -130,7 +135,7 @@ def gru(
     """
     _check(x, weight_ih, weight_hh, 3, {"initial_h": (initial_h, 1)})
     hidden = weight_hh.shape[1]
-    gate, act, h = _activation(recurrent_activation), _activation(activation), tensor(initial_h)
+    gate, act, h = _activation(recurrent_activation), _activation(activation), _rows(initial_h, x)
     reset, new, update = tensor(weight_hh).chunk(3)
     both = torch.cat((reset, update))
     states = []
@@ -181,7 +186,7 @@ def gru_ios18(
             recurrent_activation,
             activation,
         )
-    gate, act, h = _activation(recurrent_activation), _activation(activation), tensor(initial_h)
+    gate, act, h = _activation(recurrent_activation), _activation(activation), _rows(initial_h, x)
     weight, states = tensor(weight_hh), []
     for given in _inputs(x, weight_ih, of_input, direction, budget):
         r_in, o_in, z_in = given.chunk(3, 1)
@@ -227,7 +232,7 @@ def lstm(
     _check(x, weight_ih, weight_hh, 4, {"initial_h": (initial_h, halves), "initial_c": (initial_c, halves)})
     hidden = weight_hh.shape[1]
     acts = _activation(recurrent_activation), _activation(cell_activation), _activation(activation)
-    h, c = tensor(initial_h), tensor(initial_c)
+    h, c = _rows(initial_h, x), _rows(initial_c, x)
 
     usual = (recurrent_activation, cell_activation, activation) == ("sigmoid", "tanh", "tanh") and clip is None
 
