@@ -11,13 +11,17 @@ from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.model.workspace import Workspace
+from edgeproof.phases.conversion.making import Making
+from edgeproof.phases.prepare import limits_of
 from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
+from edgeproof.phases.validation.bases import lacking_bases, made_bases
 from edgeproof.rundir import RunDir
 
 __all__ = ["validate"]
 
 OUTPUTS = "work/outputs"
+BASES = "work/bases"
 
 
 def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> ValidationDocument:
@@ -28,7 +32,11 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
     made = [run.path(result.artifact) for result in conversion.candidates if result.artifact]
     workspace = Workspace(run.root)
     if workspace.reference.is_file():
-        validating = Validating(load_reference(workspace), limits, run.path(OUTPUTS), report, trust=run.trust)
+        lacking = lacking_bases(made, trust=run.trust)
+        out, bounds = run.path(BASES), limits_of(options)
+        bases = made_bases(Making(workspace, options.model, options.model_name, out, bounds, report), lacking)
+        reference = load_reference(workspace)
+        validating = Validating(reference, limits, run.path(OUTPUTS), report, trust=run.trust, bases=bases)
         document = validating.validate(options.model, made)
     else:
         document = ValidationDocument(

@@ -14,8 +14,10 @@ from edgeproof.model.drawing import Draw
 from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.alone.conversion import checked_title
+from edgeproof.phases.conversion.making import Making
 from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
+from edgeproof.phases.validation.bases import lacking_bases, made_bases
 from edgeproof.process import Limits
 from edgeproof.verdict.policy import load_policy
 
@@ -47,11 +49,16 @@ def validate_alone(
     title = checked_title(origin)
     report(f"loading {title} and running it eagerly")
     with Workspace.temporary() as workspace:
-        prepare_workspace(workspace, origin, draw=Draw(), limits=limits)
+        lacking = lacking_bases(artifacts, trust=trust)
+        forms = tuple(dict.fromkeys(base.form for base in lacking))
+        prepare_workspace(workspace, origin, draw=Draw(), forms=forms, limits=limits)
         broken = workspace.prepared.broken
         if broken is not None:
             raise ConversionError(
                 f"{title} does not run on its samples: {broken}", hint="run it alone to see the whole error"
             )
-        validating = Validating(load_reference(workspace), asked, workspace.root / "outputs", report, trust=trust)
+        name, out = workspace.prepared.name, workspace.root / "bases"
+        bases = made_bases(Making(workspace, title, name, out, limits or Limits(), report), lacking)
+        reference, outputs = load_reference(workspace), workspace.root / "outputs"
+        validating = Validating(reference, asked, outputs, report, trust=trust, bases=bases)
         return validating.validate(title, artifacts)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from edgeproof.formats.registry import artifact_document
 from edgeproof.model.arrays import read_npz
 from edgeproof.model.samples import load_arrays
 from edgeproof.phases.validation.against import Reference, doubts, held_against, unexplained
+from edgeproof.phases.validation.bases import Bases, bases_among, wants_base
 from edgeproof.phases.validation.variants import Usual, run_variant
 from edgeproof.process import Limits
 from edgeproof.together import each
@@ -31,8 +32,6 @@ __all__ = ["Validating"]
 
 PARALLEL = 2
 RUN_LIMITS = Limits(seconds=300)
-Bases = Mapping[tuple[str, str], Path]
-"""By format and form, the artifact of the format's first precision: what others were compressed from."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class Validating:
         scratch: folder for the outputs of each.
         report: takes a line of progress.
         trust: whether artifacts of unknown origin may run code.
+        bases: what compressed weights are held against, beside what stands among the artifacts.
     """
 
     reference: Reference
@@ -52,11 +52,12 @@ class Validating:
     scratch: Path
     report: Callable[[str], None] = lambda _: None
     trust: bool = False
+    bases: Bases = field(default_factory=dict)
 
     def validate(self, model: str, artifacts: Sequence[Path]) -> ValidationDocument:
         """Run artifacts, each in a fresh process, and compare; ``model`` is what the document calls it."""
         self.scratch.mkdir(parents=True, exist_ok=True)
-        bases = _bases(artifacts, trust=self.trust)
+        bases = {**self.bases, **bases_among(artifacts, trust=self.trust)}
 
         def validated(numbered: tuple[int, Path]) -> ValidationResult:
             number, path = numbered
@@ -122,23 +123,14 @@ class Validating:
         if ran.storage_faults:
             reason = "; ".join([*([result.reason] if result.reason else []), *ran.storage_faults])
             result = msgspec.structs.replace(result, status="failed", reason=reason)
+        unheld = wants_base(document, kind) and job.base is None
         warnings = (
             *(f"{check.detail}: agreement with it is no evidence" for check in doubts(self.reference)),
             *ran.cautions,
+            *(["its weights were held against none: give the format's first precision beside it"] * unheld),
             *unexplained(result, kind.explained(document.precision)),
         )
         return msgspec.structs.replace(result, variants=variants, warnings=warnings)
-
-
-def _bases(artifacts: Sequence[Path], *, trust: bool) -> Bases:
-    found: dict[tuple[str, str], Path] = {}
-    for path in artifacts:
-        with contextlib.suppress(Exception):
-            document, folder, kind = artifact_document(path, trust=trust)
-            if document.precision == kind.precisions[0]:
-                file = hold(folder, document.file, document.sha256, document.beside)
-                found[document.format, document.form] = file
-    return found
 
 
 @contextlib.contextmanager
