@@ -10,10 +10,16 @@ import torch
 from torch import nn
 
 import edgeproof
-from edgeproof.documents.evaluation import Evidence, PolicyValue
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.evaluation import DifferenceLimits, Evidence, PolicyValue
+from edgeproof.documents.runner import RunnerJob
+from edgeproof.documents.signature import Signature, TensorSpec
+from edgeproof.formats.base import Variation
 from edgeproof.model.resolve import resolve_model
 from edgeproof.phases.alone.conversion import convert_alone
 from edgeproof.phases.alone.validation import validate_alone
+from edgeproof.phases.validation.against import Reference
+from edgeproof.phases.validation.variants import Usual, judge_variant
 from edgeproof.verdict.cases import cases_of
 from edgeproof.verdict.points import point_of, standing_of
 
@@ -52,3 +58,28 @@ def test_half_precision_that_overflows_where_it_is_not_widened(gain: float, over
         doubted = overflows and device_class == "raspberry-pi"
         assert point.state == ("unsupported" if doubted else "met")
         assert ("depends on how it is computed: standard" in point.text) == doubted
+
+
+def test_what_only_the_usual_way_makes_of_a_finite_result_is_not_said_of_the_model() -> None:
+    x = np.arange(8, dtype=np.float32).reshape(4, 1, 2)
+    specs = (TensorSpec(name="y", dtype="float32", shape=(1, 2)),)
+    reference = Reference(Signature(inputs=(), outputs=specs), {"y": x}, None, Path("held.npz"), "model")
+    document = ArtifactDocument(
+        candidate="coreml-fp16",
+        format="coreml",
+        precision="fp16",
+        form="whole",
+        file="net.mlpackage",
+        sha256="",
+        bytes=1,
+        inputs=(),
+        outputs=(),
+    )
+    overflowed = np.where(x > 3, np.inf, x)
+    usual = Usual(RunnerJob(artifact="a", inputs="i"), document, {"y": overflowed}, reference, DifferenceLimits())
+    variant = judge_variant(Variation("unrounded", exact=2e-3, concerns=("iphone",)), {"y": x}, usual)
+    assert (variant.warning, variant.spread, variant.against) == (None, None, ())
+    lost = judge_variant(Variation("strict", concerns=("iphone",)), {"y": overflowed}, usual)
+    assert lost.warning is not None
+    assert "the model" not in lost.warning
+    assert lost.against == ("iphone",)

@@ -79,17 +79,20 @@ def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], us
     plain = {key: values[:count] for key, values in plain.items()}
     try:
         differences = compare_outputs(signature.outputs, eager, named)
-        spread = compare_outputs(signature.outputs, plain, named)
-        usually = compare_outputs(signature.outputs, eager, plain)
     except (NotFinite, ValueError) as error:
         lost = f"computed {name}: {error}"
         return Variant(name=name, samples=count, warning=lost, against=variation.concerns)
+    try:
+        spread = worst_of(compare_outputs(signature.outputs, plain, named))
+        usually = compare_outputs(signature.outputs, eager, plain)
+    except (NotFinite, ValueError):
+        spread, usually = None, ()  # the usual way gives no numbers, and its own result says so
     failed, before = (
         [point.text for point in judge_outputs(found, usual.limits, precision) if point.state == "not met"]
         for found in (differences, usually)
     )
     warning = None
-    if failed and not before:
+    if failed and usually and not before:
         warning = f"the result depends on how it is computed: {name}, {'; '.join(failed)}"
     worst = worst_of(differences)
     left = worst.relative_l2
@@ -100,6 +103,4 @@ def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], us
             f"weights in {precision} explain {figure(variation.exact)}: a fault of the conversion"
         )
     against = variation.concerns if warning is not None else ()
-    return Variant(
-        name=name, samples=count, differences=worst, spread=worst_of(spread), warning=warning, against=against
-    )
+    return Variant(name=name, samples=count, differences=worst, spread=spread, warning=warning, against=against)
