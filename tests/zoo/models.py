@@ -451,6 +451,69 @@ def norse_cells() -> nn.Module:
     )
 
 
+# Written in place, and states that begin elsewhere
+
+
+@zoo("x:float32[1,4,6]")
+def in_place_writes() -> nn.Module:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(6, 6)
+
+        def forward(self, x):
+            mask = torch.full((4, 4), -9.0)
+            mask.triu_(1)
+            gain = torch.ones(4)
+            gain[1] = 0.25
+            y = torch.zeros_like(x)
+            y[:, 1:3] = self.fc(x)[:, :2]
+            y[y < -0.5] = -0.5
+            y[:, torch.tensor([0, 3])] = x[:, torch.tensor([1, 2])]
+            y.diagonal(dim1=1, dim2=2).mul_(2.0)
+            y.clamp_(-2, 1.5)
+            attention = torch.softmax(y @ y.transpose(1, 2) + mask, -1)
+            return (attention @ y) * gain[:, None] * torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+
+    return Net()
+
+
+@zoo("x:float32[5,1,4]", timesteps=5, encoding="sequence", readout="stack")
+def key_value_cache() -> nn.Module:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.query, self.key, self.value = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+            self.register_buffer("keys", torch.zeros(1, 8, 4))
+            self.register_buffer("values", torch.zeros(1, 8, 4))
+            self.register_buffer("position", torch.zeros(1, dtype=torch.int64))
+
+        def forward(self, x):
+            self.keys.index_copy_(1, self.position, self.key(x)[:, None])
+            self.values.index_copy_(1, self.position, self.value(x)[:, None])
+            self.position.add_(1)
+            seen = torch.arange(8)[None] < self.position
+            scores = (self.query(x)[:, None] @ self.keys.transpose(1, 2))[:, 0].masked_fill(~seen, -1e9)
+            return (scores.softmax(-1)[:, None] @ self.values)[:, 0]
+
+    return Net()
+
+
+@zoo("x:float32[1,12]", timesteps=6, explicit_state=True)
+def adaptive_threshold() -> nn.Module:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(12, 8)
+
+        def forward(self, x, state):
+            v, b = state if state is not None else (torch.zeros(1, 8), torch.ones(1, 8))
+            z = (v > b).to(v.dtype)
+            return z, (0.9 * v * (1 - z) + 2 * self.fc(x), 0.8 * b + 0.2 + 0.5 * z)
+
+    return Net()
+
+
 # Refused
 
 

@@ -32,7 +32,10 @@ from edgeproof.process import Limits
 TAKEN = [name for name in models.FACTORIES if name not in models.REFUSED]
 FORMATS = list(formats())
 RELATIVE_L2 = 1e-3
-ENGINE = {"snn_hidden", "snn_synaptic", "snn_recurrent", "snn_convolutional", "spikingjelly_nodes", "norse_cells"}
+ENGINE = {
+    *("snn_hidden", "snn_synaptic", "snn_recurrent", "snn_convolutional", "spikingjelly_nodes", "norse_cells"),
+    "adaptive_threshold",
+}
 """What the native engine takes; it refuses the others with a reason."""
 LONG = {
     "executorch": {"gru", "lstm_bidirectional", "snn_own_loop", "spikingjelly_multi_step", "gpt"},
