@@ -30,7 +30,7 @@ from edgeproof.model.step_program import program_of
 from edgeproof.report.provenance import summary
 from edgeproof.spike.graph.coding import encode
 from edgeproof.spike.graph.network import Network, chain
-from edgeproof.spike.graph.primitives import LI, LIF, Affine, Delay, Input, Linear, Output, Threshold
+from edgeproof.spike.graph.primitives import IF, LI, LIF, Affine, Delay, I, Input, Linear, Output, Threshold
 from edgeproof.spike.graph.reference import run
 from edgeproof.spike.graph.semantics import InputCoding, Semantics
 from edgeproof.spike.interpreter import interpret
@@ -155,6 +155,20 @@ def test_every_option_is_read() -> None:
 def test_time_steps_have_to_be_said(graph: Path) -> None:
     with pytest.raises(ModelReferenceError, match=r"how many time steps .*graph\.nir\?timesteps=25"):
         edgeproof.load(graph)
+
+
+@pytest.mark.parametrize("kind", [I, IF])
+def test_a_time_step_that_scales_the_input_has_to_be_said(kind: type[I | IF], tmp_path: Path) -> None:
+    """Guessed, it is off by any factor: an integrator that was trained step by step would need 10,000 times its input."""
+    neuron = I(np.ones(3)) if kind is I else IF(np.ones(3), np.ones(3), np.zeros(3))
+    write(tmp_path / "a.nir", chain(Input((3,)), neuron, Output((3,))))
+    with pytest.raises(ModelReferenceError, match="does not say how long a time step is, and .* integrates") as caught:
+        nir_model(tmp_path / "a.nir", "timesteps=4")
+    assert "a.nir?timesteps=25&dt=1" in (caught.value.hint or "")
+    assert nir_model(tmp_path / "a.nir", "timesteps=4&dt=1").timesteps == 4
+    network = chain(Input((3,)), neuron, Output((3,)))
+    write(tmp_path / "a.nir", Network(network.nodes, network.edges, Semantics(timesteps=4)))
+    assert nir_model(tmp_path / "a.nir").timesteps == 4
 
 
 # --- what is stated --------------------------------------------------------------------------------------------------

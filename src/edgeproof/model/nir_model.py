@@ -20,7 +20,19 @@ from edgeproof.model.model import Model
 from edgeproof.model.nir_apart import read_apart
 from edgeproof.spike.graph.network import Network
 from edgeproof.spike.graph.prepared import Prepared
-from edgeproof.spike.graph.primitives import LI, LIF, CubaLI, CubaLIF, Identity, Input, Output, Threshold, numbers
+from edgeproof.spike.graph.primitives import (
+    IF,
+    LI,
+    LIF,
+    CubaLI,
+    CubaLIF,
+    I,
+    Identity,
+    Input,
+    Output,
+    Threshold,
+    numbers,
+)
 from edgeproof.spike.graph.semantics import Semantics
 from edgeproof.spike.graph.shapes import MAX_VALUES
 from edgeproof.spike.graph.structure import analyse
@@ -98,7 +110,8 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
         text: the address, for messages.
 
     Raises:
-        ModelReferenceError: nothing says how many time steps a call has, or an option is not known.
+        ModelReferenceError: nothing says how many time steps a call has, or how long one is where that scales the
+            input; or an option is not known.
         SpikeGraphError: the file cannot be read, or its graph cannot run.
         MissingDependency: h5py is not installed.
     """
@@ -106,6 +119,8 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
 
     options = parse_options(text or str(path), query)
     network = read_apart(path)
+    if "dt" not in options:
+        _check_time_step(network, path)
     axis = network.semantics.time_axis
     network = Network(network.nodes, network.edges, _semantics(network.semantics, options))
     timesteps = network.semantics.timesteps
@@ -143,6 +158,19 @@ def nir_model(path: Path, query: str = "", *, text: str = "") -> Model:
             *_overshooting(module.prepared, network.semantics),
         ),
     )
+
+
+def _check_time_step(network: Network, path: Path) -> None:
+    """Neurons that integrate take their input times dt: of a file that states nothing, a guess is off by any factor."""
+    names = [name for name, node in network.nodes.items() if isinstance(node, I | IF)]
+    if names and network.semantics == Semantics():
+        raise ModelReferenceError(
+            f"{path} does not say how long a time step is, and {', '.join(names[:3])}"
+            f"{' and others' if len(names) > 3 else ''} integrate{'s' if len(names) == 1 else ''} over it: the input "
+            "counts dt-fold",
+            hint=f"say it after the file's name, such as {path.name}?timesteps=25&dt=1 (in quotes); 1 is that of a "
+            "network trained step by step",
+        )
 
 
 def _check_call(network: Network, timesteps: int) -> None:
