@@ -159,10 +159,10 @@ def test_time_steps_have_to_be_said(graph: Path) -> None:
 
 @pytest.mark.parametrize("kind", [I, IF])
 def test_a_time_step_that_scales_the_input_has_to_be_said(kind: type[I | IF], tmp_path: Path) -> None:
-    """Guessed, it is off by any factor: an integrator that was trained step by step would need 10,000 times its input."""
+    """Guessed, it is off by any factor: what was trained step by step would need 10,000 times its input."""
     neuron = I(np.ones(3)) if kind is I else IF(np.ones(3), np.ones(3), np.zeros(3))
     write(tmp_path / "a.nir", chain(Input((3,)), neuron, Output((3,))))
-    with pytest.raises(ModelReferenceError, match="does not say how long a time step is, and .* integrates") as caught:
+    with pytest.raises(ModelReferenceError, match=r"does not say how long a time step is, and .* integrates") as caught:
         nir_model(tmp_path / "a.nir", "timesteps=4")
     assert "a.nir?timesteps=25&dt=1" in (caught.value.hint or "")
     assert nir_model(tmp_path / "a.nir", "timesteps=4&dt=1").timesteps == 4
