@@ -1,7 +1,7 @@
 """What every command shares on a terminal: JSON on stdout, everything else on stderr.
 
 Progress is a spinner with lines above it where stderr is a terminal, and plain lines where it is none, as in a log: one
-for each thing that is finished, with the seconds it took.
+for each thing that is finished, with the seconds it took, and each warning.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ __all__ = ["emit_json", "json_option", "phases", "progress"]
 
 FINISHED = re.compile(r" in \d+(\.\d+)? s$")
 """What a line of progress ends with that tells of something finished."""
+
+WARNING = "warning: "
+"""What a line of progress begins with that is to be read."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout and nothing else there."
@@ -65,5 +68,5 @@ def progress(what: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 def _plainly(title: str, text: str) -> None:
-    if FINISHED.search(text):
+    if FINISHED.search(text) or text.startswith(WARNING):
         click.echo(f"{title}: {text}" if title else text, err=True)

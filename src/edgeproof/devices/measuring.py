@@ -79,7 +79,7 @@ def _again(
     again = device.run(job, effort.limits)
     better = not again.error and (again.cpu_percent or 0.0) > (told.cpu_percent or 0.0)
     report(
-        f"{device.name} is busy: {candidate} had {told.cpu_percent:.0f} % of a core while it was timed; "
+        f"warning: {device.name} is busy: {candidate} had {told.cpu_percent:.0f} % of a core while it was timed; "
         f"measured again, it had {again.cpu_percent or 0:.0f} %"
     )
     return again if better else told

@@ -17,7 +17,7 @@ def sentence_of(contest: Contest, confidence: Confidence) -> str:
     if chosen is None:
         names = and_list([standing.candidate for standing in contest.undecided[:3]])
         if names:
-            return f"On {where}, undecided: {names} could qualify, and what would tell was not measured {mark}."
+            return f"On {where}, undecided: {names} could qualify, {what_is_lacking(contest)} {mark}."
         if not contest.made:
             return f"On {where}, there is nothing to ship: no candidate could be made of this model {mark}."
         if contest.standings:
@@ -29,6 +29,19 @@ def sentence_of(contest: Contest, confidence: Confidence) -> str:
         return f"On {where}, {action} {chosen.candidate}: {', '.join(grounds) or 'it meets the policy'} {mark}."
     basis = grounds[0] if grounds else "its outputs are within the policy"
     return f"On {where}, provisionally {action} {chosen.candidate}: {basis}, but nothing was measured there {mark}."
+
+
+def what_is_lacking(contest: Contest) -> str:
+    """Why nobody is recommended although some could be: figures that do not count, or none."""
+    lacking = [
+        point
+        for standing in contest.undecided
+        for point in standing.points
+        if point.state in ("not measured", "unsupported")
+    ]
+    if lacking and all(point.state == "unsupported" for point in lacking):
+        return f"but {shortened(lacking[0].text)}"
+    return "and what would tell was not measured"
 
 
 def grounds_of(chosen: Standing) -> list[str]:
