@@ -64,8 +64,12 @@ class SdkNative(Format):
         try:
             source = _source(spine, conversion.precision, name)
         except ConversionError as error:
-            if spine.document.loop is None and signature.spiking:
-                error.hint = f"{LOOPS}; {error.hint}" if error.hint else LOOPS
+            cause = _shape_of_calls(spine)
+            if cause is not None:
+                error.message = f"{cause[0]}: {error.message}"
+            hint = cause[1] if cause is not None else LOOPS
+            if cause is not None or (spine.document.loop is None and signature.spiking):
+                error.hint = f"{hint}; {error.hint}" if error.hint else hint
             raise
         library = build_library(source, conversion.folder)
         return Produced(
@@ -107,6 +111,24 @@ class SdkNative(Format):
 
     def precision_of(self, path: Path) -> str:
         return "fp32"
+
+
+def _shape_of_calls(spine: Spine) -> tuple[str, str] | None:
+    """What in the shape of a call the engine does not take, and what to do; None where it is no matter of that."""
+    shapes = [spec.shape for spec in spine.inputs[: len(spine.document.signature.inputs)]]
+    for shape in shapes:
+        if len(shape) > 2 and shape[0] > 1 and shape[1] == 1 and spine.document.loop is None:
+            return (
+                f"the model takes all {shape[0]} time steps in one call, as in SpikingJelly's multi-step mode",
+                f'let it compute one step (step mode "s") and return edgeproof.Model(module, timesteps={shape[0]}, '
+                'encoding="sequence", readout="stack")',
+            )
+        if len(shape) > 1 and shape[0] > 1 and spine.document.loop is not None:
+            return (
+                f"a call has a batch of {shape[0]}",
+                "the engine takes one sample a call: say inputs with a batch of 1",
+            )
+    return None
 
 
 def _source(spine: Spine, precision: str, name: str) -> Source:

@@ -49,6 +49,12 @@ OF_A_VECTOR: dict[str, Function] = {
     "heaviside": lambda x: torch.heaviside(x, torch.tensor(0.5)),
     "rooted": lambda x: x.abs().sqrt(),
     "stood up": lambda x: x.reshape(1, 2, 3).unsqueeze(2).flatten(1),
+    "sum of groups": lambda x: x.reshape(1, 2, 3).sum(-1),
+    "sum across groups": lambda x: x.reshape(1, 2, 3).sum((1,), keepdim=True),
+    "sum of all": lambda x: x.sum().reshape(1),
+    "sum of all but the batch": lambda x: x.reshape(1, 2, 3).sum((-1, -2)),
+    "mean of groups": lambda x: x.reshape(1, 3, 2).mean(-1),
+    "mean of all": lambda x: x.mean(-1, keepdim=True),
     "alone in a stack": lambda x: torch.stack([x])[0],
 }
 OF_AN_IMAGE: dict[str, Function] = {
@@ -56,6 +62,8 @@ OF_AN_IMAGE: dict[str, Function] = {
     "averages": lambda x: F.avg_pool2d(x, 3, stride=1, padding=1),
     "adaptive averages": lambda x: F.adaptive_avg_pool2d(x, (3, 2)),
     "mean of an image": lambda x: x.mean((2, 3)),
+    "mean over channels": lambda x: x.mean(1),
+    "sum of an image": lambda x: x.sum((2, 3)),
     "mean from behind": lambda x: x.mean((-1, -2), keepdim=True),
 }
 
@@ -100,8 +108,7 @@ def test_layers_are_pytorchs(make: Callable[[], nn.Module]) -> None:
 @pytest.mark.parametrize(
     ("function", "shape", "said"),
     [
-        (lambda x: x.mean(), VECTOR, "a mean over anything but an image"),
-        (lambda x: x.mean((1, 2)), IMAGE, "a mean over anything but an image"),
+        (lambda x: x.sum(-1), (1, 2048, 2), "a sum of so many groups of so many values"),
         (lambda x: F.max_pool2d(x, 3, ceil_mode=True, stride=2), IMAGE, "a maximum pooling with dilation or ceil_mode"),
         (lambda x: F.avg_pool2d(x, 3, padding=1, count_include_pad=False), IMAGE, "without the padding in its count"),
         (lambda x: F.adaptive_avg_pool2d(x, 4), IMAGE, "an adaptive pooling of 6×6 to 4×4"),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYERS", "Layer"]
 
+LARGEST_SUM = 1 << 20
+"""Of a sum over groups: values times groups, which are the weights of the layer that computes it."""
 Layer = Callable[["torch.fx.Node", list[Any]], Any]
 """From a node of the graph and its arguments to its value."""
 
@@ -88,11 +90,37 @@ def adaptive_pool(node: torch.fx.Node, args: list[Any]) -> Node:
 
 
 def mean(node: torch.fx.Node, args: list[Any]) -> Node:
-    x, axes = args[0], sorted(int(axis) % 4 for axis in _listed(args[1])) if len(args) > 1 else []
-    if len(x.shape) != 3 or axes != [2, 3]:
-        raise unknown(node, "a mean over anything but an image")
+    x, axes = args[0], _axes(node, args)
+    if len(x.shape) != 3 or axes != (1, 2):
+        return _total(node, x, axes, "mean")
     pair = (x.shape[1], x.shape[2])
     return reshape(Pool(x, "sum", pair, pair, (0, 0), 1.0 / math.prod(pair)), shape_of(node))
+
+
+def total(node: torch.fx.Node, args: list[Any]) -> Node:
+    return _total(node, args[0], _axes(node, args), "sum")
+
+
+def _axes(node: torch.fx.Node, args: list[Any]) -> tuple[int, ...]:
+    """Which axes of a sample are gone through, all of them where none is given."""
+    whole = tuple(node.args[0].meta["val"].shape)  # type: ignore[union-attr]
+    batch = len(whole) - len(without_batch(whole))
+    given = _listed(args[1]) if len(args) > 1 else []
+    axes = {axis % len(whole) - batch for axis in given} if given else set(range(len(whole) - batch))
+    return tuple(sorted(axes - {-1}))
+
+
+def _total(node: torch.fx.Node, x: Node, axes: tuple[int, ...], how: str) -> Node:
+    """A sum over groups, such as a readout of populations: a layer of ones, so in the order of its inputs."""
+    kept = tuple(axis for axis in range(len(x.shape)) if axis not in axes)
+    count = math.prod(x.shape[axis] for axis in axes)
+    if x.size * (x.size // count) > LARGEST_SUM:
+        raise unknown(node, f"a {how} of so many groups of so many values")
+    places = np.arange(x.size).reshape(x.shape).transpose(kept + axes).reshape(-1, count)
+    weight = np.zeros((len(places), x.size), np.float32)
+    weight[np.arange(len(places))[:, None], places] = 1.0 / count if how == "mean" else 1.0
+    made = Linear(reshape(x, (x.size,)), weight, np.zeros(len(places), np.float32))
+    return reshape(made, shape_of(node))
 
 
 def batch_norm(node: torch.fx.Node, args: list[Any]) -> Any:
@@ -192,6 +220,7 @@ LAYERS: dict[str, Layer] = {
     "aten.avg_pool2d": average_pool,
     "aten.adaptive_avg_pool2d": adaptive_pool,
     "aten.mean": mean,
+    "aten.sum": total,
     "aten._native_batch_norm_legit_no_training": batch_norm,
     "aten.batch_norm": batch_norm,
     "getitem": item,
