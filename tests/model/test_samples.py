@@ -278,6 +278,23 @@ def test_nan_and_inf_are_refused(value: float) -> None:
 def test_samples_that_are_all_the_same_are_refused() -> None:
     with pytest.raises(SamplesError, match="represent nothing"):
         check_samples(Samples({"x": np.ones((20, 1, 3), np.float32)}), synthetic=False)
+    both = {"x": np.repeat(normal(1, 1, 3), 20, 0), "state": np.zeros((20, 1, 3), np.float32)}
+    with pytest.raises(SamplesError, match="all samples of x, state are the same"):
+        check_samples(Samples(both), synthetic=False)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [np.ones((20, 1, 4), np.float32), np.tile(np.arange(4), (20, 1, 1)), np.zeros((20, 1), np.float32)],
+    ids=["a mask of ones", "a position index", "a state of one zero"],
+)
+def test_one_input_of_several_may_be_the_same_in_all_samples(same: np.ndarray) -> None:
+    checks = check_samples(Samples({"x": normal(20, 1, 3), "same": same}), synthetic=False)
+    told = [(check.status, check.detail) for check in checks if check.name == "constant"]
+    assert told == [
+        ("ok", "x: no constant sample"),
+        ("warning", "same: all samples are the same, so results hold for this value of it alone"),
+    ]
 
 
 # Drawing
