@@ -23,7 +23,13 @@ __all__ = ["convert", "validate"]
     epilog="Example:  edgeproof convert examples/digits_cnn.py:model --to onnx,litert --precision fp32,int8 --out out"
 )
 @click.argument("model")
-@click.option("--to", callback=split_names, metavar="FORMATS", help="Formats, comma-separated; default: all.")
+@click.option(
+    "--to",
+    callback=split_names,
+    metavar="A,B",
+    help="Formats, such as onnx, or candidates, such as litert-int8; of a model with time steps -step or -unrolled "
+    "behind either asks for that form. Default: all formats.",
+)
 @click.option("--precision", callback=split_names, metavar="PRECISIONS", help="fp32, fp16, int8; default: all.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; one folder a candidate inside.")
 @model_options
@@ -33,7 +39,8 @@ __all__ = ["convert", "validate"]
 def convert(source: ModelSource, limits: Limits, quiet: bool, as_json: bool, **wanted: Any) -> int:
     """Convert MODEL into formats and precisions, each in a process of its own.
 
-    Exit code 1 when a conversion failed; what was made is kept.
+    Exit code 1 when a conversion failed or nothing was made; what was made is kept. A candidate that is skipped, as a
+    format does that does not take such a model, is told with its reason and is no failure.
     """
     from edgeproof import api
 
@@ -43,7 +50,8 @@ def convert(source: ModelSource, limits: Limits, quiet: bool, as_json: bool, **w
         emit_json(document)
     else:
         _print_conversions(document)
-    return 0 if all(result.status == "ok" for result in document.candidates) else 1
+    ended = {result.status for result in document.candidates}
+    return 0 if "ok" in ended and ended <= {"ok", "skipped"} else 1
 
 
 @click.command(epilog="Example:  edgeproof validate examples/digits_cnn.py:model out/onnx-int8 out/litert-int8")
