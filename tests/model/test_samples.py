@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -473,3 +474,15 @@ def test_what_is_saved_in_one_file_is_loaded(tmp_path: Path, labels: np.ndarray 
     }
     assert (found is None) == (labels is None)
     assert [file.name for file in path.parent.iterdir()] == ["all.npz"]
+
+
+def test_torch_tensors_are_samples() -> None:
+    values = torch.arange(24.0).reshape(8, 1, 3)
+    parameter = torch.nn.Parameter(values)
+    samples = Samples({"x": parameter, "y": values.bfloat16()}, torch.arange(8))  # type: ignore[dict-item, arg-type]
+    assert {name: array.dtype for name, array in samples.inputs.items()} == {"x": np.float32, "y": np.float32}
+    for array in samples.inputs.values():
+        np.testing.assert_array_equal(array, values.numpy())
+    assert isinstance(samples.labels, np.ndarray)
+    found, _ = conform(samples.take(np.array([1, 2])), [parse_spec("x:float32[1,3]"), parse_spec("y:float32[1,3]")])
+    assert found.count == 2
