@@ -140,7 +140,9 @@ def test_what_is_finished_is_said_in_plain_lines(edgeproof: Call, net: Path, tmp
     words = ("convert", f"{net}:dense", "--to", "torchscript", "--out", tmp_path / "out")
     code, stdout, err = edgeproof(*words)
     assert code == 0
-    assert "torchscript-fp32" in stdout
+    heading, row = stdout.splitlines()
+    assert heading.split()[0] == "candidate"
+    assert row.split()[-1] == str(tmp_path / "out" / "torchscript-fp32" / "cli_convert_net.pt")
     first, last = err.splitlines()
     assert re.fullmatch(r"torchscript-fp32: converted in \d+\.\d s", first)
     assert re.fullmatch(r"convert: done in \d+\.\d s", last)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, progress
+from edgeproof.cli.console import emit_json, json_option, progress, stdout_console
 from edgeproof.cli.options import limit_options, model_options, quiet_option, split_names
 
 if TYPE_CHECKING:
@@ -81,7 +81,6 @@ def validate(
 
 
 def _print_conversions(document: ConversionDocument) -> None:
-    from rich.console import Console
     from rich.table import Column, Table
 
     candidate = Column("candidate", no_wrap=True)
@@ -94,11 +93,10 @@ def _print_conversions(document: ConversionDocument) -> None:
             text for text in (result.reason, result.remedy and f"→ {result.remedy}") if text
         )
         table.add_row(result.candidate, result.form, result.status, size, seconds, what)
-    Console().print(table)
+    stdout_console().print(table)
 
 
 def _print_validation(document: ValidationDocument) -> None:
-    from rich.console import Console
     from rich.table import Column, Table
 
     candidate = Column("candidate", no_wrap=True)
@@ -110,4 +108,4 @@ def _print_validation(document: ValidationDocument) -> None:
         cells = ["" if value in ("", None) else f"{value:.3g}" for value in figures]
         drop = "" if result.task_drop is None else f"{result.task_drop:.2f}"
         table.add_row(result.candidate, result.status, *cells, drop, result.reason or "")
-    Console().print(table)
+    stdout_console().print(table)
