@@ -131,7 +131,7 @@ def test_data_dependent_control_flow_is_a_result_and_no_exception(tmp_path: Path
 
 
 def test_wrong_use(made, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no format onyx"):
+    with pytest.raises(UsageError, match="there is no candidate onyx"):
         edgeproof.convert(make(), tmp_path, to=["onyx"])
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is a file"):

@@ -194,7 +194,7 @@ def test_a_run_that_finished_nothing_makes_room_for_the_corrected_command(tmp_pa
     run = RunDir.create(FAILED, tmp_path)
     (run.path("work") / "logs").mkdir(parents=True)
     run.path("phase1_environment.json").write_text("{}")
-    assert RunDir.create(MANIFEST, tmp_path).manifest() == MANIFEST
+    assert RunDir.create(MANIFEST, tmp_path).manifest() == MANIFEST.marked()
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 

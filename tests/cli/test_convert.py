@@ -40,6 +40,18 @@ class Branching(torch.nn.Module):
 
 def branching():
     return _model(Branching())
+
+class Soft(torch.nn.Module):
+    def forward(self, x):
+        return torch.softmax(x, -1)
+
+def soft():
+    return _model(Soft())
+
+def steps():
+    x = np.random.default_rng(1).standard_normal((40, 4)).astype(np.float32)
+    net = torch.nn.Linear(4, 3)
+    return edgeproof.Model(net, inputs=["x:float32[1,4]"], timesteps=3, samples=edgeproof.Samples({"x": x}))
 """
 NAMES = ("sdk-eager", "torchscript-fp32")
 
@@ -101,11 +113,36 @@ def test_a_conversion_that_fails_is_1_with_its_reason_and_lines_of_progress(
     assert "torch.where" in result["remedy"]
 
 
+def test_a_candidate_that_a_format_refuses_by_design_is_no_failure(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    """The native engine has no softmax: skipped, with its reason. Where nothing else is made, the work failed."""
+    words = ("convert", f"{net}:soft", "--precision", "fp32", "--out", tmp_path / "out", "--quiet", "--json")
+    code, stdout, _ = edgeproof(*words, "--to", "sdk-native,torchscript")
+    assert [result["status"] for result in json.loads(stdout)["candidates"]] == ["skipped", "ok"]
+    assert code == 0
+    code, stdout, _ = edgeproof(*words, "--to", "sdk-native")
+    assert [result["status"] for result in json.loads(stdout)["candidates"]] == ["skipped"]
+    assert code == 1
+
+
+def test_the_other_form_of_a_model_with_time_steps(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    words = ("convert", f"{net}:steps", "--to", "torchscript-step", "--out", tmp_path / "out", "--quiet", "--json")
+    code, stdout, _ = edgeproof(*words)
+    (result,) = json.loads(stdout)["candidates"]
+    assert (code, result["candidate"], result["form"], result["status"]) == (0, "torchscript-fp32-step", "step", "ok")
+    words = ("convert", f"{net}:dense", "--to", "torchscript-step", "--out", tmp_path / "none", "--quiet")
+    code, _, err = edgeproof(*words)
+    assert code == 2
+    assert "torchscript-fp32-step: the model has no time steps, so it has one form only" in err
+    assert not (tmp_path / "none").exists()
+
+
 def test_what_is_finished_is_said_in_plain_lines(edgeproof: Call, net: Path, tmp_path: Path) -> None:
     words = ("convert", f"{net}:dense", "--to", "torchscript", "--out", tmp_path / "out")
     code, stdout, err = edgeproof(*words)
     assert code == 0
-    assert "torchscript-fp32" in stdout
+    heading, row = stdout.splitlines()
+    assert heading.split()[0] == "candidate"
+    assert row.split()[-1] == str(tmp_path / "out" / "torchscript-fp32" / "cli_convert_net.pt")
     first, last = err.splitlines()
     assert re.fullmatch(r"torchscript-fp32: converted in \d+\.\d s", first)
     assert re.fullmatch(r"convert: done in \d+\.\d s", last)

@@ -70,7 +70,7 @@ def test_work_that_failed_is_1_and_json_still_tells(net, tmp_path) -> None:
         (["run"], "give MODEL, or --resume RUN"),
         (["convert", "net.py", "--out", "out"], "does not say which function makes the model"),
         (["convert", "gone.py:model", "--out", "out"], "there is no file gone.py"),
-        (["convert", "net.py:model", "--out", "out", "--to", "onyx"], "there is no format onyx"),
+        (["convert", "net.py:model", "--out", "out", "--to", "onyx"], "there is no candidate onyx"),
         (["convert", "net.py:model", "--out", "out"], "the model's inputs are unknown"),
         (["convert", "net.py:broken", "--out", "out"], "the factory raised RuntimeError: no weights here"),
         (["run", "net.py:model", "--candidates", "onnx-int4"], "there is no candidate onnx-int4"),

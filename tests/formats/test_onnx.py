@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.doubles.artifact import write_onnx_int8
 
 import edgeproof
@@ -93,3 +94,37 @@ def test_on_a_processor_without_vnni(artifact: Path, ones: Path, tmp_path: Path)
         found[variant] = scores(tmp_path / "outputs.npz")
     assert found[()] == {SUM}
     assert max(found["--variant", "fast-kernels"]) < 0.6 * SUM
+
+
+class Named(torch.nn.Module):
+    """Its outputs, its input and a buffer are called as the exporter calls nodes and values inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = torch.nn.Linear(6, 4)
+        self.register_buffer("scale", torch.arange(6.0) + 1)
+
+    def forward(self, mul: torch.Tensor) -> dict[str, torch.Tensor]:
+        inner = self.fc(mul * self.scale)
+        return {"linear": inner * 2, "softmax": torch.softmax(inner, -1) * 3, "scale": mul - 1, "add": mul[:, :3] + 1}
+
+
+@pytest.mark.xdist_group("onnx-names")
+def test_an_output_may_be_called_as_a_node_inside(tmp_path: Path) -> None:
+    import onnx
+
+    samples = {"mul": np.random.default_rng(0).standard_normal((200, 1, 6)).astype(np.float32)}
+    made = edgeproof.convert(Named(), tmp_path, to=["onnx"], samples=samples)
+    assert [(result.status, result.reason) for result in made.candidates] == [("ok", None)] * 3
+    call = {"mul": samples["mul"][0]}
+    with edgeproof.load(Named(), samples=samples) as eager:
+        expected = eager.run(call)
+    for precision, tolerance in (("fp32", 1e-5), ("fp16", 1e-2), ("int8", 0.2)):
+        with edgeproof.open(tmp_path / f"onnx-{precision}") as session:
+            found = session.run(call)
+        assert list(found) == ["linear", "softmax", "scale", "add"]
+        for name, array in expected.items():
+            np.testing.assert_allclose(found[name], array, atol=tolerance, err_msg=name)
+        (file,) = (tmp_path / f"onnx-{precision}").glob("*.onnx")
+        assert [output.name for output in onnx.load(file).graph.output] == ["linear", "softmax", "scale", "add"]

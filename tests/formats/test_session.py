@@ -102,6 +102,34 @@ def test_dtype_and_shape_are_the_graph_s_inside_and_the_model_s_outside() -> Non
     assert result.tolist() == [[1, 2, 3, 4]]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "inside", "value", "message"),
+    [
+        ("int64", "int32", 1 << 40, "the input t holds 1099511627776, which int32 cannot hold"),
+        ("int64", "int32", -(1 << 31) - 1, "holds -2147483649, which int32 cannot hold"),
+        ("float64", "float32", 1e300, r"holds 1e\+300, which float32 cannot hold"),
+    ],
+)
+def test_a_value_is_never_wrapped_at_the_door(dtype: str, inside: str, value: float, message: str) -> None:
+    graph = Graph(lambda arrays: [ONES])
+    opened = session(graph, [binding(spec("t", dtype, 3), inside)], [binding(Y)])
+    with pytest.raises(SignatureError, match=message):
+        opened.run({"t": np.array([1, value, 2], dtype)})
+    assert graph.given == []
+    limits = np.iinfo(inside) if inside == "int32" else np.finfo(inside)
+    edges = np.array([limits.min, 0, limits.max], dtype)
+    opened.run({"t": edges})
+    assert graph.given[0][0].dtype == inside
+    assert graph.given[0][0].tolist() == edges.tolist()
+
+
+def test_a_float_is_rounded_at_the_door_and_what_is_not_finite_stays() -> None:
+    graph = Graph(lambda arrays: [ONES])
+    opened = session(graph, [binding(spec("t", "float64", 3), "float32")], [binding(Y)])
+    opened.run({"t": np.array([0.1, np.inf, np.nan])})
+    np.testing.assert_array_equal(graph.given[0][0], np.array([0.1, np.inf, np.nan], np.float32))
+
+
 def test_integers_that_stand_for_reals_are_quantised_at_the_door() -> None:
     graph = Graph(lambda arrays: [arrays[0]])
     scaled = {"scale": 0.5, "zero_point": -3}

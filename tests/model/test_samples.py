@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -278,6 +279,23 @@ def test_nan_and_inf_are_refused(value: float) -> None:
 def test_samples_that_are_all_the_same_are_refused() -> None:
     with pytest.raises(SamplesError, match="represent nothing"):
         check_samples(Samples({"x": np.ones((20, 1, 3), np.float32)}), synthetic=False)
+    both = {"x": np.repeat(normal(1, 1, 3), 20, 0), "state": np.zeros((20, 1, 3), np.float32)}
+    with pytest.raises(SamplesError, match="all samples of x, state are the same"):
+        check_samples(Samples(both), synthetic=False)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [np.ones((20, 1, 4), np.float32), np.tile(np.arange(4), (20, 1, 1)), np.zeros((20, 1), np.float32)],
+    ids=["a mask of ones", "a position index", "a state of one zero"],
+)
+def test_one_input_of_several_may_be_the_same_in_all_samples(same: np.ndarray) -> None:
+    checks = check_samples(Samples({"x": normal(20, 1, 3), "same": same}), synthetic=False)
+    told = [(check.status, check.detail) for check in checks if check.name == "constant"]
+    assert told == [
+        ("ok", "x: no constant sample"),
+        ("warning", "same: all samples are the same, so results hold for this value of it alone"),
+    ]
 
 
 # Drawing
@@ -456,3 +474,15 @@ def test_what_is_saved_in_one_file_is_loaded(tmp_path: Path, labels: np.ndarray 
     }
     assert (found is None) == (labels is None)
     assert [file.name for file in path.parent.iterdir()] == ["all.npz"]
+
+
+def test_torch_tensors_are_samples() -> None:
+    values = torch.arange(24.0).reshape(8, 1, 3)
+    parameter = torch.nn.Parameter(values)
+    samples = Samples({"x": parameter, "y": values.bfloat16()}, torch.arange(8))  # type: ignore[dict-item, arg-type]
+    assert {name: array.dtype for name, array in samples.inputs.items()} == {"x": np.float32, "y": np.float32}
+    for array in samples.inputs.values():
+        np.testing.assert_array_equal(array, values.numpy())
+    assert isinstance(samples.labels, np.ndarray)
+    found, _ = conform(samples.take(np.array([1, 2])), [parse_spec("x:float32[1,3]"), parse_spec("y:float32[1,3]")])
+    assert found.count == 2

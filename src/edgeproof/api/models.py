@@ -68,7 +68,8 @@ def convert(
     Args:
         model: as in ``load``.
         out: folder for the artifacts, one folder a candidate inside.
-        to: formats, such as ``("onnx", "litert")``; empty: all.
+        to: formats or candidates, such as ``("onnx", "litert-int8")``; ``litert-step`` asks for that form of a model
+            with time steps; empty: all formats.
         precision: ``fp32``, ``fp16``, ``int8``; empty: all. A pair that a format does not have is left out.
         limits: processor seconds and resident bytes of one process; default 300 s, 8 GiB.
         report: told of each step, in words; called from other threads too.

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
             seed: of the draw; 0.
             synthetic: use random input where there are no samples; no int8 verdict stands on it.
             policy: TOML with the thresholds of the verdict; default: the built-in policy.
-            candidates: such as ``("sdk-eager", "onnx-int8")``; empty: all.
+            candidates: such as ``("sdk-eager", "onnx-int8")``; a format, ``"onnx"``, stands for all its precisions;
+                empty: all.
             devices: to measure on; empty: the host.
             requests: of the local proof; 100.
             cold_starts: fresh servers of the local proof, per candidate; 5.

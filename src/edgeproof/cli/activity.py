@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, progress
+from edgeproof.cli.console import emit_json, json_option, progress, stdout_console
 from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
@@ -52,12 +52,11 @@ def activity(source: ModelSource, count: int, limits: Limits, quiet: bool, as_js
 
 
 def _print(document: ActivityDocument) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from edgeproof.report.activity import energy_table, energy_words, layer_table, neuron_table, words_of
 
-    console = Console()
+    console = stdout_console()
     click.echo("\n".join(words_of(document)))
     for table in (layer_table(document), neuron_table(document.neurons), energy_table(document)):
         if table is None:

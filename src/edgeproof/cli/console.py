@@ -11,15 +11,20 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-__all__ = ["emit_json", "json_option", "phases", "progress"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["emit_json", "json_option", "phases", "progress", "stdout_console"]
 
 FINISHED = re.compile(r" in \d+(\.\d+)? s$")
 """What a line of progress ends with that tells of something finished."""
+UNFOLDED = 10_000
+"""Columns of a table that goes into a file or another program; it is no wider than its cells."""
 
 WARNING = "warning: "
 """What a line of progress begins with that is to be read."""
@@ -33,6 +38,14 @@ def emit_json(value: Any) -> None:
     """Print one JSON object, indented, on stdout."""
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
     sys.stdout.buffer.flush()
+
+
+def stdout_console() -> Console:
+    """For tables on stdout: folded to the width of a terminal, and a row a line where it is none."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=UNFOLDED)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, progress
+from edgeproof.cli.console import emit_json, json_option, progress, stdout_console
 from edgeproof.cli.options import limit_options, model_options, quiet_option, split_names
 
 if TYPE_CHECKING:
@@ -23,7 +23,13 @@ __all__ = ["convert", "validate"]
     epilog="Example:  edgeproof convert examples/digits_cnn.py:model --to onnx,litert --precision fp32,int8 --out out"
 )
 @click.argument("model")
-@click.option("--to", callback=split_names, metavar="FORMATS", help="Formats, comma-separated; default: all.")
+@click.option(
+    "--to",
+    callback=split_names,
+    metavar="A,B",
+    help="Formats, such as onnx, or candidates, such as litert-int8; of a model with time steps -step or -unrolled "
+    "behind either asks for that form. Default: all formats.",
+)
 @click.option("--precision", callback=split_names, metavar="PRECISIONS", help="fp32, fp16, int8; default: all.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; one folder a candidate inside.")
 @model_options
@@ -33,7 +39,8 @@ __all__ = ["convert", "validate"]
 def convert(source: ModelSource, limits: Limits, quiet: bool, as_json: bool, **wanted: Any) -> int:
     """Convert MODEL into formats and precisions, each in a process of its own.
 
-    Exit code 1 when a conversion failed; what was made is kept.
+    Exit code 1 when a conversion failed or nothing was made; what was made is kept. A candidate that is skipped, as a
+    format does that does not take such a model, is told with its reason and is no failure.
     """
     from edgeproof import api
 
@@ -43,7 +50,8 @@ def convert(source: ModelSource, limits: Limits, quiet: bool, as_json: bool, **w
         emit_json(document)
     else:
         _print_conversions(document)
-    return 0 if all(result.status == "ok" for result in document.candidates) else 1
+    ended = {result.status for result in document.candidates}
+    return 0 if "ok" in ended and ended <= {"ok", "skipped"} else 1
 
 
 @click.command(epilog="Example:  edgeproof validate examples/digits_cnn.py:model out/onnx-int8 out/litert-int8")
@@ -73,7 +81,6 @@ def validate(
 
 
 def _print_conversions(document: ConversionDocument) -> None:
-    from rich.console import Console
     from rich.table import Column, Table
 
     candidate = Column("candidate", no_wrap=True)
@@ -86,11 +93,10 @@ def _print_conversions(document: ConversionDocument) -> None:
             text for text in (result.reason, result.remedy and f"→ {result.remedy}") if text
         )
         table.add_row(result.candidate, result.form, result.status, size, seconds, what)
-    Console().print(table)
+    stdout_console().print(table)
 
 
 def _print_validation(document: ValidationDocument) -> None:
-    from rich.console import Console
     from rich.table import Column, Table
 
     candidate = Column("candidate", no_wrap=True)
@@ -102,4 +108,4 @@ def _print_validation(document: ValidationDocument) -> None:
         cells = ["" if value in ("", None) else f"{value:.3g}" for value in figures]
         drop = "" if result.task_drop is None else f"{result.task_drop:.2f}"
         table.add_row(result.candidate, result.status, *cells, drop, result.reason or "")
-    Console().print(table)
+    stdout_console().print(table)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, progress
+from edgeproof.cli.console import emit_json, json_option, progress, stdout_console
 from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
@@ -63,10 +63,9 @@ def nir(source: ModelSource, out: Path, quiet: bool, as_json: bool, **how: Any) 
 
 
 def _print(document: NirDocument) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = stdout_console()
     nodes = Table("node", "kind", "gives", box=None)
     for node in document.nodes:
         nodes.add_row(node.name, node.kind, "×".join(map(str, node.shape)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option, progress
+from edgeproof.cli.console import emit_json, json_option, progress, stdout_console
 from edgeproof.cli.options import limit_options, model_options, quiet_option
 
 if TYPE_CHECKING:
@@ -71,11 +71,10 @@ def samples(source: ModelSource, out: Path, limits: Limits, quiet: bool, as_json
 
 
 def _print_environment(document: EnvironmentDocument) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = stdout_console()
     console.print(Text(f"edgeproof {document.edgeproof} on {_machine(document.machine)}"))
     tools = Table("tool", "for", "version, or how to get it", box=None)
     for tool in document.tools:

@@ -38,7 +38,8 @@ __all__ = ["run"]
     "--candidates",
     callback=split_names,
     metavar="A,B",
-    help="Candidates to make, such as sdk-eager,onnx-int8; default: all.",
+    help="Candidates to make, such as sdk-eager,onnx-int8; a format, such as onnx, stands for all its precisions. "
+    "Default: all.",
 )
 @click.option("--devices", callback=split_names, metavar="A,B", help="Devices to measure on; default: the host.")
 @click.option(

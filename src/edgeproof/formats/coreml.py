@@ -49,7 +49,9 @@ class CoreML(Format):
         *("fourier:FOURIER", "fourier:UNFOLD", "arithmetic:SMALL_OPERATORS", "arithmetic:PASSAGE"),
         "pooling:AVERAGE_BEYOND_PADDING",
     )
-    input_dtypes = MappingProxyType({"int64": "int32"})
+    input_dtypes = MappingProxyType(
+        {**dict.fromkeys(("int64", "int16", "int8", "uint8", "bool"), "int32"), "float64": "float32"}
+    )
     fold = "the converter fails on constants that the graph computes"
     stands_in = None if APPLE else CHECK
     platforms = ("iphone",)

@@ -167,8 +167,16 @@ def _quantise(flat: bytes, spine: Spine) -> bytes:
         if tool.need_calibration:
             watch = calibrator.Calibrator(flat, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
             watch.calibrate({SIGNATURE: list(calls())}, tool._recipe_manager)
-            calibration = watch.get_model_qsvs()
+            calibration = {name: _ranged(found) for name, found in watch.get_model_qsvs().items()}
         return bytes(tool.quantize(calibration).quantized_model)
+
+
+def _ranged(found: dict[str, Any]) -> dict[str, Any]:
+    """A tensor's least and largest value, where it was always zero from 0 to 1: the quantiser makes a range of 1e-9 of
+    it, and a bias added in steps that small passes int32."""
+    if not {"min", "max"} <= found.keys() or np.any(found["min"]) or np.any(found["max"]):
+        return found
+    return {**found, "max": np.ones_like(found["max"])}
 
 
 def _signature_inputs(flat: bytes) -> list[tuple[int, str, str]]:

@@ -113,13 +113,18 @@ class Onnx(Format):
 
 
 def _export(prepared: Prepared, inputs: list[str], outputs: list[str]) -> Any:
-    """The ONNX model of the program, as a protobuf with its weights inside."""
+    """The ONNX model of the program, as a protobuf with its weights inside.
+
+    The exporter renames inputs and outputs to these names whatever else has them, a node called ``linear`` among them:
+    then the inner one makes room.
+    """
     import contextlib
     import io
     import logging
     import warnings
 
     import torch
+    from onnx_ir.passes.common import NameFixPass
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     silent = contextlib.redirect_stdout(io.StringIO())
@@ -134,7 +139,8 @@ def _export(prepared: Prepared, inputs: list[str], outputs: list[str]) -> Any:
             opset_version=OPSET,
             verbose=False,
         )
-    assert program is not None
+        assert program is not None
+        NameFixPass()(program.model)
     return program.model_proto
 
 

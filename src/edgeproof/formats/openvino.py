@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,8 @@ class OpenVino(Format):
     preload = ("torch", "openvino", "openvino.frontend.pytorch.fx_decoder", "nncf")
     platforms = ("host", "raspberry-pi")
     rewrites = ("fourier:FOURIER", "fourier:UNFOLD", "arithmetic:REPEATED_OUTPUT")
+    input_dtypes = MappingProxyType({"float64": "float32", "int16": "int32"})
+    """The CPU plugin does not open what NNCF quantises beside inputs of these."""
 
     def convert(self, conversion: Conversion) -> Produced:
         openvino = silent_import("openvino")
@@ -47,11 +50,12 @@ class OpenVino(Format):
         else:
             model = _convert(conversion.prepare(), inputs, outputs)
         if conversion.precision == "int8":
-            model = _quantise(model, spine)
+            model = _quantise(model, spine, self.input_dtypes)
         file = f"{conversion.name}.xml"
         openvino.save_model(model, conversion.folder / file, compress_to_fp16=conversion.precision == "fp16")
         options = {PRECISION_HINT: "f32"}
-        return Produced(file, bind(spine.inputs, inputs), bind(spine.outputs, outputs), options=options)
+        dtypes = [self.input_dtypes.get(spec.dtype, spec.dtype) for spec in spine.inputs]
+        return Produced(file, bind(spine.inputs, inputs, dtypes=dtypes), bind(spine.outputs, outputs), options=options)
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         return _Runner(_compiled(folder / artifact.file, threads, artifact.options.get(PRECISION_HINT, "f32")))
@@ -78,7 +82,7 @@ def _convert(prepared: Prepared, inputs: Sequence[str], outputs: Sequence[str]) 
     return model
 
 
-def _quantise(model: Any, spine: Spine) -> Any:
+def _quantise(model: Any, spine: Spine, casts: Mapping[str, str]) -> Any:
     """Static int8 with the true minimum and maximum: NNCF's own mean of minima and maxima clips them.
 
     No bias correction: estimated from few samples, it made the outputs of a small network ten times worse.
@@ -92,7 +96,7 @@ def _quantise(model: Any, spine: Spine) -> Any:
 
     def calls() -> Iterator[list[Array]]:
         for call in spine.calls():
-            yield list(call)
+            yield [array.astype(casts.get(array.dtype.name, array.dtype.name), copy=False) for array in call]
 
     with converting("NNCF's quantisation", hint="ship fp16, or int8 in another format"):
         return nncf.quantize(

@@ -84,7 +84,7 @@ def find_candidate(name: str) -> tuple[Format, str]:
         if name.startswith(broken):
             raise UsageError(f"there is no candidate {name}: {reason}", hint=REINSTALL)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, [*known, *formats()], n=1)
         raise UsageError(
             f"there is no candidate {name}", hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         )

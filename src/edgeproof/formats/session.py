@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Loop, Readout, StateSpec, TensorSpec
-from edgeproof.errors import ArtifactError, EdgeProofError, SamplesError
+from edgeproof.errors import ArtifactError, EdgeProofError, SamplesError, SignatureError
 from edgeproof.formats.base import Array, GraphRunner
 from edgeproof.model.arrays import read_npz
 from edgeproof.model.inputs import InputCheck
@@ -131,14 +131,36 @@ def _first(state: StateSpec, given: Mapping[str, Array], folder: Path) -> Array:
 
 
 def _fit(array: Array, binding: Binding) -> Array:
-    """The array as the graph wants it: quantised, cast, reshaped."""
+    """The array as the graph wants it: quantised, cast, reshaped.
+
+    Raises:
+        SignatureError: a value that the graph's dtype does not hold.
+    """
     if binding.scale is not None:
         limits = np.iinfo(binding.graph_dtype)
         levels = np.rint(array / binding.scale) + binding.zero_point
         array = np.clip(levels, limits.min, limits.max).astype(binding.graph_dtype)
     elif array.dtype.name != binding.graph_dtype:
-        array = array.astype(binding.graph_dtype)
+        array = _cast(array, binding)
     return array if array.shape == binding.graph_shape else array.reshape(binding.graph_shape)
+
+
+def _cast(array: Array, binding: Binding) -> Array:
+    """In the graph's dtype: rounded where that is a shorter float, and never wrapped or made infinite."""
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            cast = array.astype(binding.graph_dtype)
+        lost = np.isinf(cast) & np.isfinite(array)
+    else:
+        cast = array.astype(binding.graph_dtype)
+        lost = cast != array
+    if np.count_nonzero(lost):  # quicker than any() of a small array
+        raise SignatureError(
+            f"the input {binding.tensor.name} holds {array[lost].flat[0]}, which {binding.graph_dtype} cannot hold; "
+            f"the artifact's graph takes {binding.graph_dtype}",
+            hint="give smaller values, or ship a format whose graph keeps the dtype",
+        )
+    return cast
 
 
 def _unfit(result: Array, binding: Binding) -> Array:

@@ -43,9 +43,19 @@ def parse_spec(text: str) -> TensorSpec:
     return TensorSpec(name=match["name"], dtype=match["dtype"], shape=shape)
 
 
+def _array(value: Any) -> Any:
+    """A tensor as an array, bfloat16 as float32, which holds all of it; anything else as it is. Imports no torch."""
+    if not hasattr(value, "detach"):
+        return value
+    tensor = value.detach().cpu()
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+
+
 @dataclass(frozen=True)
 class Samples:
     """Inputs with the sample axis first, and labels where there are any.
+
+    A torch tensor serves as an array, from whatever device.
 
     Attributes:
         inputs: one array per input, ``[count, *shape]``, with or without the model's batch axis.
@@ -56,6 +66,10 @@ class Samples:
     inputs: Mapping[str, npt.NDArray[Any]]
     labels: npt.NDArray[Any] | None = None
     origin: str = "given by the model"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", {name: _array(value) for name, value in self.inputs.items()})
+        object.__setattr__(self, "labels", _array(self.labels))
 
     @property
     def count(self) -> int:

@@ -258,10 +258,14 @@ def _with_dtype(array: Array, spec: TensorSpec, checks: list[Check]) -> Array:
 def check_samples(samples: Samples, *, synthetic: bool) -> tuple[Check, ...]:
     """Count, finiteness, constant inputs, duplicates.
 
+    One input of several may be the same in all samples: an attention mask, a position index, the state a call starts
+    from. Where every input is, nothing is represented.
+
     Raises:
-        SamplesError: NaN or Inf.
+        SamplesError: NaN or Inf, or all samples are the same in every input.
     """
     checks = []
+    same = [] if samples.count == 1 else [n for n, array in samples.inputs.items() if bool((array == array[:1]).all())]
     if samples.count >= MINIMUM_INT8_COUNT:
         checks.append(Check(name="count", status="ok", detail=f"{samples.count} samples"))
     else:
@@ -279,14 +283,15 @@ def check_samples(samples: Samples, *, synthetic: bool) -> tuple[Check, ...]:
             )
         checks.append(Check(name="finite", status="ok", detail=f"{name}: all values are finite"))
         constant = int((flat == flat[:, :1]).all(axis=1).sum()) if flat.shape[1] > 1 else 0
-        if samples.count > 1 and bool((flat == flat[:1]).all()):
-            raise SamplesError(f"all samples of {name} are the same: they represent nothing")
-        checks.append(
-            Check(
-                name="constant",
-                status="warning" if constant else "ok",
-                detail=f"{name}: {constant} samples hold one value only" if constant else f"{name}: no constant sample",
-            )
+        if name in same:
+            detail = f"{name}: all samples are the same, so results hold for this value of it alone"
+        else:
+            detail = f"{name}: {constant} samples hold one value only" if constant else f"{name}: no constant sample"
+        checks.append(Check(name="constant", status="warning" if constant or name in same else "ok", detail=detail))
+    if len(same) == len(samples.inputs):
+        raise SamplesError(
+            f"all samples of {', '.join(same)} are the same: they represent nothing",
+            hint="give samples that differ in at least one input",
         )
     joined = np.concatenate(
         [np.ascontiguousarray(a).reshape(samples.count, -1).view(np.uint8) for a in samples.inputs.values()], axis=1

@@ -21,6 +21,7 @@ from edgeproof.model.state import HiddenState, StateTensor, find_hidden_state, f
 __all__ = ["Subject", "make_subject"]
 
 SPIKING_PACKAGES = frozenset({"snntorch", "spikingjelly", "norse", "sinabs", "rockpool", "spyx"})
+NAMING = "the outputs of a tuple are named with output_names=[…] in edgeproof.Model; those of a dict have their keys"
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,9 @@ def _output_specs(model: Model, names: Sequence[str], results: Sequence[torch.Te
         names = list(model.output_names)
     unknown = set(model.spike_outputs) - set(names)
     if unknown:
-        raise SignatureError(f"spike_outputs names {', '.join(sorted(unknown))}; the outputs are {', '.join(names)}")
+        raise SignatureError(
+            f"spike_outputs names {', '.join(sorted(unknown))}; the outputs are {', '.join(names)}", hint=NAMING
+        )
     return tuple(
         TensorSpec(
             name=name,
@@ -251,7 +254,8 @@ def _score_output(model: Model, outputs: Sequence[TensorSpec]) -> str | None:
     if model.score_output is not None:
         if model.score_output not in {spec.name for spec in outputs}:
             raise SignatureError(
-                f"score_output is {model.score_output}; the outputs are {', '.join(spec.name for spec in outputs)}"
+                f"score_output is {model.score_output}; the outputs are {', '.join(spec.name for spec in outputs)}",
+                hint=NAMING,
             )
         return model.score_output
     for spec in outputs:

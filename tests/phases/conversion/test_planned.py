@@ -6,7 +6,7 @@ import pytest
 
 from edgeproof.errors import UsageError
 from edgeproof.formats.registry import candidate_names, formats
-from edgeproof.phases.conversion.planned import check_name, forms_of, plan, select
+from edgeproof.phases.conversion.planned import check_name, forms_of, named, plan, select
 
 
 def test_a_dense_model_is_made_whole_in_every_candidate() -> None:
@@ -45,11 +45,27 @@ def test_a_form_may_be_asked_for_by_name() -> None:
     assert (same.candidate, same.form) == ("onnx-int8", forms[0])
 
 
+def test_a_format_stands_for_all_its_precisions() -> None:
+    names = [candidate.candidate for candidate in plan(("onnx", "sdk-eager"), steps=True)]
+    assert names == ["onnx-fp32", "onnx-fp16", "onnx-int8", "sdk-eager"]
+    assert named("onnx-step") == ("onnx-fp32-step", "onnx-fp16-step", "onnx-int8-step")
+    planned = plan(("litert-step",), steps=True)
+    assert [candidate.candidate for candidate in planned] == ["litert-fp32-step", "litert-fp16-step", "litert-int8"]
+    assert {candidate.form for candidate in planned} == {"step"}
+
+
+def test_a_name_of_a_format_and_of_a_candidate() -> None:
+    """``--to sdk-native`` is the format with both precisions; ``--candidates sdk-native`` is the one in fp32."""
+    assert select(("sdk-native",), ()) == ("sdk-native", "sdk-native-int8")
+    assert [candidate.candidate for candidate in plan(("sdk-native",), steps=True)] == ["sdk-native"]
+
+
 @pytest.mark.parametrize(
     ("steps", "name", "message"),
     [
         (False, "onnx-fp33", "there is no candidate onnx-fp33"),
-        (False, "onnx", "there is no candidate onnx"),
+        (False, "onyx", "there is no candidate onyx (did you mean onnx?)"),
+        (False, "onnx-step", "no time steps, so it has one form only"),
         (False, "onnx-fp32-step", "no time steps, so it has one form only"),
         (True, "onnx-fp33-step", "there is no candidate onnx-fp33"),
         (True, "onnx-fp32-whole", "there is no candidate onnx-fp32-whole"),
@@ -63,9 +79,9 @@ def test_a_name_that_cannot_be_planned(steps: bool, name: str, message: str) -> 
 
 def test_a_name_is_known_or_not_before_the_model_is() -> None:
     """Whether the model has time steps is known only once it was loaded; a misspelt name is refused before that."""
-    for name in (*candidate_names(), "onnx-fp32-step", "onnx-int8-unrolled"):
+    for name in (*candidate_names(), *formats(), "onnx-fp32-step", "onnx-int8-unrolled", "litert-step"):
         check_name(name)
-    for name in ("onnx-fp33", "onnx", "onnx-fp33-step", "onnx-fp32-whole", ""):
+    for name in ("onnx-fp33", "onyx", "onyx-step", "onnx-fp33-step", "onnx-fp32-whole", ""):
         with pytest.raises(UsageError, match="there is no candidate"):
             check_name(name)
 
@@ -83,10 +99,17 @@ def test_formats_and_precisions_are_crossed() -> None:
     assert select(("sdk-eager",), ()) == ("sdk-eager",)
 
 
+def test_candidates_and_forms_may_stand_among_the_formats() -> None:
+    assert select(("litert-int8", "onnx", "onnx-int8"), ("int8",)) == ("litert-int8", "onnx-int8")
+    assert select(("litert-step",), ("fp32",)) == ("litert-fp32-step",)
+    assert select(("onnx-fp32-step", "onnx-fp32"), ()) == ("onnx-fp32-step", "onnx-fp32")
+
+
 @pytest.mark.parametrize(
     ("to", "precisions", "message"),
     [
-        (("onnxx",), (), "there is no format onnxx"),
+        (("onnxx",), (), "there is no candidate onnxx"),
+        (("onnx-int8",), ("fp32",), "onnx-int8 cannot be made in fp32"),
         ((), ("int4",), "there is no precision int4"),
         (("torchscript",), ("int8",), "torchscript cannot be made in int8"),
     ],

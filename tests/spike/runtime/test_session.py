@@ -47,7 +47,7 @@ def opened(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, 
 
 def test_a_stream_takes_the_steps_of_a_call_and_goes_on(opened: tuple[Program, Path, Array]) -> None:
     program, library, x = opened
-    with edgeproof.open(library) as session:
+    with edgeproof.open(library, trust=True) as session:
         assert isinstance(session, NativeSession)
         whole = session.run({"x": x})
         stream = session.stream()
@@ -74,7 +74,7 @@ def test_a_stream_takes_the_steps_of_a_call_and_goes_on(opened: tuple[Program, P
 
 def test_plain_buffers_give_the_same_numbers(opened: tuple[Program, Path, Array]) -> None:
     _, library, x = opened
-    with edgeproof.open(library) as session:
+    with edgeproof.open(library, trust=True) as session:
         arrays = session.run({"x": x})
         for given in (array("f", x.reshape(-1)), x.tobytes(), memoryview(x)):
             results = session.run({"x": given})
@@ -95,14 +95,14 @@ def test_plain_buffers_give_the_same_numbers(opened: tuple[Program, Path, Array]
     ],
 )
 def test_wrong_input(opened: tuple[Program, Path, Array], given: dict[str, object], words: str) -> None:
-    with edgeproof.open(opened[1]) as session, pytest.raises(SignatureError, match=words):
+    with edgeproof.open(opened[1], trust=True) as session, pytest.raises(SignatureError, match=words):
         session.run(given)
-    with edgeproof.open(opened[1]) as session, pytest.raises(SignatureError):
+    with edgeproof.open(opened[1], trust=True) as session, pytest.raises(SignatureError):
         session.stream().step(given)  # type: ignore[union-attr]
 
 
 def test_more_inputs_than_the_network_has(opened: tuple[Program, Path, Array]) -> None:
-    with edgeproof.open(opened[1]) as session, pytest.raises(SignatureError, match="unknown input y"):
+    with edgeproof.open(opened[1], trust=True) as session, pytest.raises(SignatureError, match="unknown input y"):
         session.run({"x": opened[2], "y": opened[2]})
 
 
@@ -111,7 +111,7 @@ def test_any_number_of_instances_run_beside_one_another(opened: tuple[Program, P
     expected = interpret(program, {"x": x})["spikes"]
 
     def stream(_: int) -> list[Array]:
-        with edgeproof.open(library) as session:
+        with edgeproof.open(library, trust=True) as session:
             running = session.stream()  # type: ignore[union-attr]
             return [running.step({"x": x[step] if program.sequence else x})["spikes"] for step in range(T)]
 
@@ -129,7 +129,7 @@ from array import array
 from concurrent.futures import ThreadPoolExecutor
 import edgeproof
 sys.setswitchinterval(1e-6)
-with edgeproof.open({str(library)!r}) as session:
+with edgeproof.open({str(library)!r}, trust=True) as session:
     cases = [array("f", [number / 7 + index / 99 for index in range({x.size})]) for number in range(16)]
     expected = [session.run({{"x": case}})["v"].tolist() for case in cases]
     room, result = array("f", cases[3]), [array("f", bytes(port.bytes)) for port in session.outputs]
@@ -160,7 +160,7 @@ def test_it_runs_without_torch_and_numpy(opened: tuple[Program, Path, Array]) ->
     program, library, x = opened
     code = (
         "import sys, array, edgeproof\n"
-        f"with edgeproof.open({str(library)!r}) as session:\n"
+        f"with edgeproof.open({str(library)!r}, trust=True) as session:\n"
         f"    results = session.run({{'x': array.array('f', {x.reshape(-1).tolist()})}})\n"
         "    stream = session.stream()\n"
         f"    stream.step({{'x': array.array('f', {x.reshape(-1)[:6].tolist()})}})\n"
@@ -176,7 +176,7 @@ def test_several_inputs_keep_their_order(tmp_path: Path) -> None:
         (made, given) for seed in range(100) if len((made := (case := random_program(seed))[0]).inputs) == 3
         for given in [case[1]]
     )  # fmt: skip
-    with edgeproof.open(build_library(emit(program, "several"), tmp_path)) as session:
+    with edgeproof.open(build_library(emit(program, "several"), tmp_path), trust=True) as session:
         results = session.run(dict(reversed(inputs.items())))
     for name, expected in interpret(program, inputs).items():
         np.testing.assert_array_equal(results[name], expected)

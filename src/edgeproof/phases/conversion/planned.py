@@ -9,9 +9,9 @@ from edgeproof.documents.conversion import ConversionResult, Outcome
 from edgeproof.documents.signature import Form
 from edgeproof.errors import UsageError
 from edgeproof.formats.base import Format
-from edgeproof.formats.registry import find_candidate, formats
+from edgeproof.formats.registry import candidate_names, find_candidate, formats
 
-__all__ = ["Planned", "check_name", "forms_of", "plan", "select"]
+__all__ = ["Planned", "check_name", "forms_of", "named", "plan", "select"]
 
 SUFFIXES: tuple[tuple[str, Form], ...] = (("-step", "step"), ("-unrolled", "unrolled"))
 """What the name of a candidate ends in that is made from another form than its format's first."""
@@ -58,14 +58,14 @@ def plan(names: Sequence[str] = (), *, steps: bool) -> tuple[Planned, ...]:
     For a model with time steps, a format that streams makes its first precision in the other form too.
 
     Args:
-        names: candidates; empty: all.
+        names: of candidates, or of formats for all their precisions; empty: all.
         steps: whether the model has time steps.
 
     Raises:
         UsageError: a name is unknown.
     """
     if names:
-        return tuple(dict.fromkeys(_named(name, steps=steps) for name in names))
+        return tuple(dict.fromkeys(_planned(name, steps=steps) for word in names for name in named(word)))
     found = []
     for known in formats().values():
         for precision in known.precisions:
@@ -81,39 +81,59 @@ def forms_of(names: Sequence[str] = ()) -> tuple[Form, ...]:
     return tuple(dict.fromkeys(("whole", *(planned.form for planned in plan(names, steps=True)))))
 
 
-def check_name(name: str) -> None:
-    """Whether there is such a candidate, of any form.
+def named(word: str) -> tuple[str, ...]:
+    """The candidates that a word stands for: ``onnx-int8`` for itself; a format, ``onnx``, for all its precisions.
+
+    Either may end in a form: ``onnx-step``, ``onnx-int8-step``. A name of both is the candidate's: ``sdk-native``.
+
+    Raises:
+        UsageError: there is no such candidate or format.
+    """
+    bare, _ = _without_form(word)
+    if bare not in candidate_names() and bare in formats():
+        return _of_format(word)
+    find_candidate(bare)
+    return (word,)
+
+
+def _of_format(word: str) -> tuple[str, ...]:
+    """All candidates of a format, in the form that its name may end in; none where it is no format's name."""
+    bare, form = _without_form(word)
+    known = formats().get(bare)
+    suffix = "" if form is None else _suffix(form)
+    return () if known is None else tuple(known.candidate(precision) + suffix for precision in known.precisions)
+
+
+def check_name(word: str) -> None:
+    """Whether there is such a format or candidate, of any form.
 
     Raises:
         UsageError: unknown.
     """
-    find_candidate(_without_form(name)[0])
+    named(word)
 
 
 def select(to: Sequence[str], precisions: Sequence[str]) -> tuple[str, ...]:
-    """Candidate names of formats and precisions; a pair the format does not have is left out.
+    """The candidates that formats, or candidates, stand for, in these precisions; a pair that is not there is left out.
+
+    A name of both is the format's here: ``sdk-native``.
 
     Raises:
-        UsageError: an unknown format or precision, or nothing is left.
+        UsageError: an unknown format, candidate or precision, or nothing is left.
     """
     known = formats()
-    unknown = [name for name in to if name not in known]
-    if unknown:
-        raise UsageError(f"there is no format {unknown[0]}", hint=f"known: {', '.join(known)}")
     every = {precision for found in known.values() for precision in found.precisions}
     strange = [name for name in precisions if name not in every]
     if strange:
         raise UsageError(f"there is no precision {strange[0]}", hint=f"known: {', '.join(sorted(every))}")
-    names = tuple(
-        known[name].candidate(precision)
-        for name in (to or tuple(known))
-        for precision in known[name].precisions
-        if not precisions or precision in precisions
-    )
+    asked = dict.fromkeys(name for word in (to or tuple(known)) for name in _of_format(word) or named(word))
+    found = {name: find_candidate(_without_form(name)[0]) for name in asked}
+    names = tuple(name for name, (_, precision) in found.items() if not precisions or precision in precisions)
     if not names:
+        having = {chosen.name: ", ".join(chosen.precisions) for chosen, _ in found.values()}
         raise UsageError(
             f"{', '.join(to)} cannot be made in {', '.join(precisions)}",
-            hint="; ".join(f"{name}: {', '.join(known[name].precisions)}" for name in to),
+            hint="; ".join(f"{name}: {told}" for name, told in having.items()),
         )
     return names
 
@@ -125,7 +145,7 @@ def _without_form(name: str) -> tuple[str, Form | None]:
     return name, None
 
 
-def _named(name: str, *, steps: bool) -> Planned:
+def _planned(name: str, *, steps: bool) -> Planned:
     bare, form = _without_form(name)
     found, precision = find_candidate(bare)
     first: Form = found.forms(precision)[0] if steps else "whole"
@@ -137,5 +157,8 @@ def _named(name: str, *, steps: bool) -> Planned:
 
 
 def _other(found: Format, precision: str, form: Form) -> Planned:
-    suffix = next(suffix for suffix, other in SUFFIXES if other == form)
-    return Planned(found.candidate(precision) + suffix, found, precision, form)
+    return Planned(found.candidate(precision) + _suffix(form), found, precision, form)
+
+
+def _suffix(form: Form) -> str:
+    return next(suffix for suffix, other in SUFFIXES if other == form)
