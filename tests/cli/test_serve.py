@@ -49,6 +49,32 @@ def test_help_has_an_example(command: str) -> None:
     assert f"edgeproof {command}" in done.stdout
 
 
+def test_what_a_model_prints_is_no_line_of_the_server_s(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(
+        "import torch, edgeproof\n"
+        "class Loud(torch.nn.Linear):\n"
+        "    def forward(self, input):\n"
+        "        print('called')\n"
+        "        return super().forward(input)\n"
+        "def make():\n"
+        "    print('made')\n"
+        "    return edgeproof.Model(Loud(4, 2), inputs=['input:float32[1,4]'])\n"
+    )
+    words = [*EDGEPROOF, "serve", "loud.py:make", "--port", "0"]
+    with subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as server:
+        assert server.stdout is not None
+        ready = json.loads(server.stdout.readline())
+        done = edgeproof("bench", ready["url"], "--requests", 2, "--warmup", 0)
+        server.terminate()
+        out, err = server.communicate(timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert out == ""
+    assert "made" in err
+    assert "called" in err
+
+
 def test_bench_prints_phase_2_s_document_and_nothing_else(served: SpawnedServer, tmp_path: Path) -> None:
     raw, samples = tmp_path / "raw.json", write_samples(tmp_path / "s.npz")
     done = edgeproof("bench", served.ready.url, "--requests", 64, "--samples", samples, "--raw", raw, "--json")

@@ -157,6 +157,24 @@ def test_a_factory_that_cannot_be_used(tmp_path: Path, body: str, message: str) 
     assert "edgeproof_user_bad_net" not in sys.modules or "importing" not in message
 
 
+def test_a_file_that_was_edited_is_loaded_anew(tmp_path: Path) -> None:
+    """As in a notebook, in one process and within a second."""
+    body = "import torch\ndef make():\n    return torch.nn.Linear(4, {})\n"
+    for width in (2, 3, 3, 4):
+        text = write(tmp_path / "edited_net.py", body.format(width)) + ":make"
+        assert load_model(text).module.out_features == width
+    write(tmp_path / "edited_net.py", "def make(:\n")
+    with pytest.raises(ModelReferenceError, match="SyntaxError"):
+        load_model(text)
+    assert load_model(write(tmp_path / "edited_net.py", body.format(5)) + ":make").module.out_features == 5
+
+
+def test_a_relative_import_says_how_a_package_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelReferenceError, match="relative import") as caught:
+        load_model(write(tmp_path / "inner.py", "from .layers import Net\n") + ":make")
+    assert "say package.module:factory" in (caught.value.hint or "")
+
+
 def test_no_such_package() -> None:
     with pytest.raises(ModelReferenceError, match="ModuleNotFoundError"):
         load_model("no_such_package_of_mine.sub:make")

@@ -293,3 +293,7 @@ def test_a_sequence_has_its_time_steps_first() -> None:
     with pytest.raises(SignatureError, match=r"a sequence of 4 time steps has them first") as told:
         make_subject(model, model.specs())
     assert told.value.hint == "say x:float32[4,1,5]"
+    behind = Model(Leak(), inputs=["x:float32[1,4,5]"], timesteps=STEPS, encoding="sequence")
+    with pytest.raises(SignatureError) as told:
+        make_subject(behind, behind.specs())
+    assert told.value.hint == "say x:float32[4,1,5]"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import sys
 import zipfile
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Address", "load_model", "parse_address"]
 
+SOURCE = "__edgeproof_source__"
+"""Where a module that was made of a file keeps what the file was."""
 FORMS = "file.py:factory, package.module:factory, model.pt2, model.pt, graph.nir"
 
 
@@ -143,29 +146,40 @@ def _import(address: Address) -> ModuleType:
             if str(Path.cwd()) not in sys.path:
                 sys.path.insert(0, str(Path.cwd()))
             return importlib.import_module(address.module)
-        path = address.file.resolve()
-        name = f"edgeproof_user_{path.stem}"
-        loaded = sys.modules.get(name)
-        if loaded is not None and getattr(loaded, "__file__", None) == str(path):
-            return loaded
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        if str(path.parent) not in sys.path:
-            sys.path.insert(0, str(path.parent))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        return module
+        return _import_file(address.file.resolve())
     except (Exception, SystemExit) as error:
+        relative = isinstance(error, ImportError) and "relative import" in str(error)
         raise ModelReferenceError(
             f"{address.text}: importing it raised {type(error).__name__}: {error}",
-            hint="it must import in this environment; run it alone to see the whole error",
+            hint="a file alone has no package to import from: say package.module:factory, from the folder that the "
+            "package stands in"
+            if relative
+            else "it must import in this environment; run it alone to see the whole error",
         ) from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    """The module that the file is now: one that was loaded is taken only where nothing was changed since."""
+    name, source = f"edgeproof_user_{path.stem}", path.read_bytes()
+    loaded = sys.modules.get(name)
+    if loaded is not None and (loaded.__file__, getattr(loaded, SOURCE, None)) == (str(path), source):
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    module = importlib.util.module_from_spec(spec)
+    setattr(module, SOURCE, source)
+    sys.modules[name] = module
+    linecache.checkcache(str(path))
+    try:
+        exec(
+            compile(source, str(path), "exec", dont_inherit=True), vars(module)
+        )  # as its loader would, without a cache
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def _load_file(address: Address, *, trust: bool) -> Model:

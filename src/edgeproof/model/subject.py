@@ -153,7 +153,10 @@ def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
     if model.timesteps is not None and model.encoding == "sequence":
         for spec in inputs:
             if spec.shape[:1] != (model.timesteps,):
-                wanted = ",".join(map(str, (model.timesteps, *spec.shape)))
+                rest = list(spec.shape)
+                if model.timesteps in rest:
+                    rest.remove(model.timesteps)  # it has them, in another place
+                wanted = ",".join(map(str, (model.timesteps, *rest)))
                 raise SignatureError(
                     f"{spec.name} is {list(spec.shape)}; a sequence of {model.timesteps} time steps has them first, "
                     "before the batch axis",

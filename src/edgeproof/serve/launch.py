@@ -154,7 +154,9 @@ def serve(
 
     if token is not None:
         check_token(token)
+    stdout = sys.stdout
     with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # what a user's model prints is no line of ours
         with _having(host, port):
             listener = stack.enter_context(_bound(host, port))
         check_address(listener.getsockname()[0], token=token, open_to_network=open_to_network)
@@ -191,7 +193,11 @@ def serve(
             timeout_graceful_shutdown=10,
         )
 
-        _server_class()(config, lambda: ready(line)).run(sockets=[listener])
+        def tell() -> None:
+            with contextlib.redirect_stdout(stdout):
+                ready(line)
+
+        _server_class()(config, tell).run(sockets=[listener])
 
 
 def print_ready(line: Ready) -> None:
