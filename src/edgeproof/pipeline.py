@@ -148,6 +148,7 @@ def _execute(run: RunDir, progress: Progress) -> EvaluationDocument:
     done = {record.name for record in run.manifest().phases if record.status == "done"}
     for phase in PHASES:
         if phase.name in done:
+            progress(phase.title, "")
             progress(phase.title, "done before")
             continue
         _mark(run, PhaseRecord(name=phase.name, status="running"))
