@@ -101,7 +101,7 @@ def changes_of_open(contest: Contest) -> list[WouldChange]:
     for standing in contest.undecided:
         lacking = next((point for point in standing.points if point.state in OPEN), None)
         if lacking is not None:
-            groups.setdefault(lacking.text, []).append((standing.candidate, lacking))
+            groups.setdefault(told_of(contest, standing, lacking), []).append((standing.candidate, lacking))
     what_then = "replace the recommendation" if contest.order else "be recommended"
     changes = []
     for text, found in groups.items():
@@ -114,6 +114,14 @@ def changes_of_open(contest: Contest) -> list[WouldChange]:
             )
         )
     return changes
+
+
+def told_of(contest: Contest, standing: Standing, point: PolicyPoint) -> str:
+    """What a point lacks, in words that are equal where it is the same: a busy machine gives each its own figures."""
+    found = contest.cases[standing.candidate].on(contest.device)
+    if point.name == "latency" and any(taken.process is not None and taken.process.starved for _, taken in found):
+        return f"latency on {TITLES[contest.device]} while nothing else runs there: it was busy when they were timed"
+    return point.text
 
 
 def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str:
