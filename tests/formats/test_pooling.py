@@ -42,6 +42,13 @@ def test_the_rewrite_is_pytorchs_answer(rank: int, options: dict[str, Any]) -> N
     assert not AVERAGE_BEYOND_PADDING.concerns(torch.export.export(plain, (x,)).graph)
 
 
+def test_a_divisor_of_windows_that_end_inside_is_kept() -> None:
+    x = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    given = ([2, 2], [2, 2], [0, 0], True, True, 3)
+    expected = nn.functional.avg_pool2d(x, *given)
+    torch.testing.assert_close(AVERAGE_BEYOND_PADDING.rules["aten.avg_pool2d"](x, *given), expected)
+
+
 def test_core_ml_gets_windows_that_end_inside(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((16, 1, 1, 7, 7)).astype(np.float32)
     x[0] = np.arange(49).reshape(1, 1, 7, 7)

@@ -13,7 +13,7 @@ from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.conversion.planned import forms_of
 from edgeproof.phases.preparation.environment import read_environment
-from edgeproof.phases.validation.against import doubts, load_reference
+from edgeproof.phases.validation.against import load_reference
 from edgeproof.process import Limits
 from edgeproof.rundir import RunDir
 
@@ -35,13 +35,14 @@ def prepare(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Samp
     report("looking at the machine")
     run.write(read_environment())
     workspace = workspace_of(run, report)
+    samples = workspace.samples
     if not workspace.reference.is_file():
-        return workspace.samples
-    found = doubts(load_reference(workspace))
-    for check in found:
-        report(f"warning: {check.detail}: agreement with it is no evidence")
-    kept = tuple(check for check in workspace.samples.checks if check.name not in SAYS_NOTHING)
-    document = msgspec.structs.replace(workspace.samples, checks=(*kept, *found))
+        return samples
+    reference = load_reference(workspace)
+    for text in reference.warnings:
+        report(f"warning: {text}")
+    kept = tuple(check for check in samples.checks if check.name not in SAYS_NOTHING)
+    document = msgspec.structs.replace(samples, checks=(*kept, *reference.doubts))
     run.write(document)
     return document
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,9 @@ import torch
 from edgeproof.formats.rewrites.base import OperatorRewrite, operator_name
 
 __all__ = ["ADAPTIVE_MAX_POOL", "AVERAGE_BEYOND_PADDING"]
+
+
+POOLS = tuple(f"aten.avg_pool{rank}d" for rank in (1, 2, 3))
 
 
 def _windows(size: int, out: int) -> list[tuple[int, int]]:
@@ -66,7 +68,7 @@ def _average(
         starts = [place * step - pad for place in range(places)]
         counts.append([min(start + wide, high) - max(start, low) for start in starts])
     average = (torch.avg_pool1d, torch.nn.functional.avg_pool2d, torch.nn.functional.avg_pool3d)[rank - 1]
-    if not any(beyond) and count_include_pad:
+    if not any(beyond) and count_include_pad and divisor_override is None:
         return average(x, kernel, stride, padding, False, True)
     pads = [side for pad, more in reversed(list(zip(padding, beyond, strict=True))) for side in (pad, pad + more)]
     whole = float(math.prod(kernel))
@@ -80,18 +82,16 @@ def _average(
 
 
 def _ceils(graph: torch.fx.Graph) -> bool:
-    names = {f"aten.avg_pool{rank}d": rank for rank in (1, 2, 3)}
-    for node in graph.nodes:
-        if node.op == "call_function" and operator_name(node.target) in names:
-            given = dict(itertools.zip_longest(("x", "kernel", "stride", "padding", "ceil_mode"), node.args[:5]))
-            if given["ceil_mode"] or node.kwargs.get("ceil_mode"):
-                return True
-    return False
+    return any(
+        operator_name(node.target) in POOLS and any((*node.args[4:5], node.kwargs.get("ceil_mode")))
+        for node in graph.nodes
+        if node.op == "call_function"
+    )
 
 
 AVERAGE_BEYOND_PADDING = OperatorRewrite(
     name="average pooling whose windows reach beyond the padding, as padding, plain averages and their scale",
     why="Core ML is reported to divide by the whole window there, and PyTorch divides by what is inside",
-    rules={f"aten.avg_pool{rank}d": _average for rank in (1, 2, 3)},
+    rules=dict.fromkeys(POOLS, _average),
     needed=_ceils,
 )

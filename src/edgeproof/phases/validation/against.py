@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from edgeproof.model.workspace import Workspace
 from edgeproof.verdict.outputs import judge_outputs, limit_for
 from edgeproof.verdict.wording import figure
 
-__all__ = ["Reference", "by_position", "doubts", "held_against", "load_reference", "unexplained"]
+__all__ = ["Reference", "by_position", "held_against", "load_reference", "unexplained"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,16 @@ class Reference:
         """The eager model's own task score, or None."""
         return self.score_of(self.outputs)
 
+    @cached_property
+    def doubts(self) -> tuple[Check, ...]:
+        """Warnings of what agreement with these outputs cannot tell."""
+        return what_says_nothing(self.signature, self.outputs, self.labels)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The same in words."""
+        return tuple(f"{check.detail}: agreement with it is no evidence" for check in self.doubts)
+
     def score_of(self, outputs: dict[str, npt.NDArray[Any]]) -> float | None:
         """The task score of outputs, or None without labels or a score output."""
         name = self.signature.score_output
@@ -65,11 +76,6 @@ def load_reference(workspace: Workspace) -> Reference:
     _, labels = load_arrays(workspace.held_out)
     samples = workspace.samples
     return Reference(samples.signature, outputs, labels, workspace.held_out, samples.held_out.source)
-
-
-def doubts(reference: Reference) -> tuple[Check, ...]:
-    """Warnings of what agreement with these outputs cannot tell."""
-    return what_says_nothing(reference.signature, reference.outputs, reference.labels)
 
 
 def held_against(

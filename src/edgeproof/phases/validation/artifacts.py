@@ -21,7 +21,7 @@ from edgeproof.formats.base import Format
 from edgeproof.formats.registry import artifact_document
 from edgeproof.model.arrays import read_npz
 from edgeproof.model.samples import load_arrays
-from edgeproof.phases.validation.against import Reference, doubts, held_against, unexplained
+from edgeproof.phases.validation.against import Reference, held_against, unexplained
 from edgeproof.phases.validation.bases import Bases, bases_among, wants_base
 from edgeproof.phases.validation.variants import Usual, run_variant
 from edgeproof.process import Limits
@@ -125,7 +125,7 @@ class Validating:
             result = msgspec.structs.replace(result, status="failed", reason=reason)
         unheld = wants_base(document, kind) and job.base is None
         warnings = (
-            *(f"{check.detail}: agreement with it is no evidence" for check in doubts(self.reference)),
+            *self.reference.warnings,
             *ran.cautions,
             *(["its weights were held against none: give the format's first precision beside it"] * unheld),
             *unexplained(result, kind.explained(document.precision)),
