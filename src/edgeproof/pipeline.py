@@ -18,7 +18,7 @@ import msgspec
 
 from edgeproof import __version__
 from edgeproof.documents.evaluation import EvaluationDocument
-from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
+from edgeproof.documents.manifest import NO_PROCESSORS, Manifest, PhaseRecord, RunOptions
 from edgeproof.errors import DeviceError, EdgeProofError, UsageError
 from edgeproof.files import utc_now
 from edgeproof.rundir import RunDir
@@ -74,6 +74,7 @@ def command_of(options: RunOptions) -> str:
         ("--policy", options.policy, plain.policy),
         ("--candidates", ",".join(options.candidates), ""),
         ("--devices", ",".join(options.devices), ""),
+        ("--processors", ",".join(options.processors), ""),
         ("--requests", options.requests, plain.requests),
         ("--cold-starts", options.cold_starts, plain.cold_starts),
         ("--limit-seconds", options.limit_seconds, plain.limit_seconds),
@@ -92,6 +93,7 @@ def check_options(options: RunOptions) -> None:
         UsageError: a candidate, a device, an input, the policy or a path.
     """
     from edgeproof.devices.discover import open_device
+    from edgeproof.devices.processors import find_processors
     from edgeproof.model.model import parse_spec
     from edgeproof.phases.conversion.planned import check_name
     from edgeproof.verdict.policy import load_policy
@@ -102,6 +104,8 @@ def check_options(options: RunOptions) -> None:
         parse_spec(text)
     if options.policy is not None:
         load_policy(Path(options.policy))
+    if options.processors != NO_PROCESSORS:
+        find_processors(options.processors)
     for address in options.devices:
         with contextlib.suppress(DeviceError):  # one that is known and not there is told when it is measured
             open_device(address)

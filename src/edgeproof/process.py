@@ -94,9 +94,9 @@ def environment(threads: int = 1) -> dict[str, str]:
     }
 
 
-def module_command(module: str, *words: str) -> list[str]:
-    """``python -m MODULE WORDS`` with the Python that runs this."""
-    return [sys.executable, "-m", module, *words]
+def module_command(module: str, *words: str, python: Sequence[str] = ()) -> list[str]:
+    """``python -m MODULE WORDS`` with the Python that runs this, or with the one that these words start."""
+    return [*(python or [sys.executable]), "-m", module, *words]
 
 
 class Watch:

@@ -129,6 +129,7 @@ def compare(
     artifacts: str | Path | Sequence[str | Path],
     *,
     policy: str | Path | None = None,
+    processors: Sequence[str] = (),
     limits: Limits | None = None,
     report: Report = lambda _: None,
     **given: Unpack[Given],
@@ -139,6 +140,8 @@ def compare(
         model: as in ``convert``: an address runs in a process of its own.
         artifacts: one, or several; each runs in a fresh process.
         policy: TOML with the thresholds; default: the built-in ones.
+        processors: others than this machine's to run the artifacts on as well, such as ``("x86-64-v3",
+            "cortex-a76")``: by QEMU's user mode, outputs only.
         limits: of the model's process.
         report: told of each step, in words; called from other threads too.
         given: as in ``load``; ``samples`` to compare on: by default the model's held-out ones, else its own, else
@@ -149,7 +152,7 @@ def compare(
         score. An artifact that cannot run is a result with its reason, never an exception.
 
     Raises:
-        UsageError: the model, its signature, its samples, the policy, or no artifact.
+        UsageError: the model, its signature, its samples, the policy, a processor, or no artifact.
         ConversionError: the model itself fails on its samples.
     """
     from edgeproof.api.origin import origin_of
@@ -164,4 +167,6 @@ def compare(
     with scratch_folder("given") as scratch:
         origin = origin_of(model, given, scratch)
         trust = model.trust if isinstance(model, ModelSource) else given.get("trust", False)
-        return validate_alone(origin, paths, policy=asked, limits=limits, report=report, trust=trust)
+        return validate_alone(
+            origin, paths, policy=asked, limits=limits, report=report, trust=trust, processors=processors
+        )

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
             candidates: such as ``("sdk-eager", "onnx-int8")``; a format, ``"onnx"``, stands for all its precisions;
                 empty: all.
             devices: to measure on; empty: the host.
+            processors: to compare outputs on as well, by emulation, such as ``("x86-64-v3", "cortex-a76")``; empty:
+                fp16 and int8 on a usual one or two, where QEMU is installed; ``("none",)``: none.
             requests: of the local proof; 100.
             cold_starts: fresh servers of the local proof, per candidate; 5.
             trust: open files of unknown origin that run the code inside with your rights, such as TorchScript.
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         policy: str | Path | None
         candidates: Sequence[str]
         devices: Sequence[str]
+        processors: Sequence[str]
         requests: int
         cold_starts: int
         trust: bool

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-__all__ = ["limit_options", "model_options", "quiet_option", "split_names", "trust_option"]
+__all__ = ["limit_options", "model_options", "processors_option", "quiet_option", "split_names", "trust_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,3 +82,13 @@ def limit_options(command: F) -> F:
 
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing of the progress on stderr.")
+
+
+def processors_option(what: str) -> Callable[[F], F]:
+    """``--processors``: names, as a tuple.
+
+    Args:
+        what: the help's first words.
+    """
+    names = "x86-64-v2, x86-64-v3, cortex-a53, cortex-a72, cortex-a76"
+    return click.option("--processors", callback=split_names, metavar="A,B", help=f"{what}: {names}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, phases
-from edgeproof.cli.options import limit_options, model_options, quiet_option, split_names
+from edgeproof.cli.options import limit_options, model_options, processors_option, quiet_option, split_names
 from edgeproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ __all__ = ["run"]
     "Default: all.",
 )
 @click.option("--devices", callback=split_names, metavar="A,B", help="Devices to measure on; default: the host.")
+@processors_option(
+    "Other processors to compare outputs on, by QEMU's user mode; default: fp16 and int8 on a usual one or two, where "
+    "it is installed; none: on this one alone"
+)
 @click.option(
     "--requests", type=click.IntRange(min=1), default=100, show_default=True, help="Requests of the local proof."
 )

@@ -6,6 +6,7 @@ A process that dies of a signal, hangs or writes garbage becomes a report with a
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,12 +23,13 @@ from edgeproof.scratch import scratch_folder
 __all__ = ["DEVICE", "HostDevice", "run_job"]
 
 
-def run_job(job: RunnerJob, limits: Limits | None = None) -> RunnerReport:
+def run_job(job: RunnerJob, limits: Limits | None = None, *, python: Sequence[str] = ()) -> RunnerReport:
     """Run a job in a fresh process on this machine.
 
     Args:
         job: what to run.
         limits: of the process.
+        python: the words that start another Python than this one, such as one on another processor.
 
     Returns:
         the runner's report; with ``error`` set when it failed, was killed, hung, or wrote no valid report.
@@ -36,7 +38,7 @@ def run_job(job: RunnerJob, limits: Limits | None = None) -> RunnerReport:
         answer = folder / "report.json"
         words = msgspec.structs.replace(job, json=str(answer)).words()
         try:
-            with Child(module_command(RUNNER, *words), threads=job.threads) as child:
+            with Child(module_command(RUNNER, *words, python=python), threads=job.threads) as child:
                 ended = child.wait(limits)
         except ProcessError as error:
             return RunnerReport(artifact=job.artifact, error=f"the runner did not start: {error.message}")

@@ -9,15 +9,16 @@ first result is the artifact's.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgeproof.documents.runner import OutputSummary, RunnerJob, RunnerReport
-    from edgeproof.formats.base import Array
+    from edgeproof.formats.base import Array, Session
 
 __all__ = ["main"]
 
@@ -34,8 +35,9 @@ def _parser() -> argparse.ArgumentParser:
         "--measure", type=int, default=0, metavar="N", help="time N calls after the warm-up (default 0)"
     )
     parser.add_argument("--warmup", type=int, default=10, metavar="W", help="calls before the timed ones (default 10)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop timing after S seconds")
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop timing, or running samples, after S seconds")
     parser.add_argument("--variant", help="another way to compute the same, as its format names it")
+    parser.add_argument("--served", action="store_true", help="open it as a server does, with the fast kernels")
     parser.add_argument("--base", help="hold its weights against those of this artifact")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="fail instead of using more memory")
@@ -55,13 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from edgeproof.documents.base import encode
     from edgeproof.documents.runner import RunnerJob, RunnerReport
-    from edgeproof.errors import EdgeProofError
+    from edgeproof.errors import EdgeProofError, MissingDependency
 
     job = RunnerJob(**words)
     try:
         report = _run(job, started, executed_unix_ns)
     except EdgeProofError as error:
-        report = RunnerReport(artifact=job.artifact, error=str(error))
+        missing = isinstance(error, MissingDependency)
+        report = RunnerReport(artifact=job.artifact, error=str(error), missing=missing)
     except MemoryError:
         limit = f" of {job.memory_limit} bytes" if job.memory_limit else ""
         report = RunnerReport(artifact=job.artifact, error=f"out of memory: the limit{limit} was reached")
@@ -100,7 +103,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         artifact,
         threads=job.threads,
         timed=job.measure > 0,
-        compared=job.outputs is not None and job.measure == 0,
+        compared=job.outputs is not None and job.measure == 0 and not job.served,
         variant=job.variant,
         trust=job.trust,
     ) as session:
@@ -112,8 +115,8 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         first_result = (time.monotonic_ns(), time.time_ns())
         results = [first]
         if job.outputs:
-            results = [_kept(session.run(call)) for call in calls]
-        outputs = _summaries(results)
+            results = _results(session, calls, job.seconds)
+        outputs, ran = _summaries(results), len(results) if job.outputs else len(calls)
         if job.outputs:
             _write_outputs(Path(job.outputs), results)
         results.clear()
@@ -129,9 +132,10 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         faults = found.storage_faults(folder / document.file, Path(job.base)) if job.base else ()
     return RunnerReport(
         artifact=job.artifact,
-        samples=len(calls),
+        samples=ran,
         threads=job.threads,
         cpus=usable_cpus(),
+        instructions=_instructions(),
         started_monotonic_ns=started[0],
         started_unix_ns=started[1],
         first_result_monotonic_ns=first_result[0],
@@ -153,6 +157,25 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         cautions=cautions,
         machine=read_machine(),
     )
+
+
+def _results(session: Session, calls: Sequence[dict[str, Array]], seconds: float | None) -> list[dict[str, Array]]:
+    """What every call gives, or those that begin within so many seconds, one at least."""
+    end = math.inf if seconds is None else time.monotonic() + seconds
+    results = []
+    for call in calls:
+        results.append(_kept(session.run(call)))
+        if time.monotonic() >= end:
+            break
+    return results
+
+
+def _instructions() -> tuple[str, ...]:
+    import numpy as np
+
+    told: Any = np.show_config(mode="dicts")
+    extensions = told.get("SIMD Extensions", {})
+    return tuple(sorted((*extensions.get("baseline", ()), *extensions.get("found", ()))))
 
 
 def _kept(outputs: dict[str, Array]) -> dict[str, Array]:

@@ -10,7 +10,11 @@ import msgspec
 from edgeproof.documents.base import Marked, Value
 from edgeproof.documents.source import ModelSource, absolute_address
 
-__all__ = ["Manifest", "PhaseRecord", "RunOptions"]
+__all__ = ["NO_PROCESSORS", "Manifest", "PhaseRecord", "RunOptions"]
+
+
+NO_PROCESSORS = ("none",)
+"""Asks for no other processor than the machine's own."""
 
 
 class RunOptions(Value, frozen=True, kw_only=True):
@@ -29,6 +33,8 @@ class RunOptions(Value, frozen=True, kw_only=True):
     """Empty: all."""
     devices: tuple[str, ...] = ()
     """Empty: the host."""
+    processors: tuple[str, ...] = ()
+    """To run every candidate on, by emulation; empty: those that round values on a usual one or two."""
     requests: int = 100
     cold_starts: int = 5
     trust: bool = False

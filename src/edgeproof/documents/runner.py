@@ -30,13 +30,15 @@ class RunnerJob(Value, frozen=True, kw_only=True):
     warmup: int = 10
     """Calls before the timed ones."""
     seconds: float | None = None
-    """Cap on the timed stretch."""
+    """Cap on the timed stretch, and on running samples for their outputs."""
     threads: int = 1
     """Of the runtime."""
     memory_limit: int | None = None
     """Bytes of private memory, past which it fails."""
     variant: str | None = None
     """Another way to compute the same, as its format names it."""
+    served: bool = False
+    """Open it as a server does, with this processor's fast kernels, though its outputs are kept."""
     base: str | None = None
     """The same format's artifact that its weights are held against."""
     trust: bool = False
@@ -80,9 +82,14 @@ class RunnerReport(Document, frozen=True, kw_only=True):
 
     artifact: str
     error: str | None = None
+    missing: bool = False
+    """Whether it failed for want of a package, and the error says nothing of the artifact."""
     samples: int = 0
+    """That were run; those that were read where no outputs were asked for."""
     threads: int | None = None
     cpus: tuple[int, ...] = ()
+    instructions: tuple[str, ...] = ()
+    """Extensions of the processor that numpy found, by its names."""
     started_monotonic_ns: int | None = None
     started_unix_ns: int | None = None
     first_result_monotonic_ns: int | None = None

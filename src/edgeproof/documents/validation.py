@@ -8,9 +8,22 @@ from edgeproof.documents.base import Document, Value
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.signature import Form, OutputKind
 
-__all__ = ["Differences", "SpikeDifference", "Status", "ValidationDocument", "ValidationResult", "Variant"]
+__all__ = [
+    "Agreement",
+    "Differences",
+    "OnProcessor",
+    "SpikeDifference",
+    "Status",
+    "ValidationDocument",
+    "ValidationResult",
+    "Variant",
+]
 
 Status = Literal["passed", "failed", "error", "skipped"]
+
+
+Agreement = Literal["same bits", "within tolerance", "wrong", "does not run", "not run"]
+"""What an artifact does on another processor than this machine's."""
 
 
 class SpikeDifference(Value, frozen=True, kw_only=True):
@@ -58,6 +71,35 @@ class Variant(Value, frozen=True, kw_only=True):
     """Classes of devices that may compute this way, where it does not pass: there the candidate's pass is no proof."""
 
 
+class OnProcessor(Value, frozen=True, kw_only=True):
+    """The same artifact in its runtime on another processor, by emulation: outputs, and never times.
+
+    It is opened as a server opens it. ``same bits`` and ``within tolerance`` have outputs that pass; the first are
+    equal to those of such a session on this machine. ``not run`` says nothing of the artifact, and why.
+    """
+
+    processor: str
+    title: str
+    """Who has such a processor."""
+    agreement: Agreement
+    classes: tuple[DeviceClass, ...] = ()
+    """Of devices whose outputs such a processor speaks for."""
+    samples: int = 0
+    """How many were run, the first ones."""
+    differences: Differences | None = None
+    """Against the eager reference; the worst over all outputs."""
+    spread: Differences | None = None
+    """Against this machine's outputs on the same samples; the worst over all outputs."""
+    reason: str | None = None
+    """Why it is wrong, or was not run."""
+    remedy: str | None = None
+
+    @property
+    def speaks_against(self) -> bool:
+        """Whether a user there gets wrong numbers or none."""
+        return self.agreement in ("wrong", "does not run")
+
+
 class ValidationResult(Value, frozen=True, kw_only=True):
     """One candidate's verdict on its numbers. ``skipped``: it cannot run here, and ``reason`` says why."""
 
@@ -78,6 +120,8 @@ class ValidationResult(Value, frozen=True, kw_only=True):
     checked_by: str | None = None
     """What ran it in the place of its own runtime; None when its own runtime did."""
     variants: tuple[Variant, ...] = ()
+    processors: tuple[OnProcessor, ...] = ()
+    """What it does on other processors than this machine's."""
     warnings: tuple[str, ...] = ()
     """What a reader should look into though the limits are met."""
     structure: tuple[str, ...] = ()
@@ -98,3 +142,5 @@ class ValidationDocument(Document, frozen=True, kw_only=True):
     """Name of the task score (``accuracy``), or None without labels."""
     reference_score: float | None
     results: tuple[ValidationResult, ...]
+    not_emulated: dict[str, str] = {}
+    """Processors that nothing was run on, and what is lacking for it."""

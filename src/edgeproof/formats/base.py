@@ -94,12 +94,14 @@ class Variation:
             else is rounded: what lies further off is a fault of the conversion; None where rounding hides faults.
         concerns: classes of devices that may compute this way: where it does not pass, none of them is sure to.
         samples: how many are computed this way; it takes longer than the usual one.
+        remedy: what helps where it does not pass; None where nothing is known to.
     """
 
     name: str
     exact: float | None = None
     concerns: tuple[DeviceClass, ...] = ()
     samples: int = 32
+    remedy: str | None = None
 
 
 @dataclass
@@ -209,6 +211,8 @@ class Format(ABC):
     """For people: ``ONNX Runtime``."""
     precisions: tuple[str, ...]
     """The first is the base: later ones may start from its artifact."""
+    on_request: tuple[str, ...] = ()
+    """Precisions that are made where they are asked for by name, and not among all."""
     requires: tuple[str, ...]
     """Requirements to convert, as in ``pyproject.toml``. Where the marker of one does not hold, there is no converter
     for this system."""
@@ -324,6 +328,28 @@ class Format(ABC):
     def explained(self, precision: str) -> float | None:
         """The relative L2 against the eager model that computing in this precision explains, where sessions compute
         each operation exactly: what lies further off is a fault of the conversion. None where a runtime is free."""
+        return None
+
+    def built_for(self, architecture: str, artifact: Path, document: ArtifactDocument, out: Path) -> Path:
+        """The artifact as processors of another architecture than this machine's can open it: most are the same.
+
+        Args:
+            architecture: as the system names it.
+            artifact: the file or folder, as a session is opened with it.
+            document: what describes it.
+            out: folder for one that has to be built.
+
+        Raises:
+            EdgeProofError: it cannot be built.
+        """
+        return artifact
+
+    def remedy_on(self, architecture: str, precision: str) -> str | None:
+        """What helps where an artifact that passes is wrong on another processor; None where nothing is known to.
+
+        Args:
+            architecture: of that processor, as the system names it.
+        """
         return None
 
     def cautions(self, artifact: Path) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """ONNX: the exported program through PyTorch's dynamo exporter, run by ONNX Runtime.
 
-fp16 keeps fp32 at the door; int8 is static QDQ, calibrated with the representative samples.
+fp16 keeps fp32 at the door; int8 is static QDQ, calibrated with the representative samples; int8w7, on request, is the
+same with weights of 7 bits.
 
 On x86 without VNNI, which is every one before Cascade Lake and Zen 4, ONNX Runtime's fast kernels add products of int8
 in pairs into 16 bits and saturate: there a right file computes something else. A session that is compared computes what
@@ -41,10 +42,17 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT"]
 
 OPSET = 20
+SEVEN_BITS = "int8w7"
+"""int8 with weights of 7 bits, of which two products fit the 16 bits of the fast kernels of any x86."""
+SATURATES = (
+    "ONNX Runtime's fast kernels saturate on x86 without VNNI: weights of 7 bits do not, "
+    f"--to onnx --precision {SEVEN_BITS}, or --candidates onnx-{SEVEN_BITS} of a run"
+)
 FAST_KERNELS = "fast-kernels"
 """The variant with the kernels that a timed session has."""
 STANDARD = "standard"
 """The variant that the standard's own evaluator computes, in half precision as the file says."""
+QUANTISED = ("int8", SEVEN_BITS)
 NATIVE_HALF: tuple[DeviceClass, ...] = ("raspberry-pi", "android", "iphone")
 """Where ONNX Runtime has kernels for half precision, on processors that compute in it; x86 widens it to single."""
 
@@ -55,6 +63,7 @@ class Onnx(Format):
     name = "onnx"
     title = "ONNX Runtime"
     precisions = ("fp32", "fp16", "int8")
+    on_request = (SEVEN_BITS,)
     requires = ("onnx>=1.20,<1.24", "onnxscript>=0.6,<0.8", "onnxruntime>=1.24,<1.32", "torch==2.13.0")
     runtime_requires = ("onnxruntime>=1.24,<1.32",)
     extra = "onnx"
@@ -86,8 +95,8 @@ class Onnx(Format):
         path = conversion.folder / file
         if conversion.precision == "fp16":
             model = _to_fp16(model)
-        elif conversion.precision == "int8":
-            _quantise(model, spine, inputs, path)
+        elif conversion.precision in QUANTISED:
+            _quantise(model, spine, inputs, path, seven_bits=conversion.precision == SEVEN_BITS)
             model = onnx.load(path)
         onnx.checker.check_model(model)
         onnx.save(model, path)
@@ -103,9 +112,13 @@ class Onnx(Format):
         return _Runner(session, inputs, outputs)
 
     def variants(self, precision: str) -> tuple[Variation, ...]:
-        if precision == "int8":
-            return (Variation(FAST_KERNELS, concerns=("host",)),)
+        if precision in QUANTISED:
+            remedy = SATURATES if precision == "int8" else None
+            return (Variation(FAST_KERNELS, concerns=("host",), remedy=remedy),)
         return (Variation(STANDARD, concerns=NATIVE_HALF, samples=4),) if precision == "fp16" else ()
+
+    def remedy_on(self, architecture: str, precision: str) -> str | None:
+        return SATURATES if precision == "int8" and architecture == "x86_64" else None
 
     def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         session = _session(path, 1)
@@ -145,16 +158,25 @@ def _export(prepared: Prepared, inputs: list[str], outputs: list[str]) -> Any:
 
 
 def _to_fp16(model: Any) -> Any:
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    """Average pooling stays in single precision: on ARM with half-precision arithmetic, as in a Raspberry Pi 5, ONNX
+    Runtime has no kernel of it for the operators of this opset, and does not open a file that asks for one."""
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     with converting("the fp16 conversion"):
-        half = OnnxModel(convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True))
+        half = OnnxModel(
+            convert_float_to_float16(
+                model,
+                keep_io_types=True,
+                disable_shape_infer=True,
+                op_block_list=[*DEFAULT_OP_BLOCK_LIST, "AveragePool"],
+            )
+        )
         half.topological_sort()
         return half.model
 
 
-def _quantise(model: Any, spine: Spine, inputs: list[str], path: Path) -> None:
+def _quantise(model: Any, spine: Spine, inputs: list[str], path: Path, *, seven_bits: bool) -> None:
     import logging
 
     import onnx
@@ -177,6 +199,7 @@ def _quantise(model: Any, spine: Spine, inputs: list[str], path: Path) -> None:
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
+                reduce_range=seven_bits,
                 calibrate_method=CalibrationMethod.MinMax,
             )
     finally:

@@ -67,7 +67,11 @@ def forget_formats() -> None:
 
 def candidate_names() -> dict[str, tuple[str, str]]:
     """Candidate → (format, precision), all of them."""
-    every = ((name, known, precision) for name, known in formats().items() for precision in known.precisions)
+    every = (
+        (name, known, precision)
+        for name, known in formats().items()
+        for precision in (*known.precisions, *known.on_request)
+    )
     return {known.candidate(precision): (name, precision) for name, known, precision in every}
 
 

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.base import encode
 from edgeproof.documents.signature import Form, TensorSpec
-from edgeproof.errors import ConversionError
+from edgeproof.errors import ArtifactError, ConversionError
+from edgeproof.files import write_bytes
 from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, Session
 from edgeproof.formats.bindings import bind, plain, safe_names
 from edgeproof.formats.engine_artifact import RUNS_CODE
 from edgeproof.model.samples import evenly
+from edgeproof.trust import fingerprint
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -108,6 +112,24 @@ class SdkNative(Format):
             for ports in (engine.inputs, engine.outputs)
         )
         return inputs, outputs
+
+    def built_for(self, architecture: str, artifact: Path, document: ArtifactDocument, out: Path) -> Path:
+        """Compiled anew of the C beside it.
+
+        Raises:
+            ArtifactError: there is none. ConversionError: no compiler for that architecture, or it failed.
+        """
+        from edgeproof.spike.toolchain.build import build
+        from edgeproof.spike.toolchain.targets import target_named
+
+        source = next(iter(sorted((artifact if artifact.is_dir() else artifact.parent).glob("*.c"))), None)
+        if source is None:
+            raise ArtifactError(f"{artifact} is built for this machine, and its C source is not beside it")
+        made = build(source, out, "library", target_named(f"{architecture}-linux")).file
+        digest, size = fingerprint(made)
+        told = msgspec.structs.replace(document, file=made.name, sha256=digest, bytes=size, beside={})
+        write_bytes(out / ArtifactDocument.FILE, encode(told.marked()))
+        return out
 
     def precision_of(self, path: Path) -> str:
         return "fp32"

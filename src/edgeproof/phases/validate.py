@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.manifest import NO_PROCESSORS, RunOptions
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.model.workspace import Workspace
@@ -16,7 +17,9 @@ from edgeproof.phases.prepare import limits_of
 from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
 from edgeproof.phases.validation.bases import lacking_bases, made_bases
+from edgeproof.phases.validation.elsewhere import Elsewhere, find_elsewhere, usual_processors
 from edgeproof.rundir import RunDir
+from edgeproof.scratch import scratch_folder
 
 __all__ = ["validate"]
 
@@ -35,9 +38,19 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
         lacking = lacking_bases(made, trust=run.trust)
         out, bounds = run.path(BASES), limits_of(options)
         bases = made_bases(Making(workspace, options.model, options.model_name, out, bounds, report), lacking)
-        reference = load_reference(workspace)
-        validating = Validating(reference, limits, run.path(OUTPUTS), report, trust=run.trust, bases=bases)
-        document = validating.validate(options.model, made)
+        with scratch_folder("processors") as folder:
+            elsewhere = _elsewhere(options, folder)
+            for reason in elsewhere.lacking.values():
+                report(f"warning: {reason}")
+            document = Validating(
+                load_reference(workspace),
+                limits,
+                run.path(OUTPUTS),
+                report,
+                trust=run.trust,
+                bases=bases,
+                elsewhere=elsewhere,
+            ).validate(options.model, made)
     else:
         document = ValidationDocument(
             model=options.model,
@@ -54,3 +67,10 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
     document = msgspec.structs.replace(document, results=results)
     run.write(document)
     return document
+
+
+def _elsewhere(options: RunOptions, folder: Path) -> Elsewhere:
+    """Asked for by name: every candidate there; unasked: those that round values, on the usual ones."""
+    if options.processors == NO_PROCESSORS:
+        return Elsewhere()
+    return find_elsewhere(options.processors or usual_processors(), folder, every=bool(options.processors))

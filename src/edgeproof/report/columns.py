@@ -24,9 +24,13 @@ class Notes:
 
     def absent(self, reason: str) -> Cell:
         """A cell for a figure that is missing, with its footnote."""
+        return Cell("not measured", note=self.number(reason), tone="absent")
+
+    def number(self, reason: str) -> int:
+        """The number of a footnote."""
         if reason not in self.reasons:
             self.reasons.append(reason)
-        return Cell("not measured", note=self.reasons.index(reason) + 1, tone="absent")
+        return self.reasons.index(reason) + 1
 
     def figure(self, value: float | None, show: Callable[[float], str], reason: str) -> Cell:
         """A figure as text, or the reason why there is none. NaN and Inf are none."""

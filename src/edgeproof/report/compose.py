@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeproof.report import activity, details, provenance, tables
+from edgeproof.report import activity, details, processors, provenance, tables
 from edgeproof.report.content import Fact, Plot, Report, ReportInput
 from edgeproof.verdict.cases import cases_of
 
@@ -24,6 +24,7 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         summary=provenance.summary(given.evidence),
         verdicts=evaluation.verdicts,
         candidates=tables.candidates(evaluation.candidates, given.evidence),
+        processors=processors.table(given.evidence.validation),
         served=tables.served(given.evidence.latency),
         served_notes=tables.served_notes(given.evidence.latency),
         plots=tuple(plots),

@@ -162,6 +162,7 @@ class Report:
     summary: tuple[Fact, ...]
     verdicts: tuple[Verdict, ...]
     candidates: Table
+    processors: Table | None
     served: Table | None
     served_notes: tuple[str, ...]
     plots: tuple[Plot, ...]

@@ -26,7 +26,7 @@ def limit_for(precision: str, limits: DifferenceLimits, *, spikes: bool) -> floa
 
 
 def known_precision(precision: str) -> str:
-    return precision if precision in ("fp16", "int8") else "fp32"
+    return next((known for known in ("fp16", "int8") if precision.startswith(known)), "fp32")
 
 
 def judge_outputs(outputs: Sequence[Differences], limits: DifferenceLimits, precision: str) -> list[PolicyPoint]:

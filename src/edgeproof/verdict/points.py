@@ -13,10 +13,11 @@ from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasur
 from edgeproof.documents.evaluation import PointName, PointState, PolicyPoint, PolicyValue, Standing, StandingStatus
 from edgeproof.documents.latency import Percentile
 from edgeproof.documents.samples import SAYS_NOTHING
+from edgeproof.documents.validation import OnProcessor
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.figures import mean_power_mw, told
 from edgeproof.verdict.outputs import judge_outputs
-from edgeproof.verdict.wording import TITLES, figure, milliseconds
+from edgeproof.verdict.wording import TITLES, and_list, figure, milliseconds
 
 __all__ = ["DEVICE_LIMITS", "SEVERITY", "Limit", "is_measured", "point_of", "standing_of"]
 
@@ -118,7 +119,7 @@ def difference_point(case: Case, policy: PolicyValue, device_class: DeviceClass)
 
     A failure for another reason than a tolerance (NaN, a wrong shape) stays a failure under every policy. A pass is no
     proof where something about it was to be looked into, or where devices of the class may compute it another way that
-    does not pass.
+    does not pass. Where processors of the class computed it, what they gave counts.
     """
 
     def point(state: PointState, text: str) -> PolicyPoint:
@@ -142,15 +143,37 @@ def difference_point(case: Case, policy: PolicyValue, device_class: DeviceClass)
     by_tolerance = result.tolerance is not None and all(output.relative_l2 is not None for output in case.outputs)
     if result.status == "failed" and worst.state == "met" and not by_tolerance:
         return point("not met", f"validation failed: {result.reason or 'no reason given'}")
+    there = [found for found in result.processors if device_class in found.classes and found.agreement != "not run"]
     doubts = [
         *result.warnings,
-        *(variant.warning or "" for variant in result.variants if device_class in variant.against),
+        *(variant.warning or "" for variant in result.variants if device_class in variant.against and not there),
     ]
+    if there:
+        worst = on_processors(worst, there)
     if worst.state == "met" and doubts:
         return point("unsupported", f"{worst.text}; but {doubts[0]}")
     if result.checked_by is not None:
         return msgspec.structs.replace(worst, text=f"{worst.text}, by {result.checked_by}")
     return worst
+
+
+def on_processors(here: PolicyPoint, there: list[OnProcessor]) -> PolicyPoint:
+    """The point of outputs on this machine, with what processors of the device class say of it.
+
+    What is wrong on all of them is not met, whatever this machine computes; on some, or here alone, it is unsupported.
+    """
+    against = [found for found in there if found.speaks_against]
+    names = and_list([found.processor for found in (against or there)])
+    if not against:
+        same = "the same bits" if all(found.agreement == "same bits" for found in there) else "within tolerance"
+        state: PointState = "met" if here.state == "met" else "unsupported"
+        text = f"{here.text}; {'' if here.state == 'met' else 'but '}{same} on {names} (emulated)"
+    else:
+        state = "unsupported" if here.state == "met" and len(against) < len(there) else "not met"
+        first = against[0]
+        why = "it does not run" if first.agreement == "does not run" else f"wrong: {first.reason}"
+        text = f"on {names} (emulated) {why}; here {here.text}"
+    return msgspec.structs.replace(here, state=state, text=text)
 
 
 def task_point(case: Case, policy: PolicyValue) -> PolicyPoint:

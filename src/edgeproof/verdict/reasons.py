@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.evaluation import Confidence, Standing
+from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
 from edgeproof.verdict.contest import Contest
 from edgeproof.verdict.wording import TITLES, and_list, figure, shortened
@@ -68,6 +69,8 @@ def reasons(contest: Contest) -> list[str]:
     for failed in [standing for standing in contest.standings if standing.status == "fails"][:4]:
         against = next(point.text for point in failed.points if point.state == "not met")
         lines.append(f"{failed.candidate} is out: {shortened(against)}")
+    if contest.device == "host" and contest.chosen is not None:
+        lines += elsewhere_lines(contest.cases[contest.chosen.candidate])
     for device in contest.evidence.devices:
         if device.emulated and device.device_class == contest.device:
             lines += emulated_lines(device)
@@ -97,6 +100,19 @@ def compared(contest: Contest, chosen: Standing, other: Standing) -> str:
             ratio = against.ratio_to_baseline / found.ratio_to_baseline
             return f" (median latency {figure(ratio)} × that of {chosen.candidate}, interleaved on {device.device})"
     return ""
+
+
+def elsewhere_lines(case: Case) -> list[str]:
+    """On which other computers the recommended candidate is wrong, though it is right on this one."""
+    if case.validation is None:
+        return []
+    return [
+        f"on {found.title} ({found.processor}, emulated) {case.candidate} "
+        + ("does not run" if found.agreement == "does not run" else f"is wrong: {found.reason}")
+        + (f"; {found.remedy}" if found.remedy else "")
+        for found in case.validation.processors
+        if not found.classes and found.speaks_against
+    ]
 
 
 def emulated_lines(device: DeviceDocument) -> list[str]:

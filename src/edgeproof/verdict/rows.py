@@ -47,6 +47,8 @@ def not_measured(evidence: Evidence) -> dict[str, str]:
         gaps |= {f"server: {name}": reason for name, reason in evidence.latency.not_measured.items()}
     if evidence.validation is not None and evidence.validation.task is None:
         gaps["task score"] = "the samples have no labels"
+    if evidence.validation is not None:
+        gaps |= {f"outputs on {name}": reason for name, reason in evidence.validation.not_emulated.items()}
     for device_class in DEVICE_CLASSES:
         documents = [device for device in evidence.devices if device.device_class == device_class]
         if not any(not device.emulated for device in documents):

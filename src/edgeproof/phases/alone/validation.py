@@ -18,6 +18,7 @@ from edgeproof.phases.conversion.making import Making
 from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
 from edgeproof.phases.validation.bases import lacking_bases, made_bases
+from edgeproof.phases.validation.elsewhere import find_elsewhere
 from edgeproof.process import Limits
 from edgeproof.verdict.policy import load_policy
 
@@ -35,20 +36,25 @@ def validate_alone(
     limits: Limits | None = None,
     report: Callable[[str], None] = lambda _: None,
     trust: bool = False,
+    processors: Sequence[str] = (),
 ) -> ValidationDocument:
     """Hold artifacts against the model, on the samples that come with it, or on its held-out ones.
 
     Args:
         trust: whether artifacts of unknown origin may run code.
+        processors: names of others than this machine's to run them on as well, by emulation.
 
     Raises:
-        UsageError: the model, its signature, its samples or the policy.
+        UsageError: the model, its signature, its samples, the policy or a processor.
         ConversionError: the eager model itself does not run.
     """
     asked = (load_policy(policy) if policy else PolicyValue()).difference
     title = checked_title(origin)
     report(f"loading {title} and running it eagerly")
     with Workspace.temporary() as workspace:
+        elsewhere = find_elsewhere(processors, workspace.root / "processors")
+        for reason in elsewhere.lacking.values():
+            report(f"warning: {reason}")
         lacking = lacking_bases(artifacts, trust=trust)
         forms = tuple(dict.fromkeys(base.form for base in lacking))
         prepare_workspace(workspace, origin, draw=Draw(), forms=forms, limits=limits)
@@ -60,5 +66,5 @@ def validate_alone(
         name, out = workspace.prepared.name, workspace.root / "bases"
         bases = made_bases(Making(workspace, title, name, out, limits or Limits(), report), lacking)
         reference, outputs = load_reference(workspace), workspace.root / "outputs"
-        validating = Validating(reference, asked, outputs, report, trust=trust, bases=bases)
+        validating = Validating(reference, asked, outputs, report, trust=trust, bases=bases, elsewhere=elsewhere)
         return validating.validate(title, artifacts)

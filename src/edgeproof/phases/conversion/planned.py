@@ -96,12 +96,19 @@ def named(word: str) -> tuple[str, ...]:
     return (word,)
 
 
-def _of_format(word: str) -> tuple[str, ...]:
-    """All candidates of a format, in the form that its name may end in; none where it is no format's name."""
+def _of_format(word: str, among: Sequence[str] = ()) -> tuple[str, ...]:
+    """All candidates of a format, in the form that its name may end in; none where it is no format's name.
+
+    Args:
+        among: precisions that are asked for; those that are made on request alone are there where they are.
+    """
     bare, form = _without_form(word)
     known = formats().get(bare)
+    if known is None:
+        return ()
     suffix = "" if form is None else _suffix(form)
-    return () if known is None else tuple(known.candidate(precision) + suffix for precision in known.precisions)
+    wanted = (*known.precisions, *(precision for precision in known.on_request if precision in among))
+    return tuple(known.candidate(precision) + suffix for precision in wanted)
 
 
 def check_name(word: str) -> None:
@@ -122,11 +129,13 @@ def select(to: Sequence[str], precisions: Sequence[str]) -> tuple[str, ...]:
         UsageError: an unknown format, candidate or precision, or nothing is left.
     """
     known = formats()
-    every = {precision for found in known.values() for precision in found.precisions}
+    every = {precision for found in known.values() for precision in (*found.precisions, *found.on_request)}
     strange = [name for name in precisions if name not in every]
     if strange:
         raise UsageError(f"there is no precision {strange[0]}", hint=f"known: {', '.join(sorted(every))}")
-    asked = dict.fromkeys(name for word in (to or tuple(known)) for name in _of_format(word) or named(word))
+    asked = dict.fromkeys(
+        name for word in (to or tuple(known)) for name in _of_format(word, among=precisions) or named(word)
+    )
     found = {name: find_candidate(_without_form(name)[0]) for name in asked}
     names = tuple(name for name, (_, precision) in found.items() if not precisions or precision in precisions)
     if not names:

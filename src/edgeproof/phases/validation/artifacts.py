@@ -23,6 +23,7 @@ from edgeproof.model.arrays import read_npz
 from edgeproof.model.samples import load_arrays
 from edgeproof.phases.validation.against import Reference, held_against, unexplained
 from edgeproof.phases.validation.bases import Bases, bases_among, wants_base
+from edgeproof.phases.validation.elsewhere import Elsewhere
 from edgeproof.phases.validation.variants import Usual, run_variant
 from edgeproof.process import Limits
 from edgeproof.together import each
@@ -45,6 +46,7 @@ class Validating:
         report: takes a line of progress.
         trust: whether artifacts of unknown origin may run code.
         bases: what compressed weights are held against, beside what stands among the artifacts.
+        elsewhere: other processors to run them on.
     """
 
     reference: Reference
@@ -53,6 +55,7 @@ class Validating:
     report: Callable[[str], None] = lambda _: None
     trust: bool = False
     bases: Bases = field(default_factory=dict)
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
     def validate(self, model: str, artifacts: Sequence[Path]) -> ValidationDocument:
         """Run artifacts, each in a fresh process, and compare; ``model`` is what the document calls it."""
@@ -75,6 +78,7 @@ class Validating:
             task=None if score is None else "accuracy",
             reference_score=score,
             results=results,
+            not_emulated=dict(self.elsewhere.lacking),
         )
 
     def _validated(self, path: Path, outputs: Path, bases: Bases) -> ValidationResult:
@@ -120,6 +124,7 @@ class Validating:
         result = held_against(told, document, outputs, self.reference, self.limits)
         usual = Usual(job, document, outputs, self.reference, self.limits)
         variants = tuple(run_variant(variation, usual) for variation in kind.variants(document.precision))
+        processors = self.elsewhere.results(result, usual, kind)
         if ran.storage_faults:
             reason = "; ".join([*([result.reason] if result.reason else []), *ran.storage_faults])
             result = msgspec.structs.replace(result, status="failed", reason=reason)
@@ -130,7 +135,7 @@ class Validating:
             *(["its weights were held against none: give the format's first precision beside it"] * unheld),
             *unexplained(result, kind.explained(document.precision)),
         )
-        return msgspec.structs.replace(result, variants=variants, warnings=warnings)
+        return msgspec.structs.replace(result, variants=variants, processors=processors, warnings=warnings)
 
 
 @contextlib.contextmanager

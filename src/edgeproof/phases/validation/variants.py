@@ -93,7 +93,8 @@ def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], us
     )
     warning = None
     if failed and usually and not before:
-        warning = f"the result depends on how it is computed: {name}, {'; '.join(failed)}"
+        helps = f" ({variation.remedy})" if variation.remedy is not None else ""
+        warning = f"the result depends on how it is computed: {name}, {'; '.join(failed)}{helps}"
     worst = worst_of(differences)
     left = worst.relative_l2
     if variation.exact is not None and worst.kind == "real" and not (left is not None and left <= variation.exact):
