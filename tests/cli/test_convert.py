@@ -97,6 +97,20 @@ def test_convert_then_validate_then_tables(edgeproof: Call, net: Path, out: Path
     assert re.fullmatch(r"torchscript-fp32: failed in \d+\.\d s\nvalidate: done in \d+\.\d s\n", err)
 
 
+def test_other_processors(edgeproof: Call, net: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown one is wrong use; one that cannot be had is told, and leaves what was asked for undone."""
+    words = ("validate", f"{net}:dense", out / "torchscript-fp32", "--quiet")
+    code, _, err = edgeproof(*words, "--processors", "cortex-a76,i486")
+    assert code == 2
+    assert "there is no processor i486 to emulate" in err
+    monkeypatch.setenv("EDGEPROOF_AARCH64", str(out / "nothing"))
+    code, stdout, _ = edgeproof(*words, "--processors", "cortex-a76", "--json")
+    assert code == 1
+    document = decode(stdout, ValidationDocument)
+    assert list(document.not_emulated) == ["cortex-a76"]
+    assert document.results[0].status == "passed"
+
+
 def test_a_conversion_that_fails_is_1_with_its_reason_and_lines_of_progress(
     edgeproof: Call, net: Path, tmp_path: Path
 ) -> None:

@@ -128,3 +128,35 @@ def test_an_output_may_be_called_as_a_node_inside(tmp_path: Path) -> None:
             np.testing.assert_allclose(found[name], array, atol=tolerance, err_msg=name)
         (file,) = (tmp_path / f"onnx-{precision}").glob("*.onnx")
         assert [output.name for output in onnx.load(file).graph.output] == ["linear", "softmax", "scale", "add"]
+
+
+class Pooled(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = torch.nn.Conv2d(1, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.avg_pool2d(self.conv(x), 2)
+
+
+@pytest.mark.xdist_group("onnx-names")
+def test_half_precision_and_weights_of_seven_bits(tmp_path: Path) -> None:
+    """Average pooling stays in single precision, which every processor has a kernel for."""
+    import onnx
+    from onnx import numpy_helper
+
+    x = np.random.default_rng(0).standard_normal((32, 1, 1, 8, 8)).astype(np.float32)
+    model = edgeproof.Model(Pooled(), inputs=["x:float32[1,1,8,8]"], samples=edgeproof.Samples({"x": x}), name="net")
+    document = edgeproof.convert(model, tmp_path, to=["onnx-fp16", "onnx-int8w7", "onnx-int8"])
+    assert [made.status for made in document.candidates] == ["ok"] * 3
+    half = onnx.load(tmp_path / "onnx-fp16" / "net.onnx")
+    fed = {node.output[0]: node for node in half.graph.node}
+    (pool,) = [node for node in half.graph.node if node.op_type == "AveragePool"]
+    cast = fed[pool.input[0]]
+    assert (cast.op_type, cast.attribute[0].i) == ("Cast", onnx.TensorProto.FLOAT)
+    for precision, most in (("int8w7", 64), ("int8", 127)):
+        graph = onnx.load(tmp_path / f"onnx-{precision}" / "net.onnx").graph
+        weights = [numpy_helper.to_array(kept) for kept in graph.initializer if len(kept.dims) == 4]
+        (largest,) = [int(np.abs(array.astype(int)).max()) for array in weights if array.dtype == np.int8]
+        assert most // 2 < largest <= most

@@ -53,7 +53,7 @@ def test_a_format_from_elsewhere_is_found() -> None:
 
 def test_every_candidate_has_a_name_of_its_own() -> None:
     names = candidate_names()
-    assert len(names) == sum(len(known.precisions) for known in formats().values())
+    assert len(names) == sum(len((*known.precisions, *known.on_request)) for known in formats().values())
     for name, (form, precision) in names.items():
         found, same = find_candidate(name)
         assert (found.name, same) == (form, precision)

@@ -11,6 +11,7 @@ from edgeproof.documents.activity import ActivityDocument, NeuronActivity
 from edgeproof.documents.evaluation import DifferenceLimits, PolicyValue
 from edgeproof.documents.latency import ProcessUse
 from edgeproof.documents.samples import SAYS_NOTHING, Check
+from edgeproof.documents.validation import OnProcessor, Variant
 from edgeproof.verdict.cases import Case, cases_of
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.figures import mean_power_mw
@@ -273,3 +274,70 @@ def test_neurons_that_never_fire_or_always_do_are_told(build, rate, words):
     assert (point is None) == (words is None)
     if words is not None:
         assert f"the neurons lif1 {words} on any sample" in point.text
+
+
+def on(name, agreement, classes=("raspberry-pi", "android"), reason=None):
+    return OnProcessor(processor=name, title="a board", agreement=agreement, classes=classes, reason=reason)
+
+
+def with_processors(build, *found, status="passed", variants=()):
+    evidence = build.evidence()
+    results = tuple(
+        msgspec.structs.replace(result, processors=found, variants=variants, status=status)
+        for result in evidence.validation.results
+    )
+    return build.evidence(validation=msgspec.structs.replace(evidence.validation, results=results))
+
+
+@pytest.mark.parametrize(
+    ("agreements", "expected", "words"),
+    [
+        (("same bits", "same bits"), "met", "the same bits on cortex-a53 and cortex-a76 (emulated)"),
+        (("same bits", "within tolerance"), "met", "within tolerance on cortex-a53 and cortex-a76 (emulated)"),
+        (("same bits", "wrong"), "unsupported", "on cortex-a76 (emulated) wrong: too far; here "),
+        (("wrong", "does not run"), "not met", "on cortex-a53 and cortex-a76 (emulated) wrong: too far; here "),
+        (("does not run",), "not met", "on cortex-a53 (emulated) it does not run; here "),
+        (("not run", "not run"), "met", None),
+    ],
+)
+def test_a_class_rests_on_its_own_processors(build, agreements, expected, words):
+    found = [on(name, agreement, reason="too far") for name, agreement in zip(("cortex-a53", "cortex-a76"), agreements)]
+    evidence = with_processors(build, *found)
+    for device, state_there in (("raspberry-pi", expected), ("android", expected), ("iphone", "met"), ("host", "met")):
+        point = state(build, "difference", evidence=evidence, device=device)
+        assert point.state == state_there
+        there = device in ("raspberry-pi", "android") and words is not None
+        assert ("emulated" in point.text) == there
+        assert not there or words in point.text
+
+
+def test_what_its_processors_gave_counts_more_than_what_they_may_give(build):
+    doubt = Variant(name="standard", samples=4, warning="it overflows", against=("raspberry-pi", "iphone"))
+    evidence = with_processors(build, on("cortex-a76", "within tolerance"), variants=(doubt,))
+    assert state(build, "difference", evidence=evidence, device="raspberry-pi").state == "met"
+    assert state(build, "difference", evidence=evidence, device="iphone").state == "unsupported"
+
+
+def test_what_fails_here_alone_is_open_there(build):
+    evidence = with_processors(build, on("cortex-a53", "within tolerance"))
+    strict = PolicyValue(difference=DifferenceLimits(spike_agreement_fp32=1.0))
+    point = state(build, "difference", evidence=evidence, policy=strict, device="raspberry-pi")
+    assert point.state == "unsupported"
+    assert "but within tolerance on cortex-a53" in point.text
+    assert state(build, "difference", evidence=evidence, policy=strict).state == "not met"
+
+
+def test_a_recommendation_for_this_host_says_on_which_other_computers_it_is_wrong(build):
+    wrong = on("x86-64-v3", "wrong", classes=(), reason="too far")
+    evidence = with_processors(build, msgspec.structs.replace(wrong, remedy="take seven bits"))
+    verdict = decide(evidence, PolicyValue(), PLATFORMS, policy_source="built in").verdicts[0]
+    assert verdict.candidate is not None
+    told = f"on a board (x86-64-v3, emulated) {verdict.candidate} is wrong: too far; take seven bits"
+    assert told in verdict.reasons
+
+
+def test_processors_that_could_not_be_had_stand_among_what_was_not_measured(build):
+    evidence = build.evidence()
+    lacking = msgspec.structs.replace(evidence.validation, not_emulated={"cortex-a76": "no emulator"})
+    evaluation = decide(build.evidence(validation=lacking), PolicyValue(), PLATFORMS, policy_source="built in")
+    assert evaluation.not_measured["outputs on cortex-a76"] == "no emulator"

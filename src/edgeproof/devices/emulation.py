@@ -17,7 +17,7 @@ import edgeproof
 from edgeproof.devices.processors import Processor
 from edgeproof.errors import MissingDependency
 
-__all__ = ["ROOT_VARIABLE", "foreign_root", "python_on"]
+__all__ = ["ROOT_VARIABLE", "SITE", "foreign_root", "python_on"]
 
 ROOT_VARIABLE = "EDGEPROOF_{architecture}"
 """The environment variable that names the folder of an architecture: ``EDGEPROOF_AARCH64``."""

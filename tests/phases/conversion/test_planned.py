@@ -8,10 +8,12 @@ from edgeproof.errors import UsageError
 from edgeproof.formats.registry import candidate_names, formats
 from edgeproof.phases.conversion.planned import check_name, forms_of, named, plan, select
 
+USUAL = tuple(known.candidate(precision) for known in formats().values() for precision in known.precisions)
+
 
 def test_a_dense_model_is_made_whole_in_every_candidate() -> None:
     planned = plan(steps=False)
-    assert [candidate.candidate for candidate in planned] == list(candidate_names())
+    assert [candidate.candidate for candidate in planned] == list(USUAL)
     assert {candidate.form for candidate in planned} == {"whole"}
 
 
@@ -19,10 +21,10 @@ def test_a_model_with_time_steps_is_made_in_each_format_s_first_form_and_its_fp3
     planned = plan(steps=True)
     names = [candidate.candidate for candidate in planned]
     assert len(set(names)) == len(names)
-    assert set(candidate_names()) <= set(names)
+    assert set(USUAL) <= set(names)
     for candidate in planned:
         forms = candidate.format.forms(candidate.precision)
-        extra = candidate.candidate not in candidate_names()
+        extra = candidate.candidate not in USUAL
         assert candidate.form == (forms[1] if extra else forms[0])
         assert not extra or candidate.candidate == f"{candidate.format.candidate(candidate.precision)}-{candidate.form}"
     assert {candidate.precision for candidate in planned if candidate.candidate.endswith("-step")} <= {"fp32"}
@@ -93,7 +95,7 @@ def test_the_forms_to_export_are_those_of_the_candidates_whatever_the_model_is()
 
 
 def test_formats_and_precisions_are_crossed() -> None:
-    assert select((), ()) == tuple(candidate_names())
+    assert select((), ()) == USUAL
     assert select(("onnx", "litert"), ("fp32", "int8")) == ("onnx-fp32", "onnx-int8", "litert-fp32", "litert-int8")
     assert select(("torchscript", "onnx"), ("fp16",)) == ("onnx-fp16",)
     assert select(("sdk-eager",), ()) == ("sdk-eager",)
@@ -117,3 +119,12 @@ def test_candidates_and_forms_may_stand_among_the_formats() -> None:
 def test_nothing_to_make_is_wrong_use(to: tuple[str, ...], precisions: tuple[str, ...], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         select(to, precisions)
+
+
+def test_a_precision_on_request_is_among_none_and_found_by_name() -> None:
+    assert "onnx-int8w7" not in [planned.candidate for planned in plan(steps=False)]
+    assert "onnx-int8w7" not in named("onnx")
+    assert [planned.precision for planned in plan(["onnx-int8w7"], steps=False)] == ["int8w7"]
+    assert select(["onnx", "litert"], ["int8w7"]) == ("onnx-int8w7",)
+    assert select(["onnx"], ["int8", "int8w7"]) == ("onnx-int8", "onnx-int8w7")
+    assert select([], ["int8w7"]) == ("onnx-int8w7",)

@@ -13,13 +13,15 @@ from packaging import markers
 from edgeproof.documents.base import decode, encode
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.errors import ProcessError
-from edgeproof.formats.registry import candidate_names
+from edgeproof.phases.conversion.planned import plan
 from edgeproof.phases.preparation.environment import read_environment
 
 
 def test_every_candidate_every_tool_and_this_machine() -> None:
     found = read_environment()
-    assert [candidate.candidate for candidate in found.candidates] == list(candidate_names())
+    assert [candidate.candidate for candidate in found.candidates] == [
+        planned.candidate for planned in plan(steps=False)
+    ]
     assert {"adb", "ssh", "scp", "xcrun", "cc"} <= {tool.name for tool in found.tools}
     assert all(tool.purpose and tool.remedy for tool in found.tools)
     assert found.packages["torch"] == metadata.version("torch")

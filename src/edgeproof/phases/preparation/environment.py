@@ -30,6 +30,18 @@ TOOLS = (
         "native code for ARM",
         "apt-get install gcc-aarch64-linux-gnu",
     ),
+    (
+        "qemu-x86_64-static",
+        ("qemu-x86_64-static", "--version"),
+        "outputs on other x86 processors",
+        "apt-get install qemu-user-static",
+    ),
+    (
+        "qemu-aarch64-static",
+        ("qemu-aarch64-static", "--version"),
+        "outputs on ARM processors, with scripts/foreign_root.py",
+        "apt-get install qemu-user-static",
+    ),
     ("taskset", ("taskset", "--version"), "core placement", "apt-get install util-linux"),
 )
 CORE = ("torch", "numpy", "msgspec", "uvicorn", "snntorch", "spikingjelly", "norse")
