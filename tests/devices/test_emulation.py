@@ -20,7 +20,8 @@ WITH_QEMU = pytest.mark.skipif(
     not any(map(shutil.which, (f"qemu-{HERE}-static", f"qemu-{HERE}"))),
     reason="QEMU's user mode of this architecture is not installed",
 )
-TELL = "import numpy, sys; print(*numpy.show_config(mode='dicts')['SIMD Extensions'].get('found', ['none'])); import edgeproof"
+FOUND = "numpy.show_config(mode='dicts')['SIMD Extensions'].get('found', ['none'])"
+TELL = f"import numpy, edgeproof; print(*{FOUND})"
 
 
 @WITH_QEMU
