@@ -125,7 +125,7 @@ def test_a_whole_number_that_int32_cannot_hold_never_becomes_another(tmp_path: P
 
 def test_a_memory_limit_costs_the_run_and_says_so(artifact: Path, tmp_path: Path) -> None:
     big = tmp_path / "big.npz"
-    np.savez(big, x=np.zeros((30_000_000, 4), np.float32))
+    np.savez_compressed(big, x=np.zeros((30_000_000, 4), np.float32))  # which is read as a whole
     done = run(artifact, "--inputs", big, "--memory-limit", 300 << 20)
     assert done.returncode == 1
     error = json.loads(done.stdout)["error"]

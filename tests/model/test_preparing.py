@@ -72,18 +72,19 @@ def test_all_is_done_in_one_process_that_is_not_this_one(workspace: Workspace, t
         assert (workspace.spine(result.form) / "spine.json").is_file()
         assert result.seconds > 0
         assert result.max_abs is not None
-    with np.load(workspace.held_out) as given, np.load(workspace.reference) as found:
-        assert set(given.files) == {"x"}
+    assert workspace.held_out == workspace.sample_folder, "one set of samples serves for both and stands there once"
+    given = workspace.read(workspace.held_out).inputs
+    assert {name: array.shape for name, array in given.items()} == {"x": (8, 1, 4)}
+    with np.load(workspace.reference) as found:
         np.testing.assert_allclose(found["output"], 3 * np.maximum(given["x"], 0), rtol=1e-6)
-    with np.load(workspace.representative) as given:
-        assert given["x"].shape == (8, 1, 4)
+    assert not list(workspace.root.rglob("*held*"))
 
 
 def test_what_is_done_is_not_done_again_and_the_rest_is(workspace: Workspace, tmp_path: Path) -> None:
     source = net(tmp_path)
     first = prepare_workspace(workspace, source, draw=DRAW, reference=False, limits=ROOMY)
     assert not workspace.reference.exists()
-    stamp = workspace.representative.stat().st_mtime_ns
+    stamp = (workspace.sample_folder / "sample_0000.npy").stat().st_mtime_ns
     assert prepare_workspace(workspace, source, draw=Draw(count=20, seed=9), reference=False) == first
     assert len(loads(tmp_path)) == 1
     prepare_workspace(workspace, source, draw=DRAW, forms=("step",), limits=ROOMY)
@@ -91,7 +92,7 @@ def test_what_is_done_is_not_done_again_and_the_rest_is(workspace: Workspace, tm
     assert len(loads(tmp_path)) == 2
     prepare_workspace(workspace, source, draw=DRAW, forms=("step",))
     assert len(loads(tmp_path)) == 2
-    assert workspace.representative.stat().st_mtime_ns == stamp
+    assert (workspace.sample_folder / "sample_0000.npy").stat().st_mtime_ns == stamp
 
 
 @pytest.mark.slow

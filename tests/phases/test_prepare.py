@@ -60,9 +60,10 @@ def test_files_for_people_and_for_the_workers(new_run: NewRun) -> None:
     assert len(list(run.path("rep_samples").glob("*.npy"))) == 211
     read = read_samples(run.path("rep_samples"))
     assert read.labels is not None
-    with np.load(run.path("work/representative.npz"), allow_pickle=False) as archive:
-        assert np.array_equal(archive["x"], read.inputs["input0"])
-        assert np.array_equal(archive["labels"], read.labels)
+    found = Workspace(run.root).read(run.path("rep_samples"))
+    assert np.array_equal(found.inputs["x"], read.inputs["input0"])
+    assert found.labels is not None
+    assert np.array_equal(found.labels, read.labels)
     with np.load(run.path("phase3_heldout.npz"), allow_pickle=False) as archive:
         assert (archive["x"].shape, archive["labels"].shape) == ((80, 1, 6), (80,))
 
@@ -70,10 +71,10 @@ def test_files_for_people_and_for_the_workers(new_run: NewRun) -> None:
 def test_what_is_prepared_is_found_again_and_not_loaded(new_run: NewRun) -> None:
     run = new_run("torchscript-fp32")
     prepare(run)
-    stamp = run.path("work/representative.npz").stat().st_mtime_ns
+    stamp = run.path("rep_samples/labels.npy").stat().st_mtime_ns
     (Path(run.manifest().working_directory) / "small.py").unlink()
     assert workspace_of(run).samples == run.read(SamplesDocument)
-    assert run.path("work/representative.npz").stat().st_mtime_ns == stamp
+    assert run.path("rep_samples/labels.npy").stat().st_mtime_ns == stamp
 
 
 def test_random_input_on_request_only(new_run: NewRun, tmp_path: Path) -> None:

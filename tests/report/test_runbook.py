@@ -73,7 +73,7 @@ def test_raspberry_pi_measures_this_runs_artifacts(text, build):
     folder = build.evidence().folder
     assert f"scripts/device/rpi_setup_and_bench.sh USER@HOST {folder}" in pi
     assert (
-        "python -m edgeproof.devices.runner litert-int8 --inputs heldout.npz --measure 700 --warmup 50 "
+        "python -m edgeproof.devices.runner litert-int8 --inputs phase3_heldout.npz --measure 700 --warmup 50 "
         "--json litert-int8.json" in pi
     )
     assert f"sha256sum {folder}/artifacts/onnx-fp32/model.onnx   # {'03' * 32}" in pi

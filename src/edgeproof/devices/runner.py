@@ -93,7 +93,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         usable_cpus,
     )
     from edgeproof.measure.process import own_memory
-    from edgeproof.model.samples import read_calls
+    from edgeproof.model.streaming import stream_calls
 
     artifact = Path(job.artifact)
     temperature_before, throttling_before = temperature_c(), read_throttling()
@@ -108,7 +108,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         trust=job.trust,
     ) as session:
         load_ms = (time.perf_counter_ns() - load_begin) / 1e6
-        calls = read_calls(Path(job.inputs), session.inputs, limit=job.limit)
+        calls = stream_calls(Path(job.inputs), session.inputs, limit=job.limit)
         first_begin = time.perf_counter_ns()
         first = session.run(calls[0])
         first_us = (time.perf_counter_ns() - first_begin) / 1e3

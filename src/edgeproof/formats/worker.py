@@ -66,7 +66,6 @@ def _convert(job: Job) -> None:
 
     from edgeproof.formats.base import Conversion
     from edgeproof.formats.registry import formats
-    from edgeproof.model.samples import load_arrays
     from edgeproof.model.spine import load_spine
 
     found = formats()[job.format]
@@ -75,8 +74,7 @@ def _convert(job: Job) -> None:
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
-        samples, _ = load_arrays(Path(job.samples))
-        spine = load_spine(Path(job.spine), samples)
+        spine = load_spine(Path(job.spine), Path(job.samples))
         base, base_document = _base(job)
         conversion = Conversion(found, spine, job.precision, building, job.name, base, base_document)
         produced = found.convert(conversion)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import struct
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +21,7 @@ import numpy.typing as npt
 
 from edgeproof.errors import SamplesError
 
-__all__ = ["GROWTH", "MOST_ARRAYS", "UNGROWN_BYTES", "read_npy", "read_npz"]
+__all__ = ["GROWTH", "MOST_ARRAYS", "UNGROWN_BYTES", "Rows", "read_npy", "read_npz", "rows_of"]
 
 Array = npt.NDArray[Any]
 UNGROWN_BYTES = 1 << 30
@@ -27,6 +29,8 @@ UNGROWN_BYTES = 1 << 30
 GROWTH = 64
 """How many times its size it may grow to."""
 MOST_ARRAYS = 4096
+LOCAL_HEADER_BYTES = 30
+"""Of an archive's member, before its name and an extra field, whose lengths are its last four."""
 LONGEST_HEADER = 10_000
 """Characters, as ``numpy.load`` has it."""
 FORMAT: Any = np.lib.format
@@ -54,9 +58,10 @@ def read_npz(path: Path, *, expected: Mapping[str, int] | None = None) -> dict[s
                 if name == member.filename or name in arrays:
                     raise ValueError(f"{member.filename[:200]!r} is no array, or is there twice")
                 with archive.open(member) as stream:
-                    header = _header(stream, member.file_size)
-                if expected is not None and _bytes_of(*header) > expected.get(name, 0):
-                    raise ValueError(f"{name[:200]} has {_bytes_of(*header)} bytes; expected {expected.get(name, 0)}")
+                    shape, dtype, _ = _header(stream, member.file_size)
+                held = _bytes_of(shape, dtype)
+                if expected is not None and held > expected.get(name, 0):
+                    raise ValueError(f"{name[:200]} has {held} bytes; expected {expected.get(name, 0)}")
                 with archive.open(member) as stream:
                     arrays[name] = _array(stream)
             return arrays
@@ -77,6 +82,66 @@ def read_npy(path: Path) -> Array:
             return _array(file)
     except Exception as error:
         raise _refusal(path, error) from error
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An array of an archive that is read row by row.
+
+    Attributes:
+        path: the archive.
+        offset: where its numbers begin.
+        shape: of the array, rows first.
+        dtype: of the array.
+    """
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, index: int) -> Array:
+        """One row.
+
+        Raises:
+            SamplesError: the file is shorter than it said.
+        """
+        count = math.prod(self.shape[1:])
+        with self.path.open("rb") as file:
+            file.seek(self.offset + index * count * self.dtype.itemsize)
+            row = np.fromfile(file, self.dtype, count)
+        if row.size != count:
+            raise SamplesError(f"cannot read {self.path}: it ends within row {index}", hint=WRITE_IT)
+        return row.reshape(self.shape[1:])
+
+
+def rows_of(path: Path) -> dict[str, Rows] | None:
+    """The arrays of an archive by name, none of them read; None where rows do not lie in it one after the other, as in
+    one that is compressed.
+
+    Raises:
+        SamplesError: as ``read_npz``.
+    """
+    found = {}
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive, _quietly():
+            members = archive.infolist()
+            _check_growth(members, path.stat().st_size)
+            for member in members:
+                if member.compress_type != zipfile.ZIP_STORED:
+                    return None
+                with archive.open(member) as stream:
+                    shape, dtype, by_columns = _header(stream, member.file_size)
+                    begin = stream.tell()
+                if by_columns or not shape:
+                    return None
+                file.seek(member.header_offset)
+                lengths = struct.unpack("<HH", file.read(LOCAL_HEADER_BYTES)[-4:])
+                offset = member.header_offset + LOCAL_HEADER_BYTES + sum(lengths) + begin
+                found[member.filename.removesuffix(".npy")] = Rows(path, offset, shape, dtype)
+    except Exception as error:
+        raise _refusal(path, error) from error
+    return found
 
 
 @contextlib.contextmanager
@@ -102,13 +167,13 @@ def _check_growth(members: list[zipfile.ZipInfo], archive_bytes: int) -> None:
         raise ValueError(f"its {archive_bytes:,} bytes would grow to {grown:,}; at most {most:,} are read")
 
 
-def _header(stream: IO[bytes], file_bytes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype, once the numbers that they say are there."""
+def _header(stream: IO[bytes], file_bytes: int) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Shape, dtype and whether columns come first, once the numbers that they say are there."""
     version = FORMAT.read_magic(stream)
     read = HEADERS.get(version)
     if read is None:
         raise ValueError(f"its header is of version {version}; expected plain numbers, which are of version 1 or 2")
-    shape, _, dtype = read(stream, max_header_size=LONGEST_HEADER)
+    shape, by_columns, dtype = read(stream, max_header_size=LONGEST_HEADER)
     if dtype.hasobject or dtype.names is not None:
         raise ValueError(f"it holds {dtype}, which are no plain numbers")
     if any(size < 0 for size in shape) or _bytes_of(shape, dtype) != file_bytes - stream.tell():
@@ -116,7 +181,7 @@ def _header(stream: IO[bytes], file_bytes: int) -> tuple[tuple[int, ...], np.dty
             f"its header says {list(shape)} of {dtype}, {_bytes_of(shape, dtype):,} bytes; "
             f"it holds {file_bytes - stream.tell():,}"
         )
-    return shape, dtype
+    return shape, dtype, by_columns and len(shape) > 1
 
 
 def _bytes_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:

@@ -118,7 +118,10 @@ def draw(subject: Subject, user: Samples | None, how: Draw) -> Drawn:
         under_sampled=representative.count < MINIMUM_INT8_COUNT,
         checks=tuple(checks),
         held_out=HeldOut(
-            count=held_out.count, labelled=held_out.labels is not None, source=held_source, file=HELD_OUT_FILE
+            count=held_out.count,
+            labelled=held_out.labels is not None,
+            source=held_source,
+            file=REPRESENTATIVE_FOLDER if held_out is representative else HELD_OUT_FILE,
         ),
     )
     return Drawn(representative, held_out, document)

@@ -30,9 +30,12 @@ __all__ = [
     "conform",
     "evenly",
     "load_arrays",
+    "load_samples",
     "pool",
     "read_calls",
+    "read_row",
     "read_samples",
+    "sample_files",
     "save",
     "synthetic_samples",
     "write_samples",
@@ -95,8 +98,20 @@ def read_calls(path: Path, specs: Sequence[TensorSpec], *, limit: int | None = N
     Raises:
         SamplesError: the file cannot be read, or holds what these inputs cannot take.
     """
-    samples, _ = conform(read_samples(path, minimum=1), specs)
-    return calls_of(samples, limit=limit)
+    return calls_of(load_samples(path, specs), limit=limit)
+
+
+def load_samples(path: Path, specs: Sequence[TensorSpec]) -> Samples:
+    """Samples of a folder or npz as a signature wants them.
+
+    Args:
+        path: as in ``read_samples``; one sample is enough.
+        specs: of the inputs.
+
+    Raises:
+        SamplesError: the file cannot be read, or holds what these inputs cannot take.
+    """
+    return conform(read_samples(path, minimum=1), specs)[0]
 
 
 def calls_of(samples: Samples, *, limit: int | None = None) -> list[Call]:
@@ -158,30 +173,50 @@ def _labels(labels: Array, path: Path) -> Array:
     return labels.astype(np.int64)
 
 
-def _read_folder(path: Path) -> Samples:
+def sample_files(path: Path) -> list[Path]:
+    """The files of a folder that hold a sample each, in their order.
+
+    Raises:
+        SamplesError: there are none, or of two kinds.
+    """
     files = sorted(file for file in path.iterdir() if file.suffix in (".npy", ".npz") and file.stem != "labels")
     if not files:
         raise SamplesError(f"{path} holds no .npy or .npz file")
-    kinds = {file.suffix for file in files}
-    if len(kinds) > 1:
+    if len({file.suffix for file in files}) > 1:
         raise SamplesError(f"{path} mixes .npy and .npz files", hint="one .npy a sample, or one .npz a sample")
-    rows: list[dict[str, Array]]
-    rows = [{"input0": read_npy(file)} for file in files] if kinds == {".npy"} else [read_npz(file) for file in files]
-    labels: list[Any] | None = [row.pop("labels", None) for row in rows]
-    if labels is not None and any(label is None for label in labels):
-        labels = None
-    for file, row in zip(files, rows, strict=True):
-        if row.keys() != rows[0].keys():
-            raise SamplesError(f"{file} has the keys {sorted(row)}, {files[0].name} has {sorted(rows[0])}")
+    return files
+
+
+def read_row(file: Path) -> dict[str, Array]:
+    """One sample of a folder, with its label where it has one.
+
+    Raises:
+        SamplesError: unreadable.
+    """
+    return {"input0": read_npy(file)} if file.suffix == ".npy" else read_npz(file)
+
+
+def _read_folder(path: Path) -> Samples:
+    files = sample_files(path)
+    stacked: dict[str, Array] = {}
+    labels: list[Array] = []
+    for index, file in enumerate(files):  # one after the other: all of them twice may be more than there is memory
+        row = read_row(file)
+        if "labels" in row:
+            labels.append(row.pop("labels"))
+        if not stacked:
+            stacked = {name: np.empty((len(files), *array.shape), array.dtype) for name, array in row.items()}
+        if row.keys() != stacked.keys():
+            raise SamplesError(f"{file} has the keys {sorted(row)}, {files[0].name} has {sorted(stacked)}")
         for name, array in row.items():
-            first = rows[0][name]
-            if array.shape != first.shape or array.dtype != first.dtype:
+            all_rows = stacked[name]
+            if array.shape != all_rows.shape[1:] or array.dtype != all_rows.dtype:
                 raise SamplesError(
                     f"{file}: {name} is {array.dtype}{list(array.shape)}; "
-                    f"{files[0].name} has {first.dtype}{list(first.shape)}"
+                    f"{files[0].name} has {all_rows.dtype}{list(all_rows.shape[1:])}"
                 )
-    stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    found: Array | None = None if labels is None else np.asarray(labels).reshape(len(files))
+            all_rows[index] = array
+    found = np.asarray(labels).reshape(len(files)) if len(labels) == len(files) else None
     if (path / "labels.npy").is_file():
         found = read_npy(path / "labels.npy")
         if len(found) != len(files):

@@ -22,6 +22,7 @@ from edgeproof.model.archive import load_program
 from edgeproof.model.arrays import read_npz
 from edgeproof.model.export import export_program
 from edgeproof.model.forms import read_out
+from edgeproof.model.samples import load_samples
 from edgeproof.model.subject import Subject
 from edgeproof.trust import fingerprint, hold
 
@@ -245,8 +246,20 @@ def _compare(program: Call, call: Call, trials: Sequence[tuple[torch.Tensor, ...
     return worst
 
 
-def load_spine(folder: Path, samples: Mapping[str, Array]) -> Spine:
-    """Load what ``export_spine`` wrote."""
+def load_spine(folder: Path, samples: Mapping[str, Array] | Path) -> Spine:
+    """Load what ``export_spine`` wrote.
+
+    Args:
+        folder: where it did.
+        samples: representative ones, or the folder or npz that holds them.
+
+    Raises:
+        DocumentError: there is none. SamplesError: the samples cannot be read.
+    """
     document, ours = read_marked(folder / SpineDocument.FILE, SpineDocument)
+    if isinstance(samples, Path):
+        given: Mapping[str, Array] = load_samples(samples, document.signature.inputs).inputs
+    else:
+        given = samples
     initial = read_npz(folder / "initial_state.npz")
-    return Spine(folder, document, samples, initial, ours)
+    return Spine(folder, document, given, initial, ours)

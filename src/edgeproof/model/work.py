@@ -16,7 +16,7 @@ from edgeproof.files import atomic_path
 from edgeproof.model.drawing import Drawn, draw
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.resolve import Resolved, resolve
-from edgeproof.model.samples import load_arrays, save, write_samples
+from edgeproof.model.samples import save, write_samples
 from edgeproof.model.spine import export_spine
 from edgeproof.model.subject import Subject
 from edgeproof.model.workspace import FormResult, ModelJob, Prepared, Workspace
@@ -49,7 +49,7 @@ def work_on(resolved: Resolved, job: ModelJob) -> Prepared:
         _write(workspace, drawn)
     if workspace.lacks_reference(job):
         try:
-            outputs = run_all(EagerSession(subject), load_arrays(workspace.held_out)[0])
+            outputs = run_all(EagerSession(subject), workspace.read(workspace.held_out).inputs)
         except EdgeProofError as error:
             log.info("the model does not run on its samples", exc_info=error)
             return workspace.give_up(job, error.message, error.hint)
@@ -75,15 +75,15 @@ def work_here(resolved: Resolved, job: ModelJob) -> Prepared:
 
 
 def _write(workspace: Workspace, drawn: Drawn) -> None:
-    """Leave the samples as files and as npz, and the document last."""
+    """Leave the samples, each set once, and the document last."""
     write_samples(drawn.representative, workspace.sample_folder)
-    save(drawn.representative, workspace.representative)
-    save(drawn.held_out, workspace.held_out)
+    if drawn.document.held_out.file != drawn.document.folder:
+        save(drawn.held_out, workspace.root / drawn.document.held_out.file)
     write_document(workspace.root / SamplesDocument.FILE, drawn.document)
 
 
 def _exported(subject: Subject, form: Form, workspace: Workspace, address: str) -> FormResult:
-    samples = load_arrays(workspace.representative)[0]
+    samples = workspace.read(workspace.sample_folder).inputs
     try:
         document = export_spine(subject, form, samples, workspace.spine(form), address=address)
     except EdgeProofError as error:

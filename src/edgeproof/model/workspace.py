@@ -14,11 +14,13 @@ import msgspec
 
 from edgeproof.documents.base import read_document
 from edgeproof.documents.parsing import file_bytes, parse_json
-from edgeproof.documents.samples import HELD_OUT_FILE, REPRESENTATIVE_FOLDER, SamplesDocument
+from edgeproof.documents.samples import REPRESENTATIVE_FOLDER, SamplesDocument
 from edgeproof.documents.signature import Form
 from edgeproof.documents.source import ModelSource
 from edgeproof.files import write_bytes
 from edgeproof.model.drawing import Draw
+from edgeproof.model.model import Samples
+from edgeproof.model.samples import load_samples
 from edgeproof.scratch import scratch_folder
 
 __all__ = ["FormResult", "ModelJob", "Prepared", "Workspace"]
@@ -98,7 +100,7 @@ class Workspace:
     @property
     def has_samples(self) -> bool:
         """Whether samples are drawn."""
-        return (self.root / SamplesDocument.FILE).is_file() and self.representative.is_file()
+        return (self.root / SamplesDocument.FILE).is_file() and self.sample_folder.is_dir()
 
     @property
     def sample_folder(self) -> Path:
@@ -106,14 +108,22 @@ class Workspace:
         return self.root / REPRESENTATIVE_FOLDER
 
     @property
-    def representative(self) -> Path:
-        """The same in one npz, for calibration."""
-        return self.root / "work" / "representative.npz"
-
-    @property
     def held_out(self) -> Path:
-        """npz of the held-out samples, with ``labels`` where there are any."""
-        return self.root / HELD_OUT_FILE
+        """The held-out samples: an npz with ``labels`` where there are any, or the folder of the representative ones
+        where these serve for both.
+
+        Raises:
+            DocumentError: they are not drawn yet.
+        """
+        return self.root / self.samples.held_out.file
+
+    def read(self, path: Path) -> Samples:
+        """Samples of this workspace, by the names of the model's inputs.
+
+        Raises:
+            SamplesError: they cannot be read. DocumentError: they are not drawn yet.
+        """
+        return load_samples(path, self.samples.signature.inputs)
 
     @property
     def reference(self) -> Path:

@@ -59,13 +59,14 @@ def count(job: CountJob) -> ActivityDocument:
     """
     import numpy as np
 
-    from edgeproof.model.samples import evenly, load_arrays
+    from edgeproof.model.samples import evenly
     from edgeproof.model.spine import load_spine
     from edgeproof.model.step_program import program_of
     from edgeproof.spike.counts.operations import count_operations
 
     workspace = Workspace(Path(job.root))
-    arrays, labels = load_arrays(workspace.held_out)
+    samples = workspace.read(workspace.held_out)
+    arrays, labels = samples.inputs, samples.labels
     program = program_of(load_spine(workspace.spine(job.form), arrays))
     chosen = evenly(min(map(len, arrays.values())), job.samples)
     counted = count_operations(program, [{name: values[at] for name, values in arrays.items()} for at in chosen])

@@ -110,7 +110,7 @@ class Making:
             format=candidate.format.name,
             precision=candidate.precision,
             spine=str(self.workspace.spine(candidate.form)),
-            samples=str(self.workspace.representative),
+            samples=str(self.workspace.sample_folder),
             folder=str(self.out / candidate.candidate),
             name=self.name,
             log=str(self._log(candidate)),

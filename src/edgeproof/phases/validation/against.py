@@ -34,7 +34,7 @@ class Reference:
         signature: the model's.
         outputs: eager outputs, sample axis first.
         labels: classes, or None.
-        held_out: npz of the inputs.
+        held_out: npz or folder of the inputs.
         source: where the samples come from.
     """
 
@@ -73,8 +73,8 @@ class Reference:
 def load_reference(workspace: Workspace) -> Reference:
     """What the model's process left in the workspace."""
     outputs, _ = load_arrays(workspace.reference)
-    _, labels = load_arrays(workspace.held_out)
     samples = workspace.samples
+    labels = workspace.read(workspace.held_out).labels
     return Reference(samples.signature, outputs, labels, workspace.held_out, samples.held_out.source)
 
 

@@ -19,8 +19,7 @@ from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import ArtifactError, EdgeProofError
 from edgeproof.formats.base import Format
 from edgeproof.formats.registry import artifact_document
-from edgeproof.model.arrays import read_npz
-from edgeproof.model.samples import load_arrays
+from edgeproof.model.samples import load_arrays, load_samples
 from edgeproof.phases.validation.against import Reference, held_against, unexplained
 from edgeproof.phases.validation.bases import Bases, bases_among, wants_base
 from edgeproof.phases.validation.elsewhere import Elsewhere
@@ -148,7 +147,7 @@ def _inputs_for(document: ArtifactDocument, reference: Reference, outputs: Path)
         yield reference.held_out
         return
     path = outputs.with_name(f"{outputs.stem}-inputs.npz")
-    held = read_npz(reference.held_out)
+    held = load_samples(reference.held_out, reference.signature.inputs).inputs
     np.savez(path, allow_pickle=False, **{name: held[old] for name, old in zip(names, known, strict=True)})
     try:
         yield path
