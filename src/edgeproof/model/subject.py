@@ -33,12 +33,14 @@ class Subject:
         signature: its inputs and outputs, batch axis included.
         call: one call on flat tensors, state reset around it: the eager reference.
         state: hidden state of the module.
+        one_step: the subject of one time step, where the module takes a whole sequence and does the same step by step.
     """
 
     model: Model
     signature: Signature
     call: torch.nn.Module
     state: HiddenState
+    one_step: Subject | None = None
 
     @property
     def name(self) -> str:
@@ -48,7 +50,7 @@ class Subject:
     @property
     def forms(self) -> tuple[Form, ...]:
         """Forms this model has at all."""
-        return ("whole",) if self.model.timesteps is None else ("unrolled", "step")
+        return ("whole",) if self.signature.timesteps is None else ("unrolled", "step")
 
     def example(self) -> tuple[torch.Tensor, ...]:
         """Inputs of the signature's shapes, for tracing only; small whole numbers so that tokens stay in range."""
@@ -60,6 +62,8 @@ class Subject:
         Raises:
             SignatureError: the model has no time steps, or state that cannot be put in the open.
         """
+        if self.one_step is not None:
+            return self.one_step.step()
         model = self.model
         if model.timesteps is None:
             raise SignatureError("the model has no time steps of EdgeProof's: it has no one-step form")
@@ -192,7 +196,7 @@ def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
         raise SignatureError(f"the model gives no tensor on {shapes}, but {type(raw).__name__}")
     call: torch.nn.Module
     if model.timesteps is None:
-        call = WholeCall(model.module, names, state)
+        call = WholeCall(model.module, names, state, explicit=model.explicit_state, initial=model.initial_state)
     else:
         call = UnrolledCall(
             model.module,

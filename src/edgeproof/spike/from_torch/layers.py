@@ -37,10 +37,11 @@ def matmul(node: torch.fx.Node, args: list[Any]) -> Node:
 
 
 def _linear(node: torch.fx.Node, x: Any, weight: Array, bias: Any) -> Node:
-    if not isinstance(x, Node) or len(x.shape) != 1:
+    if not isinstance(x, Node) or x.shape[-1:] != (x.size,):
         raise unknown(node, "a linear layer on more than one vector, or with weights that are computed")
     given = np.zeros(len(weight), np.float32) if bias is None else array_of(bias)
-    return Linear(x, weight, np.broadcast_to(given, (len(weight),)).copy())
+    made = Linear(reshape(x, (x.size,)), weight, np.broadcast_to(given, (len(weight),)).copy())
+    return reshape(made, shape_of(node))
 
 
 def convolution(node: torch.fx.Node, args: list[Any]) -> Node:
