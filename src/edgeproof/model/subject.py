@@ -79,7 +79,10 @@ class Subject:
                 try:
                     states = self.state.tensors(lambda: [tensor for _, tensor in flatten_output(call(frozen(now)))])
                 except ValueError as error:
-                    raise SignatureError(f"the state cannot be made explicit: {error}") from error
+                    raise SignatureError(
+                        f"the state cannot be made explicit: {error}",
+                        hint="keep what changes from step to step in tensors: a number in a buffer of one element",
+                    ) from error
         module = StepCall(model.module, names, self.state, states, structure=structure)
         loop = Loop(
             timesteps=model.timesteps,
