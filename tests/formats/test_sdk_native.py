@@ -77,7 +77,9 @@ def test_a_module_in_multi_step_mode_is_taken_step_by_step(batch: int, tmp_path:
         multi_step(), inputs=[f"x:float32[6,{batch},12]"], samples=edgeproof.Samples({"x": x}), spike_outputs=["output"]
     )
     resolved = resolve_model(model)
-    made = convert_alone(resolved, ["sdk-native", "sdk-native-int8"], tmp_path).candidates
+    lines: list[str] = []
+    made = convert_alone(resolved, ["sdk-native", "sdk-native-int8"], tmp_path, report=lines.append).candidates
+    assert any(line.startswith("note: the module takes all 6 time steps in one call") for line in lines)
     if batch == 2:
         assert [result.status for result in made] == ["skipped"] * 2
         assert all((result.reason or "").startswith("a call has a batch of 2") for result in made)

@@ -142,7 +142,9 @@ def test_the_step_gives_what_the_whole_call_gives(
     assert subject.forms == ("unrolled", "step")
     assert subject.signature.timesteps == STEPS
     assert subject.signature.whole_because is None
-    assert subject.step()[1].readouts == (readout,)
+    loop = subject.step()[1]
+    assert loop.readouts == (readout,)
+    assert not any("module" in state.name for state in loop.states)
     (note,) = subject.signature.notes
     assert note.startswith("the module takes all 6 time steps in one call, and is taken step by step too")
     assert "16 real samples" in note

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 from edgeproof.documents.signature import Form, Loop, Readout, Signature, StateSpec, TensorSpec
 from edgeproof.errors import EdgeProofError, SignatureError
 from edgeproof.model.first_state import find_first_state
-from edgeproof.model.forms import ExplicitState, StepCall, UnrolledCall, WholeCall, caller
+from edgeproof.model.forms import ExplicitState, OneOfMany, StepCall, UnrolledCall, WholeCall, caller
 from edgeproof.model.model import Model
 from edgeproof.model.outputs import flatten_output
 from edgeproof.model.state import HiddenState, StateTensor, find_hidden_state, frozen
@@ -83,13 +83,14 @@ class Subject:
                         f"the state cannot be made explicit: {error}",
                         hint="keep what changes from step to step in tensors: a number in a buffer of one element",
                     ) from error
+        within = "module." if isinstance(model.module, OneOfMany) else ""
         module = StepCall(model.module, names, self.state, states, structure=structure)
         loop = Loop(
             timesteps=model.timesteps,
             encoding=model.encoding,
             states=tuple(
                 StateSpec(
-                    name=f"state_{state.name.replace('.', '_')}",
+                    name=f"state_{state.name.removeprefix(within).replace('.', '_')}",
                     dtype=str(state.initial.dtype).removeprefix("torch."),
                     shape=tuple(state.initial.shape),
                     initial=None if not bool(state.initial.any()) else f"state_{number}",
