@@ -125,8 +125,8 @@ class DataDependentError(ConversionError):
         super().__init__(
             f"control flow depends on the data at {location}: `{source}`; "
             "a trace would freeze one branch without a word",
-            hint="compute both branches and select with torch.where, or use torch.cond; "
-            "or ship this model with its own engine in Python",
+            hint="compute both branches and select with torch.where, or use torch.cond; index by a tensor of one "
+            "element (index_select, index_copy); or ship this model with its own engine in Python",
         )
         self.location = location
         self.source = source

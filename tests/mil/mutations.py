@@ -122,7 +122,7 @@ def flagged(clean: Clean, message: bytes, weights: bytes) -> str | None:
             warnings += [warning] if warning else []
         if clean.base is not None:
             before = opened(clean.base, clean.base.message, clean.base.weights, "reference")
-            found = compare_weights(before, opened(clean, message, weights, "reference"))
+            found = compare_weights(before, opened(clean, message, weights, "reference")).differences
             warnings += [difference.fault for difference in found if difference.fault is not None]
         return warnings[0] if warnings else None
     except EdgeProofError as error:

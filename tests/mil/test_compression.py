@@ -14,7 +14,7 @@ from tests.mil import networks
 
 from edgeproof.mil.compression import compare_weights
 from edgeproof.mil.model import Model, open_model
-from edgeproof.mil.program.program import Block, Function, Literal, Operation, Program
+from edgeproof.mil.program.program import Block, Function, Literal, Operation, Program, ValueName
 
 Array = np.ndarray[Any, np.dtype[Any]]
 HOW: dict[str, Callable[[Any], Any]] = {
@@ -84,12 +84,14 @@ def constants(model: Model, *parameters: str) -> list[tuple[Place, Array]]:
 def test_a_scale_that_is_two_per_cent_off(base: Any, how: str, tmp_path: Path) -> None:
     before = open_model(networks.saved(base, tmp_path, "base"))
     model = open_model(networks.saved(HOW[how](base), tmp_path, "small"))
-    assert [difference.fault for difference in compare_weights(before, model) if difference.fault] == []
+    assert [difference.fault for difference in compare_weights(before, model).differences if difference.fault] == []
     for where, value in constants(model, *SCALES):
         if how == "4-bit blocks" and value.size < FEW_BLOCKS:
             continue
         for factor in (1.02, 0.98):
-            faults = compare_weights(before, changed(model, where, lambda value, factor=factor: value * factor))
+            faults = compare_weights(
+                before, changed(model, where, lambda value, factor=factor: value * factor)
+            ).differences
             assert any(fault.fault for fault in faults), (where, factor)
 
 
@@ -104,7 +106,9 @@ def test_one_channels_scale_that_is_two_per_cent_off(base: Any, tmp_path: Path) 
             return scale
 
         faults = [
-            difference.fault for difference in compare_weights(before, changed(model, where, wrong)) if difference.fault
+            difference.fault
+            for difference in compare_weights(before, changed(model, where, wrong)).differences
+            if difference.fault
         ]
         assert len(faults) == 1, (where, faults)
         assert f"output {len(value) // 2} is multiplied by 1.0" in faults[0]
@@ -114,7 +118,7 @@ def test_values_in_another_order(base: Any, tmp_path: Path) -> None:
     before = open_model(networks.saved(base, tmp_path, "base"))
     model = open_model(networks.saved(HOW["int8 per channel"](base), tmp_path, "small"))
     for where, _ in constants(model, "data"):
-        faults = compare_weights(before, changed(model, where, lambda value: np.roll(value, 1, axis=0)))
+        faults = compare_weights(before, changed(model, where, lambda value: np.roll(value, 1, axis=0))).differences
         assert any("these are other weights" in (fault.fault or "") for fault in faults), where
 
 
@@ -124,9 +128,11 @@ def test_a_zero_point_that_is_off_by_one(by: int, base: Any, tmp_path: Path) -> 
     small = cto.linear_quantize_weights(base, cto.OptimizationConfig(config))
     before = open_model(networks.saved(base, tmp_path, "base"))
     model = open_model(networks.saved(small, tmp_path, "small"))
-    assert [difference.fault for difference in compare_weights(before, model) if difference.fault] == []
+    assert [difference.fault for difference in compare_weights(before, model).differences if difference.fault] == []
     for where, _ in constants(model, "zero_point", "offset"):
-        faults = compare_weights(before, changed(model, where, lambda value: value + np.asarray(by, value.dtype)))
+        faults = compare_weights(
+            before, changed(model, where, lambda value: value + np.asarray(by, value.dtype))
+        ).differences
         assert any(fault.fault for fault in faults), where
 
 
@@ -163,7 +169,9 @@ def test_what_is_not_compressed_is_what_it_was(base: Any, tmp_path: Path) -> Non
             new = np.asarray(change(value))
             if np.array_equal(new, value):
                 continue
-            faults = compare_weights(before, changed(model, where, lambda value, new=new: new.reshape(value.shape)))
+            faults = compare_weights(
+                before, changed(model, where, lambda value, new=new: new.reshape(value.shape))
+            ).differences
             assert any("it is not compressed, and" in (fault.fault or "") for fault in faults), where
             small, large = small + (value.size < 16), large + (value.size >= 16)
     assert small
@@ -174,4 +182,90 @@ def test_what_is_rounded_to_half_once_is_no_fault(base: Any, tmp_path: Path) -> 
     before = open_model(networks.saved(base, tmp_path, "base"))
     for where, _ in uncompressed(before):
         half = changed(before, where, lambda value: value.astype(np.float16).astype(value.dtype))
-        assert [found.fault for found in compare_weights(before, half) if found.fault] == []
+        assert [found.fault for found in compare_weights(before, half).differences if found.fault] == []
+
+
+def renamed(model: Model, *, reverse: bool = False) -> Model:
+    """The model as another converter may write it: no operation and no value is called as before.
+
+    With ``reverse``, of two operations that do not need each other the later stands first.
+    """
+    names: dict[str, str] = {}
+    function = model.program.functions["main"]
+
+    def value(argument: Any) -> Any:
+        return ValueName(names.get(argument.name, argument.name)) if isinstance(argument, ValueName) else argument
+
+    operations = list(function.block.operations)
+    if reverse:
+        operations = _last_first(operations)
+    made = []
+    for number, operation in enumerate(operations):
+        outputs = tuple(
+            given
+            if given.name in function.block.outputs
+            else replace(given, name=names.setdefault(given.name, f"v{number}_{at}"))
+            for at, given in enumerate(operation.outputs)
+        )
+        inputs = {name: tuple(map(value, given)) for name, given in operation.inputs.items()}
+        made.append(replace(operation, name=f"op_{len(operations) - number}", inputs=inputs, outputs=outputs))
+    block = Block(function.block.inputs, tuple(made), function.block.outputs)
+    program = Program({"main": Function("main", function.opset, function.inputs, block)})
+    return Model(program, model.description, name="renamed")
+
+
+def _last_first(operations: list[Operation]) -> list[Operation]:
+    ordered: list[Operation] = []
+    made: set[str] = set()
+    waiting = operations[::-1]
+    every = {output.name for operation in operations for output in operation.outputs}
+    while waiting:
+        ready = next(
+            operation
+            for operation in waiting
+            if all(
+                argument.name in made or argument.name not in every
+                for given in operation.inputs.values()
+                for argument in given
+                if isinstance(argument, ValueName)
+            )
+        )
+        waiting.remove(ready)
+        ordered.append(ready)
+        made.update(output.name for output in ready.outputs)
+    return ordered
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("how", ["int8 per channel", "6-bit palette"])
+def test_operations_of_other_names_are_held_against_those_at_their_place(
+    base: Any, how: str, reverse: bool, tmp_path: Path
+) -> None:
+    before = open_model(networks.saved(base, tmp_path, "base"))
+    model = open_model(networks.saved(HOW[how](base), tmp_path, "small"))
+    usual, other = compare_weights(before, model), compare_weights(before, renamed(model, reverse=reverse))
+    assert usual.constants == other.constants > 1
+    assert (usual.unheld, other.unheld) == ((), ())
+    assert [difference.fault for difference in other.differences if difference.fault] == []
+    assert sorted(difference.relative_l2 for difference in other.differences) == pytest.approx(
+        sorted(difference.relative_l2 for difference in usual.differences)
+    )
+    for where, _ in constants(model, *SCALES):
+        wrong = renamed(changed(model, where, lambda value: value * np.asarray(1.02, value.dtype)), reverse=reverse)
+        assert any(difference.fault for difference in compare_weights(before, wrong).differences), where
+
+
+def test_what_has_no_counterpart_is_counted(base: Any, tmp_path: Path) -> None:
+    """Another program: its sums are differences."""
+    before = open_model(networks.saved(base, tmp_path, "base"))
+    model = renamed(open_model(networks.saved(HOW["int8 per channel"](base), tmp_path, "small")))
+    function = model.program.functions["main"]
+
+    def other(operation: Operation) -> Operation:
+        return replace(operation, kind="sub") if operation.kind == "add" else operation
+
+    block = Block(function.block.inputs, tuple(map(other, function.block.operations)), function.block.outputs)
+    for kinds in (model, Model(Program({"main": replace(function, block=block)}), model.description, name="other")):
+        found = compare_weights(before, kinds)
+        assert (found.unheld == ()) == (kinds is model)
+    assert 0 < len(found.unheld) < found.constants

@@ -116,7 +116,7 @@ def test_compressed_weights(network: Converted, how: str, tmp_path: Path) -> Non
     given = outputs(model, network)
     apples = outputs(opened(cto.decompress_weights(small), tmp_path, "decompressed"), network)
     assert networks.relative_l2(apples, given) <= 1e-6, "Apple's own decompression gives other weights"
-    differences = compare_weights(opened(network.model, tmp_path, "base"), model)
+    differences = compare_weights(opened(network.model, tmp_path, "base"), model).differences
     assert differences
     assert [difference.fault for difference in differences if difference.fault] == []
     if network.name in SPIKING:

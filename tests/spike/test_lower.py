@@ -29,9 +29,9 @@ from edgeproof.spike.graph.primitives import (
 from edgeproof.spike.graph.reference import run
 from edgeproof.spike.graph.semantics import InputCoding, Semantics
 from edgeproof.spike.interpreter import interpret
-from edgeproof.spike.lower import MAX_HELD, lower
+from edgeproof.spike.lower import lower
 from edgeproof.spike.neurons.models import MODELS
-from edgeproof.spike.program import Constant, Elementwise, walk
+from edgeproof.spike.program import MAX_HELD, Constant, Elementwise, walk
 from edgeproof.spike.runtime.native import Engine
 from edgeproof.spike.symbols import Symbol, SymbolicOps
 from edgeproof.spike.toolchain.build import build_library

@@ -26,7 +26,7 @@ FINISHED = re.compile(r" in \d+(\.\d+)? s$|^done before$")
 UNFOLDED = 10_000
 """Columns of a table that goes into a file or another program; it is no wider than its cells."""
 
-WARNING = "warning: "
+TO_BE_READ = ("warning: ", "note: ")
 """What a line of progress begins with that is to be read."""
 
 json_option = click.option(
@@ -81,5 +81,5 @@ def progress(what: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 def _plainly(title: str, text: str) -> None:
-    if FINISHED.search(text) or text.startswith(WARNING):
+    if FINISHED.search(text) or text.startswith(TO_BE_READ):
         click.echo(f"{title}: {text}" if title else text, err=True)

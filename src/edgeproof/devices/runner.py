@@ -83,6 +83,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         _limit_memory(job.memory_limit)
 
     from edgeproof.documents.runner import RunnerReport
+    from edgeproof.formats.base import StorageFaults
     from edgeproof.formats.registry import artifact_document, open_artifact
     from edgeproof.measure.latency import Settings, Timed, time_calls
     from edgeproof.measure.machine import (
@@ -124,12 +125,14 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         if job.measure:
             settings = Settings(count=job.measure, warmup=job.warmup, seconds=job.seconds)
             timed = time_calls(session.run, calls, settings)
-    faults: tuple[str, ...] = ()
+    faults = StorageFaults()
     cautions: tuple[str, ...] = ()
     if job.outputs and job.variant is None:
         document, folder, found = artifact_document(artifact, trust=job.trust)
         cautions = found.cautions(folder / document.file)
-        faults = found.storage_faults(folder / document.file, Path(job.base)) if job.base else ()
+        if job.base:
+            faults = found.storage_faults(folder / document.file, Path(job.base))
+        cautions += (faults.unheld,) if faults.unheld else ()
     return RunnerReport(
         artifact=job.artifact,
         samples=ran,
@@ -153,7 +156,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         temperature_after_c=temperature_c(),
         throttled=throttled_between(throttling_before, read_throttling()),
         outputs=outputs,
-        storage_faults=faults,
+        storage_faults=faults.faults,
         cautions=cautions,
         machine=read_machine(),
     )

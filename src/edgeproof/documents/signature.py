@@ -28,7 +28,7 @@ class TensorSpec(Value, frozen=True, kw_only=True):
 class Signature(Value, frozen=True, kw_only=True):
     """The model's call: one sample in, its outputs out.
 
-    ``timesteps`` is None for a model without time steps, or one that loops by itself.
+    ``timesteps`` is None for a model without time steps, or one that loops by itself and cannot be taken step by step.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -40,6 +40,9 @@ class Signature(Value, frozen=True, kw_only=True):
     """The output whose argmax is the predicted class, or None when there is no task score."""
     notes: tuple[str, ...] = ()
     """What a reader of the results has to know of the model: the choices that its file left open."""
+    whole_because: str | None = None
+    """Why the first axis of the inputs, of a module that keeps state, is not taken for time steps; None: no question of
+    that, or it is."""
 
 
 class StateSpec(Value, frozen=True, kw_only=True):

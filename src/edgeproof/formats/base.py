@@ -35,6 +35,7 @@ __all__ = [
     "GraphRunner",
     "Produced",
     "Session",
+    "StorageFaults",
     "Variation",
     "converting",
     "opening",
@@ -82,6 +83,19 @@ class Session(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@dataclass(frozen=True)
+class StorageFaults:
+    """What holding an artifact's weights against others came to.
+
+    Attributes:
+        faults: what is wrong, a sentence each.
+        unheld: which weights were held against nothing, in a sentence; None: all were held.
+    """
+
+    faults: tuple[str, ...] = ()
+    unheld: str | None = None
 
 
 @dataclass(frozen=True)
@@ -360,11 +374,11 @@ class Format(ABC):
         """
         return ()
 
-    def storage_faults(self, artifact: Path, base: Path) -> tuple[str, ...]:
+    def storage_faults(self, artifact: Path, base: Path) -> StorageFaults:
         """What is wrong with an artifact's weights, beside those of the same format's first precision.
 
         Args:
             artifact: the file or folder that a runtime opens.
             base: the same of the first precision.
         """
-        return ()
+        return StorageFaults()

@@ -17,6 +17,7 @@ from edgeproof.formats.base import (
     GraphRunner,
     Produced,
     Session,
+    StorageFaults,
     Variation,
     converting,
 )
@@ -105,12 +106,19 @@ class CoreML(Format):
     def explained(self, precision: str) -> float | None:
         return SINGLE if precision == "fp32" and self.stands_in else None
 
-    def storage_faults(self, artifact: Path, base: Path) -> tuple[str, ...]:
+    def storage_faults(self, artifact: Path, base: Path) -> StorageFaults:
         from edgeproof.mil.compression import compare_weights
         from edgeproof.mil.model import open_model
 
         found = compare_weights(open_model(base), open_model(artifact))
-        return tuple(weight.fault for weight in found if weight.fault is not None)
+        faults = tuple(weight.fault for weight in found.differences if weight.fault is not None)
+        if not found.unheld:
+            return StorageFaults(faults)
+        return StorageFaults(
+            faults,
+            f"{len(found.unheld)} of {found.constants} constants were held against nothing: the base has "
+            f"none of that shape that is read so (first {found.unheld[0]})",
+        )
 
     def cautions(self, artifact: Path) -> tuple[str, ...]:
         from edgeproof.mil.cautions import cautions

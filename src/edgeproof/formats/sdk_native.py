@@ -137,13 +137,16 @@ class SdkNative(Format):
 
 def _shape_of_calls(spine: Spine) -> tuple[str, str] | None:
     """What in the shape of a call the engine does not take, and what to do; None where it is no matter of that."""
-    shapes = [spec.shape for spec in spine.inputs[: len(spine.document.signature.inputs)]]
+    signature = spine.document.signature
+    shapes = [spec.shape for spec in spine.inputs[: len(signature.inputs)]]
     for shape in shapes:
-        if len(shape) > 2 and shape[0] > 1 and shape[1] == 1 and spine.document.loop is None:
+        if spine.document.loop is None and len(shape) > 1 and shape[0] > 1:
+            why = signature.whole_because or "it keeps no state from one call to the next"
             return (
-                f"the model takes all {shape[0]} time steps in one call, as in SpikingJelly's multi-step mode",
-                f'let it compute one step (step mode "s") and return edgeproof.Model(module, timesteps={shape[0]}, '
-                'encoding="sequence", readout="stack")',
+                f"the model takes {list(shape)} in one call, and its first axis cannot be taken for time steps: {why}",
+                "say inputs with a batch of 1; or let it compute one time step and carry its state on, inside or as "
+                "module(x, state) -> (output, state) with explicit_state=True in edgeproof.Model; or let "
+                "`edgeproof nir MODEL --out net.nir` find the step, and give net.nir as MODEL",
             )
         if len(shape) > 1 and shape[0] > 1 and spine.document.loop is not None:
             return (

@@ -6,17 +6,18 @@ and a wrong scale or zero point to one, so it shows in the weights themselves. W
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgeproof.mil.model import Model
-from edgeproof.mil.plan import BlockPlan, Plan, Step
+from edgeproof.mil.pairing import Constant, pair, places
+from edgeproof.mil.plan import BlockPlan, Step
 from edgeproof.mil.program.program import ValueName
 from edgeproof.mil.values import Array
 
-__all__ = ["WeightDifference", "compare_weights"]
+__all__ = ["WeightComparison", "WeightDifference", "compare_weights"]
 
 HALF = "_cast_fp16"
 """What the converter appends to an operation's name in a program of half precision."""
@@ -53,8 +54,23 @@ class WeightDifference:
     fault: str | None
 
 
-def compare_weights(base: Model, compressed: Model, function: str | None = None) -> list[WeightDifference]:
-    """Every constant that the two models hold differently, operation by operation.
+@dataclass(frozen=True)
+class WeightComparison:
+    """Weights of a model, held against those before their compression.
+
+    Attributes:
+        differences: every constant that the two models hold differently.
+        constants: how many are to be looked at: of several elements, and of enough where they are compressed.
+        unheld: which of these were held against nothing: the base has none of their shape at their place.
+    """
+
+    differences: tuple[WeightDifference, ...]
+    constants: int
+    unheld: tuple[str, ...]
+
+
+def compare_weights(base: Model, compressed: Model, function: str | None = None) -> WeightComparison:
+    """Every constant of two models, paired by what reads it (``pairing``).
 
     Args:
         base: before the compression.
@@ -63,26 +79,30 @@ def compare_weights(base: Model, compressed: Model, function: str | None = None)
     Raises:
         ArtifactError: one of them cannot be run.
     """
-    before = {where: constant for where, constant, _ in _constants(base.prepare(function), {})}
-    made_by = {
-        output.name: operation.kind
-        for operation in compressed.program.functions[function or compressed.description.default].block.walk()
-        for output in operation.outputs
+    before, after = (list(_constants(model, function)) for model in (base, compressed))
+    looked_at = {
+        constant for constant in after if constant.value.size >= (FEWEST if constant.kind.startswith(COMPRESSED) else 2)
     }
-    found = []
-    for where, constant, kind in _constants(compressed.prepare(function), made_by):
-        was = before.get(where)
-        if was is None or was.shape != constant.shape or np.array_equal(was, constant, equal_nan=True):
+    found: list[WeightDifference] = []
+    unheld: list[str] = []
+    for constant, was in pair(before, after):
+        if was is None:
+            unheld += [constant.where] * (constant in looked_at)
+        elif np.array_equal(was.value, constant.value, equal_nan=True):
             continue
-        if not kind.startswith(COMPRESSED):
-            found.append(_kept(where, was, constant))
-        elif constant.size >= FEWEST:
-            found.append(_difference(where, was, constant, linear="lut" not in kind and "sparse" not in kind))
-    return found
+        elif not constant.kind.startswith(COMPRESSED):
+            found.append(_kept(constant.where, was.value, constant.value))
+        elif constant in looked_at:
+            linear = "lut" not in constant.kind and "sparse" not in constant.kind
+            found.append(_difference(constant.where, was.value, constant.value, linear=linear))
+    return WeightComparison(tuple(found), len(looked_at), tuple(unheld))
 
 
-def _constants(plan: Plan, made_by: Mapping[str, str]) -> Iterator[tuple[str, Array, str]]:
-    """Floating-point constants that operations read: the operation and parameter, the value, what kind made it."""
+def _constants(model: Model, function: str | None) -> Iterator[Constant]:
+    """Floating-point constants that operations read."""
+    plan, chosen = model.prepare(function), model.program.functions[function or model.description.default]
+    made_by = {output.name: operation.kind for operation in chosen.block.walk() for output in operation.outputs}
+    of = places(chosen)
     for step in _steps(plan.block):
         for parameter, slot in zip(step.op.parameters, step.reads.slots, strict=True):
             held, arguments = plan.frame[slot], step.operation.inputs.get(parameter.name, ())
@@ -91,7 +111,9 @@ def _constants(plan: Plan, made_by: Mapping[str, str]) -> Iterator[tuple[str, Ar
                 (given,) = arguments
                 kind = made_by.get(given.name, "") if isinstance(given, ValueName) else ""
                 name = step.operation.name.removesuffix(HALF)
-                yield f"{step.operation.kind} {name}, {parameter.name}", value, kind
+                reader = next((of.get(output.name, 0) for output in step.operation.outputs), 0)
+                where = f"{step.operation.kind} {name}, {parameter.name}"
+                yield Constant(where, (reader, parameter.name), value, kind)
 
 
 def _steps(block: BlockPlan) -> Iterator[Step]:

@@ -1,6 +1,7 @@
 """The forms a model is exported in, as modules from flat tensors to flat tensors:
 
 - ``WholeCall``: the module's own forward, hidden state reset around it;
+- ``OneOfMany``: one time step of a module that takes a whole sequence;
 - ``UnrolledCall``: all time steps of a one-step module in one forward;
 - ``StepCall``: one time step, its state as inputs and outputs.
 """
@@ -20,7 +21,7 @@ from edgeproof.documents.signature import Encoding, Readout
 from edgeproof.model.outputs import flatten_output
 from edgeproof.model.state import HiddenState, Slot, StateTensor, frozen
 
-__all__ = ["ExplicitState", "StepCall", "UnrolledCall", "WholeCall", "caller", "read_out"]
+__all__ = ["ExplicitState", "OneOfMany", "StepCall", "UnrolledCall", "WholeCall", "caller", "read_out"]
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -38,23 +39,65 @@ def caller(module: torch.nn.Module, names: Sequence[str]) -> Callable[[Sequence[
 
 
 class WholeCall(torch.nn.Module):
-    """One call of the module, from its initial state."""
+    """One call of the module, from its initial state. A state that the caller carries is no output of it."""
 
-    def __init__(self, module: torch.nn.Module, names: Sequence[str], state: HiddenState) -> None:
+    def __init__(
+        self, module: torch.nn.Module, names: Sequence[str], state: HiddenState, *, explicit: bool, initial: Any
+    ) -> None:
         super().__init__()
         self.module = module
         self._names = tuple(names)
         self._state = state
+        self._explicit = explicit
+        self._initial = initial
 
     def forward(self, *inputs: torch.Tensor) -> Tensors:
         with self._state.fresh():
-            output = caller(self.module, self._names)(inputs)
+            if self._explicit:
+                output, _ = self.module(*inputs, frozen(self._initial))
+            else:
+                output = caller(self.module, self._names)(inputs)
             return tuple(_own(tensor, inputs) for _, tensor in flatten_output(output))
 
 
 def _own(tensor: torch.Tensor, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     """An output that is an input itself is copied: converters drop such a passage."""
     return tensor.clone() if any(tensor is given for given in inputs) else tensor
+
+
+class OneOfMany(torch.nn.Module):
+    """One time step of a module that takes a whole sequence, time axis first: it is given a sequence of one.
+
+    Args:
+        module: as the user gave it, with its state inside or carried by the caller.
+        names: of its inputs.
+        stacked: which of its outputs have a time axis, which is taken off.
+        explicit: whether the caller carries the state.
+    """
+
+    def __init__(
+        self, module: torch.nn.Module, names: Sequence[str], *, stacked: Sequence[bool], explicit: bool
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self._names = tuple(names)
+        self._stacked = tuple(stacked)
+        self._explicit = explicit
+
+    def forward(self, *now: Any) -> Any:
+        if self._explicit:
+            output, after = self.module(*self._sequences(now[:-1]), now[-1])
+            return self._of_step(output), after
+        return self._of_step(caller(self.module, self._names)(self._sequences(now)))
+
+    def _sequences(self, now: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [tensor.unsqueeze(0) for tensor in now]
+
+    def _of_step(self, output: Any) -> dict[str, torch.Tensor]:
+        found = flatten_output(output)
+        return {
+            name: tensor[0] if stacked else tensor for (name, tensor), stacked in zip(found, self._stacked, strict=True)
+        }
 
 
 class UnrolledCall(torch.nn.Module):

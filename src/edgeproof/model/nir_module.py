@@ -33,8 +33,9 @@ from edgeproof.spike.graph.primitives import (
     Threshold,
 )
 from edgeproof.spike.graph.reference import first_state
-from edgeproof.spike.lower import MAX_HELD, even_convolution
+from edgeproof.spike.lower import even_convolution
 from edgeproof.spike.neurons.firing import fires
+from edgeproof.spike.program import MAX_HELD
 
 __all__ = ["NetworkModule", "TorchOps"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from edgeproof.model.address import load_model
 from edgeproof.model.coding import ready, stated
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.model import Model, Samples, parse_spec
+from edgeproof.model.multi_step import step_by_step
 from edgeproof.model.samples import pool, read_samples
 from edgeproof.model.subject import Subject, make_subject
 
@@ -69,7 +70,7 @@ def resolve_model(model: Model, given: Sequence[TensorSpec] = (), user: Samples 
             hint="say them with --input NAME:dtype[shape] (batch axis included), give --samples, "
             "or return edgeproof.Model(module, inputs=[…]) from the factory",
         )
-    return Resolved(_with_kinds(subject, source), user)
+    return Resolved(_with_kinds(step_by_step(subject, source), source), user)
 
 
 def _guess(model: Model, samples: Samples) -> Subject:
@@ -129,7 +130,7 @@ def _with_kinds(subject: Subject, samples: Samples | None) -> Subject:
         for spec in signature.outputs
     )
     changed = msgspec.structs.replace(signature, outputs=outputs)
-    return Subject(subject.model, changed, subject.call, subject.state)
+    return replace(subject, signature=changed)
 
 
 def _are_spikes(values: npt.NDArray[Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from edgeproof.documents.base import read_marked, write_document
 from edgeproof.documents.signature import Form, Loop, Signature, TensorSpec
 from edgeproof.documents.spine import SpineDocument
 from edgeproof.errors import ConversionError
+from edgeproof.model.agreement import gap
 from edgeproof.model.archive import load_program
 from edgeproof.model.arrays import read_npz
 from edgeproof.model.export import export_program
@@ -234,15 +236,16 @@ def _compare(program: Call, call: Call, trials: Sequence[tuple[torch.Tensor, ...
                     raise ConversionError(
                         f"the exported program gives {list(mine.shape)}, the model {list(theirs.shape)}"
                     )
-                difference = float((mine.double() - theirs.double()).abs().max()) if mine.numel() else 0.0
-                scale = max(1.0, float(theirs.double().abs().max()) if theirs.numel() else 1.0)
-                if difference > EXPORT_TOLERANCE * scale:
+                found = gap(mine, theirs)
+                if math.isnan(found.max_abs) and bool(theirs.isnan().any()):
+                    raise ConversionError("the model gives NaN on real samples: no program can be held against that")
+                if not found.within(EXPORT_TOLERANCE):
                     raise ConversionError(
-                        f"the exported program differs from the model by {difference:.3g} on real samples: "
+                        f"the exported program differs from the model by {found.max_abs:.3g} on real samples: "
                         "the model computes something that a graph does not hold, such as random numbers",
                         hint="make the model deterministic in evaluation mode",
                     )
-                worst = max(worst, difference)
+                worst = max(worst, found.max_abs)
     return worst
 
 

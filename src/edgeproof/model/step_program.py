@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgeproof.errors import UnsupportedError
@@ -19,22 +21,32 @@ def program_of(spine: Spine) -> Program:
         UnsupportedError: an operation or dtype that the engine does not take.
     """
     document = spine.document
-    odd = [spec.name for spec in (*document.graph_inputs, *document.graph_outputs) if spec.dtype != "float32"]
+    loop = document.loop
+    states = loop.states if loop else ()
+    positions = {
+        name
+        for state in states
+        if state.dtype in ("int64", "int32") and math.prod(state.shape) == 1
+        for name in (state.name, f"next_{state.name}")
+    }
+    odd = [
+        spec.name
+        for spec in (*document.graph_inputs, *document.graph_outputs)
+        if spec.dtype != "float32" and spec.name not in positions
+    ]
     if odd:
         raise UnsupportedError(
             f"the engine computes in float32, and {', '.join(odd)} is of another dtype", hint="ship a conversion"
         )
-    loop = document.loop
     names = [spec.name for spec in document.signature.inputs]
     outputs = [spec.name for spec in document.signature.outputs]
-    states = loop.states if loop else ()
     return program_from_torch(
         spine.program,
         inputs=names,
         states=[
             (
                 state.name,
-                np.zeros(state.shape, np.float32)
+                np.zeros(state.shape, state.dtype)
                 if state.initial is None
                 else np.asarray(spine.initial[state.initial]),
             )

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 from edgeproof.documents.signature import Form, Loop, Readout, Signature, StateSpec, TensorSpec
 from edgeproof.errors import EdgeProofError, SignatureError
 from edgeproof.model.first_state import find_first_state
-from edgeproof.model.forms import ExplicitState, StepCall, UnrolledCall, WholeCall, caller
+from edgeproof.model.forms import ExplicitState, OneOfMany, StepCall, UnrolledCall, WholeCall, caller
 from edgeproof.model.model import Model
 from edgeproof.model.outputs import flatten_output
 from edgeproof.model.state import HiddenState, StateTensor, find_hidden_state, frozen
@@ -33,12 +33,14 @@ class Subject:
         signature: its inputs and outputs, batch axis included.
         call: one call on flat tensors, state reset around it: the eager reference.
         state: hidden state of the module.
+        one_step: the subject of one time step, where the module takes a whole sequence and does the same step by step.
     """
 
     model: Model
     signature: Signature
     call: torch.nn.Module
     state: HiddenState
+    one_step: Subject | None = None
 
     @property
     def name(self) -> str:
@@ -48,7 +50,7 @@ class Subject:
     @property
     def forms(self) -> tuple[Form, ...]:
         """Forms this model has at all."""
-        return ("whole",) if self.model.timesteps is None else ("unrolled", "step")
+        return ("whole",) if self.signature.timesteps is None else ("unrolled", "step")
 
     def example(self) -> tuple[torch.Tensor, ...]:
         """Inputs of the signature's shapes, for tracing only; small whole numbers so that tokens stay in range."""
@@ -60,6 +62,8 @@ class Subject:
         Raises:
             SignatureError: the model has no time steps, or state that cannot be put in the open.
         """
+        if self.one_step is not None:
+            return self.one_step.step()
         model = self.model
         if model.timesteps is None:
             raise SignatureError("the model has no time steps of EdgeProof's: it has no one-step form")
@@ -75,14 +79,18 @@ class Subject:
                 try:
                     states = self.state.tensors(lambda: [tensor for _, tensor in flatten_output(call(frozen(now)))])
                 except ValueError as error:
-                    raise SignatureError(f"the state cannot be made explicit: {error}") from error
+                    raise SignatureError(
+                        f"the state cannot be made explicit: {error}",
+                        hint="keep what changes from step to step in tensors: a number in a buffer of one element",
+                    ) from error
+        within = "module." if isinstance(model.module, OneOfMany) else ""
         module = StepCall(model.module, names, self.state, states, structure=structure)
         loop = Loop(
             timesteps=model.timesteps,
             encoding=model.encoding,
             states=tuple(
                 StateSpec(
-                    name=f"state_{state.name.replace('.', '_')}",
+                    name=f"state_{state.name.removeprefix(within).replace('.', '_')}",
                     dtype=str(state.initial.dtype).removeprefix("torch."),
                     shape=tuple(state.initial.shape),
                     initial=None if not bool(state.initial.any()) else f"state_{number}",
@@ -192,7 +200,7 @@ def make_subject(model: Model, inputs: Sequence[TensorSpec]) -> Subject:
         raise SignatureError(f"the model gives no tensor on {shapes}, but {type(raw).__name__}")
     call: torch.nn.Module
     if model.timesteps is None:
-        call = WholeCall(model.module, names, state)
+        call = WholeCall(model.module, names, state, explicit=model.explicit_state, initial=model.initial_state)
     else:
         call = UnrolledCall(
             model.module,

@@ -65,4 +65,6 @@ def workspace_of(run: RunDir, report: Callable[[str], None] = lambda _: None) ->
         forms=forms_of(options.candidates),
         limits=limits_of(options),
     )
+    for note in workspace.samples.signature.notes:
+        report(f"note: {note}")
     return workspace

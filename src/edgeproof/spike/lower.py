@@ -40,11 +40,9 @@ from edgeproof.spike.neurons.firing import fires
 from edgeproof.spike.simplify import reshape
 from edgeproof.spike.symbols import Symbol, SymbolicOps, spread
 
-__all__ = ["MAX_HELD", "EvenConvolution", "even_convolution", "lower"]
+__all__ = ["EvenConvolution", "even_convolution", "lower"]
 
 F = np.float32
-MAX_HELD = 4096
-"""Values that all Delays together hold back: each is moved at every step."""
 _PLAIN = re.compile(r"[\w./ -]{1,200}")
 
 
@@ -72,9 +70,9 @@ def lower(
     given = {name: p.Input(_plain(name), structure.shapes[name]) for name in structure.named(Input)}
     first = first_state(prepared)
     held = sum(map(len, first.delayed.values()))
-    if held > MAX_HELD:
+    if held > p.MAX_HELD:
         raise ConversionError(
-            f"the delays hold back {held} values together; the engine moves up to {MAX_HELD}",
+            f"the delays hold back {held} values together; the engine moves up to {p.MAX_HELD}",
             hint="choose a longer time step, so that a delay has fewer of them",
         )
     carried = [p.State(name, np.array(value, F)) for name, value in first.leaves()]

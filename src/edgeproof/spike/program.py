@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgeproof.errors import ConversionError
 
 __all__ = [
+    "MAX_HELD",
     "Constant",
     "Convolution",
     "Elementwise",
@@ -44,6 +45,8 @@ COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne")
 LOGIC = ("and", "or", "not")
 FUNCTIONS = ("neg", "abs", "sqrt", "exp", "log", "tanh", "sigmoid", "relu", "floor", "sign", "cast")
 """``cast`` makes 0.0 and 1.0 of a truth value."""
+MAX_HELD = 4096
+"""Values that all delays together hold back: each is moved at every step."""
 TRUTHS = frozenset((*COMPARISONS, *LOGIC))
 ARITY = (
     dict.fromkeys((*ARITHMETIC, *COMPARISONS, "and", "or"), 2) | dict.fromkeys((*FUNCTIONS, "not"), 1) | {"where": 3}

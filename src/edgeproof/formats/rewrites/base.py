@@ -16,6 +16,7 @@ import torch
 from edgeproof.documents.artifact import Rewrite
 from edgeproof.errors import ConversionError
 from edgeproof.formats.rewrites.folding import fold_constants
+from edgeproof.model.agreement import gap
 from edgeproof.model.functional import functional
 
 if TYPE_CHECKING:
@@ -170,26 +171,14 @@ def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str], w
     with torch.no_grad():
         before = [module(*call) for call in calls]
         count = fold_constants(module)
-        worst = max(
-            (
-                _difference(a, b)
-                for call, row in zip(calls, before, strict=True)
-                for a, b in zip(module(*call), row, strict=True)
-            ),
-            default=0.0,
-        )
-    if not worst <= TOLERANCE * max((_scale(tensor) for row in before for tensor in row), default=1.0):
-        raise ConversionError(f"computing constants in advance changed the results by {worst:.3g}")
+        worst = 0.0
+        for call, row in zip(calls, before, strict=True):
+            for mine, theirs in zip(module(*call), row, strict=True):
+                found = gap(mine, theirs)
+                if not found.within(TOLERANCE):
+                    raise ConversionError(f"computing constants in advance changed the results by {found.max_abs:.3g}")
+                worst = max(worst, found.max_abs)
     return [Rewrite(name=f"constants computed in advance ({count}×)", why=why, max_abs=worst)] if count else []
-
-
-def _scale(expected: torch.Tensor) -> float:
-    """What a difference is held against."""
-    return max(1.0, float(expected.double().abs().max()) if expected.numel() else 1.0)
-
-
-def _difference(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float((a.double() - b.double()).abs().max()) if a.numel() else 0.0
 
 
 def _unguarded(program: torch.export.ExportedProgram) -> torch.fx.GraphModule:
@@ -214,8 +203,8 @@ def _proved(spine: Spine, module: torch.fx.GraphModule, rewrite: OperatorRewrite
             given = rewriter.run(*inputs)
             places = rewriter.places
             for mine, theirs in zip(given, expected, strict=True):
-                difference = _difference(mine, theirs)
-                if not difference <= TOLERANCE * _scale(theirs):
-                    raise ConversionError(f"the rewrite `{rewrite.name}` changed the results by {difference:.3g}")
-                worst = max(worst, difference)
+                found = gap(mine, theirs)
+                if not found.within(TOLERANCE):
+                    raise ConversionError(f"the rewrite `{rewrite.name}` changed the results by {found.max_abs:.3g}")
+                worst = max(worst, found.max_abs)
     return Rewrite(name=f"{rewrite.name} ({places}×)", why=rewrite.why, max_abs=worst) if places else None

@@ -50,7 +50,8 @@ def count_activity(run: RunDir, report: Callable[[str], None] = lambda _: None) 
             document = ActivityDocument(model=model, definitions=DEFINITIONS, reason=error.message)
     else:
         if samples.signature.timesteps is None:
-            reason = "the model loops over time by itself, so no step of it is known"
+            why = samples.signature.whole_because
+            reason = f"the model loops over time by itself, so no step of it is known{f': {why}' if why else ''}"
         else:
             reason = "no candidate of this run was made from one time step; sdk-native is one"
         document = ActivityDocument(model=model, definitions=DEFINITIONS, reason=reason)

@@ -50,6 +50,8 @@ def convert_alone(
     bounds = limits or Limits()
     with Workspace.temporary() as workspace:
         samples = prepare_workspace(workspace, origin, draw=Draw(), forms=forms_of(candidates), limits=bounds)
+        for note in samples.signature.notes:
+            report(f"note: {note}")
         planned = plan(candidates, steps=samples.signature.timesteps is not None)
         possible = [candidate for candidate in planned if not (samples.synthetic and candidate.precision == "int8")]
         made = Making(workspace, title, workspace.prepared.name, out, bounds, report).make(possible)

@@ -13,7 +13,7 @@ from edgeproof.spike.simplify import Argument, constant, elementwise, is_truth
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["arithmetic", "cast"]
+__all__ = ["arithmetic", "arithmetic_of", "cast"]
 
 BINARY = {
     "add": "add", "sub": "sub", "mul": "mul", "div": "div", "maximum": "maximum", "minimum": "minimum",
@@ -33,10 +33,15 @@ def arithmetic(node: torch.fx.Node, args: list[Any], kwargs: dict[str, Any]) -> 
     Raises:
         UnsupportedError: the engine has no such operation.
     """
+    shape = tuple(node.meta["val"].shape) if hasattr(node.meta.get("val"), "shape") else ()
+    return arithmetic_of(node, args, kwargs, shape)
+
+
+def arithmetic_of(node: torch.fx.Node, args: list[Any], kwargs: dict[str, Any], shape: tuple[int, ...]) -> Argument:
+    """The same of a part of its value, which has the shape ``shape``, batch included."""
     name = name_of(node.target)
     plain = name.removeprefix("aten.")
     plain = plain if plain.endswith("__") else plain.removesuffix("_")
-    shape = tuple(node.meta["val"].shape) if hasattr(node.meta.get("val"), "shape") else ()
     found = _arithmetic(plain, node, args, kwargs, shape)
     if isinstance(found, Node) and found.shape != without_batch(shape):
         raise unknown(node, f"{name} with a result of {list(shape)}")

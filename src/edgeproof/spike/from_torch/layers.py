@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeproof.spike.from_torch.graph import array_of, name_of, shape_of, unknown, without_batch
+from edgeproof.spike.from_torch.parts import Row
 from edgeproof.spike.program import Array, Convolution, Linear, Node, Pool
 from edgeproof.spike.simplify import Argument, constant, elementwise, reshape
 
@@ -37,10 +38,14 @@ def matmul(node: torch.fx.Node, args: list[Any]) -> Node:
 
 
 def _linear(node: torch.fx.Node, x: Any, weight: Array, bias: Any) -> Node:
-    if not isinstance(x, Node) or len(x.shape) != 1:
+    if isinstance(x, Row):
+        first = np.zeros(len(weight), np.float32) if bias is None else array_of(bias)
+        return reshape(x.linear(weight, np.broadcast_to(first, (len(weight),)).copy()), shape_of(node))
+    if not isinstance(x, Node) or x.shape[-1:] != (x.size,):
         raise unknown(node, "a linear layer on more than one vector, or with weights that are computed")
     given = np.zeros(len(weight), np.float32) if bias is None else array_of(bias)
-    return Linear(x, weight, np.broadcast_to(given, (len(weight),)).copy())
+    made = Linear(reshape(x, (x.size,)), weight, np.broadcast_to(given, (len(weight),)).copy())
+    return reshape(made, shape_of(node))
 
 
 def convolution(node: torch.fx.Node, args: list[Any]) -> Node:
