@@ -15,6 +15,8 @@ import torch
 
 from edgeproof.documents.artifact import Rewrite
 from edgeproof.errors import ConversionError
+from edgeproof.formats.rewrites.complex_constants import with_pairs
+from edgeproof.formats.rewrites.decomposition import Known, decomposed
 from edgeproof.formats.rewrites.folding import fold_constants
 from edgeproof.model.functional import functional
 
@@ -128,6 +130,7 @@ def apply_rewrites(
     *,
     input_dtypes: Mapping[str, str] | None = None,
     fold: str | None = None,
+    known: Known | None = None,
 ) -> Prepared:
     """Apply the rewrites that the program needs, each proved alone on real inputs.
 
@@ -135,6 +138,8 @@ def apply_rewrites(
         input_dtypes: dtype → dtype for graph inputs that the runtime cannot take, such as ``int64`` → ``int32``.
         fold: why what depends on weights alone is computed in advance; None: it is not. It changes the module only,
             not the program.
+        known: which operators the converter has; PyTorch's own parts of the others are put in their place. None: it
+            takes operators apart itself.
 
     Raises:
         ConversionError: a rewrite changed the results.
@@ -143,41 +148,66 @@ def apply_rewrites(
     wanted = tuple((input_dtypes or {}).get(dtype, dtype) for dtype in dtypes)
     needed = [rewrite for rewrite in rewrites if rewrite.concerns(spine.program.graph)]
     example = tuple(tensor.to(getattr(torch, dtype)) for tensor, dtype in zip(spine.example(), wanted, strict=True))
-    if not needed and wanted == dtypes:
-        module = _unguarded(spine.program)
-        folded = _folded(module, spine, wanted, fold) if fold else []
-        return Prepared(module, spine.program, example, wanted, tuple(folded))
-    graph_module = _unguarded(spine.program)
-    applied = [told for rewrite in needed if (told := _proved(spine, graph_module, rewrite)) is not None]
-    applied += [
-        Rewrite(name=f"inputs {before} as {after}", why=f"the runtime takes no {before} input", max_abs=None)
-        for before, after in sorted({pair for pair in zip(dtypes, wanted, strict=True) if pair[0] != pair[1]})
-    ]
-    rules = {name: rule for rewrite in needed for name, rule in rewrite.rules.items()}
-    with torch.no_grad():
-        program = functional(torch.export.export(_Rewritten(graph_module, rules, dtypes), example))
+    program, applied = spine.program, []
+    if needed or wanted != dtypes:
+        graph_module = _unguarded(spine.program)
+        with_pairs(graph_module)
+        applied = [told for rewrite in needed if (told := _proved(spine, graph_module, rewrite)) is not None]
+        applied += [
+            Rewrite(name=f"inputs {before} as {after}", why=f"the runtime takes no {before} input", max_abs=None)
+            for before, after in sorted({pair for pair in zip(dtypes, wanted, strict=True) if pair[0] != pair[1]})
+        ]
+        rules = {name: rule for rewrite in needed for name, rule in rewrite.rules.items()}
+        with torch.no_grad():
+            program = functional(torch.export.export(_Rewritten(graph_module, rules, dtypes), example))
+    if known is not None:
+        program, told_parts = _in_parts(program, spine, wanted, known)
+        applied += told_parts
     module = _unguarded(program)
     if fold:
         applied += _folded(module, spine, wanted, fold)
     return Prepared(module, program, example, wanted, tuple(applied))
 
 
-def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str], why: str) -> list[Rewrite]:
-    calls = [
+def _in_parts(
+    program: torch.export.ExportedProgram, spine: Spine, dtypes: Sequence[str], known: Known
+) -> tuple[torch.export.ExportedProgram, list[Rewrite]]:
+    """With PyTorch's own parts in the place of operators that the converter does not have, and what that changed."""
+    before = _unguarded(program)
+    program, names = decomposed(program, known)
+    if not names:
+        return program, []
+    after = _unguarded(program)
+    calls = _cast_calls(spine, dtypes)
+    with torch.no_grad():
+        rows = [before(*call) for call in calls]
+        worst = _worst(rows, [after(*call) for call in calls])
+    name = f"{', '.join(names)} in PyTorch's own parts"
+    if not worst <= TOLERANCE * max((_scale(tensor) for row in rows for tensor in row), default=1.0):
+        raise ConversionError(f"the rewrite `{name}` changed the results by {worst:.3g}")
+    return program, [Rewrite(name=name, why="the converter has no such operator", max_abs=worst)]
+
+
+def _cast_calls(spine: Spine, dtypes: Sequence[str]) -> list[list[torch.Tensor]]:
+    """Some real calls, of the dtypes that the runtime takes."""
+    return [
         [torch.from_numpy(array.astype(dtype)) for array, dtype in zip(call, dtypes, strict=True)]
         for call in spine.calls(TRIALS)
     ]
+
+
+def _worst(before: Sequence[Sequence[torch.Tensor]], after: Sequence[Sequence[torch.Tensor]]) -> float:
+    """The largest difference of any output in any call."""
+    pairs = zip(before, after, strict=True)
+    return max((_difference(a, b) for left, right in pairs for a, b in zip(left, right, strict=True)), default=0.0)
+
+
+def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str], why: str) -> list[Rewrite]:
+    calls = _cast_calls(spine, dtypes)
     with torch.no_grad():
         before = [module(*call) for call in calls]
         count = fold_constants(module)
-        worst = max(
-            (
-                _difference(a, b)
-                for call, row in zip(calls, before, strict=True)
-                for a, b in zip(module(*call), row, strict=True)
-            ),
-            default=0.0,
-        )
+        worst = _worst(before, [module(*call) for call in calls])
     if not worst <= TOLERANCE * max((_scale(tensor) for row in before for tensor in row), default=1.0):
         raise ConversionError(f"computing constants in advance changed the results by {worst:.3g}")
     return [Rewrite(name=f"constants computed in advance ({count}×)", why=why, max_abs=worst)] if count else []
