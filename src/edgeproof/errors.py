@@ -12,6 +12,7 @@
     ├── DocumentError                       a document cannot be read as what it says it is
     ├── ConversionError                     a converter could not make the artifact
     │   ├── DataDependentError              control flow depends on data: refused in every format
+    │   ├── OperatorError                   the format does not take an operator: which, at which line, what to do
     │   └── UnsupportedError                the format does not take such a model: the candidate is skipped
     ├── MissingDependency                   a package or program is needed and not here
     ├── ArtifactError                       an artifact cannot be opened or run
@@ -34,6 +35,7 @@ __all__ = [
     "EdgeProofError",
     "MissingDependency",
     "ModelReferenceError",
+    "OperatorError",
     "PolicyError",
     "PolicyNotMet",
     "ProcessError",
@@ -130,6 +132,20 @@ class DataDependentError(ConversionError):
         )
         self.location = location
         self.source = source
+
+
+class OperatorError(ConversionError):
+    """A format does not take an operator of the model.
+
+    Args:
+        operator: its name in PyTorch.
+        detail: what the converter said.
+    """
+
+    def __init__(self, message: str, *, hint: str, operator: str, detail: str) -> None:
+        super().__init__(message, hint=hint)
+        self.operator = operator
+        self.detail = detail
 
 
 class MissingDependency(EdgeProofError):

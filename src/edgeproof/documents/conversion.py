@@ -32,6 +32,10 @@ class ConversionResult(Value, frozen=True, kw_only=True):
     sha256: str | None = None
     reason: str | None = None
     remedy: str | None = None
+    operator: str | None = None
+    """The operator of the model that the format does not take, where the failure is about one."""
+    detail: str | None = None
+    """What the converter itself said of it."""
     rewrites: tuple[Rewrite, ...] = ()
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = {}

@@ -151,8 +151,13 @@ class Conversion:
         from edgeproof.formats.rewrites.base import apply_rewrites, rewrite_named
 
         rewrites = [rewrite_named(name) for name in (*self.format.rewrites, *more)]
-        dtypes = self.format.input_dtypes
-        self.prepared = apply_rewrites(self.spine, rewrites, input_dtypes=dtypes, fold=self.format.fold)
+        self.prepared = apply_rewrites(
+            self.spine,
+            rewrites,
+            input_dtypes=self.format.input_dtypes,
+            fold=self.format.fold,
+            known=self.format.knows,
+        )
         return self.prepared
 
     @property
@@ -255,6 +260,15 @@ class Format(ABC):
     this user made it."""
     streams: bool = False
     """Whether a run makes its one-step form beside the unrolled one: a phone that feeds a live stream needs it."""
+
+    blames: tuple[str, ...] = ()
+    """Patterns of what the converter says when it refuses an operator: a group ``operator``, names as it writes them,
+    and where it tells one a group ``location``, ``file:line``."""
+
+    def knows(self, operator: str) -> bool:
+        """Whether the converter has an operator of PyTorch, ``aten::lerp``: others are taken apart for it where PyTorch
+        knows of what they are made. A converter that does so itself has them all."""
+        return True
 
     def warm(self) -> None:
         """What every conversion needs alike: done once by the process that then forks a child per candidate.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, cast
@@ -48,10 +50,19 @@ class CoreML(Format):
     preload = ("torch", "coremltools", "coremltools.optimize.coreml")
     rewrites = (
         *("fourier:FOURIER", "fourier:UNFOLD", "arithmetic:SMALL_OPERATORS", "arithmetic:PASSAGE"),
-        "pooling:AVERAGE_BEYOND_PADDING",
+        *("pooling:AVERAGE_BEYOND_PADDING", "pooling:ADAPTIVE_AVERAGE_POOL_3D", "attention:GROUPED_HEADS"),
+        *("functions:ROUNDING", "functions:SIGNS", "functions:HYPERBOLIC", "functions:COMPLEMENT", "functions:ERFINV"),
+        *("functions:MIXING", "functions:FAKE_QUANTISED", "functions:SHIFTS"),
+        *("reductions:RUNNING", "reductions:PRODUCTS", "reductions:ORDER", "reductions:PLACES"),
+        *("reductions:DISTANCES", "reductions:VARIANCE", "moving:DIAGONAL", "moving:INDEXED", "moving:PADDING"),
+        *("moving:BILINEAR", "moving:AFFINE_GRID", "moving:FOLD"),
     )
     input_dtypes = MappingProxyType(
         {**dict.fromkeys(("int64", "int16", "int8", "uint8", "bool"), "int32"), "float64": "float32"}
+    )
+    blames = (
+        r"convert function for op '(?P<operator>[^']+)' not implemented",
+        r"converting '(?P<operator>[^']+)' op",
     )
     fold = "the converter fails on constants that the graph computes"
     stands_in = None if APPLE else CHECK
@@ -68,6 +79,11 @@ class CoreML(Format):
         finally:
             for name in hidden:
                 del modules[name]
+
+    def knows(self, operator: str) -> bool:
+        from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+        return operator.startswith("aten::") and _TORCH_OPS_REGISTRY.get_func(operator) is not None
 
     def convert(self, conversion: Conversion) -> Produced:
         spine, prepared = conversion.spine, conversion.prepare()
@@ -146,15 +162,15 @@ class CoreML(Format):
 
 
 def _convert(prepared: Any, inputs: Sequence[str], outputs: Sequence[str], precision: str) -> Any:
-    import logging
     import warnings
 
     import coremltools as ct
     import numpy as np
     import torch
 
-    logging.getLogger("coremltools").setLevel(logging.ERROR)
-    with converting("coremltools' conversion"), torch.no_grad(), warnings.catch_warnings():
+    logger = logging.getLogger("coremltools")
+    logger.setLevel(logging.ERROR)
+    with converting("coremltools' conversion"), _noted(logger), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(prepared.module, prepared.example, check_trace=False, strict=False)  # type: ignore[no-untyped-call]
         return ct.convert(
@@ -170,6 +186,23 @@ def _convert(prepared: Any, inputs: Sequence[str], outputs: Sequence[str], preci
             outputs=[ct.TensorType(name=name) for name in outputs],
             skip_model_load=True,
         )
+
+
+@contextlib.contextmanager
+def _noted(logger: logging.Logger) -> Iterator[None]:
+    """What is logged in the block is noted of the error that ends it: the operator stands in coremltools' log alone."""
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage().strip())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    try:
+        yield
+    except Exception as error:
+        for text in told:
+            error.add_note(text)
+        raise
+    finally:
+        logger.removeHandler(handler)
 
 
 def _weights_int8(model: Any) -> Any:

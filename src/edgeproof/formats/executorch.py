@@ -41,7 +41,21 @@ class ExecuTorch(Format):
         "torchao.quantization.pt2e.quantize_pt2e",
     )
     platforms = ("host", "raspberry-pi", "android", "iphone")
-    rewrites = ("fourier:FOURIER", "pooling:ADAPTIVE_MAX_POOL", "arithmetic:REPEATED_OUTPUT")
+    rewrites = (
+        "fourier:FOURIER",
+        "pooling:ADAPTIVE_MAX_POOL",
+        "arithmetic:REPEATED_OUTPUT",
+        *("functions:SLOPE", "functions:FAKE_QUANTISED", "functions:SIGNS", "functions:ERFINV", "functions:COMPLEMENT"),
+        *("functions:EXP2", "functions:ROUNDING", "functions:SHIFTS", "pooling:ADAPTIVE_AVERAGE_POOL_3D"),
+        *("reductions:RUNNING", "reductions:RUNNING_PRODUCT", "reductions:RUNNING_SUM", "reductions:ORDER_BY_RANK"),
+        *("reductions:PLACES", "moving:TRIANGLE", "moving:BILINEAR", "moving:FOLD", "moving:PADDING"),
+    )
+
+    blames = (
+        r"runtime has no kernel of (?P<operator>[^\n]+)",
+        r"Missing out variants: \{(?P<operator>[^}]+)\}",
+        r"call_function\[target=torch\.ops\.(?P<operator>[\w.]+)\]",
+    )
 
     def warm(self) -> None:
         """The partitioner looks for patterns that it exports itself, three seconds' work, and keeps them."""
@@ -121,7 +135,27 @@ def _lower(program: Any) -> bytes:
             partitioner=[XnnpackPartitioner()],
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )
-        return bytes(edge.to_executorch().buffer)
+        program = edge.to_executorch()
+        missing = _missing_kernels(program.executorch_program)
+    if missing:
+        raise ConversionError(
+            f"ExecuTorch's runtime has no kernel of {', '.join(missing)}",
+            hint="write it with other operators of PyTorch, or ship another format",
+        )
+    return bytes(program.buffer)
+
+
+def _missing_kernels(program: Any) -> list[str]:
+    """The operators that the file calls and the runtime does not have: it would be made, and never run."""
+    from executorch.extension.pybindings import _C
+
+    there = set(_C._get_operator_names())
+    called = {
+        f"{operator.name}.{operator.overload}" if operator.overload else operator.name
+        for plan in program.execution_plan
+        for operator in plan.operators
+    }
+    return sorted(called - there)
 
 
 class _Runner:

@@ -46,8 +46,33 @@ class LiteRT(Format):
         "ai_edge_quantizer.calibrator",
     )
     platforms = ("host", "raspberry-pi", "android", "iphone")
-    rewrites = ("convolution:TRANSPOSED_CONVOLUTION", "fourier:FOURIER", "pooling:ADAPTIVE_MAX_POOL")
+    rewrites = (
+        *("convolution:TRANSPOSED_CONVOLUTION", "fourier:FOURIER", "pooling:ADAPTIVE_MAX_POOL"),
+        *("pooling:ADAPTIVE_AVERAGE_POOL_3D", "functions:SIGNS", "functions:ERFINV", "functions:COMPLEMENT"),
+        *("functions:EXP2", "functions:SLOPE", "functions:FAKE_QUANTISED", "functions:SHIFTS"),
+        *(
+            "reductions:RUNNING",
+            "reductions:RUNNING_PRODUCT",
+            "reductions:RUNNING_SUM",
+            "reductions:ORDER_BY_RANK",
+            "reductions:TOP_BY_RANK",
+        ),
+        *(
+            "reductions:PLACES",
+            "moving:DIAGONAL",
+            "moving:TRIANGLE",
+            "moving:BILINEAR",
+            "moving:FOLD",
+            "moving:ONE_HOT",
+        ),
+    )
     input_dtypes = MappingProxyType({"int64": "int32"})
+    blames = (
+        r"Lowering not found: (?P<operator>[\w.]+)",
+        r"(?P<location>[^\s:'\"]+:\d+):\d+: error: failed to legalize operation '(?P<operator>[\w.]+)'",
+        r"TF Select ops: (?P<operator>[\w, ]+)",
+        r"call_function\[target=torch\.ops\.(?P<operator>[\w.]+)\]",
+    )
     streams = True
 
     def forms(self, precision: str) -> tuple[Form, ...]:
@@ -125,10 +150,10 @@ def _convert(program: Any, example: tuple[Any, ...]) -> bytes:
 
     with converting("litert-torch", hint="ship another format, or replace the operation that it names"):
         model = litert_torch.convert(program.module(), example)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
-        model.export(str(path))
-        return path.read_bytes()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.tflite"
+            model.export(str(path))
+            return path.read_bytes()
 
 
 def _weights_fp16(flat: bytes) -> bytes:

@@ -78,7 +78,18 @@ class Onnx(Format):
         "onnxruntime.transformers.onnx_model",
     )
     platforms = ("host", "raspberry-pi", "android", "iphone")
-    rewrites = ("pooling:ADAPTIVE_MAX_POOL", "attention:ATTENTION_FOUR_AXES", "arithmetic:CLAMP")
+    rewrites = (
+        "pooling:ADAPTIVE_MAX_POOL",
+        "attention:ATTENTION_FOUR_AXES",
+        "arithmetic:CLAMP",
+        *("pooling:ADAPTIVE_AVERAGE_POOL_3D", "functions:SIGNS", "functions:ERFINV", "functions:SLOPE"),
+        *("functions:FAKE_QUANTISED", "reductions:RUNNING", "reductions:RUNNING_PRODUCT", "reductions:ORDER"),
+        *("reductions:PLACES", "reductions:DISTANCES"),
+    )
+    blames = (
+        r"No ONNX function found for <OpOverload\(op='(?P<operator>[^']+)'",
+        r"call_function\[target=torch\.ops\.(?P<operator>[\w.]+)\]",
+    )
     streams = True
 
     def convert(self, conversion: Conversion) -> Produced:

@@ -35,9 +35,23 @@ class OpenVino(Format):
     suffix = ".xml"
     preload = ("torch", "openvino", "openvino.frontend.pytorch.fx_decoder", "nncf")
     platforms = ("host", "raspberry-pi")
-    rewrites = ("fourier:FOURIER", "fourier:UNFOLD", "arithmetic:REPEATED_OUTPUT")
+    rewrites = (
+        "fourier:FOURIER",
+        "fourier:UNFOLD",
+        "arithmetic:REPEATED_OUTPUT",
+        *("functions:ROUNDING", "functions:SIGNS", "functions:EXP2", "functions:SHIFTS", "functions:EXCLUSIVE_OR"),
+        *("functions:FAKE_QUANTISED", "reductions:RUNNING", "reductions:RUNNING_PRODUCT", "reductions:RUNNING_SUM"),
+        *("reductions:ORDER", "reductions:PLACES", "moving:DIAGONAL", "moving:TRIANGLE", "moving:INDEXED"),
+        *("reductions:DISTANCES", "attention:GROUPED_HEADS"),
+    )
     input_dtypes = MappingProxyType({"float64": "float32", "int16": "int32"})
     """The CPU plugin does not open what NNCF quantises beside inputs of these."""
+
+    blames = (
+        r"No conversion rule found for operations: (?P<operator>[^\n]+)",
+        r"during conversion of operation [\w.]+/(?P<operator>aten\.[\w.]+)",
+        r"call_function\[target=torch\.ops\.(?P<operator>[\w.]+)\]",
+    )
 
     def convert(self, conversion: Conversion) -> Produced:
         openvino = silent_import("openvino")

@@ -30,6 +30,8 @@ class SdkEager(Format):
     platforms = ("host", "raspberry-pi")
     fold = "so that no call computes them again"
 
+    blames = (r"the graph calls (?P<operator>aten\.[\w.]+)", r"target=torch\.ops\.(?P<operator>[\w.]+)\]")
+
     def candidate(self, precision: str) -> str:
         return "sdk-eager"
 

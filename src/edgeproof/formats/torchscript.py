@@ -27,6 +27,8 @@ class TorchScript(Format):
     runs_code = "it is TorchScript, and opening it runs the code inside"
     platforms = ("host", "raspberry-pi", "android", "iphone")
 
+    blames = (r"have an op for (?P<operator>aten::\w+)", r"for HigherOrderOperator (?P<operator>\w+)")
+
     def convert(self, conversion: Conversion) -> Produced:
         import torch
 

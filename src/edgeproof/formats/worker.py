@@ -13,12 +13,13 @@ import msgspec
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode, encode
-from edgeproof.errors import ConversionError, EdgeProofError, UnsupportedError
+from edgeproof.errors import ConversionError, EdgeProofError, OperatorError, UnsupportedError
 from edgeproof.trust import fingerprint
 
 __all__ = ["Job", "Outcome", "building_folder", "load", "make"]
 
 LONGEST_REASON = 1000
+LONGEST_DETAIL = 2000
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """``ok``, ``failed``, ``crashed``, or ``skipped`` where the format does not take such a model."""
     reason: str | None = None
     remedy: str | None = None
+    operator: str | None = None
+    """The operator that the format does not take, where the failure is about one."""
+    detail: str | None = None
+    """What the converter itself said of it."""
     seconds: float = 0.0
     peak_memory_bytes: int | None = None
 
@@ -64,6 +69,7 @@ def _convert(job: Job) -> None:
     import numpy as np
     from packaging.requirements import Requirement
 
+    from edgeproof.formats.answers.explain import explained
     from edgeproof.formats.base import Conversion
     from edgeproof.formats.registry import formats
     from edgeproof.model.spine import load_spine
@@ -77,7 +83,12 @@ def _convert(job: Job) -> None:
         spine = load_spine(Path(job.spine), Path(job.samples))
         base, base_document = _base(job)
         conversion = Conversion(found, spine, job.precision, building, job.name, base, base_document)
-        produced = found.convert(conversion)
+        try:
+            produced = found.convert(conversion)
+        except UnsupportedError:
+            raise
+        except Exception as error:
+            raise explained(error, conversion) from error
         loop = None if produced.loops else spine.document.loop
         if loop is not None and spine.initial:
             np.savez(building / "initial_state.npz", allow_pickle=False, **dict(spine.initial))
@@ -138,13 +149,15 @@ def load(name: str) -> None:
 def make(job: Job) -> Outcome:
     """Make one candidate, and tell how that ended."""
     began = time.monotonic()
-    status, reason, remedy = "ok", None, None
+    status, reason, remedy, operator, detail = "ok", None, None, None, None
     try:
         _convert(job)
     except EdgeProofError as error:
         traceback.print_exc()
         status = "skipped" if isinstance(error, UnsupportedError) else "failed"
         reason, remedy = error.message[:LONGEST_REASON], error.hint
+        if isinstance(error, OperatorError):
+            operator, detail = error.operator, error.detail[:LONGEST_DETAIL]
     except BaseException as error:
         traceback.print_exc()
         text = " ".join(str(error).split())[:LONGEST_REASON]
@@ -154,6 +167,8 @@ def make(job: Job) -> Outcome:
         status=status,
         reason=reason,
         remedy=remedy,
+        operator=operator,
+        detail=detail,
         seconds=time.monotonic() - began,
         peak_memory_bytes=_peak_memory(),
     )

@@ -14,6 +14,7 @@ import torch
 from edgeproof.errors import ArtifactError
 from edgeproof.model.inputs import InputCheck
 from edgeproof.model.subject import Subject
+from edgeproof.model.varying import varying_shape
 
 __all__ = ["EagerSession", "run_all"]
 
@@ -38,6 +39,7 @@ class EagerSession:
         Raises:
             SignatureError: the inputs are not the signature's.
             ArtifactError: the module raised.
+            ConversionError: an output has another shape than on the first sample.
         """
         arrays = self._check(inputs)
         try:
@@ -45,6 +47,11 @@ class EagerSession:
                 results = self.subject.call(*[torch.tensor(array) for array in arrays])
         except Exception as error:
             raise ArtifactError(f"the model raised {type(error).__name__}: {error}") from error
+        for spec, result in zip(self.outputs, results, strict=True):
+            if tuple(result.shape) != spec.shape:
+                given = [torch.tensor(array) for array in arrays]
+                shapes = (spec.shape, tuple(result.shape))
+                raise varying_shape(self.subject.call, given, output=spec.name, shapes=shapes)
         return {spec.name: result.numpy() for spec, result in zip(self.outputs, results, strict=True)}
 
     def close(self) -> None:

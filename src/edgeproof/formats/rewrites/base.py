@@ -15,6 +15,8 @@ import torch
 
 from edgeproof.documents.artifact import Rewrite
 from edgeproof.errors import ConversionError
+from edgeproof.formats.rewrites.complex_constants import with_pairs
+from edgeproof.formats.rewrites.decomposition import Known, decomposed
 from edgeproof.formats.rewrites.folding import fold_constants
 from edgeproof.model.agreement import gap
 from edgeproof.model.functional import functional
@@ -129,6 +131,7 @@ def apply_rewrites(
     *,
     input_dtypes: Mapping[str, str] | None = None,
     fold: str | None = None,
+    known: Known | None = None,
 ) -> Prepared:
     """Apply the rewrites that the program needs, each proved alone on real inputs.
 
@@ -136,6 +139,8 @@ def apply_rewrites(
         input_dtypes: dtype → dtype for graph inputs that the runtime cannot take, such as ``int64`` → ``int32``.
         fold: why what depends on weights alone is computed in advance; None: it is not. It changes the module only,
             not the program.
+        known: which operators the converter has; PyTorch's own parts of the others are put in their place. None: it
+            takes operators apart itself.
 
     Raises:
         ConversionError: a rewrite changed the results.
@@ -144,40 +149,73 @@ def apply_rewrites(
     wanted = tuple((input_dtypes or {}).get(dtype, dtype) for dtype in dtypes)
     needed = [rewrite for rewrite in rewrites if rewrite.concerns(spine.program.graph)]
     example = tuple(tensor.to(getattr(torch, dtype)) for tensor, dtype in zip(spine.example(), wanted, strict=True))
-    if not needed and wanted == dtypes:
-        module = _unguarded(spine.program)
-        folded = _folded(module, spine, wanted, fold) if fold else []
-        return Prepared(module, spine.program, example, wanted, tuple(folded))
-    graph_module = _unguarded(spine.program)
-    applied = [told for rewrite in needed if (told := _proved(spine, graph_module, rewrite)) is not None]
-    applied += [
-        Rewrite(name=f"inputs {before} as {after}", why=f"the runtime takes no {before} input", max_abs=None)
-        for before, after in sorted({pair for pair in zip(dtypes, wanted, strict=True) if pair[0] != pair[1]})
-    ]
-    rules = {name: rule for rewrite in needed for name, rule in rewrite.rules.items()}
-    with torch.no_grad():
-        program = functional(torch.export.export(_Rewritten(graph_module, rules, dtypes), example))
+    program, applied = spine.program, []
+    if needed or wanted != dtypes:
+        graph_module = _unguarded(spine.program)
+        with_pairs(graph_module)
+        applied = [told for rewrite in needed if (told := _proved(spine, graph_module, rewrite)) is not None]
+        applied += [
+            Rewrite(name=f"inputs {before} as {after}", why=f"the runtime takes no {before} input", max_abs=None)
+            for before, after in sorted({pair for pair in zip(dtypes, wanted, strict=True) if pair[0] != pair[1]})
+        ]
+        rules = {name: rule for rewrite in needed for name, rule in rewrite.rules.items()}
+        with torch.no_grad():
+            program = functional(torch.export.export(_Rewritten(graph_module, rules, dtypes), example))
+    if known is not None:
+        program, told_parts = _in_parts(program, spine, wanted, known)
+        applied += told_parts
     module = _unguarded(program)
     if fold:
         applied += _folded(module, spine, wanted, fold)
     return Prepared(module, program, example, wanted, tuple(applied))
 
 
-def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str], why: str) -> list[Rewrite]:
-    calls = [
+def _in_parts(
+    program: torch.export.ExportedProgram, spine: Spine, dtypes: Sequence[str], known: Known
+) -> tuple[torch.export.ExportedProgram, list[Rewrite]]:
+    """With PyTorch's own parts in the place of operators that the converter does not have, and what that changed."""
+    before = _unguarded(program)
+    program, names = decomposed(program, known)
+    if not names:
+        return program, []
+    after = _unguarded(program)
+    calls = _cast_calls(spine, dtypes)
+    name = f"{', '.join(names)} in PyTorch's own parts"
+    with torch.no_grad():
+        worst = _held([before(*call) for call in calls], [after(*call) for call in calls], f"the rewrite `{name}`")
+    return program, [Rewrite(name=name, why="the converter has no such operator", max_abs=worst)]
+
+
+def _cast_calls(spine: Spine, dtypes: Sequence[str]) -> list[list[torch.Tensor]]:
+    """Some real calls, of the dtypes that the runtime takes."""
+    return [
         [torch.from_numpy(array.astype(dtype)) for array, dtype in zip(call, dtypes, strict=True)]
         for call in spine.calls(TRIALS)
     ]
+
+
+def _held(before: Sequence[Sequence[torch.Tensor]], after: Sequence[Sequence[torch.Tensor]], what: str) -> float:
+    """The largest difference of any output in any call.
+
+    Raises:
+        ConversionError: one is more than rounding.
+    """
+    worst = 0.0
+    for expected_row, row in zip(before, after, strict=True):
+        for expected, mine in zip(expected_row, row, strict=True):
+            found = gap(mine, expected)
+            if not found.within(TOLERANCE):
+                raise ConversionError(f"{what} changed the results by {found.max_abs:.3g}")
+            worst = max(worst, found.max_abs)
+    return worst
+
+
+def _folded(module: torch.fx.GraphModule, spine: Spine, dtypes: Sequence[str], why: str) -> list[Rewrite]:
+    calls = _cast_calls(spine, dtypes)
     with torch.no_grad():
         before = [module(*call) for call in calls]
         count = fold_constants(module)
-        worst = 0.0
-        for call, row in zip(calls, before, strict=True):
-            for mine, theirs in zip(module(*call), row, strict=True):
-                found = gap(mine, theirs)
-                if not found.within(TOLERANCE):
-                    raise ConversionError(f"computing constants in advance changed the results by {found.max_abs:.3g}")
-                worst = max(worst, found.max_abs)
+        worst = _held(before, [module(*call) for call in calls], "computing constants in advance")
     return [Rewrite(name=f"constants computed in advance ({count}×)", why=why, max_abs=worst)] if count else []
 
 
@@ -194,17 +232,13 @@ def _proved(spine: Spine, module: torch.fx.GraphModule, rewrite: OperatorRewrite
     Raises:
         ConversionError: it is not what the operators compute.
     """
-    worst, places = 0.0, 0
+    expected, given, places = [], [], 0
     with torch.no_grad():
         for call in spine.calls(TRIALS):
             inputs = [torch.from_numpy(array.copy()) for array in call]
-            expected = module(*inputs)
+            expected.append(module(*inputs))
             rewriter = _Rewriter(module, rewrite.rules)
-            given = rewriter.run(*inputs)
+            given.append(rewriter.run(*inputs))
             places = rewriter.places
-            for mine, theirs in zip(given, expected, strict=True):
-                found = gap(mine, theirs)
-                if not found.within(TOLERANCE):
-                    raise ConversionError(f"the rewrite `{rewrite.name}` changed the results by {found.max_abs:.3g}")
-                worst = max(worst, found.max_abs)
+    worst = _held(expected, given, f"the rewrite `{rewrite.name}`")
     return Rewrite(name=f"{rewrite.name} ({places}×)", why=rewrite.why, max_abs=worst) if places else None

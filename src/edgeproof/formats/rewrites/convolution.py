@@ -9,7 +9,7 @@ import torch
 
 from edgeproof.formats.rewrites.base import OperatorRewrite
 
-__all__ = ["TRANSPOSED_CONVOLUTION"]
+__all__ = ["TRANSPOSED_CONVOLUTION", "overlapped"]
 
 
 def _spread(x: torch.Tensor, axis: int, stride: int) -> torch.Tensor:
@@ -70,6 +70,39 @@ def _conv_transpose(
         return NotImplemented
     steps, pads, more, spaces = (_per_axis(value, dims) for value in (stride, padding, output_padding, dilation))
     return _transposed(x, weight, bias, steps, pads, more, groups, spaces)
+
+
+def overlapped(
+    x: torch.Tensor,
+    size: Sequence[int],
+    kernel: Sequence[int],
+    dilation: Sequence[int],
+    padding: Sequence[int],
+    stride: Sequence[int],
+) -> torch.Tensor:
+    """Windows added where they overlap: a transposed convolution whose kernels each have a single one, as a plain one.
+
+    Args:
+        x: ``[batch, channels·elements of a window, windows]``, as ``torch.nn.functional.fold`` takes them.
+        size: height and width of what the windows are of.
+        kernel, dilation, padding, stride: of the windows, along height and width.
+
+    Returns:
+        ``[batch, channels, height, width]``.
+    """
+    elements = kernel[0] * kernel[1]
+    counts = [
+        (size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(len(kernel))
+    ]
+    batch, channels = x.shape[0], x.shape[1] // elements
+    windows = x.reshape(batch * channels, elements, counts[0], counts[1])
+    ones = torch.eye(elements, dtype=x.dtype).reshape(elements, 1, kernel[0], kernel[1])
+    whole = _transposed(windows, ones, None, stride, (0, 0), (0, 0), 1, dilation)
+    more = [max(0, size[i] + padding[i] - whole.shape[2 + i]) for i in range(2)]
+    if any(more):
+        whole = torch.nn.functional.pad(whole, [0, more[1], 0, more[0]])
+    whole = whole.narrow(2, padding[0], size[0]).narrow(3, padding[1], size[1])
+    return whole.reshape(batch, channels, size[0], size[1])
 
 
 TRANSPOSED_CONVOLUTION = OperatorRewrite(

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from edgeproof.formats.rewrites.base import OperatorRewrite, Rule
+from edgeproof.formats.rewrites.convolution import overlapped
 
 __all__ = ["FOURIER", "UNFOLD"]
 
@@ -91,10 +92,8 @@ def _fft_c2r(x: Any, dim: list[int], normalization: int, last_dim_size: int) -> 
     n = torch.arange(last_dim_size, dtype=torch.float64)[None]
     k = torch.arange(kept, dtype=torch.float64)[:, None]
     angle = 2 * math.pi * torch.remainder(n * k, last_dim_size) / last_dim_size
-    weight = torch.full((kept, 1), 2.0, dtype=torch.float64)
-    weight[0] = 1.0
-    if last_dim_size % 2 == 0:
-        weight[-1] = 1.0
+    alone = (0, last_dim_size // 2) if last_dim_size % 2 == 0 else (0,)
+    weight = torch.tensor([[1.0 if at in alone else 2.0] for at in range(kept)], dtype=torch.float64)
     cos, sin = (torch.cos(angle) * weight).float(), (torch.sin(angle) * weight).float()
     real = _along(value.real, last, cos) - _along(value.imag, last, sin)
     return real * _scale(normalization, count)
@@ -178,6 +177,44 @@ def _stft(
     value = _fft_r2c(frames, [-1], 1 if normalized else 0, onesided=True)
     value = _Complex(value.real.transpose(-1, -2), value.imag.transpose(-1, -2))
     return value if return_complex else torch.stack([value.real, value.imag], -1)
+
+
+def _istft(
+    x: Any,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: torch.Tensor | None = None,
+    center: bool = True,
+    normalized: bool = False,
+    onesided: bool | None = None,
+    length: int | None = None,
+    return_complex: bool = False,
+) -> Any:
+    """Frames transformed back, windowed, added where they overlap, and divided by the squares of the windows that
+    meet there (torch.istft)."""
+    if return_complex or onesided is False or not isinstance(x, _Complex):
+        return NotImplemented
+    hop, wide = hop_length or n_fft // 4, win_length or n_fft
+    shape = x.shape
+    value = _Complex(*(part.reshape(-1, *shape[-2:]).transpose(-1, -2) for part in (x.real, x.imag)))
+    frames = _fft_c2r(value, [-1], 1 if normalized else 2, n_fft)
+    window = torch.ones(wide) if window is None else window
+    left = (n_fft - wide) // 2
+    window = torch.nn.functional.pad(window, [left, n_fft - wide - left]) if wide < n_fft else window
+    total, start = n_fft + hop * (shape[-1] - 1), n_fft // 2 if center else 0
+
+    def added(parts: torch.Tensor) -> torch.Tensor:
+        lines = parts.transpose(-1, -2)
+        return overlapped(lines, [1, total], [1, n_fft], [1, 1], [0, 0], [1, hop]).reshape(-1, total)
+
+    count = total - 2 * start if length is None else min(length, total - start)
+    wave = added(frames * window).narrow(1, start, count)
+    weight = added((window * window).expand(1, shape[-1], n_fft)).narrow(1, start, count)
+    wave = wave / weight
+    if length is not None and length > count:
+        wave = torch.nn.functional.pad(wave, [0, length - count])
+    return wave.reshape(*shape[:-2], wave.shape[-1])
 
 
 def frames_of(x: torch.Tensor, axis: int, size: int, step: int) -> torch.Tensor:
@@ -281,6 +318,7 @@ _TRANSFORMS: dict[str, Rule] = {
     "aten.fft_fft2": _fft2,
     "aten.fft_ifft2": _ifft2,
     "aten.stft": _stft,
+    "aten.istft": _istft,
 }
 
 

@@ -10,7 +10,7 @@ import torch
 
 from edgeproof.formats.rewrites.base import OperatorRewrite, operator_name
 
-__all__ = ["ADAPTIVE_MAX_POOL", "AVERAGE_BEYOND_PADDING"]
+__all__ = ["ADAPTIVE_AVERAGE_POOL_3D", "ADAPTIVE_MAX_POOL", "AVERAGE_BEYOND_PADDING"]
 
 
 POOLS = tuple(f"aten.avg_pool{rank}d" for rank in (1, 2, 3))
@@ -21,24 +21,33 @@ def _windows(size: int, out: int) -> list[tuple[int, int]]:
     return [((i * size) // out, -((-(i + 1) * size) // out)) for i in range(out)]
 
 
-def _pooled(x: torch.Tensor, output_size: list[int], reduce: Any) -> torch.Tensor:
-    height, width = output_size
-    rows = [
-        torch.cat([reduce(x[..., top:bottom, left:right]) for left, right in _windows(x.shape[-1], width)], dim=-1)
-        for top, bottom in _windows(x.shape[-2], height)
-    ]
-    return torch.cat(rows, dim=-2)
+def _pooled(x: torch.Tensor, output_size: Sequence[int], reduce: Any) -> torch.Tensor:
+    """Axis by axis: the maximum of a box is that of its rows' maxima, and so with means."""
+    for number, out in enumerate(output_size):
+        axis = x.ndim - len(output_size) + number
+        windows = _windows(x.shape[axis], out)
+        x = torch.cat([reduce(x.narrow(axis, start, end - start), axis) for start, end in windows], axis)
+    return x
 
 
-def _adaptive_max_pool2d(x: torch.Tensor, output_size: list[int]) -> Any:
-    values = _pooled(x, output_size, lambda part: part.amax((-2, -1), keepdim=True))
+def _adaptive_max_pool(x: torch.Tensor, output_size: list[int]) -> Any:
+    values = _pooled(x, output_size, lambda part, axis: part.amax(axis, keepdim=True))
     return values, torch.zeros_like(values, dtype=torch.int64)
+
+
+def _adaptive_average_pool(x: torch.Tensor, output_size: list[int]) -> Any:
+    return _pooled(x, output_size, lambda part, axis: part.mean(axis, keepdim=True))
 
 
 ADAPTIVE_MAX_POOL = OperatorRewrite(
     name="adaptive max pooling as maxima over its windows",
     why="the converter has no adaptive max pooling",
-    rules={"aten.adaptive_max_pool2d": _adaptive_max_pool2d},
+    rules={f"aten.adaptive_max_pool{rank}d": _adaptive_max_pool for rank in (1, 2, 3)},
+)
+ADAPTIVE_AVERAGE_POOL_3D = OperatorRewrite(
+    name="adaptive average pooling of volumes as means over its windows",
+    why="the converter has none of volumes",
+    rules={"aten.adaptive_avg_pool3d": _adaptive_average_pool},
 )
 
 

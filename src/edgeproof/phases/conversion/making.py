@@ -76,7 +76,7 @@ class Making:
             model=self.model,
             limit_seconds=self.limits.seconds,
             limit_memory_bytes=self.limits.memory_bytes,
-            candidates=tuple(results[candidate.candidate] for candidate in planned),
+            candidates=_with_takers([results[candidate.candidate] for candidate in planned]),
         )
 
     def _record(self, candidate: Planned) -> Path:
@@ -126,7 +126,12 @@ class Making:
                 outcome.remedy,
             )
             return msgspec.structs.replace(
-                lost, seconds=outcome.seconds, peak_memory_bytes=outcome.peak_memory_bytes, log=log
+                lost,
+                operator=outcome.operator,
+                detail=outcome.detail,
+                seconds=outcome.seconds,
+                peak_memory_bytes=outcome.peak_memory_bytes,
+                log=log,
             )
         folder = self.out / candidate.candidate
         try:
@@ -146,6 +151,20 @@ class Making:
             versions=document.versions,
             log=log,
         )
+
+
+def _with_takers(results: Sequence[ConversionResult]) -> tuple[ConversionResult, ...]:
+    """With the candidates that were made of the same model, where one failed on an operator of it: they take it."""
+    made = [result.candidate for result in results if result.status == "ok"]
+    if not made:
+        return tuple(results)
+    takers = f"made of this model: {', '.join(made)}"
+    return tuple(
+        result
+        if result.operator is None or result.status != "failed"
+        else msgspec.structs.replace(result, remedy=f"{result.remedy}; {takers}" if result.remedy else takers)
+        for result in results
+    )
 
 
 def _without_place(result: ConversionResult) -> ConversionResult:
