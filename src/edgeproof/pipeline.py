@@ -67,6 +67,7 @@ def command_of(options: RunOptions) -> str:
     for spec in options.inputs:
         words += ["--input", spec]
     for flag, value, default in (
+        ("--name", options.name, plain.name),
         ("--samples", options.samples, plain.samples),
         ("--held-out", options.held_out, plain.held_out),
         ("--count", options.sample_count, plain.sample_count),

@@ -94,7 +94,19 @@ def test_convert_then_validate_then_tables(edgeproof: Call, net: Path, out: Path
     assert "torchscript-fp32" in told
     assert "failed" in told
     assert "relative L2" in told
-    assert re.fullmatch(r"torchscript-fp32: failed in \d+\.\d s\nvalidate: done in \d+\.\d s\n", err)
+    assert re.fullmatch(r"torchscript-fp32: failed in \d+\.\d s \(1 of 1\)\nvalidate: done in \d+\.\d s\n", err)
+
+
+def test_a_name_of_one_s_own(edgeproof: Call, net: Path, tmp_path: Path) -> None:
+    """Files are called so; what no file can be called is wrong use, before anything is done."""
+    words = ("convert", f"{net}:dense", "--to", "torchscript", "--quiet", "--out", tmp_path / "out")
+    code, _, _ = edgeproof(*words, "--name", "keyword-spotter")
+    assert code == 0
+    assert (tmp_path / "out/torchscript-fp32/keyword-spotter.pt").is_file()
+    for name in ("../net", "", ".hidden", "a" * 61):
+        code, _, err = edgeproof(*words, "--name", name)
+        assert code == 2
+        assert "cannot be the name of a model" in err
 
 
 def test_other_processors(edgeproof: Call, net: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +170,7 @@ def test_what_is_finished_is_said_in_plain_lines(edgeproof: Call, net: Path, tmp
     assert heading.split()[0] == "candidate"
     assert row.split()[-1] == str(tmp_path / "out" / "torchscript-fp32" / "cli_convert_net.pt")
     first, last = err.splitlines()
-    assert re.fullmatch(r"torchscript-fp32: converted in \d+\.\d s", first)
+    assert re.fullmatch(r"torchscript-fp32: converted in \d+\.\d s \(1 of 1\)", first)
     assert re.fullmatch(r"convert: done in \d+\.\d s", last)
 
 

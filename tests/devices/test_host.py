@@ -93,7 +93,7 @@ def test_candidates_take_turns_and_one_that_fails_costs_itself(artifact: Path, s
     ended = [
         re.sub(r"\d+\.\d s", "N s", line.partition(" ")[2]) for line in lines if not re.search("process|is busy", line)
     ]
-    assert ended == ["bad: failed in N s", "b: measured in N s", "a: measured in N s"]
+    assert ended == ["bad: failed in N s (1 of 3)", "b: measured in N s (2 of 3)", "a: measured in N s (3 of 3)"]
     assert bad.failure is not None
     assert bad.reports == ()
     for name in (a, b):

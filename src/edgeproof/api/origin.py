@@ -25,11 +25,13 @@ if TYPE_CHECKING:
         Attributes:
             inputs: ``NAME:dtype[shape]``, batch axis included, such as ``x:float32[1,64]``; wins over the model's own.
             samples: a folder or ``.npz``, ``edgeproof.Samples``, or arrays keyed by input name, sample axis first.
+            name: what it is called in files and reports; default: as its factory, or its file, calls it.
             trust: open files of unknown origin that run the code inside with your rights, such as TorchScript.
         """
 
         inputs: Sequence[str]
         samples: AnySamples | None
+        name: str | None
         trust: bool
 
 
@@ -48,6 +50,7 @@ def source_of(model: str | Path | ModelSource, given: Given) -> ModelSource:
         model=str(model),
         inputs=tuple(given.get("inputs", ())),
         samples=None if samples is None else str(samples),
+        name=given.get("name"),
         trust=given.get("trust", False),
     )
 
@@ -58,6 +61,8 @@ def resolved_here(model: AnyModel, given: Given) -> Resolved:
     Raises:
         UsageError: the model, its signature or its samples.
     """
+    from dataclasses import replace
+
     from edgeproof.documents.source import ModelSource
     from edgeproof.model.address import load_model
     from edgeproof.model.model import Model, parse_spec
@@ -70,6 +75,9 @@ def resolved_here(model: AnyModel, given: Given) -> Resolved:
     else:
         loaded = model if isinstance(model, Model) else Model(model, name=type(model).__name__.lower())
         loaded.module.eval()
+    name = ModelSource(model="", name=given.get("name")).name
+    if name is not None:
+        loaded = replace(loaded, name=name)
     specs = tuple(parse_spec(text) for text in given.get("inputs", ()))
     return resolve_model(loaded, specs, _samples(given.get("samples")))
 

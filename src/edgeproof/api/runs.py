@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
         Attributes:
             inputs: ``NAME:dtype[shape]``, batch axis included; wins over the model's own.
+            name: what the model is called in files and reports; default: as its file.
             samples: folder or ``.npz`` of representative samples; default: drawn from what the model brings.
             held_out: folder or ``.npz`` for validation and the task score; default: what the model brings.
             count: how many are drawn from the model's own; 256.
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         """
 
         inputs: Sequence[str]
+        name: str | None
         samples: str | Path | None
         held_out: str | Path | None
         count: int
@@ -122,14 +124,19 @@ def new_run_folder(
         )
     words: dict[str, Any] = dict(settings)
     if not isinstance(model, ModelSource):
-        given: Given = {"inputs": words.pop("inputs", ()), "samples": words.pop("samples", None)}
+        given: Given = {
+            "inputs": words.pop("inputs", ()),
+            "samples": words.pop("samples", None),
+            "name": words.pop("name", None),
+        }
         model = source_of(model, {**given, "trust": words.pop("trust", False)})
     if "count" in words:
         words["sample_count"] = words.pop("count")
     bounds = limits or Limits()
     options = RunOptions(
         model=model.model,
-        model_name=parse_address(model.model).name,
+        model_name=model.name or parse_address(model.model).name,
+        name=model.name,
         inputs=model.inputs,
         samples=model.samples,
         trust=model.trust,

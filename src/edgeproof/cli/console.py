@@ -1,7 +1,7 @@
 """What every command shares on a terminal: JSON on stdout, everything else on stderr.
 
-Progress is a spinner with lines above it where stderr is a terminal, and plain lines where it is none, as in a log: one
-for each thing that is finished, with the seconds it took, and each warning.
+Progress is a line for each thing that is finished, with the seconds it took and the how manyth of how many it is, and
+for each warning. Where stderr is a terminal, what goes on stands below them with a clock.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["emit_json", "json_option", "phases", "progress", "stdout_console"]
 
-FINISHED = re.compile(r" in \d+(\.\d+)? s$|^done before$")
-"""What a line of progress ends with that tells of something finished."""
+FINISHED = re.compile(r" in \d+(\.\d+)? s(?: \((?P<done>\d+) of (?P<all>\d+)\))?$|^done before$")
+"""What a line of progress ends with that tells of something finished, and the how manyth of how many it is."""
 UNFOLDED = 10_000
 """Columns of a table that goes into a file or another program; it is no wider than its cells."""
 
@@ -58,17 +58,46 @@ def phases(begin: str, *, quiet: bool) -> Iterator[Callable[[str, str], None]]:
     else:
         from rich.console import Console
 
-        console = Console(stderr=True)
-        with console.status(begin) as status:
+        with _Live(Console(stderr=True), begin) as live:
+            yield live.tell
 
-            def tell(title: str, text: str) -> None:
-                if text:
-                    console.print(f"  {text}", highlight=False, markup=False, style="dim")
-                else:
-                    console.print(f"[bold]{title}[/bold]", highlight=False)
-                status.update(f"{title}: {text}" if text and title else title or text)
 
-            yield tell
+class _Live:
+    """On a terminal: what is finished line by line, and below it a clock, how many are done, and what goes on.
+
+    Args:
+        console: of stderr.
+        begin: what goes on before anything is told.
+    """
+
+    def __init__(self, console: Console, begin: str) -> None:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.fields[count]}{task.description}"))
+        self._console = console
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._task = self._progress.add_task(begin, total=None, count="")
+
+    def tell(self, title: str, text: str) -> None:
+        """A phase begins, or something of it is told."""
+        if not text:
+            self._console.print(f"[bold]{title}[/bold]", highlight=False)
+            self._progress.reset(self._task, description=title, count="")
+            return
+        finished = FINISHED.search(text)
+        if finished is None and not text.startswith(TO_BE_READ):
+            self._progress.update(self._task, description=text)
+            return
+        self._console.print(f"  {text}", highlight=False, markup=False, style="dim")
+        if finished is not None and finished["all"] is not None:
+            self._progress.update(self._task, count=f"{finished['done']} of {finished['all']} done, ")
+
+    def __enter__(self) -> _Live:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
 
 
 @contextlib.contextmanager

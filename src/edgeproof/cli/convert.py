@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress, stdout_console
-from edgeproof.cli.options import limit_options, model_options, processors_option, quiet_option, split_names
+from edgeproof.cli.options import (
+    limit_options,
+    model_options,
+    name_option,
+    processors_option,
+    quiet_option,
+    split_names,
+)
 
 if TYPE_CHECKING:
     from edgeproof.documents.conversion import ConversionDocument
@@ -39,6 +46,7 @@ __all__ = ["convert", "validate"]
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; one folder a candidate inside.")
 @model_options
+@name_option
 @limit_options
 @quiet_option
 @json_option

@@ -8,7 +8,15 @@ from typing import Any, TypeVar, cast
 
 import click
 
-__all__ = ["limit_options", "model_options", "processors_option", "quiet_option", "split_names", "trust_option"]
+__all__ = [
+    "limit_options",
+    "model_options",
+    "name_option",
+    "processors_option",
+    "quiet_option",
+    "split_names",
+    "trust_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,6 +60,21 @@ def model_options(command: F) -> F:
         return command(*words, source=source, **rest)
 
     return cast("F", with_model)
+
+
+def name_option(command: F) -> F:
+    """``--name``, below ``model_options``: the ``source`` that the command is given has it."""
+
+    @click.option(
+        "--name", metavar="NAME", help="What the model is called in files and reports; default: as its file is called."
+    )
+    @functools.wraps(command)
+    def with_name(*words: Any, source: Any, name: str | None, **rest: Any) -> Any:
+        import msgspec
+
+        return command(*words, source=msgspec.structs.replace(source, name=name), **rest)
+
+    return cast("F", with_name)
 
 
 def limit_options(command: F) -> F:

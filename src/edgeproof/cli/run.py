@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, phases
-from edgeproof.cli.options import limit_options, model_options, processors_option, quiet_option, split_names
+from edgeproof.cli.options import (
+    limit_options,
+    model_options,
+    name_option,
+    processors_option,
+    quiet_option,
+    split_names,
+)
 from edgeproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ __all__ = ["run"]
 )
 @click.argument("model", required=False)
 @model_options
+@name_option
 @click.option("--held-out", metavar="PATH", help="Samples for validation and the task score, in the form of --samples.")
 @click.option(
     "--count", type=click.IntRange(min=8), default=256, show_default=True, help="Samples to draw from the model's pool."

@@ -46,7 +46,7 @@ def measure(
     reports: dict[str, list[RunnerReport]] = {candidate: [] for candidate in jobs}
     seconds = dict.fromkeys(jobs, 0.0)
     failures: dict[str, str] = {}
-    candidates = list(jobs)
+    candidates, ended = list(jobs), 0
     for index in range(effort.rounds):
         turn = index % max(1, len(candidates))
         for candidate in [*candidates[turn:], *candidates[:turn]]:
@@ -62,7 +62,9 @@ def measure(
                 reports[candidate].append(told)
             if told.error or index + 1 == effort.rounds:
                 outcome = "failed" if told.error else "measured"
-                report(f"{device.name}: {candidate}: {outcome} in {seconds[candidate]:.1f} s")
+                ended += 1
+                count = f"({ended} of {len(candidates)})"
+                report(f"{device.name}: {candidate}: {outcome} in {seconds[candidate]:.1f} s {count}")
     for candidate in candidates:
         if candidate not in failures:
             job, first = jobs[candidate], reports[candidate]

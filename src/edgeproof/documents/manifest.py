@@ -22,6 +22,8 @@ class RunOptions(Value, frozen=True, kw_only=True):
 
     model: str
     model_name: str
+    name: str | None = None
+    """What the model was said to be called; None: as its factory, or its file, calls it."""
     inputs: tuple[str, ...] = ()
     samples: str | None = None
     held_out: str | None = None
@@ -57,7 +59,14 @@ class RunOptions(Value, frozen=True, kw_only=True):
 
     def source(self, folder: str | None = None) -> ModelSource:
         """The model of the run; ``folder`` is where it is at home."""
-        return ModelSource(model=self.model, inputs=self.inputs, samples=self.samples, trust=self.trust, folder=folder)
+        return ModelSource(
+            model=self.model,
+            inputs=self.inputs,
+            samples=self.samples,
+            name=self.name,
+            trust=self.trust,
+            folder=folder,
+        )
 
 
 class PhaseRecord(Value, frozen=True, kw_only=True):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
 
 from edgeproof.documents.base import Value
+from edgeproof.errors import UsageError
 
 __all__ = ["ModelSource", "absolute_address"]
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 MODEL_SUFFIXES = (".pt2", ".pt", ".pth", ".ts", ".nir")
 """Files that hold a model themselves."""
 
@@ -38,10 +41,19 @@ class ModelSource(Value, frozen=True, kw_only=True):
     """``NAME:dtype[shape]`` specs, where the model does not say."""
     samples: str | None = None
     """Folder or npz that was given with it."""
+    name: str | None = None
+    """What it is called in files and reports; None: as the factory, or its file, calls it."""
     trust: bool = False
     """Whether a TorchScript file may be opened: it runs the code inside."""
     folder: str | None = None
     """Where it is at home: relative paths and packages are looked for here; None: the current folder."""
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not NAME.fullmatch(self.name):
+            raise UsageError(
+                f"{self.name[:100]!r} cannot be the name of a model: files are called so",
+                hint="letters, digits, - and _, a letter or digit first, at most 60",
+            )
 
     def absolute(self) -> ModelSource:
         """The same from whichever folder it is asked for."""
@@ -60,4 +72,6 @@ class ModelSource(Value, frozen=True, kw_only=True):
             words += ["--input", spec]
         if self.samples is not None:
             words += ["--samples", self.samples]
+        if self.name is not None:
+            words += ["--name", self.name]
         return [*words, "--trust"] if self.trust else words

@@ -23,7 +23,12 @@ BROKEN = "run `edgeproof env` to see whether its packages are as required"
 
 
 def run_jobs(
-    jobs: Sequence[Job], limits: Limits, *, parallel: int, report: Callable[[Outcome], None] = lambda _: None
+    jobs: Sequence[Job],
+    limits: Limits,
+    *,
+    parallel: int,
+    begin: Callable[[Job], None] = lambda _: None,
+    report: Callable[[Outcome], None] = lambda _: None,
 ) -> dict[str, Outcome]:
     """Run every job; a format's converter is imported once, ``parallel`` formats are at work at a time.
 
@@ -31,6 +36,7 @@ def run_jobs(
         jobs: in the order that each format's are done in.
         limits: for each of them, and for its converter's imports.
         parallel: formats at a time.
+        begin: called from worker threads as each job begins.
         report: called from worker threads as each outcome arrives.
 
     Returns:
@@ -44,6 +50,7 @@ def run_jobs(
     def convert_group(name: str) -> None:
         with _Converter(name, limits) as converter:
             for job in groups[name]:
+                begin(job)
                 outcomes[job.candidate] = outcome = converter.run(job)
                 report(outcome)
 

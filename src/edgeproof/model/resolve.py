@@ -48,7 +48,8 @@ def resolve(source: ModelSource) -> Resolved:
     """
     given = tuple(parse_spec(text) for text in source.inputs)
     user = read_samples(Path(source.samples)) if source.samples is not None else None
-    return resolve_model(load_model(source.model, trust=source.trust), given, user)
+    model = load_model(source.model, trust=source.trust)
+    return resolve_model(replace(model, name=source.name or model.name), given, user)
 
 
 def resolve_model(model: Model, given: Sequence[TensorSpec] = (), user: Samples | None = None) -> Resolved:

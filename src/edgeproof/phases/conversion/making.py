@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,17 +62,23 @@ class Making:
             else:
                 waiting[candidate.candidate] = candidate
 
+        finished = itertools.count(1)
+
+        def began(job: Job) -> None:
+            self.report(f"converting {job.candidate}")
+
         def arrived(outcome: Outcome) -> None:
             candidate = waiting[outcome.candidate]
             results[outcome.candidate] = result = self._result(candidate, outcome)
             write_bytes(self._record(candidate), msgspec.json.encode(_without_place(result)))
             said = "converted" if result.status == "ok" else result.status
-            self.report(f"{outcome.candidate}: {said} in {outcome.seconds:.1f} s")
+            count = f"({next(finished)} of {len(waiting)})"
+            self.report(f"{outcome.candidate}: {said} in {outcome.seconds:.1f} s {count}")
 
         bases = {(base.format.name, base.form): base for base in planned if base.is_base}
         bases_first = sorted(waiting.values(), key=lambda candidate: not candidate.is_base)
         jobs = [self._job(candidate, bases.get((candidate.format.name, candidate.form))) for candidate in bases_first]
-        run_jobs(jobs, self.limits, parallel=PARALLEL, report=arrived)
+        run_jobs(jobs, self.limits, parallel=PARALLEL, begin=began, report=arrived)
         return ConversionDocument(
             model=self.model,
             limit_seconds=self.limits.seconds,

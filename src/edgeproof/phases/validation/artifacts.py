@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -61,11 +62,15 @@ class Validating:
         self.scratch.mkdir(parents=True, exist_ok=True)
         bases = {**self.bases, **bases_among(artifacts, trust=self.trust)}
 
+        finished = itertools.count(1)
+
         def validated(numbered: tuple[int, Path]) -> ValidationResult:
             number, path = numbered
             began = time.monotonic()
+            self.report(f"running {path.parent.name if path.suffix else path.name}")
             result = self._validated(path, self.scratch / f"{number:02d}.npz", bases)
-            self.report(f"{result.candidate}: {result.status} in {time.monotonic() - began:.1f} s")
+            seconds, count = time.monotonic() - began, f"({next(finished)} of {len(artifacts)})"
+            self.report(f"{result.candidate}: {result.status} in {seconds:.1f} s {count}")
             return result
 
         results = tuple(each(validated, enumerate(artifacts), parallel=PARALLEL))
