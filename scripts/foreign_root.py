@@ -84,18 +84,17 @@ def as_here(requirement: str) -> str:
     """A requirement at the version that is installed here."""
     name = Requirement(requirement).name
     try:
-        return f"{name}=={metadata.version(name)}"
+        return f"{name}=={metadata.version(name).partition('+')[0]}"
     except metadata.PackageNotFoundError:
         return requirement
 
 
-def make(architecture: str, suite: str, root: Path, *, with_torch: bool) -> list[str]:
+def make(architecture: str, suite: str, root: Path) -> list[str]:
     """Make the folder.
 
     Args:
         suite: Debian's, such as ``bookworm``.
         root: where; what is there is replaced.
-        with_torch: whether to fetch PyTorch, and the runtimes that need it.
 
     Returns:
         the formats whose runtime is not in it, with the reason.
@@ -117,8 +116,8 @@ def make(architecture: str, suite: str, root: Path, *, with_torch: bool) -> list
             needed = [as_here(text) for text in known.runtime_requires]
             if known.stands_in is not None or not needed:
                 continue
-            if not with_torch and any(text.startswith("torch==") for text in needed):
-                left_out.append(f"{name}: it needs PyTorch, which --torch brings")
+            if any(text.startswith("torch==") for text in needed):
+                left_out.append(f"{name}: it needs PyTorch, whose public wheels for {architecture} need CUDA")
                 continue
             print(f"fetching {', '.join(needed)}", flush=True)
             reason = wheels(architecture, python, needed, fetched)
@@ -151,11 +150,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("architecture", nargs="?", default="aarch64", choices=sorted(DEBIAN))
     parser.add_argument("--suite", default="bookworm", help="of Debian (default bookworm)")
-    parser.add_argument("--torch", action="store_true", help="PyTorch too, and the runtimes that need it")
     given = parser.parse_args()
     root = foreign_root(given.architecture)
     try:
-        left_out = make(given.architecture, given.suite, root, with_torch=given.torch)
+        left_out = make(given.architecture, given.suite, root)
         check(given.architecture)
     except EdgeProofError as error:
         print(f"error: {error}", file=sys.stderr)
