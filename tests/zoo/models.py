@@ -514,6 +514,44 @@ def adaptive_threshold() -> nn.Module:
     return Net()
 
 
+@zoo("x:float32[1,6]", timesteps=7, readout="stack")
+def ring_of_delays() -> nn.Module:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(6, 5)
+            self.register_buffer("ring", torch.zeros(1, 3, 5))
+            self.register_buffer("place", torch.zeros(1, dtype=torch.int64))
+            self.register_buffer("v", torch.zeros(1, 5))
+
+        def forward(self, x):
+            late = self.ring.index_select(1, self.place).squeeze(1)
+            self.ring.index_copy_(1, self.place, self.fc(x).unsqueeze(1))
+            self.place.copy_((self.place + 1) % 3)
+            v = 0.9 * self.v + late
+            spikes = (v > 0.4).to(v.dtype)
+            self.v.copy_(v - 0.4 * spikes)
+            return v
+
+    return Net()
+
+
+@zoo("x:float32[1,4,6]")
+def rotary_complex() -> nn.Module:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            angles = torch.outer(torch.arange(4.0), torch.tensor([1.0, 0.1, 0.01]))
+            self.register_buffer("turns", torch.polar(torch.ones_like(angles), angles))
+            self.out = nn.Linear(6, 3)
+
+        def forward(self, x):
+            pairs = torch.view_as_complex(x.reshape(1, 4, 3, 2)) * self.turns
+            return self.out(torch.view_as_real(pairs).flatten(2).cumsum(1))
+
+    return Net()
+
+
 # Refused
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["PLACING"]
+__all__ = ["PLACING", "places_by_number"]
 
 Tensor = torch.Tensor
 AT_MOST = 16
@@ -94,7 +94,17 @@ def _on_diagonal(x: Tensor, offset: int, dim1: int, dim2: int) -> tuple[Tensor, 
     return x.movedim((dim1, dim2), (-2, -1)), places, first, max(0, min(rows - first, columns - max(0, offset)))
 
 
+def places_by_number(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program with what it writes at places that whole numbers say (``index_copy``) in simpler operators too, where
+    it writes there without writing in place."""
+    if not any(node.target in BY_NUMBER for node in program.graph.nodes):
+        return program
+    simpler: torch.export.ExportedProgram = program.run_decompositions({name: PLACING[name] for name in BY_NUMBER})
+    return simpler
+
+
 _aten = torch.ops.aten
+BY_NUMBER = (_aten.index_copy.default, _aten.index_fill.int_Scalar, _aten.index_fill.int_Tensor)
 PLACING: dict[Any, Callable[..., Any]] = {
     _aten.copy.default: _copy,
     _aten.fill.Scalar: _fill,

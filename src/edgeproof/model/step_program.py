@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from edgeproof.errors import UnsupportedError
+from edgeproof.model.placing import places_by_number
 from edgeproof.model.spine import Spine
 from edgeproof.spike.from_torch.read import program_from_torch
 from edgeproof.spike.program import Program
@@ -41,7 +42,7 @@ def program_of(spine: Spine) -> Program:
     names = [spec.name for spec in document.signature.inputs]
     outputs = [spec.name for spec in document.signature.outputs]
     return program_from_torch(
-        spine.program,
+        places_by_number(spine.program),
         inputs=names,
         states=[
             (

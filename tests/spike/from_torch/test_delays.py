@@ -167,6 +167,28 @@ class Fed(Delayed):
         return self.out(z)  # type: ignore[no-any-return]
 
 
+class Straight(Delayed):
+    """What is read of the ring meets values that are no layer's."""
+
+    shape = (1, D, N)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        late = self.held.index_select(1, self.at)
+        self.held = self.held.index_copy(1, self.at, self.spikes(x).unsqueeze(1))
+        self.at = (self.at + 1) % D
+        return self.given(late)
+
+    def given(self, late: torch.Tensor) -> torch.Tensor:
+        return 0.5 * self.v + late.squeeze(1)
+
+
+class Kept(Straight):
+    """And is the output, with its axis of one place."""
+
+    def given(self, late: torch.Tensor) -> torch.Tensor:
+        return late * 2
+
+
 def model_of(kind: type[Delayed]) -> Model:
     torch.manual_seed(1)
     return Model(
@@ -190,7 +212,7 @@ def read(kind: type[Delayed], folder: Path) -> tuple[Program, list[np.ndarray]]:
 
 KINDS = [
     Rolled, PutInFront, Flipped, Copied, OwnDelays, OwnDelaysIndexed, Synapses, Decayed, Ring, RingAround,
-    RingBackwards, Fed,
+    RingBackwards, Fed, Straight, Kept,
 ]  # fmt: skip
 
 

@@ -133,6 +133,8 @@ def _node(value: Any, at: torch.fx.Node) -> Node:
     if isinstance(value, Node):
         return value
     if isinstance(value, Parts):
+        if len(value.items) == 1 and isinstance(value.items[0], Node) and value.turn is None:
+            return value.items[0]
         raise unknown(at, "an output that is a buffer of time steps")
     raise unknown(at, "an output that no input changes")
 
