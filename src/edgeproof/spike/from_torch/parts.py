@@ -271,7 +271,7 @@ def _as_item(node: torch.fx.Node, x: Parts, value: Any) -> Argument:
 
 
 def _view(node: torch.fx.Node, args: list[Any]) -> Any:
-    """Another shape in which the axis is still one, or all in a row, as a layer takes it; one place alone is a value."""
+    """In another shape in which the axis is still one, or all in a row for a layer; one place alone is a value."""
     x, shape = args[0], tuple(node.meta["val"].shape)
     if len(x.items) == 1 and isinstance(x.items[0], Node) and x.turn is None:
         return reshape(x.items[0], without_batch(shape))
