@@ -552,6 +552,39 @@ def rotary_complex() -> nn.Module:
     return Net()
 
 
+@zoo("x:float32[1,12]", timesteps=6)
+def population_readout() -> nn.Module:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(12, 20)
+            self.register_buffer("v", torch.zeros(1, 20))
+
+        def forward(self, x):
+            v = 0.8 * self.v + self.fc(x)
+            spikes = (v > 0.5).to(v.dtype)
+            self.v.copy_(v - 0.5 * spikes)
+            return spikes.view(1, 4, 5).sum(-1)
+
+    return Net()
+
+
+@zoo("x:float32[1,3]", "mode:int64[1,1]")
+def constants_in_forward() -> nn.Module:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 4)
+
+        def forward(self, x, mode):
+            scale = torch.tensor([0.5, 1.0, 2.0])
+            mask = torch.zeros(1, 4)
+            mask[:, 1:3] = 1.0
+            return self.fc(x * scale) * mask + mode.clamp(0, 3)
+
+    return Net()
+
+
 # Refused
 
 

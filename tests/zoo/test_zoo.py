@@ -34,7 +34,7 @@ FORMATS = list(formats())
 RELATIVE_L2 = 1e-3
 ENGINE = {
     *("snn_hidden", "snn_synaptic", "snn_recurrent", "snn_convolutional", "spikingjelly_nodes", "norse_cells"),
-    *("adaptive_threshold", "ring_of_delays"),
+    *("adaptive_threshold", "ring_of_delays", "population_readout"),
 }
 """What the native engine takes; it refuses the others with a reason."""
 LONG = {
