@@ -48,7 +48,9 @@ def test_a_python_of_another_architecture(tmp_path: Path) -> None:
 
 def test_without_an_emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingDependency, match="cortex-a53 cannot be emulated: there is no qemu-aarch64 here"):
+    with pytest.raises(
+        MissingDependency, match="processors of aarch64 cannot be emulated: there is no qemu-aarch64 here"
+    ):
         python_on(PROCESSORS["cortex-a53"], tmp_path)
 
 
@@ -66,7 +68,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_without_a_python_of_that_architecture(emulator: Path, tmp_path: Path) -> None:
-    with pytest.raises(MissingDependency, match=r"there is no Python for .* in .*root") as raised:
+    with pytest.raises(MissingDependency, match=r"there is no Python for them in .*root") as raised:
         python_on(FOREIGN, tmp_path / "work")
     assert raised.value.hint is not None
     assert "scripts/foreign_root.py" in raised.value.hint

@@ -154,5 +154,5 @@ def _print_processors(document: ValidationDocument) -> None:
             table.add_row(candidate, there.processor, there.agreement, *cells, why)
         stdout_console().print()
         stdout_console().print(table)
-    for reason in document.not_emulated.values():
-        click.echo(reason)
+    for name, reason in document.not_emulated.items():
+        click.echo(f"{name}: {reason}")

@@ -42,7 +42,7 @@ def python_on(processor: Processor, folder: Path) -> tuple[str, ...]:
     emulator = next(filter(None, (shutil.which(f"qemu-{architecture}{end}") for end in ("-static", ""))), None)
     if emulator is None:
         raise MissingDependency(
-            f"{processor.name} cannot be emulated: there is no qemu-{architecture} here",
+            f"processors of {architecture} cannot be emulated: there is no qemu-{architecture} here",
             hint="apt-get install qemu-user-static" if sys.platform == "linux" else "QEMU's user mode needs Linux",
         )
     start = (emulator, "-cpu", processor.model)
@@ -53,7 +53,7 @@ def python_on(processor: Processor, folder: Path) -> tuple[str, ...]:
     python = next(iter(sorted(root.glob("usr/bin/python3.*[0-9]"))), None)
     if python is None or not (root / SITE).is_dir():
         raise MissingDependency(
-            f"{processor.name} cannot be emulated: there is no Python for {architecture} in {root}",
+            f"processors of {architecture} cannot be emulated: there is no Python for them in {root}",
             hint=f"scripts/foreign_root.py makes one, or set {_variable(architecture)} to its folder",
         )
     view = _view(processor, root, folder / processor.name)

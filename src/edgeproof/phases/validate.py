@@ -40,8 +40,8 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
         bases = made_bases(Making(workspace, options.model, options.model_name, out, bounds, report), lacking)
         with scratch_folder("processors") as folder:
             elsewhere = _elsewhere(options, folder)
-            for reason in elsewhere.lacking.values():
-                report(f"warning: {reason}")
+            for gap in elsewhere.gaps:
+                report(f"{'warning' if options.processors else 'note'}: {gap}")
             document = Validating(
                 load_reference(workspace),
                 limits,

@@ -53,8 +53,8 @@ def validate_alone(
     report(f"loading {title} and running it eagerly")
     with Workspace.temporary() as workspace:
         elsewhere = find_elsewhere(processors, workspace.root / "processors")
-        for reason in elsewhere.lacking.values():
-            report(f"warning: {reason}")
+        for gap in elsewhere.gaps:
+            report(f"warning: {gap}")
         lacking = lacking_bases(artifacts, trust=trust)
         forms = tuple(dict.fromkeys(base.form for base in lacking))
         prepare_workspace(workspace, origin, draw=Draw(), forms=forms, limits=limits)

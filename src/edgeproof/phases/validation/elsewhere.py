@@ -24,6 +24,7 @@ from edgeproof.phases.validation.against import by_position
 from edgeproof.phases.validation.variants import Usual
 from edgeproof.process import Limits
 from edgeproof.verdict.outputs import judge_outputs
+from edgeproof.verdict.wording import and_list
 
 __all__ = ["Elsewhere", "find_elsewhere", "usual_processors"]
 
@@ -50,6 +51,14 @@ class Elsewhere:
     pythons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     lacking: Mapping[str, str] = field(default_factory=dict)
     every: bool = True
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What cannot be had, in words, each reason once."""
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in self.lacking.items():
+            by_reason.setdefault(reason, []).append(name)
+        return tuple(f"nothing is run on {and_list(names)}: {reason}" for reason, names in by_reason.items())
 
     def results(self, told: ValidationResult, usual: Usual, kind: Format) -> tuple[OnProcessor, ...]:
         """What an artifact does on each of them.
@@ -91,7 +100,7 @@ def find_elsewhere(names: Sequence[str], folder: Path, *, every: bool = True) ->
         try:
             pythons[processor.name] = python_on(processor, folder)
         except MissingDependency as error:
-            lacking[processor.name] = f"{error.message}: {error.hint}" if error.hint else error.message
+            lacking[processor.name] = str(error)
     return Elsewhere(pythons, lacking, every=every)
 
 
