@@ -94,8 +94,8 @@ def test_names_and_what_is_lacking(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert found.pythons == {}
     assert list(found.lacking) == ["x86-64-v3", "cortex-a76"]
     assert "there is no qemu-x86_64 here" in found.lacking["x86-64-v3"]
-    both = Elsewhere(lacking={"cortex-a53": "no Python", "cortex-a76": "no Python", "x86-64-v3": "no QEMU"})
-    assert both.gaps == (
+    lacking = Elsewhere(lacking={"cortex-a53": "no Python", "cortex-a76": "no Python", "x86-64-v3": "no QEMU"})
+    assert lacking.gaps == (
         "nothing is run on cortex-a53 and cortex-a76: no Python",
         "nothing is run on x86-64-v3: no QEMU",
     )
