@@ -83,3 +83,26 @@ def test_what_only_the_usual_way_makes_of_a_finite_result_is_not_said_of_the_mod
     assert lost.warning is not None
     assert "the model" not in lost.warning
     assert lost.against == ("iphone",)
+
+
+def test_what_helps_stands_beside_what_depends_on_the_way_of_computing() -> None:
+    x = np.arange(1, 9, dtype=np.float32).reshape(4, 1, 2)
+    specs = (TensorSpec(name="y", dtype="float32", shape=(1, 2)),)
+    reference = Reference(Signature(inputs=(), outputs=specs), {"y": x}, None, Path("held.npz"), "model")
+    document = ArtifactDocument(
+        candidate="onnx-int8",
+        format="onnx",
+        precision="int8",
+        form="whole",
+        file="net.onnx",
+        sha256="",
+        bytes=1,
+        inputs=(),
+        outputs=(),
+    )
+    usual = Usual(RunnerJob(artifact="a", inputs="i"), document, {"y": x}, reference, DifferenceLimits())
+    fast = Variation("fast-kernels", concerns=("host",), remedy="take seven bits")
+    lost = judge_variant(fast, {"y": x * np.float32(0.5)}, usual)
+    assert lost.warning is not None
+    assert lost.warning.endswith("limit 0.1 at int8 (take seven bits)")
+    assert judge_variant(fast, {"y": x}, usual).warning is None
