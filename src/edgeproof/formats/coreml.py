@@ -55,7 +55,7 @@ class CoreML(Format):
         *("functions:MIXING", "functions:FAKE_QUANTISED", "functions:SHIFTS"),
         *("reductions:RUNNING", "reductions:PRODUCTS", "reductions:ORDER", "reductions:PLACES"),
         *("reductions:DISTANCES", "reductions:VARIANCE", "moving:DIAGONAL", "moving:INDEXED", "moving:PADDING"),
-        *("moving:BILINEAR", "moving:AFFINE_GRID", "moving:FOLD"),
+        *("moving:BILINEAR", "moving:AFFINE_GRID", "moving:FOLD", "resizing:ANTIALIASED"),
     )
     input_dtypes = MappingProxyType(
         {**dict.fromkeys(("int64", "int16", "int8", "uint8", "bool"), "int32"), "float64": "float32"}

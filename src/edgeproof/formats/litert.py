@@ -47,7 +47,7 @@ class LiteRT(Format):
     )
     platforms = ("host", "raspberry-pi", "android", "iphone")
     rewrites = (
-        *("convolution:TRANSPOSED_CONVOLUTION", "fourier:FOURIER", "pooling:ADAPTIVE_MAX_POOL"),
+        *("convolution:TRANSPOSED_CONVOLUTION", "fourier:FOURIER", "resizing:ANTIALIASED", "pooling:ADAPTIVE_MAX_POOL"),
         *("pooling:ADAPTIVE_AVERAGE_POOL_3D", "functions:SIGNS", "functions:ERFINV", "functions:COMPLEMENT"),
         *("functions:EXP2", "functions:SLOPE", "functions:FAKE_QUANTISED", "functions:SHIFTS"),
         *(

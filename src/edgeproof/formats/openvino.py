@@ -42,7 +42,7 @@ class OpenVino(Format):
         *("functions:ROUNDING", "functions:SIGNS", "functions:EXP2", "functions:SHIFTS", "functions:EXCLUSIVE_OR"),
         *("functions:FAKE_QUANTISED", "reductions:RUNNING", "reductions:RUNNING_PRODUCT", "reductions:RUNNING_SUM"),
         *("reductions:ORDER", "reductions:PLACES", "moving:DIAGONAL", "moving:TRIANGLE", "moving:INDEXED"),
-        *("reductions:DISTANCES", "attention:GROUPED_HEADS"),
+        *("reductions:DISTANCES", "attention:GROUPED_HEADS", "resizing:ANTIALIASED"),
     )
     input_dtypes = MappingProxyType({"float64": "float32", "int16": "int32"})
     """The CPU plugin does not open what NNCF quantises beside inputs of these."""

@@ -19,6 +19,11 @@ WEIGHT, BIAS = torch.randn(4, 9, 9), torch.randn(4)
 a = torch.ops.aten
 
 CALLS: tuple[tuple[str, Any, tuple[Any, ...], dict[str, Any]], ...] = (
+    ("resizing:ANTIALIASED", a._upsample_bilinear2d_aa.default, (VOLUME[0], [3, 9], False), {}),
+    ("resizing:ANTIALIASED", a._upsample_bilinear2d_aa.vec, (VOLUME[0], [2, 2], True, None), {}),
+    ("resizing:ANTIALIASED", a._upsample_bilinear2d_aa.vec, (VOLUME[0], None, False, [0.6, 0.35]), {}),
+    ("resizing:ANTIALIASED", a._upsample_bicubic2d_aa.vec, (VOLUME[0], [3, 4], False, None), {}),
+    ("resizing:ANTIALIASED", a._upsample_bicubic2d_aa.default, (VOLUME[0], [15, 2], False, None, 0.4), {}),
     ("functions:ROUNDING", a.trunc.default, (X * 3,), {}),
     ("functions:ROUNDING", a.frac.default, (X * 3,), {}),
     ("functions:ROUNDING", a.round.decimals, (X,), {"decimals": 2}),

@@ -255,12 +255,6 @@ ANSWERS = (
         always=False,
     ),
     Answer(
-        ("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
-        ("litert", "openvino"),
-        "it has no resizing with antialiasing",
-        "resize before the model, or multiply by two constant matrices, rows @ x @ columns, kept with register_buffer",
-    ),
-    Answer(
         ("max_pool3d", "max_pool3d_with_indices", "avg_pool3d"),
         ("executorch",),
         "its runtime has no kernel that pools volumes",
