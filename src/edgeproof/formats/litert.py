@@ -13,6 +13,7 @@ import numpy as np
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.formats.base import BUILT_FOR, Array, Conversion, Format, GraphRunner, Produced, converting, opening
+from edgeproof.formats.narrowing import sample_as
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -185,7 +186,7 @@ def _quantise(flat: bytes, spine: Spine) -> bytes:
 
     def calls() -> Iterator[dict[str, Array]]:
         for call in spine.calls():
-            yield {name: call[position].astype(dtype) for position, name, dtype in wanted}
+            yield {name: sample_as(call[position], dtype, name) for position, name, dtype in wanted}
 
     with converting("the AI Edge quantiser", hint="ship fp16, or int8 in another format"):
         calibration: dict[str, Any] = {}

@@ -12,6 +12,7 @@ import numpy as np
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, converting, opening
 from edgeproof.formats.bindings import bind, plain, safe_names
+from edgeproof.formats.narrowing import sample_as
 from edgeproof.formats.telemetry import silent_import
 
 if TYPE_CHECKING:
@@ -110,7 +111,10 @@ def _quantise(model: Any, spine: Spine, casts: Mapping[str, str]) -> Any:
 
     def calls() -> Iterator[list[Array]]:
         for call in spine.calls():
-            yield [array.astype(casts.get(array.dtype.name, array.dtype.name), copy=False) for array in call]
+            yield [
+                sample_as(array, casts.get(array.dtype.name, array.dtype.name), spec.name)
+                for array, spec in zip(call, spine.inputs, strict=True)
+            ]
 
     with converting("NNCF's quantisation", hint="ship fp16, or int8 in another format"):
         return nncf.quantize(

@@ -15,6 +15,7 @@ from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.signature import Loop, Readout, StateSpec, TensorSpec
 from edgeproof.errors import ArtifactError, EdgeProofError, SamplesError, SignatureError
 from edgeproof.formats.base import Array, GraphRunner
+from edgeproof.formats.narrowing import narrowed
 from edgeproof.model.arrays import read_npz
 from edgeproof.model.inputs import InputCheck
 from edgeproof.trust import contained
@@ -146,17 +147,11 @@ def _fit(array: Array, binding: Binding) -> Array:
 
 
 def _cast(array: Array, binding: Binding) -> Array:
-    """In the graph's dtype: rounded where that is a shorter float, and never wrapped or made infinite."""
-    if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            cast = array.astype(binding.graph_dtype)
-        lost = np.isinf(cast) & np.isfinite(array)
-    else:
-        cast = array.astype(binding.graph_dtype)
-        lost = cast != array
-    if np.count_nonzero(lost):  # quicker than any() of a small array
+    """In the graph's dtype, or refused."""
+    cast, lost = narrowed(array, binding.graph_dtype)
+    if lost is not None:
         raise SignatureError(
-            f"the input {binding.tensor.name} holds {array[lost].flat[0]}, which {binding.graph_dtype} cannot hold; "
+            f"the input {binding.tensor.name} holds {lost}, which {binding.graph_dtype} cannot hold; "
             f"the artifact's graph takes {binding.graph_dtype}",
             hint="give smaller values, or ship a format whose graph keeps the dtype",
         )

@@ -15,6 +15,7 @@ import torch
 
 from edgeproof.documents.artifact import Rewrite
 from edgeproof.errors import ConversionError
+from edgeproof.formats.narrowing import sample_as
 from edgeproof.formats.rewrites.complex_constants import with_pairs
 from edgeproof.formats.rewrites.decomposition import Known, decomposed
 from edgeproof.formats.rewrites.folding import fold_constants
@@ -187,9 +188,16 @@ def _in_parts(
 
 
 def _cast_calls(spine: Spine, dtypes: Sequence[str]) -> list[list[torch.Tensor]]:
-    """Some real calls, of the dtypes that the runtime takes."""
+    """Some real calls, of the dtypes that the runtime takes.
+
+    Raises:
+        ConversionError: one of them cannot hold a sample.
+    """
     return [
-        [torch.from_numpy(array.astype(dtype)) for array, dtype in zip(call, dtypes, strict=True)]
+        [
+            torch.from_numpy(sample_as(array, dtype, spec.name).copy())
+            for array, dtype, spec in zip(call, dtypes, spine.inputs, strict=True)
+        ]
         for call in spine.calls(TRIALS)
     ]
 
