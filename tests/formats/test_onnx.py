@@ -160,3 +160,34 @@ def test_half_precision_and_weights_of_seven_bits(tmp_path: Path) -> None:
         weights = [numpy_helper.to_array(kept) for kept in graph.initializer if len(kept.dims) == 4]
         (largest,) = [int(np.abs(array.astype(int)).max()) for array in weights if array.dtype == np.int8]
         assert most // 2 < largest <= most
+
+
+class Invented(torch.nn.Module):
+    """Its inputs and outputs are called as the quantiser and the conversion to half precision call values inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = torch.nn.Linear(6, 4)
+
+    def forward(self, graph_input_cast_0: torch.Tensor, linear_scale: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = self.fc(graph_input_cast_0) + linear_scale
+        return {"graph_output_cast_0": y.relu(), "linear_QuantizeLinear_Output": y * 2, "linear_zero_point": y - 1}
+
+
+@pytest.mark.xdist_group("onnx-names")
+def test_an_input_may_be_called_as_a_tool_calls_its_own(tmp_path: Path) -> None:
+    shapes = {"graph_input_cast_0": (1, 6), "linear_scale": (1, 4)}
+    x = {
+        name: np.random.default_rng(seed).standard_normal((16, *shape)).astype(np.float32)
+        for seed, (name, shape) in enumerate(shapes.items())
+    }
+    inputs = [f"{name}:float32[{shape[0]},{shape[1]}]" for name, shape in shapes.items()]
+    model = edgeproof.Model(Invented(), inputs=inputs, samples=edgeproof.Samples(x), name="invented")
+    made = edgeproof.convert(model, tmp_path, to=["onnx"]).candidates
+    assert [(result.status, result.reason) for result in made] == [("ok", None)] * 3
+    for result in edgeproof.compare(model, [result.artifact or "" for result in made]).results:
+        assert (result.status, result.reason) == ("passed", None)
+        assert [output.name for output in result.outputs] == [
+            "graph_output_cast_0", "linear_QuantizeLinear_Output", "linear_zero_point"
+        ]  # fmt: skip

@@ -11,6 +11,7 @@ Half precision is widened on x86 and not everywhere: what the standard's own eva
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,10 @@ FAST_KERNELS = "fast-kernels"
 """The variant with the kernels that a timed session has."""
 STANDARD = "standard"
 """The variant that the standard's own evaluator computes, in half precision as the file says."""
+INVENTED = re.compile(
+    r"graph_(?:in|out)put_cast_?\d*|.*_(?:Dequantize|Quantize)Linear(?:_(?:In|Out)put)?|.*_(?:scale|zero_point|quantized)"
+)
+"""Names that ONNX Runtime's quantiser and its conversion to half precision give."""
 QUANTISED = ("int8", SEVEN_BITS)
 NATIVE_HALF: tuple[DeviceClass, ...] = ("raspberry-pi", "android", "iphone")
 """Where ONNX Runtime has kernels for half precision, on processors that compute in it; x86 widens it to single."""
@@ -96,8 +101,8 @@ class Onnx(Format):
         import onnx
 
         spine = conversion.spine
-        inputs = safe_names(spine.inputs)
-        outputs = safe_names(spine.outputs, inputs)
+        inputs = [_apart(name) for name in safe_names(spine.inputs)]
+        outputs = [_apart(name) for name in safe_names(spine.outputs, inputs)]
         if conversion.base is not None:
             model = onnx.load(conversion.base)
         else:
@@ -134,6 +139,11 @@ class Onnx(Format):
     def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         session = _session(path, 1)
         return tuple(map(_described, session.get_inputs())), tuple(map(_described, session.get_outputs()))
+
+
+def _apart(name: str) -> str:
+    """Another name for one that a tool invents for values of its own, which would then be there twice."""
+    return f"{name}_of_model" if INVENTED.fullmatch(name) else name
 
 
 def _export(prepared: Prepared, inputs: list[str], outputs: list[str]) -> Any:
