@@ -19,6 +19,7 @@ FULL = RunnerJob(
     threads=2,
     memory_limit=1 << 30,
     variant="fast-kernels",
+    served=True,
     base="base.onnx",
     trust=True,
     json="report.json",
