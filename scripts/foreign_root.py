@@ -22,7 +22,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from edgeproof.devices.emulation import SITE, foreign_root, python_on
+from edgeproof.devices.emulation import SITE, foreign_python, foreign_root, python_on
 from edgeproof.devices.processors import PROCESSORS
 from edgeproof.errors import EdgeProofError
 from edgeproof.formats.registry import formats
@@ -49,18 +49,6 @@ def system(architecture: str, suite: str, root: Path) -> None:
     done = subprocess.run([program, *words, suite, str(root)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise EdgeProofError(f"mmdebstrap failed: {' | '.join(done.stderr.splitlines()[-3:])}")
-
-
-def version_of(root: Path) -> str:
-    """``3.11``: of the system's Python.
-
-    Raises:
-        EdgeProofError: it has none.
-    """
-    found = sorted(root.glob("usr/bin/python3.*[0-9]"))
-    if not found:
-        raise EdgeProofError(f"the system in {root} has no Python")
-    return found[0].name.removeprefix("python")
 
 
 def wheels(architecture: str, python: str, wanted: list[str], into: Path) -> str | None:
@@ -107,7 +95,10 @@ def make(architecture: str, suite: str, root: Path) -> list[str]:
         building, fetched = Path(folder) / "root", Path(folder) / "wheels"
         print(f"unpacking Debian {suite} for {architecture}", flush=True)
         system(architecture, suite, building)
-        python = version_of(building)
+        program = foreign_python(building)
+        if program is None:
+            raise EdgeProofError(f"Debian {suite} for {architecture} brought no Python")
+        python = program.name.removeprefix("python")
         lacking = wheels(architecture, python, [as_here(name) for name in RUNNER], fetched)
         if lacking is not None:
             raise EdgeProofError(f"what the runner needs is not there for Python {python} on {architecture}: {lacking}")

@@ -17,7 +17,7 @@ import edgeproof
 from edgeproof.devices.processors import Processor
 from edgeproof.errors import MissingDependency
 
-__all__ = ["ROOT_VARIABLE", "SITE", "foreign_root", "python_on"]
+__all__ = ["ROOT_VARIABLE", "SITE", "foreign_python", "foreign_root", "python_on"]
 
 ROOT_VARIABLE = "EDGEPROOF_{architecture}"
 """The environment variable that names the folder of an architecture: ``EDGEPROOF_AARCH64``."""
@@ -50,7 +50,7 @@ def python_on(processor: Processor, folder: Path) -> tuple[str, ...]:
         packages = os.pathsep.join(path for path in sys.path if path)
         return (*start, "-E", f"PYTHONPATH={packages}", str(Path(sys.executable).resolve()))
     root = foreign_root(architecture)
-    python = next(iter(sorted(root.glob("usr/bin/python3.*[0-9]"))), None)
+    python = foreign_python(root)
     if python is None or not (root / SITE).is_dir():
         raise MissingDependency(
             f"processors of {architecture} cannot be emulated: there is no Python for them in {root}",
@@ -70,6 +70,11 @@ def foreign_root(architecture: str) -> Path:
         return Path(named).expanduser().absolute()
     data = Path(os.environ.get("XDG_DATA_HOME", ""))
     return (data if data.is_absolute() else Path("~/.local/share").expanduser()) / "edgeproof" / architecture
+
+
+def foreign_python(root: Path) -> Path | None:
+    """The Python of such a system, named with its version; None where it has none."""
+    return next(iter(sorted(root.glob("usr/bin/python3.*[0-9]"))), None)
 
 
 def _variable(architecture: str) -> str:

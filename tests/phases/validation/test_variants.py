@@ -36,6 +36,25 @@ class RootMeanSquare(nn.Module):
         return scaled * torch.rsqrt(scaled.pow(2).mean(-1, keepdim=True) + 1e-6)
 
 
+def usual_of(candidate: str, eager: np.ndarray, outputs: dict[str, np.ndarray]) -> Usual:  # type: ignore[type-arg]
+    """A candidate of one output, ``y`` [1, 2], and what it gave the usual way."""
+    specs = (TensorSpec(name="y", dtype="float32", shape=(1, 2)),)
+    reference = Reference(Signature(inputs=(), outputs=specs), {"y": eager}, None, Path("held.npz"), "model")
+    name, _, precision = candidate.partition("-")
+    document = ArtifactDocument(
+        candidate=candidate,
+        format=name,
+        precision=precision,
+        form="whole",
+        file="net",
+        sha256="",
+        bytes=1,
+        inputs=(),
+        outputs=(),
+    )
+    return Usual(RunnerJob(artifact="a", inputs="i"), document, outputs, reference, DifferenceLimits())
+
+
 @pytest.mark.parametrize(("gain", "overflows"), [(400.0, True), (1.0, False)])
 def test_half_precision_that_overflows_where_it_is_not_widened(gain: float, overflows: bool, tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((16, 1, 8)).astype(np.float32)
@@ -62,21 +81,8 @@ def test_half_precision_that_overflows_where_it_is_not_widened(gain: float, over
 
 def test_what_only_the_usual_way_makes_of_a_finite_result_is_not_said_of_the_model() -> None:
     x = np.arange(8, dtype=np.float32).reshape(4, 1, 2)
-    specs = (TensorSpec(name="y", dtype="float32", shape=(1, 2)),)
-    reference = Reference(Signature(inputs=(), outputs=specs), {"y": x}, None, Path("held.npz"), "model")
-    document = ArtifactDocument(
-        candidate="coreml-fp16",
-        format="coreml",
-        precision="fp16",
-        form="whole",
-        file="net.mlpackage",
-        sha256="",
-        bytes=1,
-        inputs=(),
-        outputs=(),
-    )
     overflowed = np.where(x > 3, np.inf, x)
-    usual = Usual(RunnerJob(artifact="a", inputs="i"), document, {"y": overflowed}, reference, DifferenceLimits())
+    usual = usual_of("coreml-fp16", x, {"y": overflowed})
     variant = judge_variant(Variation("unrounded", exact=2e-3, concerns=("iphone",)), {"y": x}, usual)
     assert (variant.warning, variant.spread, variant.against) == (None, None, ())
     lost = judge_variant(Variation("strict", concerns=("iphone",)), {"y": overflowed}, usual)
@@ -87,20 +93,7 @@ def test_what_only_the_usual_way_makes_of_a_finite_result_is_not_said_of_the_mod
 
 def test_what_helps_stands_beside_what_depends_on_the_way_of_computing() -> None:
     x = np.arange(1, 9, dtype=np.float32).reshape(4, 1, 2)
-    specs = (TensorSpec(name="y", dtype="float32", shape=(1, 2)),)
-    reference = Reference(Signature(inputs=(), outputs=specs), {"y": x}, None, Path("held.npz"), "model")
-    document = ArtifactDocument(
-        candidate="onnx-int8",
-        format="onnx",
-        precision="int8",
-        form="whole",
-        file="net.onnx",
-        sha256="",
-        bytes=1,
-        inputs=(),
-        outputs=(),
-    )
-    usual = Usual(RunnerJob(artifact="a", inputs="i"), document, {"y": x}, reference, DifferenceLimits())
+    usual = usual_of("onnx-int8", x, {"y": x})
     fast = Variation("fast-kernels", concerns=("host",), remedy="take seven bits")
     lost = judge_variant(fast, {"y": x * np.float32(0.5)}, usual)
     assert lost.warning is not None

@@ -14,16 +14,14 @@ import numpy.typing as npt
 from edgeproof.devices.emulation import python_on
 from edgeproof.devices.host import run_job
 from edgeproof.devices.processors import ARM, PROCESSORS, X86, Processor, find_processors
-from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
+from edgeproof.differences.outputs import NotFinite
 from edgeproof.documents.runner import RunnerJob, RunnerReport
-from edgeproof.documents.validation import Agreement, Differences, OnProcessor, ValidationResult
+from edgeproof.documents.validation import Agreement, OnProcessor, ValidationResult
 from edgeproof.errors import EdgeProofError, MissingDependency
 from edgeproof.formats.base import Format
 from edgeproof.model.samples import load_arrays
-from edgeproof.phases.validation.against import by_position
-from edgeproof.phases.validation.variants import Usual
+from edgeproof.phases.validation.variants import Usual, hold_first
 from edgeproof.process import Limits
-from edgeproof.verdict.outputs import judge_outputs
 from edgeproof.verdict.wording import and_list
 
 __all__ = ["Elsewhere", "find_elsewhere", "usual_processors"]
@@ -161,32 +159,18 @@ def judge_there(
         told: of the whole artifact on this machine.
         usual: what it gave here, of as many samples or more.
     """
-    signature, document = usual.reference.signature, usual.document
     count = len(next(iter(outputs.values())))
-    there, plain, same = (
-        {name: values[:count] for name, values in by_position(given, document, signature).items()}
-        for given in (outputs, usual.outputs, here)
-    )
-    eager = {name: values[:count] for name, values in usual.reference.outputs.items()}
     result = msgspec.structs.replace(result, samples=count)
     try:
-        differences = compare_outputs(signature.outputs, eager, there)
+        held = hold_first(outputs, here, usual)
     except (NotFinite, ValueError) as error:
         return msgspec.structs.replace(result, agreement="wrong", reason=str(error))
-    spread: Differences | None = None
-    before: tuple[Differences, ...] = ()
-    try:
-        spread = worst_of(compare_outputs(signature.outputs, same, there))
-        before = compare_outputs(signature.outputs, eager, plain)
-    except (NotFinite, ValueError):
-        pass  # what this machine gives is no numbers, and its own result says so
-    failed, usually = (
-        [point.text for point in judge_outputs(found, usual.limits, document.precision) if point.state == "not met"]
-        for found in (differences, before)
+    found = msgspec.structs.replace(result, differences=held.worst, spread=held.spread)
+    harder = bool(held.usually) and told.status == "passed"  # these samples are, here too
+    if held.failed and not harder:
+        return msgspec.structs.replace(found, agreement="wrong", reason="; ".join(held.failed))
+    equal = outputs.keys() == here.keys() and all(
+        outputs[name].tobytes() == here[name][:count].tobytes() for name in outputs
     )
-    found = msgspec.structs.replace(result, differences=worst_of(differences), spread=spread)
-    if failed and (not usually or told.status != "passed"):  # else these samples are the harder ones, here too
-        return msgspec.structs.replace(found, agreement="wrong", reason="; ".join(failed))
-    equal = there.keys() == same.keys() and all(there[name].tobytes() == same[name].tobytes() for name in there)
     agreement: Agreement = "same bits" if equal else "within tolerance"
     return msgspec.structs.replace(found, agreement=agreement, remedy=None)

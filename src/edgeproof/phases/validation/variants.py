@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.runner import RunnerJob
-from edgeproof.documents.validation import Variant
+from edgeproof.documents.validation import Differences, Variant
 from edgeproof.formats.base import Variation
 from edgeproof.model.samples import load_arrays
 from edgeproof.phases.validation.against import Reference, by_position
@@ -22,7 +23,7 @@ from edgeproof.process import Limits
 from edgeproof.verdict.outputs import judge_outputs
 from edgeproof.verdict.wording import figure
 
-__all__ = ["Usual", "judge_variant", "run_variant"]
+__all__ = ["FirstSamples", "Usual", "hold_first", "judge_variant", "run_variant"]
 
 RUN_LIMITS = Limits(seconds=120)
 
@@ -44,6 +45,56 @@ class Usual:
     outputs: dict[str, npt.NDArray[Any]]
     reference: Reference
     limits: DifferenceLimits
+
+
+@dataclass(frozen=True)
+class FirstSamples:
+    """What outputs of the first samples say, computed in another way or place.
+
+    Attributes:
+        worst: differences to the eager model, the worst over all outputs.
+        spread: to what they are held beside, the worst over all outputs; None where one of both is no numbers.
+        failed: limits that they miss, in words.
+        usually: limits that the usual way misses on the same samples; None where it gives no numbers, which its own
+            result says.
+    """
+
+    worst: Differences
+    spread: Differences | None
+    failed: tuple[str, ...]
+    usually: tuple[str, ...] | None
+
+
+def hold_first(outputs: dict[str, npt.NDArray[Any]], beside: dict[str, npt.NDArray[Any]], usual: Usual) -> FirstSamples:
+    """Hold outputs of the first samples against the eager model, and against others of the same artifact.
+
+    Args:
+        outputs: of the first samples, sample axis first.
+        beside: of as many samples or more.
+        usual: the artifact, and what it gave the usual way, of as many samples or more.
+
+    Raises:
+        NotFinite: they are no numbers. ValueError: of other names or shapes.
+    """
+    specs, count = usual.reference.signature.outputs, len(next(iter(outputs.values())))
+    there, others, plain = (
+        {name: values[:count] for name, values in by_position(given, usual.document, usual.reference.signature).items()}
+        for given in (outputs, beside, usual.outputs)
+    )
+    eager = {name: values[:count] for name, values in usual.reference.outputs.items()}
+
+    def missed(differences: tuple[Differences, ...]) -> tuple[str, ...]:
+        judged = judge_outputs(differences, usual.limits, usual.document.precision)
+        return tuple(point.text for point in judged if point.state == "not met")
+
+    differences = compare_outputs(specs, eager, there)
+    spread, usually = None, None
+    with contextlib.suppress(NotFinite, ValueError):
+        spread, usually = (
+            worst_of(compare_outputs(specs, others, there)),
+            missed(compare_outputs(specs, eager, plain)),
+        )
+    return FirstSamples(worst_of(differences), spread, missed(differences), usually)
 
 
 def run_variant(variation: Variation, usual: Usual) -> Variant:
@@ -72,31 +123,17 @@ def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], us
         outputs: of the first samples, sample axis first.
         usual: those of as many samples or more.
     """
-    name, signature, precision = variation.name, usual.reference.signature, usual.document.precision
-    named, plain = (by_position(given, usual.document, signature) for given in (outputs, usual.outputs))
-    count = len(next(iter(named.values())))
-    eager = {key: values[:count] for key, values in usual.reference.outputs.items()}
-    plain = {key: values[:count] for key, values in plain.items()}
+    name, precision, count = variation.name, usual.document.precision, len(next(iter(outputs.values())))
     try:
-        differences = compare_outputs(signature.outputs, eager, named)
+        found = hold_first(outputs, usual.outputs, usual)
     except (NotFinite, ValueError) as error:
         lost = f"computed {name}: {error}"
         return Variant(name=name, samples=count, warning=lost, against=variation.concerns)
-    try:
-        spread = worst_of(compare_outputs(signature.outputs, plain, named))
-        usually = compare_outputs(signature.outputs, eager, plain)
-    except (NotFinite, ValueError):
-        spread, usually = None, ()  # the usual way gives no numbers, and its own result says so
-    failed, before = (
-        [point.text for point in judge_outputs(found, usual.limits, precision) if point.state == "not met"]
-        for found in (differences, usually)
-    )
     warning = None
-    if failed and usually and not before:
+    if found.failed and found.usually == ():
         helps = f" ({variation.remedy})" if variation.remedy is not None else ""
-        warning = f"the result depends on how it is computed: {name}, {'; '.join(failed)}{helps}"
-    worst = worst_of(differences)
-    left = worst.relative_l2
+        warning = f"the result depends on how it is computed: {name}, {'; '.join(found.failed)}{helps}"
+    worst, left = found.worst, found.worst.relative_l2
     if variation.exact is not None and worst.kind == "real" and not (left is not None and left <= variation.exact):
         distance = "" if left is None else f" {figure(left)}"
         warning = (
@@ -104,4 +141,4 @@ def judge_variant(variation: Variation, outputs: dict[str, npt.NDArray[Any]], us
             f"weights in {precision} explain {figure(variation.exact)}: a fault of the conversion"
         )
     against = variation.concerns if warning is not None else ()
-    return Variant(name=name, samples=count, differences=worst, spread=spread, warning=warning, against=against)
+    return Variant(name=name, samples=count, differences=worst, spread=found.spread, warning=warning, against=against)
