@@ -28,6 +28,7 @@ FLOORS = (
     ("measure",),
     ("formats", "report"),
     ("model", "differences", "verdict"),
+    ("metrics",),
     ("spike", "mil", "documents", "apart", "forkserver"),
     ("process", "files", "trust"),
     ("scratch", "together"),

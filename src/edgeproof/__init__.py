@@ -10,17 +10,33 @@ if TYPE_CHECKING:
     from typing import Any
 
     from edgeproof.api import compare, convert, load, open, resume, run
+    from edgeproof.metrics.base import Metric
+    from edgeproof.metrics.registry import metric
     from edgeproof.model.model import Model, Samples
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Samples", "__version__", "compare", "convert", "load", "open", "resume", "run"]
+__all__ = [
+    "Metric",
+    "Model",
+    "Samples",
+    "__version__",
+    "compare",
+    "convert",
+    "load",
+    "metric",
+    "open",
+    "resume",
+    "run",
+]
 
 _HOMES = {
+    "Metric": "edgeproof.metrics.base",
     "Model": "edgeproof.model.model",
     "Samples": "edgeproof.model.model",
     "compare": "edgeproof.api.models",
     "convert": "edgeproof.api.models",
     "load": "edgeproof.api.models",
+    "metric": "edgeproof.metrics.registry",
     "open": "edgeproof.api.models",
     "resume": "edgeproof.api.runs",
     "run": "edgeproof.api.runs",

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import SamplesError
+from edgeproof.metrics.labels import Ragged, classes_of, rows_of
+from edgeproof.model.arrays import read_npz
 from edgeproof.model.model import Samples, parse_spec
 from edgeproof.model.samples import (
     calls_of,
@@ -21,7 +23,6 @@ from edgeproof.model.samples import (
     class_balanced,
     conform,
     evenly,
-    load_arrays,
     pool,
     read_calls,
     read_samples,
@@ -76,9 +77,43 @@ def test_one_npz_and_its_labels(tmp_path: Path, labels: np.ndarray) -> None:
     np.savez(tmp_path / "all.npz", x=normal(8, 3), labels=labels)
     found = read_samples(tmp_path / "all.npz")
     assert list(found.inputs) == ["x"]
+    classes = classes_of(found.labels)
+    assert classes is not None
+    assert classes.dtype == np.int64
+    assert classes.tolist() == list(range(8))
+
+
+BOXES = [np.arange(5.0 * n).reshape(n, 5) for n in (2, 0, 1, 3, 1, 1, 0, 2)]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.arange(8) / 2, np.eye(8), np.zeros((8, 4, 4), np.uint8), np.array(["cat", "a dog"] * 4), BOXES],
+    ids=["numbers", "vectors", "masks", "texts", "boxes"],
+)
+@pytest.mark.parametrize("where", ["file", "folder", "folder of several inputs"])
+def test_labels_of_any_kind_and_slices_are_read_back(tmp_path: Path, labels: Any, where: str) -> None:
+    inputs = {"x": normal(8, 3), **({"y": normal(8, 2)} if "several" in where else {})}
+    samples = Samples(inputs, labels, slices=np.array(["day", "night"] * 4))
+    path = tmp_path / ("all.npz" if where == "file" else "all")
+    (save if where == "file" else write_samples)(samples, path)
+    found = read_samples(path)
     assert found.labels is not None
-    assert found.labels.dtype == np.int64
-    assert found.labels.tolist() == list(range(8))
+    assert found.slices is not None
+    assert found.slices.tolist() == ["day", "night"] * 4
+    for mine, wanted in zip(rows_of(found.labels), labels, strict=True):
+        np.testing.assert_array_equal(mine, wanted)
+    taken = found.take(np.array([3, 1]))
+    for mine, wanted in zip(rows_of(taken.labels), (labels[3], labels[1]), strict=True):  # type: ignore[arg-type]
+        np.testing.assert_array_equal(mine, wanted)
+
+
+def test_labels_of_several_lengths_may_stand_in_the_samples_files(tmp_path: Path) -> None:
+    for number, boxes in enumerate(BOXES):
+        np.savez(tmp_path / f"{number}.npz", x=normal(3), labels=boxes)
+    found = read_samples(tmp_path)
+    assert isinstance(found.labels, Ragged)
+    assert found.labels.counts.tolist() == [len(boxes) for boxes in BOXES]
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -130,9 +165,9 @@ def bad_files() -> dict[str, Any]:
         "labels differ": (npz(a=eight, labels=np.arange(9)), "all.npz", "labels 9"),
         "only labels": (npz(labels=np.arange(8)), "all.npz", "holds no input"),
         "a number": (npz(x=np.float32(1)), "all.npz", "single number"),
-        "half labels": (npz(x=eight, labels=np.arange(8) / 2), "all.npz", "one whole number a sample"),
-        "one-hot": (npz(x=eight, labels=np.eye(8)), "all.npz", "one whole number a sample"),
-        "text labels": (npz(x=eight, labels=np.array(["cat"] * 8)), "all.npz", "one whole number a sample"),
+        "few boxes": (npz(x=eight, labels=np.eye(5), labels_counts=np.ones(8, int)), "all.npz", "add up to 8 rows"),
+        "half boxes": (npz(x=eight, labels=np.eye(5), labels_counts=np.ones(8)), "all.npz", "a whole number a sample"),
+        "slices differ": (npz(x=eight, slices=np.arange(9)), "all.npz", "slices 9"),
         "one label": (npz(x=eight, labels=3), "all.npz", "labels 1"),
     }
 
@@ -317,6 +352,8 @@ def test_a_draw_is_balanced_without_repeats_and_reproducible(given: tuple[Sample
     assert drawn.count == count == len(set(index.tolist()))
     assert samples.labels is not None
     assert drawn.labels is not None
+    assert isinstance(samples.labels, np.ndarray)
+    assert isinstance(drawn.labels, np.ndarray)
     assert np.array_equal(samples.labels[index], drawn.labels)
     taken, there = Counter(drawn.labels.tolist()), Counter(samples.labels.tolist())
     most = max(taken.values())
@@ -468,7 +505,8 @@ def test_what_is_saved_in_one_file_is_loaded(tmp_path: Path, labels: np.ndarray 
     path = tmp_path / "deep" / "all.npz"
     samples = Samples({"x": normal(8, 2), "y": SOURCE.integers(0, 5, (8, 1))}, labels)
     save(samples, path)
-    inputs, found = load_arrays(path)
+    inputs = read_npz(path)
+    found = inputs.pop("labels", None)
     assert {name: array.tolist() for name, array in inputs.items()} == {
         name: array.tolist() for name, array in samples.inputs.items()
     }

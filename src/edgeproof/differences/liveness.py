@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeproof.differences.score import predicted_classes
 from edgeproof.documents.samples import Check
 from edgeproof.documents.signature import Signature, TensorSpec
+from edgeproof.metrics.registry import ACCURACY
 
 __all__ = ["what_says_nothing"]
 
@@ -22,18 +22,18 @@ CHANCE = 0.01
 """A score that guessing reaches more often than this is at chance."""
 
 
-def what_says_nothing(signature: Signature, outputs: Mapping[str, Array], labels: Array | None) -> tuple[Check, ...]:
+def what_says_nothing(signature: Signature, outputs: Mapping[str, Array], classes: Array | None) -> tuple[Check, ...]:
     """Warnings of what the eager outputs cannot tell.
 
     Args:
         signature: the model's.
         outputs: eager outputs, ``[samples, *shape]``.
-        labels: ``int[samples]`` classes, or None.
+        classes: ``int[samples]``, where the task is to tell them, or None.
     """
     found = [_constant(spec, outputs[spec.name]) for spec in signature.outputs if spec.name in outputs]
     name = signature.score_output
-    if labels is not None and name is not None and name in outputs:
-        found.append(_guessed(name, outputs[name], labels))
+    if classes is not None and name is not None and name in outputs:
+        found.append(_guessed(name, outputs[name], classes))
     return tuple(check for check in found if check is not None)
 
 
@@ -48,14 +48,16 @@ def _constant(spec: TensorSpec, values: Array) -> Check | None:
     return Check(name="constant-output", status="warning", detail=f"the output {spec.name} is the same on every sample")
 
 
-def _guessed(name: str, values: Array, labels: Array) -> Check | None:
+def _guessed(name: str, values: Array, classes: Array) -> Check | None:
     """By the exact binomial test against always saying the most frequent class."""
     try:
-        right = int((predicted_classes(values) == labels).sum())
+        hits = ACCURACY.hits(np.squeeze(values, axis=values.ndim - 2), classes)
     except ValueError:
         return None
-    count = len(labels)
-    _, frequencies = np.unique(labels, return_counts=True)
+    if hits is None:
+        return None
+    right, count = int(hits.sum()), len(classes)
+    _, frequencies = np.unique(classes, return_counts=True)
     share = max(float(frequencies.max()) / count, 1.0 / values.shape[-1])
     if _at_least(right, count, share) <= CHANCE:
         return None

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.signature import Signature
+from edgeproof.documents.task import MetricSpec
 
 __all__ = [
     "HELD_OUT_FILE",
@@ -67,3 +68,5 @@ class SamplesDocument(Document, frozen=True, kw_only=True):
     """Fewer than 200: int8 results cannot pass."""
     checks: tuple[Check, ...]
     held_out: HeldOut
+    metric: MetricSpec | None = None
+    """What the task is scored by; None: nothing is scored."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.signature import Form, OutputKind
+from edgeproof.documents.task import MetricSpec, SliceScore, TaskScore
 
 __all__ = [
     "Agreement",
@@ -115,7 +116,11 @@ class ValidationResult(Value, frozen=True, kw_only=True):
     differences: Differences | None = None
     task_score: float | None = None
     task_drop: float | None = None
-    """Reference score minus this score, in percentage points."""
+    """What is lost against the eager model: in the metric's unit, percentage points for a share."""
+    task: TaskScore | None = None
+    """Both with the interval of what is lost."""
+    slices: tuple[SliceScore, ...] = ()
+    """The same of every class and every slice of the samples."""
     outputs: tuple[Differences, ...] = ()
     checked_by: str | None = None
     """What ran it in the place of its own runtime; None when its own runtime did."""
@@ -139,8 +144,9 @@ class ValidationDocument(Document, frozen=True, kw_only=True):
     """How many samples were compared."""
     sample_source: str
     task: str | None
-    """Name of the task score (``accuracy``), or None without labels."""
+    """Name of the metric (``accuracy``), or None where nothing is scored."""
     reference_score: float | None
     results: tuple[ValidationResult, ...]
+    metric: MetricSpec | None = None
     not_emulated: dict[str, str] = {}
     """Processors that nothing was run on, and what is lacking for it."""

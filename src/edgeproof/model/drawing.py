@@ -19,6 +19,7 @@ from edgeproof.documents.samples import (
     SampleSource,
 )
 from edgeproof.errors import SamplesError
+from edgeproof.metrics.labels import classes_of
 from edgeproof.model.coding import ready
 from edgeproof.model.model import Samples
 from edgeproof.model.samples import (
@@ -29,6 +30,7 @@ from edgeproof.model.samples import (
     read_samples,
     synthetic_samples,
 )
+from edgeproof.model.task import metric_of, spec_of
 
 if TYPE_CHECKING:
     from edgeproof.model.subject import Subject
@@ -104,19 +106,23 @@ def draw(subject: Subject, user: Samples | None, how: Draw) -> Drawn:
     checks += check_samples(representative, synthetic=source == "synthetic")
     held_out, held_source = _held_out(subject, representative, how, given_by_user=user is not None)
     checks.append(_overlap(representative, held_out, held_source))
-    labels = representative.labels
+    metric, found = spec_of(model, subject.signature, held_out.labels)
+    by_class = model.metric is None or metric_of(model).by_class
+    classes = classes_of(representative.labels) if by_class else None
+    checks += found
     document = SamplesDocument(
         signature=subject.signature,
         source=source,
         origin=representative.origin,
         folder=REPRESENTATIVE_FOLDER,
         count=representative.count,
-        labelled=labels is not None,
+        labelled=representative.labels is not None,
         seed=seed,
-        per_class={} if labels is None else {str(k): v for k, v in sorted(Counter(labels.tolist()).items())},
+        per_class={} if classes is None else {str(k): v for k, v in sorted(Counter(classes.tolist()).items())},
         synthetic=source == "synthetic",
         under_sampled=representative.count < MINIMUM_INT8_COUNT,
         checks=tuple(checks),
+        metric=metric,
         held_out=HeldOut(
             count=held_out.count,
             labelled=held_out.labels is not None,

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeproof.documents.signature import Encoding, Readout, TensorSpec
-from edgeproof.errors import SignatureError
+from edgeproof.errors import SamplesError, SignatureError
+from edgeproof.metrics.base import Metric
+from edgeproof.metrics.labels import Labels, labels_of
 
 if TYPE_CHECKING:
     import torch
@@ -59,17 +61,35 @@ class Samples:
 
     Attributes:
         inputs: one array per input, ``[count, *shape]``, with or without the model's batch axis.
-        labels: ``int[count]`` classes, or None.
+        labels: what the metric takes, one entry a sample: ``int[count]`` classes, numbers or texts of any shape
+            ``[count, …]``, or a list of arrays where samples have different numbers of rows, such as boxes; or None.
+        slices: which part of the data each sample belongs to, ``[count]`` names or numbers; or None.
         origin: where they come from, in words.
+
+    Raises:
+        SamplesError: the labels are neither, or not as many as the samples.
     """
 
     inputs: Mapping[str, npt.NDArray[Any]]
-    labels: npt.NDArray[Any] | None = None
+    labels: Labels | None = None
     origin: str = "given by the model"
+    slices: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", {name: _array(value) for name, value in self.inputs.items()})
-        object.__setattr__(self, "labels", _array(self.labels))
+        given: Any = self.labels
+        try:
+            labels = labels_of([_array(row) for row in given] if isinstance(given, list | tuple) else _array(given))
+        except ValueError as error:
+            raise SamplesError(f"{self.origin}: {error}") from error
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "slices", None if self.slices is None else np.asarray(_array(self.slices)))
+        for name, found in (("labels", self.labels), ("slices", self.slices)):
+            if found is not None and self.inputs and len(found) != self.count:
+                raise SamplesError(
+                    f"{self.origin}: sample counts differ: {len(found)} {name} for {self.count} samples",
+                    hint="give one entry a sample",
+                )
 
     @property
     def count(self) -> int:
@@ -82,6 +102,7 @@ class Samples:
             {name: array[index] for name, array in self.inputs.items()},
             None if self.labels is None else self.labels[index],
             self.origin,
+            None if self.slices is None else self.slices[index],
         )
 
 
@@ -106,7 +127,11 @@ class Model:
             module makes its own from None.
         output_names: names in output order, instead of the ones found in the module's output.
         spike_outputs: outputs that are spikes or spike counts.
-        score_output: the output whose argmax is the predicted class; default: the first of shape ``[batch, classes]``.
+        metric: what the task is scored by: a name, ``edgeproof.metric(name, …)``, ``edgeproof.Metric(…)``, or a
+            function ``(outputs, labels) -> float`` that is better where it is higher. Default: accuracy, where the
+            labels are classes.
+        score_output: the output that the metric takes; default: the only one, or the first of shape
+            ``[batch, classes]``. Where there is none, the metric takes all of them by name.
         samples: pool that representative samples are drawn from, or a function that gives it; never the held-out split.
         held_out: samples with labels for validation and the task score, or a function that gives them.
         name: stem for file names; default: the factory's file name.
@@ -123,6 +148,7 @@ class Model:
     initial_state: Any = None
     output_names: Sequence[str] = ()
     spike_outputs: Sequence[str] = ()
+    metric: str | Metric | Callable[[Any, Any], float] | None = None
     score_output: str | None = None
     samples: Samples | Callable[[], Samples] | None = None
     held_out: Samples | Callable[[], Samples] | None = None

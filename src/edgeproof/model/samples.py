@@ -18,18 +18,19 @@ from edgeproof.documents.samples import Check
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import SamplesError
 from edgeproof.files import atomic_path
+from edgeproof.metrics.labels import COUNTS, Labels, Ragged, classes_of, ragged
 from edgeproof.model.arrays import read_npy, read_npz
 from edgeproof.model.model import Samples
 
 __all__ = [
     "MINIMUM_COUNT",
     "MINIMUM_INT8_COUNT",
+    "TOLD",
     "calls_of",
     "check_samples",
     "class_balanced",
     "conform",
     "evenly",
-    "load_arrays",
     "load_samples",
     "pool",
     "read_calls",
@@ -43,6 +44,8 @@ __all__ = [
 
 MINIMUM_COUNT = 8
 MINIMUM_INT8_COUNT = 200
+TOLD = ("labels", "slices", COUNTS)
+"""What is told of samples beside their inputs: keys, and names of files in a folder."""
 Array = npt.NDArray[Any]
 Call = dict[str, Array]
 """The inputs of one call, by name."""
@@ -63,7 +66,9 @@ def pool(declared: Samples | Callable[[], Samples] | None) -> Samples | None:
 def read_samples(path: Path, *, minimum: int = MINIMUM_COUNT) -> Samples:
     """Read a folder of ``.npy`` (one a sample) or ``.npz`` (one a sample, several inputs), or one ``.npz``.
 
-    In a folder, ``labels.npy`` holds the labels in the order of the sorted file names.
+    In a folder, ``labels.npy`` and ``slices.npy`` hold the labels and the slices in the order of the sorted file names;
+    labels of several lengths stand in ``labels.npz``, or in the samples' own ``.npz``. In one ``.npz`` the keys are
+    ``labels``, ``slices`` and, where samples have different numbers of rows, ``labels_counts``.
 
     Args:
         path: the folder or the file.
@@ -128,49 +133,57 @@ def evenly(available: int, wanted: int) -> npt.NDArray[np.intp]:
 
 
 def save(samples: Samples, path: Path) -> None:
-    """Write one npz, whole or not at all: a key an input, and ``labels`` where there are any."""
-    arrays: dict[str, Any] = dict(samples.inputs)
-    if samples.labels is not None:
-        arrays["labels"] = samples.labels
+    """Write one npz, whole or not at all: a key an input, and ``labels`` and ``slices`` where there are any."""
+    arrays: dict[str, Any] = {**samples.inputs, **_told(samples)}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def load_arrays(path: Path) -> tuple[dict[str, Array], Array | None]:
-    """The inputs of an npz that EdgeProof wrote, by name, and its labels or None.
-
-    Raises:
-        SamplesError: unreadable.
-    """
-    arrays = read_npz(path)
-    labels = arrays.pop("labels", None)
-    return arrays, labels
+def _told(samples: Samples) -> dict[str, Array]:
+    """What is told of samples beside their inputs, as arrays."""
+    told: dict[str, Array] = {}
+    if isinstance(samples.labels, Ragged):
+        told |= {"labels": samples.labels.values, COUNTS: samples.labels.counts}
+    elif samples.labels is not None:
+        told["labels"] = samples.labels
+    if samples.slices is not None:
+        told["slices"] = samples.slices
+    return told
 
 
 def _from_arrays(arrays: dict[str, Array], path: Path) -> Samples:
-    labels = arrays.pop("labels", None)
+    labels = _popped_labels(arrays, path)
+    slices = arrays.pop("slices", None)
     if not arrays:
         raise SamplesError(f"{path} holds no input", hint="its keys are the input names, sample axis first")
     for name, array in arrays.items():
         if array.ndim == 0:
             raise SamplesError(f"{path}: {name} is a single number; expected the sample axis first")
     counts = {name: len(array) for name, array in arrays.items()}
-    if labels is not None:
-        counts["labels"] = len(np.atleast_1d(labels))
+    counts |= {name: len(told) for name, told in (("labels", labels), ("slices", slices)) if told is not None}
     if len(set(counts.values())) != 1:
         listing = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise SamplesError(f"{path}: sample counts differ: {listing}")
-    return Samples(arrays, None if labels is None else _labels(labels, path), origin=str(path))
+    return Samples(arrays, labels, origin=str(path), slices=slices)
 
 
-def _labels(labels: Array, path: Path) -> Array:
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    whole = labels.dtype.kind in "iub" or (labels.dtype.kind == "f" and np.array_equal(labels, labels.round()))
-    if labels.ndim != 1 or not whole:
-        raise SamplesError(f"{path}: labels are {labels.dtype}{list(labels.shape)}; expected one whole number a sample")
-    return labels.astype(np.int64)
+def _popped_labels(arrays: dict[str, Array], path: Path) -> Labels | None:
+    """The labels among arrays, taken out of them.
+
+    Raises:
+        SamplesError: their counts do not add up.
+    """
+    labels, counts = arrays.pop("labels", None), arrays.pop(COUNTS, None)
+    if labels is None:
+        return None
+    if counts is None:
+        return np.atleast_1d(labels)
+    if counts.ndim != 1 or counts.dtype.kind not in "iu":
+        raise SamplesError(f"{path}: {COUNTS} is {counts.dtype}{list(counts.shape)}; expected a whole number a sample")
+    try:
+        return Ragged(np.atleast_1d(labels), counts.astype(np.int64))
+    except ValueError as error:
+        raise SamplesError(f"{path}: {COUNTS} does not fit labels: {error}") from error
 
 
 def sample_files(path: Path) -> list[Path]:
@@ -179,7 +192,7 @@ def sample_files(path: Path) -> list[Path]:
     Raises:
         SamplesError: there are none, or of two kinds.
     """
-    files = sorted(file for file in path.iterdir() if file.suffix in (".npy", ".npz") and file.stem != "labels")
+    files = sorted(file for file in path.iterdir() if file.suffix in (".npy", ".npz") and file.stem not in TOLD)
     if not files:
         raise SamplesError(f"{path} holds no .npy or .npz file")
     if len({file.suffix for file in files}) > 1:
@@ -216,12 +229,35 @@ def _read_folder(path: Path) -> Samples:
                     f"{files[0].name} has {all_rows.dtype}{list(all_rows.shape[1:])}"
                 )
             all_rows[index] = array
-    found = np.asarray(labels).reshape(len(files)) if len(labels) == len(files) else None
-    if (path / "labels.npy").is_file():
-        found = read_npy(path / "labels.npy")
-        if len(found) != len(files):
-            raise SamplesError(f"{path}/labels.npy has {len(found)} labels for {len(files)} samples")
-    return Samples(stacked, None if found is None else _labels(found, path), origin=str(path))
+    return Samples(stacked, _folder_labels(path, labels, len(files)), str(path), _beside(path, "slices", len(files)))
+
+
+def _folder_labels(path: Path, rows: Sequence[Array], count: int) -> Labels | None:
+    """The labels of a folder: of their own file, or of the samples' files."""
+    if (path / "labels.npz").is_file():
+        found = _popped_labels(read_npz(path / "labels.npz"), path / "labels.npz")
+        if found is None or len(found) != count:
+            raise SamplesError(f"{path}/labels.npz has {0 if found is None else len(found)} labels for {count} samples")
+        return found
+    own = _beside(path, "labels", count)
+    if own is not None or len(rows) != count:
+        return own
+    if len({row.shape for row in rows}) == 1:
+        return np.stack(rows)
+    try:
+        return ragged(rows)
+    except ValueError as error:
+        raise SamplesError(f"{path}: {error}") from error
+
+
+def _beside(path: Path, name: str, count: int) -> Array | None:
+    """The array of a folder's ``labels.npy`` or ``slices.npy``, or None."""
+    if not (path / f"{name}.npy").is_file():
+        return None
+    found = np.atleast_1d(read_npy(path / f"{name}.npy"))
+    if len(found) != count:
+        raise SamplesError(f"{path}/{name}.npy has {len(found)} {name} for {count} samples")
+    return found
 
 
 def conform(samples: Samples, specs: Sequence[TensorSpec]) -> tuple[Samples, list[Check]]:
@@ -354,9 +390,10 @@ def class_balanced(pool: Samples, count: int, seed: int) -> Samples:
         raise SamplesError(f"{count} samples asked for; the model's pool holds {pool.count}", hint="ask for fewer")
     generator = np.random.default_rng(seed)
     order = generator.permutation(pool.count)
-    if pool.labels is None:
+    classes = classes_of(pool.labels)
+    if classes is None:
         return pool.take(np.sort(order[:count]))
-    queues = {label: [i for i in order if pool.labels[i] == label] for label in np.unique(pool.labels)}
+    queues = {label: [i for i in order if classes[i] == label] for label in np.unique(classes)}
     drawn: list[int] = []
     while len(drawn) < count:
         for label in sorted(queues):
@@ -379,9 +416,10 @@ def synthetic_samples(specs: Sequence[TensorSpec], count: int, seed: int, *, bel
 
 
 def write_samples(samples: Samples, folder: Path) -> None:
-    """One file a sample: ``.npy`` for one input, ``.npz`` for several; ``labels.npy`` where there are labels."""
+    """One file a sample: ``.npy`` for one input, ``.npz`` for several; ``labels.npy`` or ``labels.npz``, and
+    ``slices.npy``, where there are such."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("sample_*.np[yz]"), *folder.glob("labels.npy")):
+    for old in (*folder.glob("sample_*.np[yz]"), *folder.glob("labels.np[yz]"), *folder.glob("slices.npy")):
         old.unlink()
     width = max(4, len(str(samples.count)))
     for index in range(samples.count):
@@ -390,5 +428,8 @@ def write_samples(samples: Samples, folder: Path) -> None:
             np.save(stem.with_suffix(".npy"), next(iter(samples.inputs.values()))[index])
         else:
             np.savez(stem.with_suffix(".npz"), **{name: array[index] for name, array in samples.inputs.items()})
-    if samples.labels is not None:
-        np.save(folder / "labels.npy", samples.labels)
+    told = _told(samples)
+    if COUNTS in told:
+        np.savez(folder / "labels.npz", allow_pickle=False, **{name: told.pop(name) for name in ("labels", COUNTS)})
+    for name, array in told.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.model.arrays import rows_of
 from edgeproof.model.model import Samples
-from edgeproof.model.samples import Call, calls_of, conform, read_calls, read_row, sample_files
+from edgeproof.model.samples import TOLD, Call, calls_of, conform, read_calls, read_row, sample_files
 
 __all__ = ["HELD_BYTES", "stream_calls"]
 
@@ -51,10 +51,11 @@ def _readers(path: Path) -> tuple[int, Callable[[int], Row]] | None:
     if path.suffix != ".npz" or not path.is_file() or path.stat().st_size <= HELD_BYTES:
         return None
     rows = rows_of(path)
-    counts = {row.shape[0] for row in rows.values()} if rows else set()
-    if not rows or len(counts) != 1 or counts == {0}:
+    inputs = {name: row for name, row in (rows or {}).items() if name not in TOLD}
+    counts = {row.shape[0] for row in inputs.values()}
+    if len(counts) != 1 or counts == {0}:
         return None
-    return counts.pop(), lambda index: {name: row[index] for name, row in rows.items()}
+    return counts.pop(), lambda index: {name: row[index] for name, row in inputs.items()}
 
 
 class _Streamed(Sequence[Call]):
@@ -84,6 +85,6 @@ class _Streamed(Sequence[Call]):
         if not -self._count <= index < self._count:
             raise IndexError(index)
         row = self._read(index % self._count)
-        row.pop("labels", None)
-        samples, _ = conform(Samples({name: array[None] for name, array in row.items()}), self._specs)
+        inputs = {name: array[None] for name, array in row.items() if name not in TOLD}
+        samples, _ = conform(Samples(inputs), self._specs)
         return calls_of(samples)[0]

@@ -269,6 +269,8 @@ def _score_output(model: Model, outputs: Sequence[TensorSpec]) -> str | None:
                 hint=NAMING,
             )
         return model.score_output
+    if model.metric is not None:  # it takes the only output, whatever its shape, or all of them
+        return outputs[0].name if len(outputs) == 1 else None
     for spec in outputs:
         classes = len(spec.shape) == 2 or (len(spec.shape) == 3 and spec.shape[1] == 1)
         if classes and spec.shape[-1] > 1 and spec.dtype.startswith(("float", "int")):

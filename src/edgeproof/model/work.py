@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from edgeproof.model.resolve import Resolved, resolve
 from edgeproof.model.samples import save, write_samples
 from edgeproof.model.spine import export_spine
 from edgeproof.model.subject import Subject
+from edgeproof.model.task import check_metric, metric_of, scored_labels, scored_outputs
 from edgeproof.model.workspace import FormResult, ModelJob, Prepared, Workspace
 
 __all__ = ["prepare_model", "work_here", "work_on"]
@@ -53,6 +55,7 @@ def work_on(resolved: Resolved, job: ModelJob) -> Prepared:
         except EdgeProofError as error:
             log.info("the model does not run on its samples", exc_info=error)
             return workspace.give_up(job, error.message, error.hint)
+        _try_metric(workspace, subject, outputs)
         with atomic_path(workspace.reference) as path:
             np.savez(path, allow_pickle=False, **outputs)
     for form in workspace.lacking_forms(job):
@@ -80,6 +83,19 @@ def _write(workspace: Workspace, drawn: Drawn) -> None:
     if drawn.document.held_out.file != drawn.document.folder:
         save(drawn.held_out, workspace.root / drawn.document.held_out.file)
     write_document(workspace.root / SamplesDocument.FILE, drawn.document)
+
+
+def _try_metric(workspace: Workspace, subject: Subject, outputs: dict[str, Any]) -> None:
+    """Score the eager model once, before anything is converted.
+
+    Raises:
+        UsageError: the metric does not take its outputs or labels. MissingDependency: a package for it is not there.
+    """
+    spec, labels = workspace.samples.metric, workspace.read(workspace.held_out).labels
+    if spec is not None:
+        metric, signature = metric_of(subject.model), subject.signature
+        given = scored_labels(labels, signature, outputs)
+        check_metric(metric, scored_outputs(signature, outputs), given)
 
 
 def _exported(subject: Subject, form: Form, workspace: Workspace, address: str) -> FormResult:

@@ -18,6 +18,7 @@ from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
 from edgeproof.phases.validation.bases import lacking_bases, made_bases
 from edgeproof.phases.validation.elsewhere import Elsewhere, find_elsewhere, usual_processors
+from edgeproof.phases.validation.scoring import score
 from edgeproof.rundir import RunDir
 from edgeproof.scratch import scratch_folder
 
@@ -29,7 +30,9 @@ BASES = "work/bases"
 
 def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> ValidationDocument:
     """Validate every converted candidate and write ``phase3_validation.json``."""
-    options, samples = run.options(), run.read(SamplesDocument)
+    manifest, samples = run.manifest(), run.read(SamplesDocument)
+    options = manifest.options
+    source = options.source(manifest.working_directory)
     conversion = run.read(ConversionDocument)
     limits = run.policy()[0].difference
     made = [run.path(result.artifact) for result in conversion.candidates if result.artifact]
@@ -50,6 +53,7 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
                 trust=run.trust,
                 bases=bases,
                 elsewhere=elsewhere,
+                score=lambda outputs: score(workspace, source, outputs, bounds),
             ).validate(options.model, made)
     else:
         document = ValidationDocument(

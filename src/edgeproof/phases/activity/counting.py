@@ -59,6 +59,7 @@ def count(job: CountJob) -> ActivityDocument:
     """
     import numpy as np
 
+    from edgeproof.metrics.labels import classes_of
     from edgeproof.model.samples import evenly
     from edgeproof.model.spine import load_spine
     from edgeproof.model.step_program import program_of
@@ -66,7 +67,7 @@ def count(job: CountJob) -> ActivityDocument:
 
     workspace = Workspace(Path(job.root))
     samples = workspace.read(workspace.held_out)
-    arrays, labels = samples.inputs, samples.labels
+    arrays, classes = samples.inputs, classes_of(samples.labels)
     program = program_of(load_spine(workspace.spine(job.form), arrays))
     chosen = evenly(min(map(len, arrays.values())), job.samples)
     counted = count_operations(program, [{name: values[at] for name, values in arrays.items()} for at in chosen])
@@ -74,5 +75,5 @@ def count(job: CountJob) -> ActivityDocument:
     if counted.raster and job.raster is not None:
         with atomic_path(workspace.root / job.raster) as path, path.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **dict(counted.raster))
-        raster = RasterFile(file=job.raster, sample=first, label=None if labels is None else int(labels[first]))
+        raster = RasterFile(file=job.raster, sample=first, label=None if classes is None else int(classes[first]))
     return activity_document(job.model, counted, source=job.source, raster=raster)

@@ -19,6 +19,7 @@ from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
 from edgeproof.phases.validation.bases import lacking_bases, made_bases
 from edgeproof.phases.validation.elsewhere import find_elsewhere
+from edgeproof.phases.validation.scoring import score
 from edgeproof.process import Limits
 from edgeproof.verdict.policy import load_policy
 
@@ -66,5 +67,14 @@ def validate_alone(
         name, out = workspace.prepared.name, workspace.root / "bases"
         bases = made_bases(Making(workspace, title, name, out, limits or Limits(), report), lacking)
         reference, outputs = load_reference(workspace), workspace.root / "outputs"
-        validating = Validating(reference, asked, outputs, report, trust=trust, bases=bases, elsewhere=elsewhere)
+        validating = Validating(
+            reference,
+            asked,
+            outputs,
+            report,
+            trust=trust,
+            bases=bases,
+            elsewhere=elsewhere,
+            score=lambda found: score(workspace, origin, found, limits or Limits()),
+        )
         return validating.validate(title, artifacts)

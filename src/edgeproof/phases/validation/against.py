@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import numpy.typing as npt
 
 from edgeproof.differences.liveness import what_says_nothing
 from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
-from edgeproof.differences.score import accuracy
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.samples import Check
 from edgeproof.documents.signature import Signature
 from edgeproof.documents.validation import Differences, ValidationResult
-from edgeproof.model.samples import load_arrays
+from edgeproof.metrics.labels import classes_of
+from edgeproof.metrics.registry import ACCURACY
+from edgeproof.model.arrays import read_npz
 from edgeproof.model.workspace import Workspace
 from edgeproof.verdict.outputs import judge_outputs, limit_for
 from edgeproof.verdict.wording import figure
@@ -33,49 +35,35 @@ class Reference:
     Attributes:
         signature: the model's.
         outputs: eager outputs, sample axis first.
-        labels: classes, or None.
+        classes: of the same samples, where the task is to tell them; else None.
         held_out: npz or folder of the inputs.
         source: where the samples come from.
     """
 
     signature: Signature
     outputs: dict[str, npt.NDArray[Any]]
-    labels: npt.NDArray[Any] | None
+    classes: npt.NDArray[np.int64] | None
     held_out: Path
     source: str
-
-    @property
-    def score(self) -> float | None:
-        """The eager model's own task score, or None."""
-        return self.score_of(self.outputs)
 
     @cached_property
     def doubts(self) -> tuple[Check, ...]:
         """Warnings of what agreement with these outputs cannot tell."""
-        return what_says_nothing(self.signature, self.outputs, self.labels)
+        return what_says_nothing(self.signature, self.outputs, self.classes)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """The same in words."""
         return tuple(f"{check.detail}: agreement with it is no evidence" for check in self.doubts)
 
-    def score_of(self, outputs: dict[str, npt.NDArray[Any]]) -> float | None:
-        """The task score of outputs, or None without labels or a score output."""
-        name = self.signature.score_output
-        if self.labels is None or name is None or name not in outputs:
-            return None
-        try:
-            return accuracy(outputs[name], self.labels)
-        except ValueError:
-            return None
-
 
 def load_reference(workspace: Workspace) -> Reference:
     """What the model's process left in the workspace."""
-    outputs, _ = load_arrays(workspace.reference)
+    outputs = read_npz(workspace.reference)
     samples = workspace.samples
-    labels = workspace.read(workspace.held_out).labels
-    return Reference(samples.signature, outputs, labels, workspace.held_out, samples.held_out.source)
+    told = samples.metric is not None and samples.metric.named == ACCURACY.name
+    classes = classes_of(workspace.read(workspace.held_out).labels) if told else None
+    return Reference(samples.signature, outputs, classes, workspace.held_out, samples.held_out.source)
 
 
 def held_against(
@@ -85,7 +73,7 @@ def held_against(
     reference: Reference,
     limits: DifferenceLimits,
 ) -> ValidationResult:
-    """The result with its differences, its task score and what the limits say of them.
+    """The result with its differences and what the limits say of them.
 
     Args:
         told: what is known of the artifact already.
@@ -102,7 +90,6 @@ def held_against(
     judged = judge_outputs(differences, limits, document.precision)
     reasons = [point.text for point in judged if point.state == "not met"]
     worst: Differences = worst_of(differences)
-    score, base = reference.score_of(named), reference.score
     return msgspec.structs.replace(
         told,
         status="failed" if reasons else "passed",
@@ -110,8 +97,6 @@ def held_against(
         tolerance=limit_for(document.precision, limits, spikes=worst.kind == "spikes"),
         differences=worst,
         outputs=differences,
-        task_score=score,
-        task_drop=None if score is None or base is None else (base - score) * 100,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,10 +20,12 @@ from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import ArtifactError, EdgeProofError
 from edgeproof.formats.base import Format
 from edgeproof.formats.registry import artifact_document
-from edgeproof.model.samples import load_arrays, load_samples
-from edgeproof.phases.validation.against import Reference, held_against, unexplained
+from edgeproof.model.arrays import read_npz
+from edgeproof.model.samples import load_samples
+from edgeproof.phases.validation.against import Reference, by_position, held_against, unexplained
 from edgeproof.phases.validation.bases import Bases, bases_among, wants_base
 from edgeproof.phases.validation.elsewhere import Elsewhere
+from edgeproof.phases.validation.scoring import Scored, with_scores
 from edgeproof.phases.validation.variants import Usual, run_variant
 from edgeproof.process import Limits
 from edgeproof.together import each
@@ -47,6 +49,7 @@ class Validating:
         trust: whether artifacts of unknown origin may run code.
         bases: what compressed weights are held against, beside what stands among the artifacts.
         elsewhere: other processors to run them on.
+        score: the task score of outputs, an npz for each artifact.
     """
 
     reference: Reference
@@ -56,6 +59,7 @@ class Validating:
     trust: bool = False
     bases: Bases = field(default_factory=dict)
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    score: Callable[[Mapping[str, Path]], Scored | None] = lambda _: None
 
     def validate(self, model: str, artifacts: Sequence[Path]) -> ValidationDocument:
         """Run artifacts, each in a fresh process, and compare; ``model`` is what the document calls it."""
@@ -74,16 +78,27 @@ class Validating:
             return result
 
         results = tuple(each(validated, enumerate(artifacts), parallel=PARALLEL))
-        score = self.reference.score
-        return ValidationDocument(
+        kept = {str(path): self._kept(self.scratch / f"{number:02d}.npz") for number, path in enumerate(artifacts)}
+        kept = {artifact: outputs for artifact, outputs in kept.items() if outputs.is_file()}
+        document = ValidationDocument(
             model=model,
             samples=len(next(iter(self.reference.outputs.values()))),
             sample_source=self.reference.source,
-            task=None if score is None else "accuracy",
-            reference_score=score,
+            task=None,
+            reference_score=None,
             results=results,
             not_emulated=dict(self.elsewhere.lacking),
         )
+        try:
+            return with_scores(document, self.score(kept) if kept else None)
+        finally:
+            for outputs in kept.values():
+                outputs.unlink()
+
+    @staticmethod
+    def _kept(outputs: Path) -> Path:
+        """Where outputs stay until they are scored."""
+        return outputs.with_name(f"{outputs.stem}-outputs.npz")
 
     def _validated(self, path: Path, outputs: Path, bases: Bases) -> ValidationResult:
         lost = ValidationResult(candidate=path.stem, artifact=str(path), status="error")
@@ -123,9 +138,12 @@ class Validating:
         ran = run_job(job, RUN_LIMITS)
         if ran.error or job.outputs is None:
             return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
-        outputs, _ = load_arrays(Path(job.outputs))
+        outputs = read_npz(Path(job.outputs))
         Path(job.outputs).unlink()
         result = held_against(told, document, outputs, self.reference, self.limits)
+        if result.differences is not None:
+            named = by_position(outputs, document, self.reference.signature)
+            np.savez(self._kept(Path(job.outputs)), allow_pickle=False, **named)
         usual = Usual(job, document, outputs, self.reference, self.limits)
         variants = tuple(run_variant(variation, usual) for variation in kind.variants(document.precision))
         processors = self.elsewhere.results(result, usual, kind)

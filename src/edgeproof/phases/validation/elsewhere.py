@@ -19,7 +19,7 @@ from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.documents.validation import Agreement, OnProcessor, ValidationResult
 from edgeproof.errors import EdgeProofError, MissingDependency
 from edgeproof.formats.base import Format
-from edgeproof.model.samples import load_arrays
+from edgeproof.model.arrays import read_npz
 from edgeproof.phases.validation.variants import Usual, hold_first
 from edgeproof.process import Limits
 from edgeproof.verdict.wording import and_list
@@ -119,7 +119,7 @@ def _outputs_of(job: RunnerJob, python: Sequence[str]) -> tuple[RunnerReport, Ou
     ran = run_job(job, LIMITS, python=python)
     if ran.error:
         return ran, {}
-    outputs, _ = load_arrays(path)
+    outputs = read_npz(path)
     path.unlink()
     return ran, outputs
 

@@ -17,7 +17,7 @@ from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.validation import Differences, Variant
 from edgeproof.formats.base import Variation
-from edgeproof.model.samples import load_arrays
+from edgeproof.model.arrays import read_npz
 from edgeproof.phases.validation.against import Reference, by_position
 from edgeproof.process import Limits
 from edgeproof.verdict.outputs import judge_outputs
@@ -110,7 +110,7 @@ def run_variant(variation: Variation, usual: Usual) -> Variant:
     ran = run_job(job, RUN_LIMITS)
     if ran.error or job.outputs is None:
         return Variant(name=name, samples=0, warning=f"computed {name}, it does not run: {ran.error}")
-    outputs, _ = load_arrays(Path(job.outputs))
+    outputs = read_npz(Path(job.outputs))
     Path(job.outputs).unlink()
     return judge_variant(variation, outputs, usual)
 

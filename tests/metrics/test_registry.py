@@ -1,0 +1,201 @@
+"""Metrics by name, held against other people's implementations of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics as sk
+
+from edgeproof.errors import UsageError
+from edgeproof.metrics.base import Metric
+from edgeproof.metrics.comparing import Beside, Slices, lost_of, slices_of
+from edgeproof.metrics.intervals import draw_counts
+from edgeproof.metrics.labels import Labels, labels_of
+from edgeproof.metrics.registry import find_metric, metric, metric_names
+
+SOURCE = np.random.default_rng(5)
+COUNT = 60
+CLASSES = SOURCE.integers(0, 4, COUNT)
+SCORES = (SOURCE.standard_normal((COUNT, 4)) + 2 * np.eye(4)[CLASSES]).astype(np.float32)
+WANTED = SOURCE.standard_normal(COUNT)
+GIVEN = (WANTED + 0.3 * SOURCE.standard_normal(COUNT)).astype(np.float32)
+MASKS = SOURCE.integers(0, 3, (COUNT, 5, 6))
+PIXELS = (SOURCE.standard_normal((COUNT, 3, 5, 6)) + 2 * np.moveaxis(np.eye(3)[MASKS], -1, 1)).astype(np.float32)
+TOKENS = np.where(SOURCE.random((COUNT, 7)) < 0.2, -100, SOURCE.integers(0, 4, (COUNT, 7)))
+TOKEN_SCORES = SOURCE.standard_normal((COUNT, 7, 4)).astype(np.float32)
+TEXTS = np.array(["the cat sat", "a dog", "on the mat"] * (COUNT // 3))
+HEARD = np.array(["the cat sat", "a dog barked", "on a hat"] * (COUNT // 3))
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    exp = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(exp / exp.sum(axis=-1, keepdims=True))
+
+
+def jaccard() -> float:
+    return float(sk.jaccard_score(MASKS.ravel(), PIXELS.argmax(1).ravel(), average="macro"))
+
+
+def token_loss() -> float:
+    kept = TOKENS != -100
+    return math.exp(sk.log_loss(TOKENS[kept], softmax(TOKEN_SCORES.astype(np.float64))[kept], labels=range(4)))
+
+
+CASES: dict[str, tuple[Any, Any, Any, Callable[[], float]]] = {
+    "accuracy": ("accuracy", SCORES, CLASSES, lambda: sk.accuracy_score(CLASSES, SCORES.argmax(-1))),
+    "accuracy of tokens": (
+        "accuracy", TOKEN_SCORES, TOKENS,
+        lambda: sk.accuracy_score(TOKENS[TOKENS != -100], TOKEN_SCORES.argmax(-1)[TOKENS != -100]),
+    ),
+    "top-2": (metric("top_k", k=2), SCORES, CLASSES, lambda: sk.top_k_accuracy_score(CLASSES, SCORES, k=2)),
+    "macro F1": ("macro_f1", SCORES, CLASSES, lambda: sk.f1_score(CLASSES, SCORES.argmax(-1), average="macro")),
+    "AUROC": (
+        "auroc", SCORES, CLASSES, lambda: sk.roc_auc_score(CLASSES, softmax(SCORES), multi_class="ovr", average="macro")
+    ),
+    "AUROC of one": ("auroc", GIVEN[:, None], WANTED > 0, lambda: sk.roc_auc_score(WANTED > 0, GIVEN)),
+    "MAE": ("mae", GIVEN[:, None], WANTED, lambda: sk.mean_absolute_error(WANTED, GIVEN)),
+    "RMSE": ("rmse", GIVEN[:, None], WANTED, lambda: sk.root_mean_squared_error(WANTED, GIVEN)),
+    "R2": ("r2", GIVEN, WANTED, lambda: sk.r2_score(WANTED, GIVEN)),
+    "correlation": ("correlation", GIVEN, WANTED, lambda: stats.pearsonr(WANTED, GIVEN).statistic),
+    "cosine": (
+        "cosine", SCORES, SCORES + 1,
+        lambda: np.diag(sk.pairwise.cosine_similarity(SCORES.astype(float), SCORES.astype(float) + 1)).mean(),
+    ),
+    "mIoU": ("miou", PIXELS, MASKS, jaccard),
+    "Dice": ("dice", PIXELS, MASKS, lambda: sk.f1_score(MASKS.ravel(), PIXELS.argmax(1).ravel(), average="macro")),
+    "perplexity": ("perplexity", TOKEN_SCORES, TOKENS, token_loss),
+    "WER": (metric("wer", decode=lambda _: HEARD), SCORES, TEXTS, lambda: (0 + 1 + 2) / (3 + 2 + 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_score_is_what_others_compute(name: str) -> None:
+    given, outputs, labels, expected = CASES[name]
+    assert find_metric(given).of(outputs, labels) == pytest.approx(expected(), rel=2e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "WER"])
+def test_drawn_samples_score_as_those_samples_do(name: str) -> None:
+    """What makes the bootstrap quick gives what scoring the drawn samples gives."""
+    given, outputs, labels, _ = CASES[name]
+    found = find_metric(given)
+    again = found.resampled(outputs, labels)
+    for counts in draw_counts(COUNT, 3):
+        index = np.repeat(np.arange(COUNT), counts)
+        assert again(counts) == pytest.approx(found.of(outputs[index], labels[index]), rel=1e-4)
+
+
+def test_letters_of_ctc_are_read_greedily() -> None:
+    path = np.array([[1, 1, 0, 1, 2, 2, 0, 0], [2, 0, 2, 2, 1, 0, 0, 1]])
+    scores = np.eye(3)[path]
+    found = metric("cer", alphabet="-ab")
+    assert found.of(scores, np.array(["aab", "bbaa"])) == 0
+    assert found.of(scores, np.array(["aabb", "bbaa"])) == pytest.approx(1 / 8)
+
+
+BOXES = labels_of(
+    [np.array([[0, 10, 10, 50, 50], [1, 60, 60, 90, 80]], float), np.zeros((0, 5)), np.array([[0, 5, 5, 25, 45.0]])]
+)
+FOUND = [[[10, 10, 50, 50], [60, 60, 90, 80]], [[0, 0, 5, 5], [0, 0, 1, 1]], [[5, 5, 25, 30], [0, 0, 2, 2]]]
+SURE = [[[0.9, 0.1], [0.2, 0.8]], [[0.3, 0.0], [0.0, 0.01]], [[0.7, 0.1], [0.05, 0.0]]]
+DETECTED = {"boxes": np.array(FOUND, float), "scores": np.array(SURE)}
+
+
+def test_boxes_are_scored_as_coco_does() -> None:
+    """Class 1 is found exactly: 1. Class 0 has two boxes: one exact, one with an IoU of 25/40 = 0.625, which counts at
+    three of ten thresholds; the box in the empty image is surer than none of them."""
+    found = metric("map")
+    expected = np.mean([1.0, np.mean([1.0] * 3 + [51 / 101] * 7)])
+    assert found.of(DETECTED, BOXES) == pytest.approx(expected, abs=1e-6)  # type: ignore[arg-type]
+    assert metric("map", iou=0.5).of(DETECTED, BOXES) == pytest.approx(1.0)  # type: ignore[arg-type]
+    again = found.resampled(DETECTED, BOXES)  # type: ignore[arg-type]
+    assert again(np.array([1, 1, 1])) == pytest.approx(expected)
+    assert again(np.array([3, 0, 0])) == pytest.approx(1.0)
+    assert found.of({**DETECTED, "scores": DETECTED["scores"] * 0 - 1}, BOXES) == 0  # type: ignore[arg-type]
+
+
+def test_a_function_is_a_metric() -> None:
+    def worst(outputs: np.ndarray, labels: np.ndarray) -> float:
+        return float(np.abs(outputs - labels).max())
+
+    found = find_metric(worst)
+    assert (found.name, found.better, found.of(GIVEN, WANTED)) == ("worst", "higher", worst(GIVEN, WANTED))
+    assert Metric("worst", worst, better="lower", unit="mm").spec.unit == "mm"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("acuracy", {}, "the nearest name is accuracy"),
+        ("mae", {"k": 3}, "takes no k; it takes unit, decode"),
+        ("top_k", {"n": 3}, "cannot be made"),
+    ],
+)
+def test_a_name_that_is_not_there_is_told(name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        metric(name, **arguments)
+    assert {"accuracy", "map", "wer", "perplexity"} <= set(metric_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "labels", "message"),
+    [
+        ("accuracy", SCORES, CLASSES + 4, "labels reach 7"),
+        ("accuracy", SCORES, TEXTS, "classes, whole numbers"),
+        ("accuracy", {"a": SCORES, "b": SCORES}, CLASSES, "name one as score_output"),
+        ("macro_f1", PIXELS, CLASSES, "no class can be read"),
+        ("mae", SCORES, WANTED, "the output is"),
+        ("r2", SCORES, SCORES, "one number a sample"),
+        ("wer", SCORES, TEXTS, "give decode="),
+        ("map", SCORES, BOXES, "outputs by name"),
+        ("map", {"boxes": SCORES}, BOXES, "no output is called scores"),
+        ("map", DETECTED, CLASSES, "a row class"),
+    ],
+)
+def test_what_does_not_fit_is_told(name: str, outputs: Any, labels: Labels, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        metric(name).of(outputs, labels)
+
+
+def test_what_is_lost_has_the_sign_and_unit_of_its_metric() -> None:
+    assert lost_of(metric("accuracy").spec, 0.9, 0.85) == pytest.approx(5.0)
+    assert lost_of(metric("mae", unit="mm").spec, 0.9, 0.85) == pytest.approx(-0.05)
+
+
+def test_accuracy_is_counted_and_others_are_drawn() -> None:
+    worse = SCORES.copy()
+    worse[:9] = worse[:9, ::-1]
+    counted = Beside(metric("accuracy"), SCORES, CLASSES).task(worse)
+    first, second = SCORES.argmax(-1) == CLASSES, worse.argmax(-1) == CLASSES
+    assert (counted.lost, counted.gained) == (int((first & ~second).sum()), int((~first & second).sum()))
+    assert counted.method == "score interval"
+    assert counted.low is not None
+    assert counted.high is not None
+    assert counted.low < counted.drop < counted.high
+    assert counted.drop == pytest.approx(100 * (first.mean() - second.mean()))
+    drawn = Beside(metric("macro_f1"), SCORES, CLASSES).task(worse)
+    assert (drawn.method, drawn.draws, drawn.p_value) == ("paired bootstrap", 2000, None)
+    assert drawn.low is not None
+    assert drawn.high is not None
+    assert drawn.low < drawn.drop < drawn.high
+    assert drawn == Beside(metric("macro_f1"), SCORES, CLASSES).task(worse)
+
+
+def test_slices_are_the_classes_and_what_the_samples_name() -> None:
+    named = np.array(["day"] * 50 + ["night"] * 7 + ["fog"] * 3)
+    found = slices_of(CLASSES, named)
+    assert set(found) == {*(("class", str(kind)) for kind in range(4)), ("slice", "day"), ("slice", "night")}
+    worse = SCORES.copy()
+    worse[CLASSES == 2] = worse[CLASSES == 2][:, ::-1]
+    scores = {
+        part.name: part.task for part in Slices.of(Beside(metric("accuracy"), SCORES, CLASSES), found).scores(worse)
+    }
+    assert scores["2"].drop > 0
+    assert [scores[kind].drop for kind in "013"] == [0, 0, 0]
+    assert scores["day"].count == 50
+    assert slices_of(CLASSES, None, by_class=False) == {}
