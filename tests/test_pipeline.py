@@ -23,8 +23,9 @@ import pytest
 
 from edgeproof import api, pipeline
 from edgeproof.documents.conversion import ConversionDocument
-from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
+from edgeproof.documents.evaluation import EvaluationDocument
 from edgeproof.documents.manifest import RunOptions
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import ConversionError, RunFolderError, TrustError, UsageError
 from edgeproof.pipeline import Phase, execute, new_run

@@ -17,8 +17,8 @@ from edgeproof.documents.base import Document
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
-from edgeproof.documents.evaluation import PolicyValue
 from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.errors import DocumentError, RunFolderError
 from edgeproof.files import atomic_path, utc_now, write_bytes
 from edgeproof.measure.machine import read_machine

@@ -18,8 +18,8 @@ from typing import TypeVar
 from edgeproof.documents.base import Document, read_document, read_marked, write_document
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
-from edgeproof.documents.evaluation import PolicyValue
 from edgeproof.documents.manifest import Manifest, RunOptions
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.samples import HELD_OUT_FILE, REPRESENTATIVE_FOLDER, SamplesDocument
 from edgeproof.errors import DocumentError, RunFolderError
 from edgeproof.trust import ask_for_trust, lies_in

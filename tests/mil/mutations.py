@@ -22,7 +22,7 @@ import numpy as np
 from tests.mil import networks
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.policy import DifferenceLimits
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import ValidationResult

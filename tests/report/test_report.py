@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
-from edgeproof.documents.evaluation import PolicyValue
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.report.compose import build as compose
 from edgeproof.report.content import ReportInput
 from edgeproof.report.html import render_html
@@ -162,11 +162,11 @@ def test_every_row_has_a_cell_a_column_and_every_note_a_reason(full):
 
 def test_the_candidates_table_keeps_cold_start_apart_from_latency(full):
     titles = [column.title for column in full.candidates.columns]
-    assert titles.index("Host p90") < titles.index("Cold start")
+    assert titles.index("Host p90 ≤") < titles.index("Cold start")
     row = next(row for row in full.candidates.rows if row[0].text == "sdk-native")
     cells = dict(zip(titles, (cell.text for cell in row), strict=True))
     assert cells["Cold start"] == "79.0"
-    assert cells["Host p90"] == "2.04"
+    assert cells["Host p90 ≤"] == "2.04"
     assert cells["Peak memory"] == "38.0"
 
 
@@ -175,9 +175,9 @@ def test_a_percentile_that_the_count_does_not_support_is_not_printed(build):
     report = report_of(build, build.evidence(devices=(build.device(rows),)))
     row = next(row for row in report.candidates.rows if row[0].text == "sdk-native")
     cells = {column.title: cell for column, cell in zip(report.candidates.columns, row, strict=True)}
-    assert cells["Host p50"].text == "101"
-    assert cells["Host p90"].text == "not measured"
-    assert "44 more needed" in report.candidates.notes[cells["Host p90"].note - 1]
+    assert cells["Host median"].text == "100"
+    assert cells["Host p90 ≤"].text == "not measured"
+    assert "44 more needed" in report.candidates.notes[cells["Host p90 ≤"].note - 1]
 
 
 def test_failures_come_with_reason_and_remedy(full):

@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.evaluation import PolicyValue
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.signature import Loop
 from edgeproof.report.runbook import RunbookInput, render_runbook
 

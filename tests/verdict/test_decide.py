@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from edgeproof.documents.base import decode, encode
-from edgeproof.documents.evaluation import EvaluationDocument, PolicyValue
+from edgeproof.documents.evaluation import EvaluationDocument
+from edgeproof.documents.policy import DeviceLimits, PolicyValue
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.gate import gate, measured_classes
 
@@ -47,11 +48,13 @@ TWO = {
         ("raspberry-pi", True, FAST, 10.0, "sdk", "sdk-native"),
         ("android", True, FAST, 10.0, "sdk", "sdk-native"),
         ("iphone", True, FAST, 10.0, "sdk", "sdk-native"),
-        # a dense model does too, but for phones
-        ("host", False, FAST, 10.0, "sdk", "sdk-native"),
-        ("raspberry-pi", False, FAST, 10.0, "sdk", "sdk-native"),
-        ("android", False, 10.0, FAST, "convert", "litert-fp32"),
-        ("iphone", False, 10.0, FAST, "convert", "litert-fp32"),
+        # a dense model takes the fastest, whoever's it is
+        ("host", False, FAST, 10.0, "convert", "litert-fp32"),
+        ("raspberry-pi", False, FAST, 10.0, "convert", "litert-fp32"),
+        ("android", False, 10.0, FAST, "sdk", "sdk-native"),
+        ("iphone", False, FAST, 10.0, "convert", "litert-fp32"),
+        # as fast within the noise: the one with less memory
+        ("host", False, FAST, 0.99 * FAST, "sdk", "sdk-native"),
         # the preferred family misses the target: the other one
         ("raspberry-pi", True, SLOW, FAST, "convert", "litert-fp32"),
         ("android", True, SLOW, FAST, "convert", "litert-fp32"),
@@ -75,9 +78,114 @@ def test_the_rule(build, device_class, spiking, sdk_us, converted_us, decision, 
 
 
 def test_a_policy_can_take_back_the_preference_for_spiking(build):
-    evidence = measured(build, device_class="android", sdk_us=FAST, converted_us=FAST)
+    evidence = measured(build, device_class="android", sdk_us=FAST, converted_us=FAST / 2)
     policy = PolicyValue(prefer_sdk_for_spiking=False)
     assert verdicts(build, evidence, policy, TWO)["android"].decision == "convert"
+
+
+EAGER = {"sdk-eager": ("host", "raspberry-pi"), **TWO}
+
+
+def test_pytorch_itself_is_a_candidate_like_any_other(build):
+    """It is neither the SDK nor preferred: it is chosen where it is the fastest, and named as what it is."""
+    for eager_us, candidate, decision in ((FAST, "litert-fp32", "convert"), (1.0, "sdk-eager", "eager")):
+        rows = (build.measurement("sdk-eager", eager_us), build.measurement("litert-fp32", 10.0))
+        evidence = build.evidence(
+            samples=build.samples(spiking=False), validation=build.validation(spiking=False),
+            devices=(build.device(rows),),
+        )  # fmt: skip
+        verdict = verdicts(build, evidence, platforms=EAGER)["host"]
+        assert (verdict.candidate, verdict.decision) == (candidate, decision)
+    assert "run it in PyTorch, sdk-eager: the fastest of" in verdict.sentence
+
+
+@pytest.mark.parametrize("device_class", ["raspberry-pi", "android", "iphone"])
+def test_a_dense_model_is_converted_where_nothing_was_measured(build, device_class):
+    """And by the most faithful one: a lower precision is smaller, and nothing here asks for that."""
+    evidence = build.evidence(samples=build.samples(spiking=False), validation=build.validation(spiking=False))
+    verdict = verdicts(build, evidence)[device_class]
+    assert (verdict.decision, verdict.candidate is not None) == ("convert", True)
+    assert verdict.candidate.endswith("-fp32")
+    assert "the most faithful of" in verdict.sentence
+    assert "nothing was measured there" in verdict.sentence
+
+
+@pytest.mark.parametrize("device_class", ["raspberry-pi", "android", "iphone"])
+def test_a_spiking_model_keeps_its_engine_where_nothing_was_measured(build, device_class):
+    verdict = verdicts(build, build.evidence())[device_class]
+    assert (verdict.decision, verdict.candidate) == ("sdk", "sdk-native")
+    assert "a spiking model's own engine" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("policy", "candidate"),
+    [
+        (PolicyValue(prefer="smallest"), "litert-fp16"),  # as small as onnx-int8 within a tenth, with less memory
+        (PolicyValue(prefer="fastest"), "sdk-native"),
+        (PolicyValue(prefer="faithful"), "sdk-native"),  # as near as PyTorch but for the order of sums
+        (PolicyValue(prefer="sdk"), "sdk-native"),
+        (PolicyValue(size_mb=0.0225, prefer="faithful"), "litert-fp16"),
+    ],
+)
+def test_a_policy_says_what_it_prefers(build, policy, candidate):
+    evidence = build.evidence(samples=build.samples(spiking=False), validation=build.validation(spiking=False))
+    assert verdicts(build, evidence, policy)["host"].candidate == candidate
+
+
+def test_what_is_refused_could_not_qualify(build):
+    """A candidate that its format does not take is out, and said to be; nobody is undecided for it."""
+    refused = build.conversion().candidates[-1]
+    rows = (build.measurement("litert-fp32", SLOW),)
+    for status in ("failed", "skipped"):
+        changed = msgspec.structs.replace(refused, candidate="onnx-fp32", status=status, reason="it has a loop")
+        evidence = build.evidence(
+            conversion=build.conversion(changed),
+            validation=build.validation(),
+            devices=(build.device(rows, name="real", device_class="android"),),
+        )
+        found = verdicts(build, evidence, platforms={"onnx-fp32": ("android",), "litert-fp32": ("android",)})["android"]
+        assert found.decision == "none"
+        assert "onnx-fp32 is out: not converted: it has a loop" in found.reasons
+        assert "litert-fp32 misses the policy by least" in found.sentence
+
+
+def test_a_lower_precision_that_is_slower_buys_size_only(build):
+    rows = (build.measurement("onnx-fp32", 100.0), build.measurement("onnx-int8", 420.0))
+    evidence = build.evidence(
+        samples=build.samples(spiking=False), validation=build.validation(spiking=False), devices=(build.device(rows),)
+    )
+    verdict = verdicts(build, evidence)["host"]
+    assert "onnx-int8 buys size only: 4.2 × slower than onnx-fp32 on this host" in verdict.reasons
+
+
+def test_what_this_host_suggests_of_others_is_told_where_it_is_of_their_family(build):
+    rows = tuple(
+        build.measurement(name, us, ratio_to_baseline=us / 100)
+        for name, us in (("onnx-fp32", 100.0), ("litert-fp32", 25.0))
+    )
+    for architecture, expected in (("aarch64", True), ("x86_64", False)):
+        host = msgspec.structs.replace(build.device(rows), machine=build.machine(architecture=architecture))
+        evidence = build.evidence(
+            samples=build.samples(spiking=False), validation=build.validation(spiking=False), devices=(host,)
+        )
+        platforms = {"onnx-fp32": ("host", "android"), "litert-fp32": ("host", "android")}
+        smaller = build.conversion(
+            msgspec.structs.replace(build.conversion().candidates[3], bytes=10_000),
+        )
+        verdict = verdicts(build, msgspec.structs.replace(evidence, conversion=smaller), platforms=platforms)["android"]
+        assert verdict.candidate == "onnx-fp32"
+        told = [line for line in verdict.reasons if line.startswith("expected, not measured")]
+        assert bool(told) == expected
+    assert verdict.candidate == "onnx-fp32"
+
+
+def test_device_classes_have_limits_of_their_own(build):
+    evidence = build.evidence(
+        devices=(build.device(), build.device(name="pi", device_class="raspberry-pi")),
+    )
+    policy = PolicyValue(latency_ms=0.001, device={"raspberry-pi": DeviceLimits(latency_ms=20.0)})
+    found = verdicts(build, evidence, policy)
+    assert (found["host"].candidate, found["raspberry-pi"].candidate) == (None, "sdk-native")
 
 
 def test_a_conversion_beyond_its_tolerance_or_task_score_is_not_shipped(build):

@@ -7,10 +7,12 @@ import math
 import msgspec
 import pytest
 
-from edgeproof.documents.evaluation import CandidateRow, PolicyValue
+from edgeproof.documents.evaluation import CandidateRow
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.verdict.cases import Case, cases_of
 from edgeproof.verdict.figures import FIGURES, told
-from edgeproof.verdict.points import DEVICE_LIMITS, SIZE_LIMIT
+from edgeproof.verdict.on_devices import DEVICE_LIMITS
+from edgeproof.verdict.points import SIZE_LIMIT
 
 
 def test_every_figure_is_a_field_of_the_row_once():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeproof.differences.outputs import compare_output
-from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.policy import DifferenceLimits
 from edgeproof.documents.validation import Differences
 from edgeproof.verdict.outputs import judge_outputs, limit_for
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from edgeproof.documents.activity import ActivityDocument, NeuronActivity
-from edgeproof.documents.evaluation import DifferenceLimits, PolicyValue
 from edgeproof.documents.latency import ProcessUse
+from edgeproof.documents.policy import DifferenceLimits, PolicyValue
 from edgeproof.documents.samples import SAYS_NOTHING, Check
 from edgeproof.documents.validation import OnProcessor, Variant
 from edgeproof.verdict.cases import Case, cases_of

@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeproof.documents.evaluation import DifferenceLimits, PolicyValue
+from edgeproof.documents.device import DEVICE_CLASSES
+from edgeproof.documents.policy import DeviceLimits, DifferenceLimits, PolicyValue
 from edgeproof.errors import PolicyError
-from edgeproof.verdict.policy import default_policy_toml, load_policy, parse_policy, policy_toml
+from edgeproof.verdict.policy import (
+    default_policy_toml,
+    load_policy,
+    parse_policy,
+    policy_toml,
+    preset_names,
+    preset_toml,
+)
 
 
 def test_the_default_text_is_the_default_policy():
@@ -49,6 +57,12 @@ positive = st.floats(min_value=1e-6, max_value=1e6, allow_nan=False)
         size_mb=st.none() | positive,
         minimum_samples=st.integers(min_value=200, max_value=10**6),
         prefer_sdk_for_spiking=st.booleans(),
+        prefer=st.sampled_from(["fastest", "smallest", "faithful", "sdk"]),
+        task_drop=st.none() | positive | st.sampled_from(["2 %", "0.5%"]),
+        latency_not_above=st.none() | st.sampled_from(["sdk-eager", 'a "name"']),
+        device=st.dictionaries(
+            st.sampled_from(DEVICE_CLASSES), st.builds(DeviceLimits, latency_ms=st.none() | positive), max_size=2
+        ),
         difference=st.builds(DifferenceLimits, fp32=positive, spike_agreement_int8=st.floats(min_value=0, max_value=1)),
     )
 )
@@ -60,7 +74,15 @@ def test_written_and_read_back_it_is_the_same(policy):
     ("text", "words"),
     [
         ("latency = 5", ["unknown key `latency`", "nearest known key is `latency_ms`"]),
-        ("task_drop = 1", ["`task_drop`", "`task_drop_points`"]),
+        ("task_drops = 1", ["`task_drops`", "`task_drop`"]),
+        ('task_drop = "a lot"', ["`task_drop`", "2 %"]),
+        ("slice_drop = -1", ["`slice_drop`", "0 or more"]),
+        ("cosine_min = 2", ["`cosine_min`"]),
+        ("threshold_agreement = 99.9", ["`threshold_agreement`", "0 to 1"]),
+        ("prefer = 'cheapest'", ["prefer"]),
+        ("[device.toaster]\nlatency_ms = 1", ["device class `toaster`"]),
+        ("[device.iphone]\nlatncy_ms = 1", ["`device.iphone.latncy_ms`", "`device.iphone.latency_ms`"]),
+        ("[device.iphone]\nlatency_ms = 0", ["`device.iphone.latency_ms`"]),
         ("[difference]\nfloat16 = 0.1", ["`difference.float16`", "`difference.fp16`"]),
         ("[limits]\nfp32 = 0.1", ["`limits`"]),
         ("zzz = 1", ["unknown key `zzz`"]),
@@ -107,3 +129,24 @@ def test_the_documented_policy_is_the_default():
     assert parse_policy(block) == PolicyValue()
     for key in PolicyValue.__struct_fields__:
         assert f"`{key}" in text
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_policies_that_ship_can_be_read_by_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_policy(Path(name)) == parse_policy(preset_toml(name))
+    (tmp_path / name).write_text("latency_ms = 1.5")  # a file of that name is the user's
+    assert load_policy(Path(name)).latency_ms == 1.5
+
+
+def test_a_name_that_no_policy_has_is_told_with_the_nearest():
+    with pytest.raises(PolicyError, match="the nearest name is microcontroller"):
+        load_policy(Path("microcontroler"))
+
+
+def test_the_policy_of_a_spiking_system_is_as_it_was_written():
+    """The gates of a production system for a native backend."""
+    policy = load_policy(Path("evospikenet"))
+    assert (policy.cosine_min, policy.threshold, policy.threshold_agreement) == (0.999, 0.5, 0.999)
+    assert policy.difference.spike_agreement_int8 == 0.999
+    assert (policy.latency_percentile, policy.latency_not_above, policy.soak_hours) == ("p95", "sdk-eager", 24)

@@ -8,6 +8,8 @@ For samples i, d_i = candidate_i - reference_i as flat float64 vectors:
 - ``cosine_min``   min over i of cos(candidate_i, reference_i); 1 where both are zero
 - ``snr_db``       10 log10(Σ reference² / Σ d²)
 - ``argmax_agreement``      share of samples whose argmax over the last axis is equal
+- ``threshold_agreement``   share of elements on the same side of a threshold
+- ``saturation``            share of elements at the candidate's extremes where the reference lies beyond them
 
 NaN or Inf on the candidate's side where the reference is finite is a failure, never a large number.
 """
@@ -38,20 +40,30 @@ WORSE: dict[str, Callable[..., float | None]] = {
     "snr_db": min,
     "argmax_agreement": min,
     "smallest_passing_tolerance": max,
+    "threshold_agreement": min,
+    "saturation": max,
 }
 """Which of two figures is the worse one."""
+
+
+THRESHOLD = 0.5
+BEYOND = 1e-3
+"""How far beyond the candidate's largest or smallest value, in its range, the eager model's is cut off."""
 
 
 class NotFinite(Exception):
     """The candidate gave NaN or Inf where the reference is finite."""
 
 
-def compare_output(name: str, kind: OutputKind, reference: Array, candidate: Array) -> Differences:
+def compare_output(
+    name: str, kind: OutputKind, reference: Array, candidate: Array, *, threshold: float = THRESHOLD
+) -> Differences:
     """Differences of one output over all samples.
 
     Args:
         reference: ``[samples, *shape]``.
         candidate: the same shape.
+        threshold: what ``threshold_agreement`` is about.
 
     Raises:
         NotFinite: NaN or Inf in the candidate only.
@@ -91,7 +103,23 @@ def compare_output(name: str, kind: OutputKind, reference: Array, candidate: Arr
         argmax_agreement=_argmax_agreement(reference, candidate),
         smallest_passing_tolerance=1.0 - spikes.agreement if spikes else relative,
         spikes=spikes,
+        threshold=threshold if kind == "real" else None,
+        threshold_agreement=_same_side(expected, given, threshold) if kind == "real" else None,
+        saturation=_saturation(expected, given) if kind == "real" else None,
     )
+
+
+def _same_side(expected: Array, given: Array, threshold: float) -> float | None:
+    return float(((expected > threshold) == (given > threshold)).mean()) if expected.size else None
+
+
+def _saturation(expected: Array, given: Array) -> float | None:
+    if not given.size:
+        return None
+    low, high = given.min(), given.max()
+    beyond = BEYOND * (high - low)
+    cut = ((given == high) & (expected > high + beyond)) | ((given == low) & (expected < low - beyond))
+    return float(cut.mean())
 
 
 def _cosine_min(expected: Array, given: Array) -> float:
@@ -118,7 +146,11 @@ def _spikes(difference: Array) -> SpikeDifference:
 
 
 def compare_outputs(
-    specs: Sequence[TensorSpec], reference: Mapping[str, Array], candidate: Mapping[str, Array]
+    specs: Sequence[TensorSpec],
+    reference: Mapping[str, Array],
+    candidate: Mapping[str, Array],
+    *,
+    threshold: float = THRESHOLD,
 ) -> tuple[Differences, ...]:
     """Differences of every output, in the signature's order.
 
@@ -128,7 +160,10 @@ def compare_outputs(
     missing = [spec.name for spec in specs if spec.name not in candidate]
     if missing:
         raise ValueError(f"the candidate gives no {', '.join(missing)}; it gives {', '.join(candidate)}")
-    return tuple(compare_output(spec.name, spec.kind, reference[spec.name], candidate[spec.name]) for spec in specs)
+    return tuple(
+        compare_output(spec.name, spec.kind, reference[spec.name], candidate[spec.name], threshold=threshold)
+        for spec in specs
+    )
 
 
 def worst_of(outputs: Sequence[Differences]) -> Differences:

@@ -24,6 +24,8 @@ class ConversionResult(Value, frozen=True, kw_only=True):
     status: Outcome
     sdk: bool = False
     """Whether the candidate runs the model with our own engine instead of another's."""
+    eager: bool = False
+    """Whether it is PyTorch itself, as the model runs today."""
     artifact: str | None = None
     """Path of the artifact: relative to the run folder in a run, as given by ``--out`` otherwise."""
     bytes: int | None = None

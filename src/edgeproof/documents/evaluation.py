@@ -11,6 +11,7 @@ from edgeproof.documents.device import DeviceClass, DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.latency import LatencySummary
 from edgeproof.documents.manifest import Manifest
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.signature import Form
 from edgeproof.documents.validation import ValidationDocument
@@ -20,14 +21,11 @@ __all__ = [
     "CandidateStatus",
     "Confidence",
     "Decision",
-    "DifferenceLimits",
     "EvaluationDocument",
     "Evidence",
-    "PercentileName",
     "PointName",
     "PointState",
     "PolicyPoint",
-    "PolicyValue",
     "Standing",
     "StandingStatus",
     "Verdict",
@@ -36,10 +34,13 @@ __all__ = [
 
 CandidateStatus = Literal["passed", "failed", "error", "skipped", "not converted"]
 Confidence = Literal["high", "medium", "low"]
-Decision = Literal["sdk", "convert", "none", "undecided"]
+Decision = Literal["sdk", "convert", "eager", "none", "undecided"]
+"""``eager``: PyTorch itself, as the model runs today."""
 StandingStatus = Literal["meets", "open", "fails"]
-PercentileName = Literal["p50", "p90", "p95", "p99"]
-PointName = Literal["runs", "evidence", "difference", "task", "samples", "size", "latency", "power", "memory"]
+PointName = Literal[
+    "runs", "evidence", "difference", "cosine", "threshold", "saturation", "task", "slice", "samples", "size",
+    "latency", "relative latency", "cold start", "power", "memory", "soak",
+]  # fmt: skip
 PointState = Literal["met", "not met", "unsupported", "not measured"]
 """``unsupported``: there are figures, but too few, taken under throttling or on a busy machine, or of a model that
 tells nothing, so that they neither meet nor miss."""
@@ -61,32 +62,6 @@ class Evidence(Value, frozen=True, kw_only=True):
     devices: tuple[DeviceDocument, ...] = ()
 
 
-class DifferenceLimits(Value, frozen=True, kw_only=True):
-    """Largest relative L2 per precision for real outputs; for spike outputs the share of equal counts at least."""
-
-    fp32: float = 1e-3
-    fp16: float = 1e-2
-    int8: float = 0.1
-    spike_agreement_fp32: float = 0.999
-    spike_agreement_fp16: float = 0.98
-    spike_agreement_int8: float = 0.80
-
-
-class PolicyValue(Value, frozen=True, kw_only=True):
-    """The thresholds a verdict is held against. Defaults: the sentence in ``docs/policy.md``."""
-
-    latency_percentile: PercentileName = "p90"
-    latency_ms: float = 10.0
-    task_drop_points: float = 1.0
-    power_mw: float | None = None
-    """Mean power budget in milliwatts, or None for no budget."""
-    memory_mb: float | None = None
-    size_mb: float | None = None
-    minimum_samples: int = 200
-    prefer_sdk_for_spiking: bool = True
-    difference: DifferenceLimits = DifferenceLimits()
-
-
 class WouldChange(Value, frozen=True, kw_only=True):
     """A measurement that is missing, what it could turn the verdict into, and the command that makes it."""
 
@@ -106,6 +81,8 @@ class PolicyPoint(Value, frozen=True, kw_only=True):
     """Measurements that the percentile lacks."""
     value: float | None = None
     """The figure in the policy's unit."""
+    limit: float | None = None
+    """What the policy asks, in the same unit."""
 
 
 class Standing(Value, frozen=True, kw_only=True):

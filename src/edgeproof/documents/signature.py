@@ -37,12 +37,17 @@ class Signature(Value, frozen=True, kw_only=True):
     spiking: bool = False
     stateful: bool = False
     score_output: str | None = None
-    """The output whose argmax is the predicted class, or None when there is no task score."""
+    """The output that is scored, whose argmax is the predicted class where there are classes; None: all, or nothing."""
     notes: tuple[str, ...] = ()
     """What a reader of the results has to know of the model: the choices that its file left open."""
     whole_because: str | None = None
     """Why the first axis of the inputs, of a module that keeps state, is not taken for time steps; None: no question of
     that, or it is."""
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Names of the outputs that a metric takes: one, or all."""
+        return (self.score_output,) if self.score_output is not None else tuple(spec.name for spec in self.outputs)
 
 
 class StateSpec(Value, frozen=True, kw_only=True):

@@ -54,6 +54,12 @@ class Differences(Value, frozen=True, kw_only=True):
     smallest_passing_tolerance: float | None
     """The smallest relative-L2 (spikes: count error) threshold that would have passed."""
     spikes: SpikeDifference | None = None
+    threshold: float | None = None
+    """What ``threshold_agreement`` is about."""
+    threshold_agreement: float | None = None
+    """Share of values on the same side of it as the eager model's, 0..1."""
+    saturation: float | None = None
+    """Share of values that are the candidate's largest or smallest while the eager model's lie beyond, 0..1."""
 
 
 class Variant(Value, frozen=True, kw_only=True):
@@ -127,6 +133,8 @@ class ValidationResult(Value, frozen=True, kw_only=True):
     variants: tuple[Variant, ...] = ()
     processors: tuple[OnProcessor, ...] = ()
     """What it does on other processors than this machine's."""
+    outweighed: str | None = None
+    """The difference that misses its limit, where a task score on real, held-out labels is within the policy's."""
     warnings: tuple[str, ...] = ()
     """What a reader should look into though the limits are met."""
     structure: tuple[str, ...] = ()

@@ -255,6 +255,8 @@ class Format(ABC):
     artifact computes; its times, memory and power tell nothing."""
     sdk: bool = False
     """Whether it runs the model with our own engine instead of converting it for another's."""
+    eager: bool = False
+    """Whether it is PyTorch itself, as the model runs today: what others are timed beside, and a candidate like any."""
     runs_code: str | None = None
     """Why opening a file of it runs code of whoever made it; None where it is data. Code asks for ``--trust``, unless
     this user made it."""

@@ -1,4 +1,4 @@
-"""``sdk-eager``: the SDK's own engine: the exported program's operators, run one by one by PyTorch."""
+"""``sdk-eager``: PyTorch as the model runs today: the exported program's operators, one by one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class SdkEager(Format):
     """One safetensors file with weights and graph: it needs PyTorch, no pickle and no code of the user's."""
 
     name = "sdk-eager"
-    title = "EdgeProof SDK, eager"
+    title = "PyTorch, eager"
     precisions = ("fp32",)
     requires = ("torch==2.13.0",)
     runtime_requires = ("torch==2.13.0",)
     suffix = ".safetensors"
-    sdk = True
+    eager = True
     preload = ("torch",)
     platforms = ("host", "raspberry-pi")
     fold = "so that no call computes them again"

@@ -38,13 +38,13 @@ def convert(run: RunDir, report: Report = lambda _: None) -> ConversionDocument:
 
 
 def convert_sdk(run: RunDir, report: Report = lambda _: None) -> list[tuple[str, Path]]:
-    """Make only the candidates that run the model with the SDK's own engine: the local proof comes before conversion.
+    """Make only PyTorch itself and our own engine: their local proof comes before conversion.
 
     Returns:
         (candidate, artifact) of those that were made.
     """
     making, planned = _setting(run, report)
-    made = making.make([candidate for candidate in planned if candidate.format.sdk])
+    made = making.make([candidate for candidate in planned if candidate.format.sdk or candidate.format.eager])
     return [(result.candidate, Path(result.artifact)) for result in made.candidates if result.artifact]
 
 

@@ -90,7 +90,7 @@ class _Taken:
 
 
 def prove_sdk(run: RunDir, report: Report = lambda _line: None) -> None:
-    """Make the candidates of the SDK's own engine, and serve each."""
+    """Make PyTorch and our own engine, and serve each."""
     made = convert_sdk(run, report)
     if not made:
         report("no SDK candidate could be made: nothing to serve yet")

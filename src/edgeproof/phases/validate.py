@@ -34,7 +34,7 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
     options = manifest.options
     source = options.source(manifest.working_directory)
     conversion = run.read(ConversionDocument)
-    limits = run.policy()[0].difference
+    policy = run.policy()[0]
     made = [run.path(result.artifact) for result in conversion.candidates if result.artifact]
     workspace = Workspace(run.root)
     if workspace.reference.is_file():
@@ -47,7 +47,7 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
                 report(f"{'warning' if options.processors else 'note'}: {gap}")
             document = Validating(
                 load_reference(workspace),
-                limits,
+                policy,
                 run.path(OUTPUTS),
                 report,
                 trust=run.trust,

@@ -44,6 +44,7 @@ DEVICE_TITLES: dict[DeviceClass, str] = {
 DECISIONS: dict[Decision, str] = {
     "sdk": "Own engine",
     "convert": "Convert",
+    "eager": "Run in PyTorch",
     "none": "Nothing qualifies",
     "undecided": "Undecided",
 }

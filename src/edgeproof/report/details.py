@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from edgeproof.documents.artifact import Rewrite
-from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, PercentileName, PointState
+from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, PointState
+from edgeproof.documents.policy import PercentileName
 from edgeproof.documents.signature import Form
 from edgeproof.documents.validation import Differences, Variant
 from edgeproof.report.columns import Field, figured, named, table_of, worded

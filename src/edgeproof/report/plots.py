@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgeproof.documents.evaluation import CandidateRow, PolicyValue
+from edgeproof.documents.evaluation import CandidateRow
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.report import drawings, svg
 from edgeproof.report.content import Plot, ReportInput
 from edgeproof.report.quantities import difference, significant

@@ -14,7 +14,8 @@ from pathlib import PurePosixPath
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.device import DeviceClass
-from edgeproof.documents.evaluation import Evidence, PolicyValue
+from edgeproof.documents.evaluation import Evidence
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.report.markdown import code, plain
 from edgeproof.report.provenance import tensor_text

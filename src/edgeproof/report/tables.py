@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeproof.documents.evaluation import CandidateRow, Evidence, PercentileName
+from edgeproof.documents.evaluation import CandidateRow, Evidence
 from edgeproof.documents.latency import LatencySummary, Served
+from edgeproof.documents.policy import PercentileName
 from edgeproof.report.columns import Field, figured, named, table_of, worded
 from edgeproof.report.content import STATUS_TONES, Table
 from edgeproof.report.quantities import scaled, significant

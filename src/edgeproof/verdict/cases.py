@@ -56,6 +56,11 @@ class Case:
         return self.conversion is not None and self.conversion.sdk
 
     @property
+    def eager(self) -> bool:
+        """Whether the candidate is PyTorch itself, as the model runs today."""
+        return self.conversion is not None and self.conversion.eager
+
+    @property
     def format(self) -> str:
         """The candidate's format, or what its name says where no phase does."""
         said = [result.format for result in (self.conversion, self.validation) if result is not None and result.format]
@@ -87,6 +92,13 @@ class Case:
         apart = self.validation.outputs if self.validation is not None else ()
         return apart or ((self.differences,) if self.differences is not None else ())
 
+    @property
+    def scored(self) -> Differences | None:
+        """Those of the output that is scored; the worst over all where it is not told apart, or all are scored."""
+        samples = self.evidence.samples
+        name = samples.signature.score_output if samples is not None else None
+        return next((output for output in self.outputs if output.name == name), self.differences)
+
     @cached_property
     def agreement(self) -> float | None:
         """The lowest share of equal spike counts over all spike outputs, 0..1."""
@@ -106,7 +118,8 @@ class Case:
 
 
 def cases_of(evidence: Evidence) -> dict[str, Case]:
-    """The case of every candidate that any phase speaks of, SDK candidates first, then in order of appearance."""
+    """The case of every candidate that any phase speaks of, PyTorch and our own engine first, then in order of
+    appearance."""
     conversion, validation, latency = evidence.conversion, evidence.validation, evidence.latency
     conversions = {result.candidate: result for result in (conversion.candidates if conversion is not None else ())}
     validations = {result.candidate: result for result in (validation.results if validation is not None else ())}
@@ -121,4 +134,4 @@ def cases_of(evidence: Evidence) -> dict[str, Case]:
         Case(name, evidence, conversions.get(name), validations.get(name), tuple(measured.get(name, ())))
         for name in dict.fromkeys([*conversions, *validations, *measured, *served])
     ]
-    return {case.candidate: case for case in sorted(cases, key=lambda case: not case.sdk)}
+    return {case.candidate: case for case in sorted(cases, key=lambda case: not (case.sdk or case.eager))}

@@ -9,7 +9,7 @@ from edgeproof.documents.samples import HELD_OUT_FILE
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import has_real_labels, secondary_gaps
 from edgeproof.verdict.contest import Contest
-from edgeproof.verdict.points import DEVICE_LIMITS
+from edgeproof.verdict.on_devices import DEVICE_LIMITS
 from edgeproof.verdict.wording import TITLES, and_list
 
 __all__ = ["would_change"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeproof.documents.evaluation import Confidence, Evidence
+from edgeproof.documents.evaluation import Confidence, Evidence, PolicyPoint
 from edgeproof.verdict.contest import Contest
 
 __all__ = ["confidence_of", "has_real_labels", "secondary_gaps"]
@@ -16,17 +16,23 @@ def confidence_of(contest: Contest) -> Confidence:
     labelled samples held out from the representative ones.
 
     ``medium``: the same, but exactly one secondary thing is missing: the power the policy asks for, the thermal state
-    during the measurement, or samples that were held out rather than the representative ones used again.
+    during the measurement, samples that were held out rather than the representative ones used again, or as many of
+    them as decide whether what is lost of the task score is within the limit.
 
     ``low``: everything else, so always when no device of the class was measured, and when nothing is recommended.
     """
     points = contest.chosen.points if contest.chosen is not None else ()
-    if any(point.state != "met" for point in points if point.name != "power"):
+    if any(point.state != "met" for point in points if point.name != "power" and not undecided_score(point)):
         return "low"
     if not any(point.name == "latency" for point in points) or not has_real_labels(contest.evidence):
         return "low"
     gaps = secondary_gaps(contest)
     return "high" if not gaps else "medium" if len(gaps) == 1 else "low"
+
+
+def undecided_score(point: PolicyPoint) -> bool:
+    """Whether a point is a score whose interval does not decide."""
+    return point.name in ("task", "slice") and point.state == "unsupported"
 
 
 def has_real_labels(evidence: Evidence) -> bool:
@@ -43,6 +49,8 @@ def secondary_gaps(contest: Contest) -> list[str]:
         return gaps
     if any(point.name == "power" and point.state != "met" for point in chosen.points):
         gaps.append("power")
+    if any(undecided_score(point) for point in chosen.points):
+        gaps.append("samples: too few to decide what is lost of the task score")
     measured = contest.cases[chosen.candidate].on(contest.device)
     if any(found.steady is not None and found.throttled is None for _, found in measured):
         gaps.append("thermal state: the device does not tell whether it throttled")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from edgeproof.documents.device import DeviceClass
-from edgeproof.documents.evaluation import Evidence, PointName, PolicyValue, Standing
+from edgeproof.documents.evaluation import Evidence, PointName, Standing
+from edgeproof.documents.policy import PolicyValue, Preference
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.points import is_measured, point_of
 
-__all__ = ["Contest"]
+__all__ = ["NOISE", "Contest", "nearest_of"]
+
+NOISE = 0.05
+"""Medians on one device that lie no further apart are equal, whatever their own bounds say."""
+ALIKE = 0.1
+"""Memory and sizes that lie no further apart are."""
+EXACT = 1e-5
+"""A relative L2 below which nothing but the order of sums is left."""
+PRECISIONS = ("fp32", "fp16")
+"""From the most faithful on; others come after."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class Contest:
     Attributes:
         device: the class.
         evidence: the run's documents.
-        policy: the thresholds.
+        policy: the thresholds, as the class is held to them.
         cases: every candidate of the run, by name.
         standings: the candidates that ship to the class, against the policy.
     """
@@ -49,18 +60,29 @@ class Contest:
         return self.evidence.samples is not None and self.evidence.samples.signature.spiking
 
     @property
-    def prefers_sdk(self) -> bool:
-        """Whether the rule prefers the SDK here: always, but for a dense model on a phone."""
-        if self.device not in ("android", "iphone"):
-            return True
-        return self.policy.prefer_sdk_for_spiking and self.spiking
+    def prefer(self) -> Preference:
+        """What is preferred here: a spiking model's own engine, else what the policy says."""
+        return "sdk" if self.spiking and self.policy.prefer_sdk_for_spiking else self.policy.prefer
+
+    def preferred(self, standing: Standing) -> bool:
+        """Whether a candidate is of the preferred family.
+
+        That is the SDK's where it is preferred. Where the fastest is, and no figure tells which that is, it is the
+        conversions: their runtimes are made for the processors of such devices, PyTorch and our engine are not.
+        """
+        if self.prefer == "sdk":
+            return standing.sdk
+        if self.prefer == "fastest" and not self.measured:
+            return not standing.sdk and not self.cases[standing.candidate].eager
+        return True
 
     @cached_property
     def qualified(self) -> list[Standing]:
         """The candidates that may be recommended: those that meet everything, else those without a point against them.
 
-        Outputs must have been compared, with a model that tells something, and be within the policy. On a device class
-        that was measured the latency must be met too; on one that was not, latency cannot speak for or against anyone.
+        Outputs must have been compared, with a model that tells something, and be within the policy; what is known of
+        the task score must be, though its interval may not decide. On a device class that was measured the latency must
+        be met too; on one that was not, latency cannot speak for or against anyone.
         """
         complete = [standing for standing in self.standings if standing.status == "meets"]
         if complete:
@@ -72,28 +94,77 @@ class Contest:
             if standing.status == "open"
             and point_of(standing, "evidence") is None
             and all((point := point_of(standing, name)) is not None and point.state == "met" for name in needed)
+            and within_estimate(standing)
         ]
 
     @cached_property
     def order(self) -> list[Standing]:
-        """The qualified candidates, best first: the preferred family, then latency where it was measured.
+        """The qualified candidates, best first: the preferred family, then what is preferred, then the ties.
 
-        Without a measurement: the least task score lost (to a tenth of a point), then one call before one call a time
-        step, then the smaller artifact, then name.
+        Of those that are as good as the best, the one with less memory comes first, then what ships less, then the one
+        that needs no runtime of others.
         """
-        return sorted(self.qualified, key=self.rank)
+        rest = sorted(self.qualified, key=lambda standing: (not self.preferred(standing), *self.rank(standing)))
+        if not rest:
+            return rest
+        best = rest[0]
+        tied = [other for other in rest if self.as_good(other, best)]
+        first = min(tied, key=self.tie_rank)
+        return [first, *(other for other in rest if other is not first)]
 
-    def rank(self, standing: Standing) -> tuple[bool, float, bool, float, str]:
-        """What a candidate is sorted by."""
-        latency, task = point_of(standing, "latency"), point_of(standing, "task")
-        conversion = self.cases[standing.candidate].conversion
-        size = float(conversion.bytes) if conversion is not None and conversion.bytes is not None else float("inf")
-        if self.measured:
-            first = latency.value if latency is not None and latency.value is not None else float("inf")
-        else:
-            first = round(max(task.value, 0.0), 1) if task is not None and task.value is not None else 0.0
-        steps = not self.measured and conversion is not None and conversion.form == "step"
-        return (standing.sdk != self.prefers_sdk, first, steps, size, standing.candidate)
+    def rank(self, standing: Standing) -> tuple[float | str, ...]:
+        """What a candidate is sorted by within its family: less is better."""
+        case = self.cases[standing.candidate]
+        if self.prefer == "smallest":
+            return (self.size(case), self.median(case), standing.candidate)
+        if self.prefer != "faithful" and self.measured:
+            return (self.median(case), self.size(case), standing.candidate)
+        steps = float(case.form == "step")
+        return (*self.faithfulness(case), steps, self.size(case), self.median(case), standing.candidate)
+
+    def as_good(self, other: Standing, best: Standing) -> bool:
+        """Whether two candidates of one family cannot be told apart by what is preferred."""
+        if self.preferred(other) != self.preferred(best):
+            return False
+        case, first = self.cases[other.candidate], self.cases[best.candidate]
+        if self.prefer == "smallest":
+            return self.size(case) <= self.size(first) * (1 + ALIKE)
+        if self.prefer != "faithful" and self.measured:
+            return self.median(case) <= max(self.bound(first), self.median(first) * (1 + NOISE))
+        return self.faithfulness(case) == self.faithfulness(first) and case.form == first.form
+
+    def tie_rank(self, standing: Standing) -> tuple[float, float, bool, float, str]:
+        """Memory where it was measured, what ships, whose runtime, name; the first two in steps of what is alike."""
+        case = self.cases[standing.candidate]
+        memory = self.memory(case) if self.measured else math.inf
+        return (stepped(memory), stepped(self.size(case)), not case.sdk, self.median(case), standing.candidate)
+
+    def median(self, case: Case) -> float:
+        """Median latency in µs, the worst of the class's devices; infinite where there is none."""
+        found = [taken.steady.median_us for _, taken in case.on(self.device) if taken.steady is not None]
+        return max(found, default=math.inf)
+
+    def bound(self, case: Case) -> float:
+        """What the median is below, at 99 % confidence; the median itself where the count supports no bound."""
+        found = [taken.steady for _, taken in case.on(self.device) if taken.steady is not None]
+        return max((steady.p50.value_us or steady.median_us for steady in found), default=math.inf)
+
+    def memory(self, case: Case) -> float:
+        """Peak memory in bytes, the worst of the class's devices; infinite where there is none."""
+        found = [taken.process.peak_memory_bytes for _, taken in case.on(self.device) if taken.process is not None]
+        return max((float(value) for value in found if value is not None), default=math.inf)
+
+    def size(self, case: Case) -> float:
+        """Bytes that ship to the class; infinite where they are not known."""
+        known = case.conversion.bytes if case.conversion is not None else None
+        return math.inf if known is None else float(known)
+
+    def faithfulness(self, case: Case) -> tuple[float, float]:
+        """Precision, then by how much outputs are off, in steps of ten; what the order of sums explains is none."""
+        precision = next((n for n, name in enumerate(PRECISIONS) if case.precision == name), len(PRECISIONS))
+        off = case.differences.relative_l2 if case.differences is not None else None
+        known = off is not None and math.isfinite(off)
+        return (float(precision), math.ceil(math.log10(max(off or 0.0, EXACT) / EXACT)) if known else math.inf)
 
     @property
     def chosen(self) -> Standing | None:
@@ -102,5 +173,38 @@ class Contest:
 
     @cached_property
     def undecided(self) -> list[Standing]:
-        """Candidates without a point against them that are not qualified yet."""
+        """Candidates without a point against them that are not qualified yet: a measurement can still decide."""
         return [standing for standing in self.standings if standing.status == "open" and standing not in self.order]
+
+    @property
+    def nearest(self) -> Standing | None:
+        """The candidate that misses the policy by least."""
+        return nearest_of(self.standings)
+
+
+def within_estimate(standing: Standing) -> bool:
+    """Whether no estimate of a score is beyond its limit, though intervals may not decide."""
+    found = [point for name in ("task", "slice") if (point := point_of(standing, name)) is not None]
+    return all(point.value is None or point.limit is None or point.value <= point.limit for point in found)
+
+
+def stepped(value: float) -> float:
+    """A figure in steps of what is alike."""
+    return round(math.log(value) / math.log(1 + ALIKE)) if 0 < value < math.inf else value
+
+
+def nearest_of(standings: tuple[Standing, ...]) -> Standing | None:
+    """The one that misses least: by how many points, then by how far, as a share of the limits."""
+
+    def distance(standing: Standing) -> tuple[int, float, int, str]:
+        missed = [point for point in standing.points if point.state == "not met"]
+        far = [
+            abs(point.value - point.limit) / max(abs(point.limit), 1e-12)
+            if point.value is not None and point.limit is not None
+            else math.inf
+            for point in missed
+        ]
+        unknown = sum(point.state != "met" for point in standing.points)
+        return (len(missed), max(far, default=0.0), unknown, standing.candidate)
+
+    return min(standings, key=distance, default=None)

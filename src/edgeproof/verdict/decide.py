@@ -1,8 +1,8 @@
 """The decision: evidence and policy in, an evaluation out. Pure; reads and writes no file.
 
-The rule. Where an SDK candidate meets the latency target and the power budget on a device it is preferred, above all
-for spiking models; a dense model is rather converted on phones, when difference, task score and power are within the
-policy. A device class that was not measured is judged on outputs and size alone, and the verdict is provisional.
+The rule. A spiking model runs with its own engine where that meets the policy; a dense one takes what the policy
+prefers, the fastest that qualifies where latency was measured. A device class that was not measured is judged on
+outputs and size alone, and the verdict is provisional: a conversion of a dense model, the most faithful one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgeproof.documents.device import DEVICE_CLASSES
-from edgeproof.documents.evaluation import Decision, EvaluationDocument, Evidence, PolicyValue, Verdict
+from edgeproof.documents.evaluation import Decision, EvaluationDocument, Evidence, Verdict
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.verdict.cases import cases_of
 from edgeproof.verdict.changes import would_change
 from edgeproof.verdict.confidence import confidence_of
@@ -39,10 +40,12 @@ def decide(evidence: Evidence, policy: PolicyValue, platforms: Platforms, *, pol
         Contest(
             device=device,
             evidence=evidence,
-            policy=policy,
+            policy=policy.on(device),
             cases=cases,
             standings=tuple(
-                standing_of(case, policy, device) for name, case in cases.items() if device in platforms.get(name, ())
+                standing_of(case, policy.on(device), device)
+                for name, case in cases.items()
+                if device in platforms.get(name, ())
             ),
         )
         for device in DEVICE_CLASSES
@@ -62,7 +65,8 @@ def verdict_of(contest: Contest) -> Verdict:
     chosen, confidence = contest.chosen, confidence_of(contest)
     decision: Decision = "undecided" if contest.undecided or contest.evidence.conversion is None else "none"
     if chosen is not None:
-        decision = "sdk" if chosen.sdk else "convert"
+        eager = contest.cases[chosen.candidate].eager
+        decision = "sdk" if chosen.sdk else "eager" if eager else "convert"
     return Verdict(
         device_class=contest.device,
         decision=decision,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import EvaluationDocument, PointName, PointState, Standing, Verdict
-from edgeproof.verdict.points import SEVERITY, is_measured
+from edgeproof.verdict.contest import nearest_of
+from edgeproof.verdict.points import is_measured
 
 __all__ = ["Held", "Unmet", "gate", "measured_classes"]
 
@@ -80,6 +81,4 @@ def unmet_of(verdict: Verdict) -> list[Unmet]:
 def nearest(verdict: Verdict) -> Standing | None:
     if verdict.candidate is not None:
         return next(standing for standing in verdict.standings if standing.candidate == verdict.candidate)
-    return min(
-        verdict.standings, key=lambda standing: sum(SEVERITY[point.state] for point in standing.points), default=None
-    )
+    return nearest_of(verdict.standings)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgeproof.documents.evaluation import DifferenceLimits, PolicyPoint
+from edgeproof.documents.evaluation import PolicyPoint
+from edgeproof.documents.policy import DifferenceLimits
 from edgeproof.documents.validation import Differences
 from edgeproof.verdict.wording import figure, share
 
-__all__ = ["judge_outputs", "limit_for"]
+__all__ = ["judge_outputs", "judged_outputs", "limit_for"]
 
 
 def limit_for(precision: str, limits: DifferenceLimits, *, spikes: bool) -> float:
@@ -30,7 +31,14 @@ def known_precision(precision: str) -> str:
 
 
 def judge_outputs(outputs: Sequence[Differences], limits: DifferenceLimits, precision: str) -> list[PolicyPoint]:
-    """One point an output, by the rule that validation applies.
+    """One point an output, by the rule that validation applies."""
+    return [point for _, point in judged_outputs(outputs, limits, precision)]
+
+
+def judged_outputs(
+    outputs: Sequence[Differences], limits: DifferenceLimits, precision: str
+) -> list[tuple[Differences, PolicyPoint]]:
+    """The outputs that are held to something, each with its point.
 
     Spikes are held to the share of equal counts. Beside spikes that flip, a real output jumps by a threshold: at fp16
     and int8 it is not held to anything, at fp32 the square root of the share of flips is allowed.
@@ -41,7 +49,7 @@ def judge_outputs(outputs: Sequence[Differences], limits: DifferenceLimits, prec
     floor: float = getattr(limits, f"spike_agreement_{key}")
     limit: float = max(getattr(limits, key), allowed)
     return [
-        judge_spikes(output, floor, key) if output.spikes is not None else judge_real(output, limit, key)
+        (output, judge_spikes(output, floor, key) if output.spikes is not None else judge_real(output, limit, key))
         for output in outputs
         if output.spikes is not None or not flipped or key == "fp32"
     ]

@@ -3,74 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Sequence
 
 import msgspec
 
-from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
-from edgeproof.documents.evaluation import PointName, PointState, PolicyPoint, PolicyValue, Standing, StandingStatus
-from edgeproof.documents.latency import Percentile
+from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.evaluation import PointName, PointState, PolicyPoint, Standing, StandingStatus
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.samples import SAYS_NOTHING
 from edgeproof.documents.validation import OnProcessor
 from edgeproof.verdict.cases import Case
-from edgeproof.verdict.figures import mean_power_mw, told
+from edgeproof.verdict.figures import told
+from edgeproof.verdict.limits import SEVERITY, Limit
+from edgeproof.verdict.on_devices import device_points
 from edgeproof.verdict.outputs import judge_outputs
-from edgeproof.verdict.wording import TITLES, and_list, figure, milliseconds
+from edgeproof.verdict.task import metric_of, outweighed, slice_point, task_decides, task_point
+from edgeproof.verdict.wording import and_list
 
-__all__ = ["DEVICE_LIMITS", "SEVERITY", "Limit", "is_measured", "point_of", "standing_of"]
+__all__ = ["is_measured", "point_of", "standing_of"]
 
-SEVERITY: dict[PointState, int] = {"not met": 3, "unsupported": 2, "not measured": 1, "met": 0}
-
-S = TypeVar("S")
-
-
-@dataclass(frozen=True)
-class Limit(Generic[S]):
-    """A budget of the policy, and the figure that must not be above it.
-
-    Attributes:
-        point: the point's name.
-        key: the policy's key; None there means no limit.
-        unit: of the budget.
-        of: the figure, of a case or of a measurement.
-        per_unit: how much of the figure makes one of the budget's unit.
-        missing: what is not measured when there is no figure.
-        title: what the figure is called when there is one; nothing where the unit says it.
-    """
-
-    point: PointName
-    key: str
-    unit: str
-    of: Callable[[S], float | None]
-    per_unit: float
-    missing: str
-    title: str = ""
-
-    def asked(self, policy: PolicyValue) -> float | None:
-        """The budget, or None when the policy has none."""
-        value: float | None = getattr(policy, self.key)
-        return value
-
-    def hold(self, policy: PolicyValue, subject: S, where: str = "") -> list[PolicyPoint]:
-        """The figure against the budget; nothing when the policy has none."""
-        limit, given = self.asked(policy), self.of(subject)
-        if limit is None:
-            return []
-        if given is None or not math.isfinite(given):
-            return [PolicyPoint(name=self.point, state="not measured", text=f"{self.missing} not measured{where}")]
-        value = given / self.per_unit
-        text = f"{self.title} {figure(value)} {self.unit}{where}, limit {limit:g} {self.unit}".lstrip()
-        return [PolicyPoint(name=self.point, state="met" if value <= limit else "not met", text=text, value=value)]
-
-
+ALIKE = 1.25
+"""By how much outputs may be further off on another processor, and be as far off as here."""
 SIZE_LIMIT: Limit[Case] = Limit("size", "size_mb", "MB", told("conversion.bytes"), 1e6, "size")
-DEVICE_LIMITS: tuple[Limit[DeviceMeasurement], ...] = (
-    Limit("power", "power_mw", "mW", mean_power_mw, 1, "power", "mean power"),
-    Limit("memory", "memory_mb", "MB", told("process.peak_memory_bytes"), 1e6, "peak memory", "peak memory"),
-)
-"""What is held against every device by itself."""
 
 
 def standing_of(case: Case, policy: PolicyValue, device_class: DeviceClass) -> Standing:
@@ -78,12 +32,20 @@ def standing_of(case: Case, policy: PolicyValue, device_class: DeviceClass) -> S
 
     ``fails`` as soon as one point is not met, ``meets`` when all are met, ``open`` otherwise. Latency, power and memory
     count only from real devices of the class, and the worst of several devices stands.
+
+    Args:
+        case: the candidate.
+        policy: as the device class is held to it.
+        device_class: the class.
     """
-    points = [*evidence_points(case), difference_point(case, policy, device_class), task_point(case, policy)]
+    points = [*evidence_points(case), difference_point(case, policy, device_class)]
+    points += output_points(case, policy)
+    points += [task_point(case, policy), *slice_point(case, policy)]
     if "int" in case.precision:
         points.append(samples_point(case, policy))
     points += SIZE_LIMIT.hold(policy, case)
     points += device_points(case, policy, device_class)
+    points += soak_points(policy)
     states = {point.state for point in points}
     status: StandingStatus = "fails" if "not met" in states else "meets" if states == {"met"} else "open"
     return Standing(candidate=case.candidate, sdk=case.sdk, status=status, points=tuple(points))
@@ -129,7 +91,7 @@ def difference_point(case: Case, policy: PolicyValue, device_class: DeviceClass)
     if conversion is not None and conversion.status == "failed":
         return point("not met", f"not converted: {conversion.reason or 'no reason given'}")
     if conversion is not None and conversion.status == "skipped":
-        return point("not measured", f"not converted: {conversion.reason or 'skipped'}")
+        return point("not met", f"not converted: {conversion.reason or 'skipped'}")
     if result is None:
         return point("not measured", "outputs were not compared with the eager model")
     if result.status == "skipped":
@@ -140,8 +102,11 @@ def difference_point(case: Case, policy: PolicyValue, device_class: DeviceClass)
         return point("met" if result.status == "passed" else "not met", f"validation {result.status}, without figures")
     judged = judge_outputs(case.outputs, policy.difference, case.precision)
     worst = max(judged, key=lambda judgement: SEVERITY[judgement.state])
+    missed = outweighed_here(case, policy) if worst.state == "not met" else None
+    if missed is not None:
+        worst = point("met", f"{missed}: it warns, for the task score decides")
     by_tolerance = result.tolerance is not None and all(output.relative_l2 is not None for output in case.outputs)
-    if result.status == "failed" and worst.state == "met" and not by_tolerance:
+    if result.status == "failed" and worst.state == "met" and not by_tolerance and missed is None:
         return point("not met", f"validation failed: {result.reason or 'no reason given'}")
     there = [found for found in result.processors if device_class in found.classes and found.agreement != "not run"]
     doubts = [
@@ -149,12 +114,29 @@ def difference_point(case: Case, policy: PolicyValue, device_class: DeviceClass)
         *(variant.warning or "" for variant in result.variants if device_class in variant.against and not there),
     ]
     if there:
-        worst = on_processors(worst, there)
+        worst = on_processors(worst, there if missed is None else [as_far_off(found, case) for found in there])
     if worst.state == "met" and doubts:
         return point("unsupported", f"{worst.text}; but {doubts[0]}")
     if result.checked_by is not None:
         return msgspec.structs.replace(worst, text=f"{worst.text}, by {result.checked_by}")
     return worst
+
+
+def outweighed_here(case: Case, policy: PolicyValue) -> str | None:
+    """The limits that the candidate's outputs miss, where its task score weighs more; else None."""
+    samples, document = case.evidence.samples, case.evidence.validation
+    if case.validation is None or samples is None or document is None or not task_decides(samples):
+        return None
+    return outweighed(case.validation, samples.signature.scored, metric_of(document), policy)
+
+
+def as_far_off(found: OnProcessor, case: Case) -> OnProcessor:
+    """What a processor does, where outputs as far off as this machine's are no fault."""
+    here = case.differences.relative_l2 if case.differences is not None else None
+    off = found.differences.relative_l2 if found.differences is not None else None
+    if found.agreement != "wrong" or here is None or off is None or off > ALIKE * here:
+        return found
+    return msgspec.structs.replace(found, agreement="within tolerance", reason=None)
 
 
 def on_processors(here: PolicyPoint, there: list[OnProcessor]) -> PolicyPoint:
@@ -176,23 +158,54 @@ def on_processors(here: PolicyPoint, there: list[OnProcessor]) -> PolicyPoint:
     return msgspec.structs.replace(here, state=state, text=text)
 
 
-def task_point(case: Case, policy: PolicyValue) -> PolicyPoint:
-    """Task score lost against the eager model, in percentage points."""
-    document = case.evidence.validation
-    drop = case.validation.task_drop if case.validation is not None else None
-    if drop is None:
-        unlabelled = document is not None and document.task is None
-        why = "the samples have no labels" if unlabelled else "the candidate has no task score"
-        return PolicyPoint(name="task", state="not measured", text=f"task score not measured: {why}")
-    task = (document.task if document is not None else None) or "task score"
-    if not math.isfinite(drop):
-        return PolicyPoint(name="task", state="not met", text=f"{task} is not finite")
-    change = f"{abs(drop):.2f} points of {task} {'lost' if drop > 0 else 'gained'}"
-    limit = policy.task_drop_points
-    text = (
-        f"{f'no {task} lost' if abs(drop) < 0.005 else change} (limit {limit:g} {'point' if limit == 1 else 'points'})"
-    )
-    return PolicyPoint(name="task", state="met" if drop <= limit else "not met", text=text, value=drop)
+def output_points(case: Case, policy: PolicyValue) -> list[PolicyPoint]:
+    """What the policy asks of real outputs beside their distance: the worst output stands."""
+    outputs = [output for output in case.outputs if output.kind == "real"]
+    points = []
+    if policy.cosine_min is not None:
+        found = [output.cosine_min for output in outputs]
+        points.append(least("cosine", "smallest cosine of a sample", found, policy.cosine_min))
+    if policy.threshold_agreement is not None:
+        known = [output.threshold_agreement for output in outputs if output.threshold == policy.threshold]
+        title = f"share of values on the same side of {policy.threshold:g}"
+        points.append(least("threshold", title, known, policy.threshold_agreement))
+    if policy.output_saturation is not None and "int" in case.precision:
+        cut = [output.saturation for output in outputs]
+        points.append(most("saturation", "share of values cut off at the output's end", cut, policy.output_saturation))
+    return points
+
+
+def least(name: PointName, title: str, found: Sequence[float | None], limit: float) -> PolicyPoint:
+    """The smallest of figures that must not be below a limit."""
+    known = [value for value in found if value is not None and math.isfinite(value)]
+    if not found or len(known) < len(found):
+        return PolicyPoint(name=name, state="not measured", text=f"{title} not measured", limit=limit)
+    value = min(known)
+    state: PointState = "met" if value >= limit else "not met"
+    text = f"{title} {exactly(value, limit)}, limit {limit:g}"
+    return PolicyPoint(name=name, state=state, text=text, value=value, limit=limit)
+
+
+def most(name: PointName, title: str, found: Sequence[float | None], limit: float) -> PolicyPoint:
+    """The largest of figures that must not be above a limit."""
+    point = least(name, title, [None if value is None else -value for value in found], -limit)
+    if point.value is None:
+        return msgspec.structs.replace(point, limit=limit)
+    text = f"{title} {exactly(-point.value, limit)}, limit {limit:g}"
+    return msgspec.structs.replace(point, text=text, value=-point.value, limit=limit)
+
+
+def exactly(value: float, limit: float) -> str:
+    """With as many digits as tell it from the limit."""
+    return next((text for digits in (4, 6, 9) if float(text := f"{value:.{digits}g}") != limit), f"{value:g}")
+
+
+def soak_points(policy: PolicyValue) -> list[PolicyPoint]:
+    """How long it ran; a run has no soak of its own yet."""
+    if policy.soak_hours is None:
+        return []
+    text = f"a soak of {policy.soak_hours:g} h not measured"
+    return [PolicyPoint(name="soak", state="not measured", text=text, limit=policy.soak_hours)]
 
 
 def samples_point(case: Case, policy: PolicyValue) -> PolicyPoint:
@@ -208,62 +221,3 @@ def samples_point(case: Case, policy: PolicyValue) -> PolicyPoint:
     else:
         return PolicyPoint(name="samples", state="met", text=f"int8 on {samples.count} real representative samples")
     return PolicyPoint(name="samples", state="not met", text=text, needs_more=lacking)
-
-
-def device_points(case: Case, policy: PolicyValue, device_class: DeviceClass) -> list[PolicyPoint]:
-    """Latency, power and memory, each the worst over the real devices of the class."""
-    found = case.on(device_class)
-    if not found:
-        asked: list[PointName] = [
-            "latency",
-            *(limit.point for limit in DEVICE_LIMITS if limit.asked(policy) is not None),
-        ]
-        text = f"not measured on {TITLES[device_class]}"
-        return [PolicyPoint(name=name, state="not measured", text=f"{name} {text}") for name in asked]
-    worst: dict[PointName, PolicyPoint] = {}
-    for device, measurement in found:
-        for point in points_on(policy, device, measurement):
-            worst[point.name] = max(
-                worst.get(point.name, point), point, key=lambda seen: (SEVERITY[seen.state], seen.value or 0)
-            )
-    return list(worst.values())
-
-
-def points_on(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMeasurement) -> list[PolicyPoint]:
-    where = device.device
-    if measurement.status == "failed":
-        text = f"fails on {where}: {measurement.reason or 'no reason given'}"
-        return [PolicyPoint(name="runs", state="not met", text=text)]
-    if measurement.status == "skipped":
-        text = f"latency not measured on {where}: {measurement.reason or 'skipped'}"
-        return [PolicyPoint(name="latency", state="not measured", text=text)]
-    points = [latency_point(policy, device, measurement)]
-    for limit in DEVICE_LIMITS:
-        points += limit.hold(policy, measurement, f" on {where}")
-    return points
-
-
-def latency_point(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMeasurement) -> PolicyPoint:
-    """The policy's percentile. One that the count does not support meets nothing, and so does one that was taken
-    under throttling or on a busy machine."""
-    which, limit, where = policy.latency_percentile, policy.latency_ms, device.device
-    if measurement.steady is None:
-        text = f"latency not measured on {where}: {measurement.reason or 'no steady state was recorded'}"
-        return PolicyPoint(name="latency", state="not measured", text=text)
-    percentile: Percentile = getattr(measurement.steady, which)
-    if percentile.value_us is None or not math.isfinite(percentile.value_us):
-        text = (
-            f"{measurement.steady.count} measurements on {where} do not support a {which}: "
-            f"{percentile.needs_more} more needed (sample median {milliseconds(measurement.steady.median_us)})"
-        )
-        return PolicyPoint(name="latency", state="unsupported", text=text, needs_more=max(percentile.needs_more, 1))
-    value, told = percentile.value_us / 1000, f"{which} {milliseconds(percentile.value_us)}"
-    if measurement.process is not None and measurement.process.starved:
-        share = f"{measurement.process.cpu_percent:.0f} % of a core"
-        text = f"{where} was busy: the process had {share} while it was timed, so {told} does not count"
-        return PolicyPoint(name="latency", state="unsupported", text=text, value=value)
-    if measurement.throttled:
-        text = f"{where} throttled while it was measured, so {told} does not count"
-        return PolicyPoint(name="latency", state="unsupported", text=text, value=value)
-    text = f"{told}{'' if where == device.device_class else f' on {where}'}, limit {limit:g} ms"
-    return PolicyPoint(name="latency", state="met" if value < limit else "not met", text=text, value=value)

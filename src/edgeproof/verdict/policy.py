@@ -3,47 +3,107 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
+import re
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edgeproof.documents.evaluation import DifferenceLimits, PolicyValue
+from edgeproof.documents.device import DEVICE_CLASSES
+from edgeproof.documents.policy import DeviceLimits, DifferenceLimits, PolicyValue
 from edgeproof.errors import PolicyError
 
-__all__ = ["default_policy_toml", "load_policy", "parse_policy", "policy_toml"]
+__all__ = ["default_policy_toml", "load_policy", "parse_policy", "policy_toml", "preset_names", "preset_toml"]
 
 SAMPLES_FLOOR = 200
 """Below this int8 results cannot pass whatever a policy says: a lower ``minimum_samples`` would be without effect."""
+RELATIVE = re.compile(r"\s*(\d+(\.\d+)?)\s*%\s*")
+DEFAULT = "default"
 
 MEANING = {
     "latency_percentile": "which percentile of steady-state latency is held against latency_ms: p50, p90, p95, p99",
     "latency_ms": "milliseconds per inference",
-    "task_drop_points": "percentage points of task score that may be lost against the eager model",
+    "latency_not_above": "a candidate whose latency, measured interleaved, is the limit",
+    "cold_start_ms": "milliseconds from the start of the process to the first result",
+    "task_drop": 'task score that may be lost: in its unit, points for a share; or "2 %" of the eager model\'s',
+    "task_drop_points": "the same where task_drop is not said: points of a share, percent of any other metric",
+    "task_held_to": "interval: the end of the 95 % interval must be within the limit; estimate: the estimate alone",
+    "slice_drop": "task score that may be lost on the worst slice, as in task_drop",
+    "cosine_min": "smallest cosine of a sample's real outputs to the eager model's",
+    "threshold": "what threshold_agreement is about",
+    "threshold_agreement": "share of real output values on the same side of threshold as the eager model's, 0 to 1",
+    "output_saturation": "share of a quantised output's values that stand at its end, 0 to 1",
     "power_mw": "mean power in milliwatts while inferring; leave it out for no budget",
     "memory_mb": "peak resident memory in megabytes (10^6 bytes); leave it out for no limit",
-    "size_mb": "everything that ships, in megabytes (10^6 bytes); leave it out for no limit",
+    "size_mb": "everything that ships, artifact and runtime, in megabytes (10^6 bytes)",
+    "soak_hours": "hours that it must have run without memory that grows",
     "minimum_samples": f"representative samples an int8 candidate must stand on, {SAMPLES_FLOOR} or more",
+    "prefer": "which of those that meet the policy: fastest, smallest, faithful, sdk",
     "prefer_sdk_for_spiking": "a spiking model runs in its own engine wherever that meets the policy",
+    "served_network_ms": "round trip between a phone and an edge server nearby",
     "fp32": "largest relative L2 difference of real-valued outputs",
     "spike_agreement_fp32": "smallest share of equal spike counts, 0 to 1",
 }
-EXAMPLE = {"power_mw": "2000.0", "memory_mb": "64.0", "size_mb": "5.0"}
+EXAMPLE = {
+    "latency_not_above": '"sdk-eager"',
+    "cold_start_ms": "500.0",
+    "task_drop": '"1 %"',
+    "slice_drop": "5.0",
+    "cosine_min": "0.999",
+    "threshold_agreement": "0.999",
+    "output_saturation": "0.01",
+    "power_mw": "2000.0",
+    "memory_mb": "64.0",
+    "size_mb": "5.0",
+    "soak_hours": "24.0",
+}
+ABOVE_ZERO = ("latency_ms", "cold_start_ms", "power_mw", "memory_mb", "size_mb", "soak_hours")
+SHARES = ("threshold_agreement", "output_saturation")
+
+
+def preset_names() -> list[str]:
+    """The policies that ship, ``default`` first."""
+    found = resources.files("edgeproof.verdict").joinpath("presets").iterdir()
+    return [DEFAULT, *sorted(file.name.removesuffix(".toml") for file in found if file.name.endswith(".toml"))]
+
+
+def preset_toml(name: str) -> str:
+    """A policy that ships, as its file.
+
+    Raises:
+        PolicyError: there is none of that name.
+    """
+    known = preset_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise PolicyError(
+            f"there is no policy {name}" + (f"; the nearest name is {near[0]}" if near else ""),
+            hint=f"give a TOML file, or one of {', '.join(known)}",
+        )
+    if name == DEFAULT:
+        return default_policy_toml()
+    return resources.files("edgeproof.verdict").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
 
 
 def load_policy(path: Path) -> PolicyValue:
-    """Read a policy file.
+    """Read a policy file, or one that ships by its name.
 
     Raises:
         PolicyError: it cannot be read, is not TOML, or has a key or value that no policy has.
     """
+    if not path.suffix and not path.exists() and len(path.parts) == 1:
+        return parse_policy(preset_toml(str(path)), source=str(path))
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise PolicyError(f"cannot read the policy {path}: {reason}") from error
+        raise PolicyError(
+            f"cannot read the policy {path}: {reason}", hint=f"policies that ship: {', '.join(preset_names())}"
+        ) from error
     return parse_policy(text, source=str(path))
 
 
@@ -60,6 +120,14 @@ def parse_policy(text: str, *, source: str = "policy") -> PolicyValue:
     refuse_unknown(table, PolicyValue, source, prefix="")
     if isinstance(table.get("difference"), dict):
         refuse_unknown(table["difference"], DifferenceLimits, source, prefix="difference.")
+    if isinstance(table.get("device"), dict):
+        for name, own in table["device"].items():
+            if name not in DEVICE_CLASSES:
+                raise PolicyError(
+                    f"{source}: there is no device class `{name}`", hint=f"classes: {', '.join(DEVICE_CLASSES)}"
+                )
+            if isinstance(own, dict):
+                refuse_unknown(own, DeviceLimits, source, prefix=f"device.{name}.")
     try:
         policy = msgspec.convert(table, PolicyValue)
     except (msgspec.ValidationError, OverflowError) as error:
@@ -96,11 +164,25 @@ def check_ranges(policy: PolicyValue, source: str) -> None:
         if value is not None and not (math.isfinite(value) and holds):
             raise PolicyError(f"{source}: `{key}` is {value:g}; expected {expected}")
 
-    require("latency_ms", policy.latency_ms, policy.latency_ms > 0, "milliseconds above 0")
     require("task_drop_points", policy.task_drop_points, 0 <= policy.task_drop_points <= 100, "points from 0 to 100")
-    for key in ("power_mw", "memory_mb", "size_mb"):
-        value: float | None = getattr(policy, key)
-        require(key, value, value is None or value > 0, "a number above 0, or no such key for no limit")
+    require("served_network_ms", policy.served_network_ms, policy.served_network_ms >= 0, "milliseconds, 0 or more")
+    for prefix, held in (("", policy), *((f"device.{name}.", own) for name, own in policy.device.items())):
+        for key in ABOVE_ZERO:
+            value: float | None = getattr(held, key, None)
+            require(
+                f"{prefix}{key}", value, value is None or value > 0, "a number above 0, or no such key for no limit"
+            )
+    for key in SHARES:
+        share: float | None = getattr(policy, key)
+        require(key, share, share is None or 0 <= share <= 1, "a share from 0 to 1")
+    require("cosine_min", policy.cosine_min, policy.cosine_min is None or -1 <= policy.cosine_min <= 1, "-1 to 1")
+    require("threshold", policy.threshold, True, "a number")
+    for key in ("task_drop", "slice_drop"):
+        drop: float | str | None = getattr(policy, key)
+        if isinstance(drop, str) and RELATIVE.fullmatch(drop) is None:
+            raise PolicyError(f'{source}: `{key}` is "{drop}"; expected a number, or a share such as "2 %"')
+        if not isinstance(drop, str):
+            require(key, drop, drop is None or drop >= 0, "0 or more")
     require(
         "minimum_samples",
         policy.minimum_samples,
@@ -128,7 +210,7 @@ def default_policy_toml() -> str:
 def render(policy: PolicyValue, *, comments: bool) -> str:
     lines: list[str] = []
     for key in PolicyValue.__struct_fields__:
-        if key == "difference":
+        if key in ("difference", "device"):
             continue
         value = getattr(policy, key)
         if comments:
@@ -139,6 +221,12 @@ def render(policy: PolicyValue, *, comments: bool) -> str:
         if comments and key in MEANING:
             lines.append(f"# {MEANING[key]}")
         lines.append(f"{key} = {toml_value(getattr(policy.difference, key))}")
+    for name, own in policy.device.items():
+        said = {key: value for key in own.__struct_fields__ if (value := getattr(own, key)) is not None}
+        lines += ["", f"[device.{name}]", *(f"{key} = {toml_value(value)}" for key, value in said.items())]
+    if comments:
+        lines += ["", "# what one device class is held to in place of the above", "# [device.raspberry-pi]"]
+        lines.append("# latency_ms = 20.0")
     return "\n".join(lines) + "\n"
 
 
@@ -146,5 +234,5 @@ def toml_value(value: str | bool | float) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'"{value}"'
+        return json.dumps(value, ensure_ascii=False)
     return repr(value)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.evaluation import Confidence, Standing
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
-from edgeproof.verdict.contest import Contest
+from edgeproof.verdict.contest import NOISE, Contest
 from edgeproof.verdict.wording import TITLES, and_list, figure, shortened
 
 __all__ = ["missing", "reasons", "sentence_of"]
@@ -16,20 +19,75 @@ def sentence_of(contest: Contest, confidence: Confidence) -> str:
     """The verdict in one sentence."""
     where, mark, chosen = TITLES[contest.device], f"(confidence: {confidence})", contest.chosen
     if chosen is None:
-        names = and_list([standing.candidate for standing in contest.undecided[:3]])
-        if names:
-            return f"On {where}, undecided: {names} could qualify, {what_is_lacking(contest)} {mark}."
-        if not contest.made:
-            return f"On {where}, there is nothing to ship: no candidate could be made of this model {mark}."
-        if contest.standings:
-            return f"On {where}, nothing qualifies: every candidate that ships there misses the policy {mark}."
-        return f"On {where}, there is nothing to choose from: no candidate of this run ships there {mark}."
-    action = "run it with its own engine," if chosen.sdk else "convert, and ship"
-    grounds = grounds_of(chosen)
-    if contest.measured:
-        return f"On {where}, {action} {chosen.candidate}: {', '.join(grounds) or 'it meets the policy'} {mark}."
-    basis = grounds[0] if grounds else "its outputs are within the policy"
-    return f"On {where}, provisionally {action} {chosen.candidate}: {basis}, but nothing was measured there {mark}."
+        return f"On {where}, {nobody(contest)} {mark}."
+    if not contest.measured:
+        why = why_chosen(contest, chosen)
+        return f"On {where}, provisionally {action_of(contest, chosen)}: {why}, and nothing was measured there {mark}."
+    grounds = [why_chosen(contest, chosen), *grounds_of(chosen)]
+    return f"On {where}, {action_of(contest, chosen)}: {', '.join(ground for ground in grounds if ground)} {mark}."
+
+
+def nobody(contest: Contest) -> str:
+    """Why no candidate is recommended."""
+    names = and_list([standing.candidate for standing in contest.undecided[:3]])
+    if names:
+        return f"undecided: {names} could qualify, {what_is_lacking(contest)}"
+    if not contest.made:
+        return "there is nothing to ship: no candidate could be made of this model"
+    nearest = contest.nearest
+    if nearest is None:
+        return "there is nothing to choose from: no candidate of this run ships there"
+    against = next(point.text for point in nearest.points if point.state == "not met")
+    return f"nothing qualifies; {nearest.candidate} misses the policy by least: {shortened(against)}"
+
+
+def action_of(contest: Contest, chosen: Standing) -> str:
+    """What to do."""
+    if chosen.sdk:
+        return f"run it with its own engine, {chosen.candidate}"
+    if contest.cases[chosen.candidate].eager:
+        return f"run it in PyTorch, {chosen.candidate}"
+    return f"convert, and ship {chosen.candidate}"
+
+
+def why_chosen(contest: Contest, chosen: Standing) -> str:
+    """By which rule it comes before the others that qualify."""
+    preferred = [standing for standing in contest.order if contest.preferred(standing)] or contest.order
+    others = [standing for standing in preferred if standing is not chosen]
+    case = contest.cases[chosen.candidate]
+    family = ""
+    if contest.prefer == "sdk" and chosen.sdk:
+        family = "a spiking model's own engine" if contest.spiking else "the engine that the policy prefers"
+        if contest.measured or not others:
+            return family
+        family = f"{family} in the precision that is " if case.precision == "fp32" else ""
+    if contest.prefer == "sdk" and not chosen.sdk:
+        family = "its own engine does not qualify; "
+    if not others:
+        return f"{family}the only one that qualifies"
+    if contest.prefer == "smallest":
+        return (
+            f"{family}{superlative(contest, chosen, others, 'smallest', contest.size)} of {len(preferred)} that qualify"
+        )
+    if contest.prefer == "faithful" or not contest.measured:
+        if family.endswith("is "):
+            return f"{family}most faithful"
+        kind = "conversions that qualify" if not chosen.sdk and not case.eager else "candidates that qualify"
+        return f"{family}the most faithful of {len(preferred)} {kind}"
+    return f"{family}{superlative(contest, chosen, others, 'fastest', contest.median)} of {len(preferred)} that qualify"
+
+
+def superlative(
+    contest: Contest, chosen: Standing, others: list[Standing], word: str, of: Callable[[Case], float]
+) -> str:
+    """``the fastest``; or, where another is ahead by no more than noise, what decided between the two."""
+    case = contest.cases[chosen.candidate]
+    ahead = min(others, key=lambda other: of(contest.cases[other.candidate]))
+    first = contest.cases[ahead.candidate]
+    if of(case) <= of(first):
+        return f"the {word}"
+    less = "less memory" if contest.memory(case) < contest.memory(first) else "less that ships"
+    return f"with {less} than {ahead.candidate}, as good within the noise, the {word}"
 
 
 def what_is_lacking(contest: Contest) -> str:
@@ -47,25 +105,27 @@ def what_is_lacking(contest: Contest) -> str:
 
 def grounds_of(chosen: Standing) -> list[str]:
     """The two points that say most for a candidate: latency and task score, else the difference."""
-    met = {point.name: point.text for point in chosen.points if point.state == "met"}
-    return [
-        met[name].replace(", limit", " against a limit of") for name in ("latency", "task", "difference") if name in met
-    ][:2]
+    said = {point.name: point for point in chosen.points if point.state == "met" or point.name == "task"}
+    known = [said[name] for name in ("latency", "task", "difference") if name in said and said[name].value is not None]
+    return [point.text.replace(", limit", " against a limit of", 1) for point in known][:2]
 
 
 def reasons(contest: Contest) -> list[str]:
-    """Why: the rule that applied, the points of the chosen candidate, who else qualifies, who fails on what."""
+    """Why: the rule that applied, who else qualifies, who fails on what. What the sentence or a point says is not said
+    again."""
     lines, where = [], TITLES[contest.device]
     if contest.chosen is not None:
         lines.append(rule_in_words(contest, contest.chosen))
-        lines += [point.text for point in contest.chosen.points if point.state == "met"]
+        lines += [point.text for point in contest.chosen.points if point.name == "difference" and "warns" in point.text]
         for other in contest.order[1:3]:
             lines.append(f"{other.candidate} qualifies too{compared(contest, contest.chosen, other)}")
+        lines += expectations(contest)
     elif not contest.standings:
         unconverted = contest.evidence.conversion is None
         lines.append("nothing was converted yet" if unconverted else f"no candidate of this run ships to {where}")
     if not contest.measured:
         lines.append(f"nothing was measured on {where}: latency of another machine says nothing about it")
+    lines += size_only(contest)
     for failed in [standing for standing in contest.standings if standing.status == "fails"][:4]:
         against = next(point.text for point in failed.points if point.state == "not met")
         lines.append(f"{failed.candidate} is out: {shortened(against)}")
@@ -79,16 +139,67 @@ def reasons(contest: Contest) -> list[str]:
 
 def rule_in_words(contest: Contest, chosen: Standing) -> str:
     kind = "spiking" if contest.spiking else "dense" if contest.evidence.samples is not None else "(unknown kind of)"
-    family = (
-        "the model's own engine is preferred where it meets the policy"
-        if contest.prefers_sdk
-        else "a conversion is preferred where it is within the policy"
-    )
-    rule = f"for a {kind} model on {TITLES[contest.device]} {family}"
-    if chosen.sdk == contest.prefers_sdk:
+    rules = {
+        "sdk": "the model's own engine is preferred where it meets the policy",
+        "smallest": "what ships least is preferred",
+        "faithful": "what is nearest to the eager model is preferred",
+        "fastest": "the fastest that meets the policy is preferred"
+        if contest.measured
+        else "a conversion is preferred, and the most faithful one, where nothing tells which is the fastest",
+    }
+    rule = f"for a {kind} model on {TITLES[contest.device]} {rules[contest.prefer]}"
+    if contest.preferred(chosen):
         return rule
-    ships = any(standing.sdk == contest.prefers_sdk for standing in contest.standings)
+    ships = any(contest.preferred(standing) for standing in contest.standings)
     return f"{rule}; {'none of that family does' if ships else 'none of that family ships there'}"
+
+
+SLOWER = 1.05
+
+
+def size_only(contest: Contest) -> list[str]:
+    """Lower precisions that are measured slower than their format's first: they buy size, and nothing else."""
+    lines = []
+    for standing in contest.standings:
+        case = contest.cases[standing.candidate]
+        full = next(
+            (
+                other
+                for other in contest.cases.values()
+                if other.format == case.format and other.precision == "fp32" and other.form == case.form
+            ),
+            None,
+        )
+        if full is None or "int" not in case.precision:
+            continue
+        ratio = contest.median(case) / contest.median(full) if math.isfinite(contest.median(full)) else math.nan
+        if math.isfinite(ratio) and ratio > SLOWER:
+            names = f"{case.candidate} buys size only", f"slower than {full.candidate} on {TITLES[contest.device]}"
+            lines.append(f"{names[0]}: {figure(ratio)} × {names[1]}")
+    return lines
+
+
+ARM = ("aarch64", "arm64")
+
+
+def expectations(contest: Contest) -> list[str]:
+    """What the host's ratios suggest of a class that was not measured, where the host has such a processor."""
+    host = next((device for device in contest.evidence.devices if device.device_class == "host"), None)
+    if contest.measured or contest.device == "host" or host is None or host.emulated:
+        return []
+    if host.machine.architecture not in ARM or contest.chosen is None:
+        return []
+    ratios = {
+        found.candidate: found.ratio_to_baseline for found in host.measurements if found.ratio_to_baseline is not None
+    }
+    own = ratios.get(contest.chosen.candidate)
+    faster = [name for standing in contest.order if (name := standing.candidate) in ratios and own is not None
+              and ratios[name] < own * (1 - NOISE)]  # fmt: skip
+    if own is None or not faster:
+        return []
+    best = min(faster, key=lambda name: ratios[name])
+    share = figure(own / ratios[best])
+    return [f"expected, not measured: on this host, of the same family of processors, {best} is {share} × faster"]
 
 
 def compared(contest: Contest, chosen: Standing, other: Standing) -> str:

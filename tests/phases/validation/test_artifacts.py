@@ -10,7 +10,7 @@ from tests.doubles.artifact import write_onnx
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.base import encode
-from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.phases.validation.against import Reference
@@ -35,7 +35,7 @@ def reference(root: Path, *, names: tuple[str, str] = ("x", "scores"), off: floa
 
 
 def validated(root: Path, artifacts: list[Path], against: Reference) -> ValidationDocument:
-    return Validating(against, DifferenceLimits(), root / "scratch").validate("net.py:make", artifacts)
+    return Validating(against, PolicyValue(), root / "scratch").validate("net.py:make", artifacts)
 
 
 def alone(root: Path, artifact: Path, against: Reference | None = None) -> ValidationResult:

@@ -13,7 +13,7 @@ import torch
 
 import edgeproof
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.policy import DifferenceLimits
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import OnProcessor, ValidationResult

@@ -11,7 +11,8 @@ from torch import nn
 
 import edgeproof
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.evaluation import DifferenceLimits, Evidence, PolicyValue
+from edgeproof.documents.evaluation import Evidence
+from edgeproof.documents.policy import DifferenceLimits, PolicyValue
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.formats.base import Variation

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeproof.documents.evaluation import PolicyValue
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.source import ModelSource
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import ConversionError
@@ -49,7 +49,7 @@ def validate_alone(
         UsageError: the model, its signature, its samples, the policy or a processor.
         ConversionError: the eager model itself does not run.
     """
-    asked = (load_policy(policy) if policy else PolicyValue()).difference
+    asked = load_policy(policy) if policy else PolicyValue()
     title = checked_title(origin)
     report(f"loading {title} and running it eagerly")
     with Workspace.temporary() as workspace:

@@ -47,6 +47,7 @@ class Planned:
             form=self.form,
             status=status,
             sdk=self.format.sdk,
+            eager=self.format.eager,
             reason=reason,
             remedy=remedy,
         )

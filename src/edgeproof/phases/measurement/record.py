@@ -53,10 +53,11 @@ def chosen_candidates(run: RunDir, names: Sequence[str]) -> tuple[list[Conversio
 
 
 def targets_of(run: RunDir, chosen: Sequence[ConversionResult], skipped: Mapping[str, str]) -> list[Target]:
-    """What is to be measured; the SDK's come first, in the order of their formats: the first of all is the baseline."""
+    """What is to be measured; PyTorch and our own engine come first, in the order of their formats: the first of all is
+    the baseline."""
     order = {name: place for place, name in enumerate(formats())}
     runnable = [result for result in chosen if result.candidate not in skipped]
-    runnable.sort(key=lambda result: order.get(result.format, len(order)) if result.sdk else len(order))
+    runnable.sort(key=lambda result: order.get(result.format, len(order)) if result.sdk or result.eager else len(order))
     return [Target(result.candidate, run.path(result.artifact)) for result in runnable if result.artifact]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeproof.documents.evaluation import DifferenceLimits
 from edgeproof.documents.nir import NirCheck, NirOutput
+from edgeproof.documents.policy import DifferenceLimits
 from edgeproof.model.model import Samples
 from edgeproof.model.subject import Subject
 from edgeproof.phases.nir.graph import Graph

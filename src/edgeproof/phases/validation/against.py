@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edgeproof.differences.liveness import what_says_nothing
 from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.samples import Check
 from edgeproof.documents.signature import Signature
 from edgeproof.documents.validation import Differences, ValidationResult
@@ -71,9 +71,9 @@ def held_against(
     document: ArtifactDocument,
     outputs: dict[str, npt.NDArray[Any]],
     reference: Reference,
-    limits: DifferenceLimits,
+    policy: PolicyValue,
 ) -> ValidationResult:
-    """The result with its differences and what the limits say of them.
+    """The result with its differences and what the policy's limits say of them.
 
     Args:
         told: what is known of the artifact already.
@@ -82,11 +82,12 @@ def held_against(
     signature = reference.signature
     named = by_position(outputs, document, signature)
     try:
-        differences = compare_outputs(signature.outputs, reference.outputs, named)
+        differences = compare_outputs(signature.outputs, reference.outputs, named, threshold=policy.threshold)
     except NotFinite as error:
         return msgspec.structs.replace(told, status="failed", reason=str(error))
     except ValueError as error:
         return msgspec.structs.replace(told, status="error", reason=str(error))
+    limits = policy.difference
     judged = judge_outputs(differences, limits, document.precision)
     reasons = [point.text for point in judged if point.state == "not met"]
     worst: Differences = worst_of(differences)

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeproof.devices.host import run_job
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import ArtifactError, EdgeProofError
@@ -43,7 +43,7 @@ class Validating:
 
     Attributes:
         reference: the eager model's outputs.
-        limits: largest differences.
+        policy: the thresholds.
         scratch: folder for the outputs of each.
         report: takes a line of progress.
         trust: whether artifacts of unknown origin may run code.
@@ -53,7 +53,7 @@ class Validating:
     """
 
     reference: Reference
-    limits: DifferenceLimits
+    policy: PolicyValue
     scratch: Path
     report: Callable[[str], None] = lambda _: None
     trust: bool = False
@@ -90,7 +90,7 @@ class Validating:
             not_emulated=dict(self.elsewhere.lacking),
         )
         try:
-            return with_scores(document, self.score(kept) if kept else None)
+            return with_scores(document, self.score(kept), self.policy)
         finally:
             for outputs in kept.values():
                 outputs.unlink()
@@ -140,11 +140,11 @@ class Validating:
             return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
         outputs = read_npz(Path(job.outputs))
         Path(job.outputs).unlink()
-        result = held_against(told, document, outputs, self.reference, self.limits)
+        result = held_against(told, document, outputs, self.reference, self.policy)
         if result.differences is not None:
             named = by_position(outputs, document, self.reference.signature)
             np.savez(self._kept(Path(job.outputs)), allow_pickle=False, **named)
-        usual = Usual(job, document, outputs, self.reference, self.limits)
+        usual = Usual(job, document, outputs, self.reference, self.policy.difference)
         variants = tuple(run_variant(variation, usual) for variation in kind.variants(document.precision))
         processors = self.elsewhere.results(result, usual, kind)
         if ran.storage_faults:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeproof.apart import call_apart
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.source import ModelSource
 from edgeproof.documents.task import MetricSpec, SliceScore, TaskScore
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
@@ -22,6 +23,7 @@ from edgeproof.model.task import metric_of, scored_labels, scored_outputs
 from edgeproof.model.warm import with_torch
 from edgeproof.model.workspace import Workspace
 from edgeproof.process import Limits
+from edgeproof.verdict.task import outweighed, task_decides
 
 if TYPE_CHECKING:
     from edgeproof.model.resolve import Resolved
@@ -57,6 +59,10 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     """What was scored, by artifact; ``reference`` is the eager model's."""
 
     metric: MetricSpec
+    outputs: tuple[str, ...]
+    """Names of those that are scored."""
+    decides: bool
+    """Whether the samples are such that the score weighs more than a distance."""
     reference: float
     artifacts: dict[str, Score]
 
@@ -105,12 +111,19 @@ def score_all(job: ScoreJob) -> Scored:
     return _scored(workspace, metric, job.outputs)
 
 
-def with_scores(document: ValidationDocument, scored: Scored | None) -> ValidationDocument:
-    """The document with what was scored; a candidate that could not be scored has a warning that says why."""
+def with_scores(document: ValidationDocument, scored: Scored | None, policy: PolicyValue) -> ValidationDocument:
+    """The document with what was scored; a candidate that could not be scored has a warning that says why.
+
+    Where the labels are real and held out, one that misses limits of the outputs that are scored, and nothing else, and
+    loses no more than the policy allows, has passed: the limits that it misses are told.
+    """
     if scored is None:
         return document
     reference = scored.reference if math.isfinite(scored.reference) else None
-    results = tuple(_with_score(result, scored.artifacts.get(result.artifact or "")) for result in document.results)
+    results = tuple(
+        _weighed(_with_score(result, scored.artifacts.get(result.artifact or "")), scored, policy)
+        for result in document.results
+    )
     return msgspec.structs.replace(
         document, task=scored.metric.name, metric=scored.metric, reference_score=reference, results=results
     )
@@ -143,4 +156,15 @@ def _scored(workspace: Workspace, metric: Metric, outputs: Mapping[str, str]) ->
             found[artifact] = Score(reason=str(error))
         except Exception as error:  # the metric may be the user's own
             found[artifact] = Score(reason=f"{type(error).__name__}: {error}")
-    return Scored(metric=spec, reference=beside.score, artifacts=found)
+    return Scored(
+        metric=spec, outputs=signature.scored, decides=task_decides(samples), reference=beside.score, artifacts=found
+    )
+
+
+def _weighed(result: ValidationResult, scored: Scored, policy: PolicyValue) -> ValidationResult:
+    if result.status != "failed" or result.task is None or not scored.decides:
+        return result
+    missed = outweighed(result, scored.outputs, scored.metric, policy)
+    return (
+        result if missed is None else msgspec.structs.replace(result, status="passed", reason=None, outweighed=missed)
+    )

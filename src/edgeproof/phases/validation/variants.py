@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edgeproof.devices.host import run_job
 from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
 from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.evaluation import DifferenceLimits
+from edgeproof.documents.policy import DifferenceLimits
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.validation import Differences, Variant
 from edgeproof.formats.base import Variation

@@ -1,0 +1,202 @@
+"""The task score held against the policy: what is lost, how sure that is, and where it weighs more than a distance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from edgeproof.documents.evaluation import PointName, PointState, PolicyPoint
+from edgeproof.documents.policy import PolicyValue
+from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.task import SHARE, MetricSpec, SliceScore, TaskScore
+from edgeproof.documents.validation import ValidationDocument, ValidationResult
+from edgeproof.metrics.intervals import samples_to_decide
+from edgeproof.verdict.cases import Case
+from edgeproof.verdict.outputs import judged_outputs
+from edgeproof.verdict.wording import figure
+
+__all__ = [
+    "drop_words",
+    "judge_drop",
+    "metric_of",
+    "outweighed",
+    "slice_point",
+    "task_decides",
+    "task_limit",
+    "task_point",
+    "worst_slice",
+]
+
+ACCURACY = MetricSpec(name="accuracy", unit=SHARE)
+"""What documents that name no metric scored by."""
+
+
+def task_decides(samples: SamplesDocument | None) -> bool:
+    """Whether the task score is of real, labelled samples held out from the representative ones: then it decides, and a
+    distance of the outputs that it takes warns."""
+    return (
+        samples is not None
+        and not samples.synthetic
+        and samples.held_out.labelled
+        and samples.held_out.source != "representative"
+    )
+
+
+def task_limit(policy: PolicyValue, metric: MetricSpec, reference: float, *, slices: bool = False) -> float:
+    """The largest drop that is allowed, in the metric's unit, points for a share.
+
+    Args:
+        policy: whose ``task_drop``, else ``task_drop_points``, or ``slice_drop``, it is.
+        metric: what is scored.
+        reference: the eager model's score.
+        slices: whether it is for a slice.
+    """
+    asked = policy.slice_drop if slices else policy.task_drop
+    whole = 100 * reference if metric.unit == SHARE else reference
+    if isinstance(asked, str):
+        return abs(whole) * float(asked.strip().removesuffix("%")) / 100
+    if asked is not None:
+        return asked
+    return policy.task_drop_points if metric.unit == SHARE else abs(whole) * policy.task_drop_points / 100
+
+
+def outweighed(result: ValidationResult, outputs: Sequence[str], metric: MetricSpec, policy: PolicyValue) -> str | None:
+    """The limits that outputs miss, where that is all that speaks against them, they are the scored ones, and no more
+    of the score is lost than the policy allows; else None. Whether the score decides is asked before.
+
+    Args:
+        result: the candidate's, with its score.
+        outputs: names of those that are scored.
+        metric: what scores them.
+        policy: the thresholds.
+    """
+    if result.task is None or not result.outputs:
+        return None
+    missed = [
+        (output, point)
+        for output, point in judged_outputs(result.outputs, policy.difference, result.precision or "")
+        if point.state == "not met"
+    ]
+    only_that = result.reason in (None, "; ".join(point.text for _, point in missed))
+    scored = all(output.name in outputs and output.relative_l2 is not None for output, _ in missed)
+    limit = task_limit(policy, metric, result.task.reference)
+    if not missed or not only_that or not scored or not result.task.drop <= limit:
+        return None
+    return "; ".join(point.text for _, point in missed)
+
+
+def unit_of(metric: MetricSpec, value: float = 2) -> str:
+    """The unit of a drop, with a space before it."""
+    if metric.unit == SHARE:
+        return " point" if value == 1 else " points"
+    return f" {metric.unit}" if metric.unit else ""
+
+
+def drop_words(metric: MetricSpec, drop: float, low: float | None, high: float | None) -> str:
+    """``0.28 points of accuracy lost (−0.9 to +1.4)``, and ``no accuracy lost`` where it is none."""
+    unit = unit_of(metric)
+    small = abs(drop) < (0.005 if metric.unit == SHARE else 1e-12)
+    said = f"no {metric.name} lost" if small else (
+        f"{magnitude(metric, abs(drop))}{unit} of {metric.name} {'lost' if drop > 0 else 'gained'}"
+    )  # fmt: skip
+    if low is None or high is None:
+        return said
+    return f"{said} (95 %: {signed(metric, low)} to {signed(metric, high)})"
+
+
+def magnitude(metric: MetricSpec, value: float) -> str:
+    return f"{value:.2f}" if metric.unit == SHARE else figure(value)
+
+
+def signed(metric: MetricSpec, value: float) -> str:
+    """With its sign, a minus as such; what is lost is above zero."""
+    return f"{'−' if value < 0 else '+'}{magnitude(metric, abs(value))}"
+
+
+def judge_drop(task: TaskScore, limit: float, *, held_to: str = "interval") -> PointState:
+    """Whether a drop is within the limit: by its interval, whose end decides, or by the estimate."""
+    if not math.isfinite(task.drop):
+        return "not met"
+    if held_to == "estimate":
+        return "met" if task.drop <= limit else "not met"
+    if task.low is None or task.high is None:
+        return "unsupported"
+    return "met" if task.high <= limit else "not met" if task.low > limit else "unsupported"
+
+
+def task_point(case: Case, policy: PolicyValue) -> PolicyPoint:
+    """What the candidate loses of the task score against the eager model."""
+    document, result = case.evidence.validation, case.validation
+    metric = metric_of(document)
+    drop = result.task_drop if result is not None else None
+    if drop is None or result is None:
+        unscored = document is not None and document.task is None
+        why = why_unscored(case) if unscored else "the candidate has no task score"
+        return PolicyPoint(name="task", state="not measured", text=f"task score not measured: {why}")
+    if not math.isfinite(drop):
+        return PolicyPoint(name="task", state="not met", text=f"{metric.name} is not finite")
+    if result.task is None:  # of a document that has no interval
+        limit = task_limit(policy, metric, document.reference_score or 0.0 if document is not None else 0.0)
+        text = f"{drop_words(metric, drop, None, None)} (limit {limit:g}{unit_of(metric, limit)})"
+        state: PointState = "met" if drop <= limit else "not met"
+        return PolicyPoint(name="task", state=state, text=text, value=drop, limit=limit)
+    return drop_point("task", result.task, metric, policy)
+
+
+def why_unscored(case: Case) -> str:
+    samples = case.evidence.samples
+    found = [check.detail for check in samples.checks if check.name == "metric"] if samples is not None else []
+    return found[0].removeprefix("no task score: ") if found else "the samples have no labels"
+
+
+def drop_point(name: PointName, task: TaskScore, metric: MetricSpec, policy: PolicyValue, of: str = "") -> PolicyPoint:
+    """A drop and its interval against the limit."""
+    limit = task_limit(policy, metric, task.reference, slices=name == "slice")
+    state = judge_drop(task, limit, held_to=policy.task_held_to)
+    allowed = f"limit {magnitude(metric, limit) if limit % 1 else f'{limit:g}'}{unit_of(metric, limit)}"
+    text = f"{drop_words(metric, task.drop, task.low, task.high)}{of}, {allowed}"
+    more = 0
+    if state == "unsupported":
+        text += f": not decided at {task.count} samples"
+        if task.low is None or task.high is None:
+            text += f", on too few of which {metric.name} is defined"
+        elif (needed := samples_to_decide(task.drop, task.low, task.high, task.count, limit)) is not None:
+            text += f", about {rounded(needed):,} would decide"
+            more = max(needed - task.count, 0)
+    return PolicyPoint(name=name, state=state, text=text, value=task.drop, limit=limit, needs_more=more)
+
+
+def rounded(count: int) -> int:
+    """Up, to two digits: it is an estimate."""
+    step: int = 10 ** max(len(str(count)) - 2, 0)
+    return math.ceil(count / step) * step
+
+
+def metric_of(document: ValidationDocument | None) -> MetricSpec:
+    """What the run was scored by."""
+    if document is None:
+        return ACCURACY
+    return document.metric or MetricSpec(name=document.task or "task score", unit=SHARE)
+
+
+def worst_slice(case: Case) -> SliceScore | None:
+    """The slice that loses most; of equal ones that of more samples."""
+    scores = case.validation.slices if case.validation is not None else ()
+    return max(scores, key=lambda found: (found.task.drop, found.task.count), default=None)
+
+
+def slice_point(case: Case, policy: PolicyValue) -> list[PolicyPoint]:
+    """The worst slice against the policy; nothing where it asks for none."""
+    if policy.slice_drop is None:
+        return []
+    scores = case.validation.slices if case.validation is not None else ()
+    if not scores:
+        text = "task score by slice not measured: the samples have neither classes nor slices, or no task score"
+        return [PolicyPoint(name="slice", state="not measured", text=text)]
+    metric = metric_of(case.evidence.validation)
+    points = [
+        drop_point("slice", found.task, metric, policy, f" on the {found.kind} {found.name}, of {len(scores)}")
+        for found in scores
+    ]
+    severity = {"met": 0, "unsupported": 1, "not met": 2}
+    return [max(points, key=lambda point: (severity[point.state], point.value or 0.0))]
