@@ -76,6 +76,8 @@ def command_of(options: RunOptions) -> str:
         ("--candidates", ",".join(options.candidates), ""),
         ("--devices", ",".join(options.devices), ""),
         ("--processors", ",".join(options.processors), ""),
+        ("--threads", ",".join(map(str, options.threads)), ""),
+        ("--latency-ms", options.latency_ms, plain.latency_ms),
         ("--requests", options.requests, plain.requests),
         ("--cold-starts", options.cold_starts, plain.cold_starts),
         ("--limit-seconds", options.limit_seconds, plain.limit_seconds),

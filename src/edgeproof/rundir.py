@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from edgeproof.documents.base import Document, read_document, read_marked, write_document
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
@@ -200,10 +202,14 @@ class RunDir:
         """
         if file is not None:
             return load_policy(file), str(file)
-        asked = self.options().policy
-        if asked is None:
-            return PolicyValue(), DEFAULT_POLICY
-        return load_policy(Path(asked)), str(self.manifest().options.policy)
+        options = self.options()
+        policy, source = PolicyValue(), DEFAULT_POLICY
+        if options.policy is not None:
+            policy, source = load_policy(Path(options.policy)), str(self.manifest().options.policy)
+        if options.latency_ms is not None:
+            policy = msgspec.structs.replace(policy, latency_ms=options.latency_ms)
+            source = f"{source}, latency_ms = {options.latency_ms:g}"
+        return policy, source
 
     def path(self, relative: str) -> Path:
         """``relative`` inside this folder.

@@ -32,12 +32,15 @@ if TYPE_CHECKING:
             count: how many are drawn from the model's own; 256.
             seed: of the draw; 0.
             synthetic: use random input where there are no samples; no int8 verdict stands on it.
-            policy: TOML with the thresholds of the verdict; default: the built-in policy.
+            policy: TOML with the thresholds of the verdict, or the name of a policy that ships; default: the built-in
+                one.
             candidates: such as ``("sdk-eager", "onnx-int8")``; a format, ``"onnx"``, stands for all its precisions;
                 empty: all.
             devices: to measure on; empty: the host.
             processors: to compare outputs on as well, by emulation, such as ``("x86-64-v3", "cortex-a76")``; empty:
                 fp16 and int8 on a usual one or two, where QEMU is installed; ``("none",)``: none.
+            threads: counts of threads to measure each candidate with, such as ``(1, 4)``; empty: one.
+            latency_ms: milliseconds per inference, in place of the policy's.
             requests: of the local proof; 100.
             cold_starts: fresh servers of the local proof, per candidate; 5.
             trust: open files of unknown origin that run the code inside with your rights, such as TorchScript.
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
         candidates: Sequence[str]
         devices: Sequence[str]
         processors: Sequence[str]
+        threads: Sequence[int]
+        latency_ms: float | None
         requests: int
         cold_starts: int
         trust: bool
@@ -177,7 +182,10 @@ def resume(
 
 
 def report(
-    folder: str | Path, *, measured: Mapping[DeviceClass, Mapping[str, Path]] | None = None
+    folder: str | Path,
+    *,
+    measured: Mapping[DeviceClass, Mapping[str, Path]] | None = None,
+    policy: str | Path | None = None,
 ) -> EvaluationDocument:
     """Hold a run's documents against its policy again, and write its evaluation, report and plots.
 
@@ -185,9 +193,11 @@ def report(
         folder: the run folder.
         measured: results that were measured by hand, to be brought into the run: per device class and candidate a JSON
             file, a list of latencies in µs or the object that the runbook describes.
+        policy: TOML, or a policy that ships, to hold in place of the run's own.
 
     Raises:
         RunFolderError: it is no run folder, or a damaged one.
+        PolicyError: the policy cannot be used.
         UsageError: the run has no such candidate.
         DocumentError: a file is no result.
     """
@@ -198,7 +208,7 @@ def report(
     run = RunDir.open(Path(folder))
     for device_class, files in (measured or {}).items():
         bring_back(run, device_class, files)
-    return evaluate(run)
+    return evaluate(run, None if policy is None else Path(policy))
 
 
 def runbook(folder: str | Path) -> Path:

@@ -36,6 +36,7 @@ COMMANDS = {
     "report": "edgeproof.cli.report:report",
     "compare": "edgeproof.cli.report:compare",
     "gate": "edgeproof.cli.report:gate",
+    "policy": "edgeproof.cli.policy:policy",
     "completion": "edgeproof.cli.completion:completion",
 }
 
@@ -56,6 +57,7 @@ SUMMARIES = {
     "report": "Write a run's report again, from its documents.",
     "compare": "Hold two runs against each other.",
     "gate": "Exit 3 when a run does not meet its policy.",
+    "policy": "List, show and check policies.",
     "completion": "Print the completion script for a shell.",
 }
 

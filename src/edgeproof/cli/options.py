@@ -14,6 +14,7 @@ __all__ = [
     "name_option",
     "processors_option",
     "quiet_option",
+    "split_counts",
     "split_names",
     "trust_option",
 ]
@@ -24,6 +25,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 def split_names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
     """A comma-separated list as a tuple."""
     return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
+def split_counts(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """A comma-separated list of whole numbers above 0, each once.
+
+    Raises:
+        BadParameter: something else.
+    """
+    words = split_names(_context, _parameter, value)
+    if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+        raise click.BadParameter(f"{value}: expected whole numbers above 0, such as 1,4")
+    return tuple(dict.fromkeys(int(word) for word in words))
 
 
 trust_option = click.option(

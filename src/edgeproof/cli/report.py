@@ -18,6 +18,13 @@ __all__ = ["compare", "gate", "report", "runbook"]
 
 DEVICE_CLASSES: tuple[DeviceClass, ...] = ("host", "raspberry-pi", "android", "iphone")
 
+policy_option = click.option(
+    "--policy",
+    "policy_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Hold this policy, a TOML file or one that ships, in place of the run's own.",
+)
 run_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -33,8 +40,9 @@ run_folder = click.Path(exists=True, file_okay=False, path_type=Path)
     help="Bring back a result that was measured by hand: device class (raspberry-pi, android, iphone), candidate, and "
     "a JSON file: a list of latencies in µs, or the object that the runbook describes. May be given again.",
 )
+@policy_option
 @json_option
-def report(folder: Path, measured: tuple[str, ...], as_json: bool) -> None:
+def report(folder: Path, measured: tuple[str, ...], policy_file: Path | None, as_json: bool) -> None:
     """Write a run's report again, from its documents.
 
     Holds the documents of RUN against its policy and writes phase5_evaluation.json, edge_phase1_5_report.md and .html,
@@ -43,7 +51,7 @@ def report(folder: Path, measured: tuple[str, ...], as_json: bool) -> None:
     from edgeproof import api
     from edgeproof.rundir import REPORT_HTML, REPORT_MD
 
-    evaluation = api.report(folder, measured=_measured(folder, measured))
+    evaluation = api.report(folder, measured=_measured(folder, measured), policy=policy_file)
     markdown, html = folder / REPORT_MD, folder / REPORT_HTML
     if as_json:
         emit_json({"run": str(folder), "markdown": str(markdown), "html": str(html), "evaluation": evaluation})
@@ -123,13 +131,7 @@ def compare(before: Path, after: Path, as_json: bool) -> None:
     epilog="Example:  edgeproof gate bench_output/edge_phase_runs/20261120-093000 --device-class raspberry-pi"
 )
 @click.argument("folder", metavar="RUN", type=run_folder)
-@click.option(
-    "--policy",
-    "policy_file",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Hold this policy (TOML) in place of the run's own.",
-)
+@policy_option
 @click.option(
     "--device-class",
     "device_classes",

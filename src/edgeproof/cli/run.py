@@ -14,6 +14,7 @@ from edgeproof.cli.options import (
     name_option,
     processors_option,
     quiet_option,
+    split_counts,
     split_names,
 )
 from edgeproof.errors import UsageError
@@ -41,7 +42,17 @@ __all__ = ["run"]
 @click.option(
     "--synthetic", is_flag=True, help="Use random input when there are no samples; no int8 verdict stands on it."
 )
-@click.option("--policy", metavar="FILE", help="TOML with the thresholds of the verdict; default: the built-in policy.")
+@click.option(
+    "--policy",
+    metavar="FILE",
+    help="TOML with the thresholds of the verdict, or the name of a policy that ships; default: the built-in one. "
+    "See edgeproof policy.",
+)
+@click.option(
+    "--latency-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Milliseconds per inference, in place of the policy's.",
+)
 @click.option(
     "--candidates",
     callback=split_names,
@@ -50,6 +61,12 @@ __all__ = ["run"]
     "Default: all.",
 )
 @click.option("--devices", callback=split_names, metavar="A,B", help="Devices to measure on; default: the host.")
+@click.option(
+    "--threads",
+    callback=split_counts,
+    metavar="A,B",
+    help="Counts of threads to measure each candidate with, such as 1,4; the verdict names the faster. Default: 1.",
+)
 @processors_option(
     "Other processors to compare outputs on, by QEMU's user mode; default: fp16 and int8 on a usual one or two, where "
     "it is installed; none: on this one alone"

@@ -23,10 +23,17 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Target:
-    """A candidate and the artifact it is made of, on this machine."""
+    """A candidate and the artifact it is made of, on this machine.
+
+    Attributes:
+        candidate: its name.
+        artifact: its file or folder.
+        threads: of the runtime; None: as the effort says.
+    """
 
     candidate: str
     artifact: Path
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class Measured:
     candidate: str
     reports: tuple[RunnerReport, ...]
     failure: str | None = None
+    threads: int | None = None
 
 
 class Device(Protocol):

@@ -32,44 +32,53 @@ def measure(
     """
     samples = device.put(inputs)
     jobs = {
-        target.candidate: RunnerJob(
+        target: RunnerJob(
             artifact=device.put(target.artifact),
             inputs=samples,
             measure=effort.count,
             warmup=effort.warmup,
             seconds=effort.seconds / effort.rounds,
-            threads=effort.threads,
+            threads=target.threads or effort.threads,
             trust=trust,
         )
         for target in targets
     }
-    reports: dict[str, list[RunnerReport]] = {candidate: [] for candidate in jobs}
+    reports: dict[Target, list[RunnerReport]] = {target: [] for target in jobs}
     seconds = dict.fromkeys(jobs, 0.0)
-    failures: dict[str, str] = {}
-    candidates, ended = list(jobs), 0
+    failures: dict[Target, str] = {}
+    order, ended = list(jobs), 0
     for index in range(effort.rounds):
-        turn = index % max(1, len(candidates))
-        for candidate in [*candidates[turn:], *candidates[:turn]]:
-            if candidate in failures:
+        turn = index % max(1, len(order))
+        for target in [*order[turn:], *order[:turn]]:
+            if target in failures:
                 continue
-            report(f"{device.name}: {candidate}, process {index + 1} of {effort.rounds}")
+            report(f"{device.name}: {_name(target)}, process {index + 1} of {effort.rounds}")
             began = time.monotonic()
-            told = device.run(jobs[candidate], effort.limits)
-            seconds[candidate] += time.monotonic() - began
+            told = device.run(jobs[target], effort.limits)
+            seconds[target] += time.monotonic() - began
             if told.error:
-                failures[candidate] = told.error
+                failures[target] = told.error
             else:
-                reports[candidate].append(told)
+                reports[target].append(told)
             if told.error or index + 1 == effort.rounds:
                 outcome = "failed" if told.error else "measured"
                 ended += 1
-                count = f"({ended} of {len(candidates)})"
-                report(f"{device.name}: {candidate}: {outcome} in {seconds[candidate]:.1f} s {count}")
-    for candidate in candidates:
-        if candidate not in failures:
-            job, first = jobs[candidate], reports[candidate]
-            reports[candidate] = [_again(device, candidate, job, told, effort, report) for told in first]
-    return [Measured(candidate, tuple(reports[candidate]), failures.get(candidate)) for candidate in candidates]
+                count = f"({ended} of {len(order)})"
+                report(f"{device.name}: {_name(target)}: {outcome} in {seconds[target]:.1f} s {count}")
+    for target in order:
+        if target not in failures:
+            job, first = jobs[target], reports[target]
+            reports[target] = [_again(device, _name(target), job, told, effort, report) for told in first]
+    return [
+        Measured(target.candidate, tuple(reports[target]), failures.get(target), target.threads) for target in order
+    ]
+
+
+def _name(target: Target) -> str:
+    """As progress tells it."""
+    if target.threads is None:
+        return target.candidate
+    return f"{target.candidate} on {target.threads} thread{'s' * (target.threads > 1)}"
 
 
 def _again(

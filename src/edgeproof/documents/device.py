@@ -9,10 +9,19 @@ from edgeproof.documents.conversion import Outcome
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ColdStart, ProcessUse, Steady
 
-__all__ = ["DEVICE_CLASSES", "DeviceClass", "DeviceDocument", "DeviceMeasurement"]
+__all__ = ["DEVICE_CLASSES", "DeviceClass", "DeviceDocument", "DeviceMeasurement", "OtherThreads"]
 
 DeviceClass = Literal["host", "raspberry-pi", "android", "iphone"]
 DEVICE_CLASSES: tuple[DeviceClass, ...] = get_args(DeviceClass)
+
+
+class OtherThreads(Value, frozen=True, kw_only=True):
+    """The same candidate on another count of threads, measured interleaved."""
+
+    threads: int
+    steady: Steady | None = None
+    reason: str | None = None
+    """Why it was not measured."""
 
 
 class DeviceMeasurement(Value, frozen=True, kw_only=True):
@@ -27,11 +36,14 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     ratio_to_baseline: float | None = None
     """Median latency over the baseline candidate's, measured interleaved in the same run."""
     threads: int | None = None
+    """Of the runtime: the fastest of those that were asked for."""
     cpus: tuple[int, ...] = ()
     energy_mj: float | None = None
     """Gross millijoules per inference."""
     temperature_c: tuple[float, ...] = ()
     throttled: bool | None = None
+    other_threads: tuple[OtherThreads, ...] = ()
+    """Other counts of threads that were measured beside this one, which was the fastest."""
 
 
 class DeviceDocument(Document, frozen=True, kw_only=True):

@@ -37,6 +37,10 @@ class RunOptions(Value, frozen=True, kw_only=True):
     """Empty: the host."""
     processors: tuple[str, ...] = ()
     """To run every candidate on, by emulation; empty: those that round values on a usual one or two."""
+    threads: tuple[int, ...] = ()
+    """Counts of threads that each candidate is measured with; empty: one."""
+    latency_ms: float | None = None
+    """In place of the policy's."""
     requests: int = 100
     cold_starts: int = 5
     trust: bool = False
@@ -44,7 +48,8 @@ class RunOptions(Value, frozen=True, kw_only=True):
     limit_memory_bytes: int = 8 << 30
 
     def absolute(self, folder: Path) -> RunOptions:
-        """The same with every file and folder as an absolute path; relative ones start from ``folder``."""
+        """The same with every file and folder as an absolute path; relative ones start from ``folder``. A policy
+        without a suffix is one that ships, by its name."""
 
         def placed(path: str | None) -> str | None:
             return None if path is None else str(folder / path)
@@ -54,7 +59,7 @@ class RunOptions(Value, frozen=True, kw_only=True):
             model=absolute_address(self.model, folder),
             samples=placed(self.samples),
             held_out=placed(self.held_out),
-            policy=placed(self.policy),
+            policy=placed(self.policy) if self.policy and Path(self.policy).suffix else self.policy,
         )
 
     def source(self, folder: str | None = None) -> ModelSource:

@@ -48,7 +48,7 @@ def measure_devices(
     """
     chosen, skipped = chosen_candidates(run, candidates)
     inputs = run.path(run.read(SamplesDocument).held_out.file)
-    targets = targets_of(run, chosen, skipped)
+    targets = targets_of(run, chosen, skipped, run.options().threads)
     documents = []
     refused = []
     for address in devices:

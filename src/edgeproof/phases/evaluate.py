@@ -39,11 +39,15 @@ def conclude(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Eva
     return evaluate(run)
 
 
-def evaluate(run: RunDir) -> EvaluationDocument:
+def evaluate(run: RunDir, policy_file: Path | None = None) -> EvaluationDocument:
     """Evaluate the run and write ``phase5_evaluation.json``, the report as Markdown and HTML, and ``plots/*.svg``.
 
+    Args:
+        run: the run.
+        policy_file: a policy to use in place of the run's own.
+
     Raises:
-        PolicyError: the run's policy file cannot be used.
+        PolicyError: the policy file cannot be used.
         DocumentError: a document of the run is damaged.
     """
     from edgeproof.report.compose import build
@@ -54,7 +58,7 @@ def evaluate(run: RunDir) -> EvaluationDocument:
 
     evidence = read_evidence(run)
     activity = evidence.activity
-    evaluation = judge(run, evidence)
+    evaluation = judge(run, evidence, policy_file)
     given = ReportInput(
         evidence=evidence,
         evaluation=evaluation,

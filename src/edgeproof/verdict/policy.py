@@ -17,7 +17,15 @@ from edgeproof.documents.device import DEVICE_CLASSES
 from edgeproof.documents.policy import DeviceLimits, DifferenceLimits, PolicyValue
 from edgeproof.errors import PolicyError
 
-__all__ = ["default_policy_toml", "load_policy", "parse_policy", "policy_toml", "preset_names", "preset_toml"]
+__all__ = [
+    "default_policy_toml",
+    "load_policy",
+    "parse_policy",
+    "policy_toml",
+    "preset_names",
+    "preset_summary",
+    "preset_toml",
+]
 
 SAMPLES_FLOOR = 200
 """Below this int8 results cannot pass whatever a policy says: a lower ``minimum_samples`` would be without effect."""
@@ -87,6 +95,18 @@ def preset_toml(name: str) -> str:
     if name == DEFAULT:
         return default_policy_toml()
     return resources.files("edgeproof.verdict").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
+
+
+def preset_summary(name: str) -> str:
+    """What a policy that ships is for, in a line.
+
+    Raises:
+        PolicyError: there is none of that name.
+    """
+    if name == DEFAULT:
+        return "p90 below 10 ms, a point of the task score, the fastest that meets it."
+    first = preset_toml(name).splitlines()[0]
+    return first.removeprefix("# ")
 
 
 def load_policy(path: Path) -> PolicyValue:

@@ -42,12 +42,15 @@ def nobody(contest: Contest) -> str:
 
 
 def action_of(contest: Contest, chosen: Standing) -> str:
-    """What to do."""
+    """What to do, and on how many threads where several counts were measured."""
+    case = contest.cases[chosen.candidate]
+    counts = [found.threads for _, found in case.on(contest.device) if found.other_threads and found.threads]
+    threads = f" on {max(counts)} thread{'s' * (max(counts) > 1)}" if counts else ""
     if chosen.sdk:
-        return f"run it with its own engine, {chosen.candidate}"
-    if contest.cases[chosen.candidate].eager:
-        return f"run it in PyTorch, {chosen.candidate}"
-    return f"convert, and ship {chosen.candidate}"
+        return f"run it with its own engine, {chosen.candidate}{threads}"
+    if case.eager:
+        return f"run it in PyTorch, {chosen.candidate}{threads}"
+    return f"convert, and ship {chosen.candidate}{threads}"
 
 
 def why_chosen(contest: Contest, chosen: Standing) -> str:

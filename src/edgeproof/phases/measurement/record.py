@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import msgspec
 
 from edgeproof.devices.base import Measured, Target
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
-from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
+from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement, OtherThreads
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ProcessUse
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
@@ -52,13 +53,20 @@ def chosen_candidates(run: RunDir, names: Sequence[str]) -> tuple[list[Conversio
     return chosen, skipped
 
 
-def targets_of(run: RunDir, chosen: Sequence[ConversionResult], skipped: Mapping[str, str]) -> list[Target]:
+def targets_of(
+    run: RunDir, chosen: Sequence[ConversionResult], skipped: Mapping[str, str], threads: Sequence[int] = ()
+) -> list[Target]:
     """What is to be measured; PyTorch and our own engine come first, in the order of their formats: the first of all is
     the baseline."""
     order = {name: place for place, name in enumerate(formats())}
     runnable = [result for result in chosen if result.candidate not in skipped]
     runnable.sort(key=lambda result: order.get(result.format, len(order)) if result.sdk or result.eager else len(order))
-    return [Target(result.candidate, run.path(result.artifact)) for result in runnable if result.artifact]
+    return [
+        Target(result.candidate, run.path(result.artifact), count)
+        for result in runnable
+        if result.artifact
+        for count in (threads or (None,))
+    ]
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,8 @@ def record(
         measured: what the device gave, the baseline first.
         recorded: the device.
     """
-    by_name = {taken.candidate: taken for taken in measured}
+    by_name, others = fastest_of(measured)
+    measured = list(by_name.values())
     medians = {taken.candidate: statistics.median(values) for taken in measured if (values := _values(taken))}
     baseline = next((taken.candidate for taken in measured if taken.candidate in medians), None)
     measurements = []
@@ -113,7 +122,9 @@ def record(
             ratio = medians[candidate] / medians[baseline] if baseline and medians[baseline] else None
             raw = DeviceDocument.raw_path_of(recorded.device, candidate)
             write_bytes(run.path(raw), msgspec.json.encode(_values(taken)))
-            measurements.append(_measurement(taken, raw, ratio))
+            found = _measurement(taken, raw, ratio)
+            beside = tuple(_other(run, recorded.device, other) for other in others.get(candidate, ()))
+            measurements.append(msgspec.structs.replace(found, other_threads=beside))
     measurements = [*_kept(run, recorded.device, chosen), *measurements]
     document = DeviceDocument(
         device=recorded.device,
@@ -126,6 +137,31 @@ def record(
     )
     run.write(document)
     return document
+
+
+def fastest_of(measured: Sequence[Measured]) -> tuple[dict[str, Measured], dict[str, list[Measured]]]:
+    """Per candidate the count of threads with the lowest median, and the others; in the order of their first."""
+    found: dict[str, list[Measured]] = {}
+    for taken in measured:
+        found.setdefault(taken.candidate, []).append(taken)
+
+    def median(taken: Measured) -> float:
+        values = _values(taken)
+        return statistics.median(values) if values and not taken.failure else math.inf
+
+    best = {candidate: min(counts, key=median) for candidate, counts in found.items()}
+    return best, {candidate: [t for t in counts if t is not best[candidate]] for candidate, counts in found.items()}
+
+
+def _other(run: RunDir, device: str, taken: Measured) -> OtherThreads:
+    threads = taken.threads or 1
+    values = _values(taken)
+    if taken.failure or not values:
+        return OtherThreads(threads=threads, reason=taken.failure or "no call was timed")
+    raw = DeviceDocument.raw_path_of(device, f"{taken.candidate}-{threads}-threads")
+    write_bytes(run.path(raw), msgspec.json.encode(values))
+    warmup = sum(report.warmup for report in taken.reports)
+    return OtherThreads(threads=threads, steady=steady(values, warmup=warmup, raw=raw))
 
 
 def _kept(run: RunDir, device: str, chosen: Sequence[ConversionResult]) -> list[DeviceMeasurement]:
