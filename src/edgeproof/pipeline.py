@@ -66,6 +66,8 @@ def command_of(options: RunOptions) -> str:
     words = ["edgeproof", "run", options.model]
     for spec in options.inputs:
         words += ["--input", spec]
+    for artifact in options.artifacts:
+        words += ["--artifact", artifact]
     for flag, value, default in (
         ("--name", options.name, plain.name),
         ("--samples", options.samples, plain.samples),
@@ -98,6 +100,7 @@ def check_options(options: RunOptions) -> None:
     from edgeproof.devices.discover import open_device
     from edgeproof.devices.processors import find_processors
     from edgeproof.model.model import parse_spec
+    from edgeproof.phases.conversion.adopted import check_adopted
     from edgeproof.phases.conversion.planned import check_name
     from edgeproof.verdict.policy import load_policy
 
@@ -105,6 +108,7 @@ def check_options(options: RunOptions) -> None:
         check_name(name)
     for text in options.inputs:
         parse_spec(text)
+    check_adopted(options.artifacts, trust=options.trust)
     if options.policy is not None:
         load_policy(Path(options.policy))
     if options.processors != NO_PROCESSORS:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
             devices: to measure on; empty: the host.
             processors: to compare outputs on as well, by emulation, such as ``("x86-64-v3", "cortex-a76")``; empty:
                 fp16 and int8 on a usual one or two, where QEMU is installed; ``("none",)``: none.
+            artifacts: ``NAME=PATH`` of candidates that were made elsewhere.
             threads: counts of threads to measure each candidate with, such as ``(1, 4)``; empty: one.
             latency_ms: milliseconds per inference, in place of the policy's.
             requests: of the local proof; 100.
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         candidates: Sequence[str]
         devices: Sequence[str]
         processors: Sequence[str]
+        artifacts: Sequence[str]
         threads: Sequence[int]
         latency_ms: float | None
         requests: int

@@ -60,6 +60,14 @@ __all__ = ["run"]
     help="Candidates to make, such as sdk-eager,onnx-int8; a format, such as onnx, stands for all its precisions. "
     "Default: all.",
 )
+@click.option(
+    "--artifact",
+    "artifacts",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="A candidate made elsewhere: .onnx, .tflite, .pte, .xml or .mlpackage; compared and judged like ours. "
+    "NAME ends in -int8 or -fp16 where it is. May be given again.",
+)
 @click.option("--devices", callback=split_names, metavar="A,B", help="Devices to measure on; default: the host.")
 @click.option(
     "--threads",

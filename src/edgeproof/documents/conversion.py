@@ -22,6 +22,8 @@ class ConversionResult(Value, frozen=True, kw_only=True):
     precision: str
     form: Form
     status: Outcome
+    lacking: tuple[str, ...] = ()
+    """Packages that are not installed, for which it was skipped."""
     sdk: bool = False
     """Whether the candidate runs the model with our own engine instead of another's."""
     eager: bool = False

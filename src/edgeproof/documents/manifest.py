@@ -37,6 +37,8 @@ class RunOptions(Value, frozen=True, kw_only=True):
     """Empty: the host."""
     processors: tuple[str, ...] = ()
     """To run every candidate on, by emulation; empty: those that round values on a usual one or two."""
+    artifacts: tuple[str, ...] = ()
+    """``NAME=PATH`` of candidates that were made elsewhere."""
     threads: tuple[int, ...] = ()
     """Counts of threads that each candidate is measured with; empty: one."""
     latency_ms: float | None = None
@@ -57,6 +59,7 @@ class RunOptions(Value, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self,
             model=absolute_address(self.model, folder),
+            artifacts=tuple(f"{name}={placed(path)}" for name, _, path in (a.partition("=") for a in self.artifacts)),
             samples=placed(self.samples),
             held_out=placed(self.held_out),
             policy=placed(self.policy) if self.policy and Path(self.policy).suffix else self.policy,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.phases.activity.of_run import count_activity
+from edgeproof.phases.conversion.adopted import Adoption, adopt, parse_adopted
 from edgeproof.phases.conversion.making import Making
 from edgeproof.phases.conversion.planned import Planned, plan
 from edgeproof.phases.prepare import limits_of, workspace_of
@@ -31,7 +32,7 @@ def convert(run: RunDir, report: Report = lambda _: None) -> ConversionDocument:
         msgspec.structs.replace(result, artifact=_in_run(run, result.artifact), log=_in_run(run, result.log))
         for result in document.candidates
     )
-    document = msgspec.structs.replace(document, candidates=results)
+    document = msgspec.structs.replace(document, candidates=(*results, *_taken(run, report)))
     run.write(document)
     count_activity(run, report)
     return document
@@ -46,6 +47,24 @@ def convert_sdk(run: RunDir, report: Report = lambda _: None) -> list[tuple[str,
     making, planned = _setting(run, report)
     made = making.make([candidate for candidate in planned if candidate.format.sdk or candidate.format.eager])
     return [(result.candidate, Path(result.artifact)) for result in made.candidates if result.artifact]
+
+
+def _taken(run: RunDir, report: Callable[[str], None]) -> list[ConversionResult]:
+    """The candidates that were made elsewhere."""
+    options, workspace = run.options(), workspace_of(run)
+    found = []
+    for name, path in parse_adopted(options.artifacts).items():
+        adoption = Adoption(
+            name=name,
+            path=str(path),
+            signature=workspace.samples.signature,
+            out=str(run.path(ARTIFACTS)),
+            trust=options.trust,
+        )
+        result = adopt(adoption, limits_of(options), workspace.logs / f"{name}.log")
+        report(f"{name}: {'taken' if result.status == 'ok' else 'not taken'}, {path}")
+        found.append(msgspec.structs.replace(result, artifact=_in_run(run, result.artifact)))
+    return found
 
 
 def _in_run(run: RunDir, path: str | None) -> str | None:

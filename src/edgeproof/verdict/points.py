@@ -91,7 +91,8 @@ def difference_point(case: Case, policy: PolicyValue, device_class: DeviceClass)
     if conversion is not None and conversion.status == "failed":
         return point("not met", f"not converted: {conversion.reason or 'no reason given'}")
     if conversion is not None and conversion.status == "skipped":
-        return point("not met", f"not converted: {conversion.reason or 'skipped'}")
+        state: PointState = "not measured" if conversion.lacking else "not met"
+        return point(state, f"not converted: {conversion.reason or 'skipped'}")
     if result is None:
         return point("not measured", "outputs were not compared with the eager model")
     if result.status == "skipped":

@@ -184,4 +184,5 @@ def _impossible(candidate: Planned) -> ConversionResult | None:
     missing = missing_requirements(candidate.format.requires)
     if not missing:
         return None
-    return candidate.result("skipped", f"missing {', '.join(missing)}", install_command(candidate.format, missing))
+    lost = candidate.result("skipped", f"missing {', '.join(missing)}", install_command(candidate.format, missing))
+    return msgspec.structs.replace(lost, lacking=tuple(missing))
