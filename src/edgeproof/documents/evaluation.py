@@ -11,7 +11,7 @@ from edgeproof.documents.device import DeviceClass, DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.latency import LatencySummary
 from edgeproof.documents.manifest import Manifest
-from edgeproof.documents.policy import PolicyValue
+from edgeproof.documents.policy import PercentileName, PolicyValue
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.signature import Form
 from edgeproof.documents.validation import ValidationDocument
@@ -26,6 +26,7 @@ __all__ = [
     "PointName",
     "PointState",
     "PolicyPoint",
+    "ServedOffer",
     "Standing",
     "StandingStatus",
     "Verdict",
@@ -34,8 +35,8 @@ __all__ = [
 
 CandidateStatus = Literal["passed", "failed", "error", "skipped", "not converted"]
 Confidence = Literal["high", "medium", "low"]
-Decision = Literal["sdk", "convert", "eager", "none", "undecided"]
-"""``eager``: PyTorch itself, as the model runs today."""
+Decision = Literal["sdk", "convert", "eager", "served", "none", "undecided"]
+"""``eager``: PyTorch itself, as the model runs today; ``served``: from an edge server nearby."""
 StandingStatus = Literal["meets", "open", "fails"]
 PointName = Literal[
     "runs", "evidence", "difference", "cosine", "threshold", "saturation", "task", "slice", "samples", "size",
@@ -94,6 +95,21 @@ class Standing(Value, frozen=True, kw_only=True):
     points: tuple[PolicyPoint, ...]
 
 
+class ServedOffer(Value, frozen=True, kw_only=True):
+    """The model behind an edge server, the device as its client: what phase 2 measured, and a network between."""
+
+    candidate: str
+    server: str
+    """The machine that served it in phase 2."""
+    latency_ms: float
+    """Client side over loopback, and the network's round trip."""
+    network_ms: float
+    percentile: PercentileName | None
+    """Which one; None: the median, where the count supports no percentile."""
+    state: PointState
+    """Against the policy's latency."""
+
+
 class Verdict(Value, frozen=True, kw_only=True):
     """The recommendation for one device class."""
 
@@ -108,6 +124,8 @@ class Verdict(Value, frozen=True, kw_only=True):
     would_change: tuple[WouldChange, ...]
     standings: tuple[Standing, ...] = ()
     """Every candidate that ships to this device class, against the policy."""
+    served: ServedOffer | None = None
+    """For a phone on which nothing qualifies."""
 
 
 class CandidateRow(Value, frozen=True, kw_only=True):

@@ -71,7 +71,7 @@ class PolicyValue(Value, frozen=True, kw_only=True):
     minimum_samples: int = 200
     prefer: Preference = "fastest"
     prefer_sdk_for_spiking: bool = True
-    served_network_ms: float = 10.0
+    served_network_ms: float = 5.0
     """Round trip between a phone and an edge server nearby, beside what the server itself takes."""
     difference: DifferenceLimits = DifferenceLimits()
     device: dict[DeviceClass, DeviceLimits] = {}

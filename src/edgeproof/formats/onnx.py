@@ -35,6 +35,7 @@ from edgeproof.formats.base import (
 )
 from edgeproof.formats.bindings import bind, plain, safe_names
 from edgeproof.formats.telemetry import silent_import
+from edgeproof.trust import contained
 
 if TYPE_CHECKING:
     from edgeproof.formats.rewrites.base import Prepared
@@ -139,6 +140,18 @@ class Onnx(Format):
     def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         session = _session(path, 1)
         return tuple(map(_described, session.get_inputs())), tuple(map(_described, session.get_outputs()))
+
+    def parts(self, path: Path) -> tuple[Path, ...]:
+        """With the files that hold its weights, where it keeps them apart."""
+        import onnx
+
+        with opening("ONNX", path):
+            model = onnx.load(path, load_external_data=False)
+        named = [entry.value for tensor in model.graph.initializer for entry in tensor.external_data
+                 if entry.key == "location"]  # fmt: skip
+        for name in dict.fromkeys(named):
+            contained(path.parent, name)
+        return (path, *(path.parent / name for name in dict.fromkeys(named)))
 
 
 def _apart(name: str) -> str:

@@ -45,6 +45,7 @@ DECISIONS: dict[Decision, str] = {
     "sdk": "Own engine",
     "convert": "Convert",
     "eager": "Run in PyTorch",
+    "served": "Serve it from nearby",
     "none": "Nothing qualifies",
     "undecided": "Undecided",
 }

@@ -19,6 +19,7 @@ from edgeproof.verdict.contest import Contest
 from edgeproof.verdict.points import standing_of
 from edgeproof.verdict.reasons import missing, reasons, sentence_of
 from edgeproof.verdict.rows import candidate_row, not_measured
+from edgeproof.verdict.served import offer_of
 
 __all__ = ["decide", "verdict_of"]
 
@@ -67,14 +68,18 @@ def verdict_of(contest: Contest) -> Verdict:
     if chosen is not None:
         eager = contest.cases[chosen.candidate].eager
         decision = "sdk" if chosen.sdk else "eager" if eager else "convert"
+    offer = offer_of(contest)
+    if offer is not None and offer.state == "met":
+        decision = "served"
     return Verdict(
         device_class=contest.device,
         decision=decision,
         candidate=chosen.candidate if chosen is not None else None,
         confidence=confidence,
-        sentence=sentence_of(contest, confidence),
+        sentence=sentence_of(contest, confidence, offer),
         reasons=tuple(reasons(contest)),
         missing=tuple(missing(contest)),
         would_change=would_change(contest),
         standings=contest.standings,
+        served=offer,
     )

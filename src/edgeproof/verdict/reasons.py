@@ -6,20 +6,28 @@ import math
 from collections.abc import Callable
 
 from edgeproof.documents.device import DeviceDocument
-from edgeproof.documents.evaluation import Confidence, Standing
+from edgeproof.documents.evaluation import Confidence, ServedOffer, Standing
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
 from edgeproof.verdict.contest import NOISE, Contest
+from edgeproof.verdict.served import offer_words
 from edgeproof.verdict.wording import TITLES, and_list, figure, shortened
 
 __all__ = ["missing", "reasons", "sentence_of"]
 
 
-def sentence_of(contest: Contest, confidence: Confidence) -> str:
-    """The verdict in one sentence."""
+def sentence_of(contest: Contest, confidence: Confidence, offer: ServedOffer | None = None) -> str:
+    """The verdict in one sentence.
+
+    Args:
+        contest: who is recommended.
+        confidence: in that.
+        offer: what an edge server could do where nobody is.
+    """
     where, mark, chosen = TITLES[contest.device], f"(confidence: {confidence})", contest.chosen
     if chosen is None:
-        return f"On {where}, {nobody(contest)} {mark}."
+        served = f"; {offer_words(offer, contest.policy.latency_ms)}" if offer is not None else ""
+        return f"On {where}, {nobody(contest)}{served} {mark}."
     if not contest.measured:
         why = why_chosen(contest, chosen)
         return f"On {where}, provisionally {action_of(contest, chosen)}: {why}, and nothing was measured there {mark}."
