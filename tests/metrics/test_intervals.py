@@ -91,6 +91,7 @@ def test_a_bootstrap_without_enough_draws_is_none() -> None:
 def test_how_many_samples_would_decide() -> None:
     """The interval's end comes to the limit with their square root."""
     assert samples_to_decide(0.3, -0.9, 1.5, 360, 1.0) == pytest.approx(360 * (1.2 / 0.7) ** 2, abs=1)
+    assert samples_to_decide(0.0, -1.056, 1.056, 360, 1.0, alike=True) == 381
     assert samples_to_decide(1.5, 0.6, 2.4, 360, 1.0) == pytest.approx(360 * (0.9 / 0.5) ** 2, abs=1)
     assert samples_to_decide(1.0, 0.0, 2.0, 360, 1.0) is None
     assert samples_to_decide(0.999, 0.0, 2.0, 360, 1.0) is None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from edgeproof.api.models import compare, convert, load, open
-    from edgeproof.api.runs import compare_runs, gate, new_run_folder, report, resume, run, runbook
+    from edgeproof.api.runs import compare_runs, gate, measure, new_run_folder, report, resume, run, runbook
     from edgeproof.client.simulator import Drive
     from edgeproof.client.simulator import drive as bench
     from edgeproof.devices.discover import discover as devices
@@ -43,6 +43,7 @@ _HOMES = {
     "environment": "phases.preparation.environment:read_environment",
     "gate": "api.runs:gate",
     "load": "api.models:load",
+    "measure": "api.runs:measure",
     "new_run_folder": "api.runs:new_run_folder",
     "nir": "phases.nir.write:nir_alone",
     "open": "api.models:open",
@@ -71,6 +72,7 @@ __all__ = [
     "environment",
     "gate",
     "load",
+    "measure",
     "new_run_folder",
     "nir",
     "open",

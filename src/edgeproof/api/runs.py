@@ -66,7 +66,7 @@ if TYPE_CHECKING:
         trust: bool
 
 
-__all__ = ["compare_runs", "gate", "new_run_folder", "report", "resume", "run", "runbook"]
+__all__ = ["compare_runs", "gate", "measure", "new_run_folder", "report", "resume", "run", "runbook"]
 
 
 def run(
@@ -181,6 +181,54 @@ def resume(
     run = RunDir.open(Path(folder), trust=trust)
     run.ask_for_trust()
     return execute(run, progress)
+
+
+def measure(
+    folder: str | Path,
+    *,
+    devices: Sequence[str] = (),
+    candidates: Sequence[str] = (),
+    count: int | None = None,
+    threads: Sequence[int] = (),
+    progress: Callable[[str], None] = lambda _line: None,
+) -> EvaluationDocument:
+    """Measure candidates of a run again, interleaved, and write its evaluation and report.
+
+    Args:
+        folder: the run folder.
+        devices: addresses; empty: the run's own.
+        candidates: which; empty: all of the run.
+        count: timed calls of each; None: 702, in 5 s at most.
+        threads: counts of threads; empty: the run's own.
+        progress: takes a line.
+
+    Raises:
+        RunFolderError: it is no run folder, or a damaged one.
+        UsageError: a candidate or a device is unknown.
+        DeviceError: no device could be measured.
+    """
+    import math
+
+    from edgeproof.devices.base import Effort
+    from edgeproof.phases.device import measure_devices
+    from edgeproof.phases.evaluate import conclude
+    from edgeproof.process import Limits
+    from edgeproof.rundir import RunDir
+
+    run = RunDir.open(Path(folder))
+    effort = Effort()
+    if count is not None:
+        effort = Effort(count=math.ceil(count / effort.rounds), seconds=3600, limits=Limits(seconds=3600))
+    with run.held():
+        measure_devices(
+            run,
+            devices=tuple(devices) or run.options().devices or ("host",),
+            candidates=candidates,
+            effort=effort,
+            threads=tuple(threads) or run.options().threads,
+            report=progress,
+        )
+        return conclude(run)
 
 
 def report(

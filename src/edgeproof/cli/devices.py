@@ -1,4 +1,4 @@
-"""``edgeproof devices`` and ``edgeproof soak``: where sessions can run, and one session run for long."""
+"""``devices``, ``measure``, ``soak``: where sessions can run, a run measured again, and one session run for long."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress
-from edgeproof.cli.options import quiet_option, trust_option
+from edgeproof.cli.options import quiet_option, split_counts, split_names, trust_option
 
-__all__ = ["devices", "soak"]
+__all__ = ["devices", "measure", "soak"]
 
 
 @click.command(epilog="Example:  edgeproof devices ssh:pi@raspberrypi.local --json")
@@ -31,6 +31,43 @@ def devices(named: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"{device.address:<28} {device.device_class or 'unknown':<14} {device.state:<12} {device.detail}")
         if device.remedy:
             click.echo(f"{'':<28} → {device.remedy}")
+
+
+@click.command(
+    epilog="\b\nExamples:\n  edgeproof measure RUN --candidates onnx-fp32,litert-fp32 --count 2000\n"
+    "  edgeproof measure RUN --threads 1,4"
+)
+@click.argument("folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--candidates", callback=split_names, metavar="A,B", help="Which to measure; default: all of the run.")
+@click.option("--devices", "named", callback=split_names, metavar="A,B", help="On which; default: the run's own.")
+@click.option("--count", type=click.IntRange(min=1), help="Timed calls of each; default: 702, in 5 s at most.")
+@click.option("--threads", callback=split_counts, metavar="A,B", help="Counts of threads; default: the run's own.")
+@quiet_option
+@json_option
+def measure(
+    folder: Path,
+    candidates: tuple[str, ...],
+    named: tuple[str, ...],
+    count: int | None,
+    threads: tuple[int, ...],
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measure candidates of a run again, interleaved, and write its report.
+
+    What was measured of its other candidates stays, without ratios: these were not measured beside them.
+    """
+    from edgeproof import api
+
+    with progress("measuring", quiet=quiet) as tell:
+        evaluation = api.measure(
+            folder, devices=named, candidates=candidates, count=count, threads=threads, progress=tell
+        )
+    if as_json:
+        emit_json({"run": str(folder), "evaluation": evaluation})
+        return
+    for verdict in evaluation.verdicts:
+        click.echo(verdict.sentence)
 
 
 @click.command(epilog="Example:  edgeproof soak out/litert-int8/digits.tflite --seconds 600 --samples heldout.npz")

@@ -21,7 +21,8 @@ __all__ = ["measure_devices", "measure_run"]
 
 def measure_run(run: RunDir, report: Callable[[str], None] = lambda _line: None) -> None:
     """Measure the run's candidates on the devices it asks for; the host, where it asks for none."""
-    measure_devices(run, devices=run.options().devices or ("host",), report=report)
+    options = run.options()
+    measure_devices(run, devices=options.devices or ("host",), threads=options.threads, report=report)
 
 
 def measure_devices(
@@ -30,6 +31,7 @@ def measure_devices(
     devices: Sequence[str] = ("host",),
     candidates: Sequence[str] = (),
     effort: Effort | None = None,
+    threads: Sequence[int] = (),
     report: Callable[[str], None] = lambda _line: None,
 ) -> list[DeviceDocument]:
     """Measure the candidates and write ``phase4_devices/<device>.json`` for each device, raw values beside it.
@@ -39,6 +41,7 @@ def measure_devices(
         devices: addresses, as ``edgeproof devices`` lists them.
         candidates: which to measure; empty: all of phase 3.
         effort: how hard to measure; by default 2 fresh processes of 351 calls each, 5 s at most per candidate.
+        threads: counts of threads to measure each with, interleaved; empty: the effort's.
         report: takes a line of progress.
 
     Raises:
@@ -48,7 +51,7 @@ def measure_devices(
     """
     chosen, skipped = chosen_candidates(run, candidates)
     inputs = run.path(run.read(SamplesDocument).held_out.file)
-    targets = targets_of(run, chosen, skipped, run.options().threads)
+    targets = targets_of(run, chosen, skipped, threads)
     documents = []
     refused = []
     for address in devices:

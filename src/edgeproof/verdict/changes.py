@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from edgeproof.documents.evaluation import Evidence, PolicyPoint, Standing, WouldChange
 from edgeproof.documents.samples import HELD_OUT_FILE
@@ -36,7 +37,7 @@ def would_change(contest: Contest) -> tuple[WouldChange, ...]:
         WouldChange(
             measurement=f"int8 on {max(contest.policy.minimum_samples, 200)} or more real representative samples",
             effect=f"{standing.candidate} could qualify; as it stands it cannot",
-            command=f"edgeproof run {model_address(evidence)} --samples SAMPLES.npz",
+            command=f"{asked(evidence)} --samples SAMPLES.npz",
         )
         for standing in contest.standings
         if {point.name for point in standing.points if point.state == "not met"} == {"samples"}
@@ -59,7 +60,7 @@ def changes_of_chosen(contest: Contest, chosen: Standing) -> list[WouldChange]:
                 WouldChange(
                     measurement=measurement,
                     effect=f"{beyond} {otherwise}; within the policy the confidence rises",
-                    command=command_for(contest, point, chosen.candidate),
+                    command=command_for(contest, point, *[standing.candidate for standing in contest.order]),
                 )
             )
     for gap in secondary_gaps(contest):
@@ -134,31 +135,45 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str:
         if not artifacts:
             return f"edgeproof run --resume {folder}"
         return f"edgeproof validate {model_address(evidence)} {' '.join(artifacts)} --samples {held_out(evidence)}"
-    if point.name in ("evidence", "task", "samples"):
-        return f"edgeproof run {model_address(evidence)} --samples SAMPLES_WITH_LABELS.npz"
+    if point.name in ("task", "slice"):
+        return f"{asked(evidence)} --held-out LABELLED.npz"
+    if point.name in ("evidence", "samples"):
+        return f"{asked(evidence)} --samples SAMPLES.npz --held-out LABELLED.npz"
+    if point.name == "soak":
+        artifact = artifact_of(contest.cases[candidates[0]])
+        hours = contest.policy.soak_hours or 1.0
+        if artifact is not None:
+            return f"edgeproof soak {artifact} --seconds {3600 * hours:g} --samples {held_out(evidence)}"
     if point.name != "power" and contest.device == "host":
-        return host_command(point, contest.cases[candidates[0]])
-    if point.name != "power" and contest.device == "raspberry-pi":
-        return f"scripts/device/rpi_setup_and_bench.sh USER@HOST {folder} --candidates {','.join(candidates)}"
+        return host_command(contest, point, candidates)
     return f"edgeproof runbook {folder}"
 
 
-def host_command(point: PolicyPoint, case: Case) -> str:
-    """More measurements of one artifact where some exist, the whole phase where none does."""
-    artifact = artifact_of(case)
-    counts = [found.steady.count for _, found in case.on("host") if found.steady]
-    if artifact is None or not counts:
-        return f"edgeproof run --resume {shlex.quote(case.evidence.folder)}"
-    samples, measure = held_out(case.evidence), max(counts) + point.needs_more
-    return f"python -m edgeproof.devices.runner {artifact} --inputs {samples} --measure {measure} --json out.json"
+def host_command(contest: Contest, point: PolicyPoint, candidates: Sequence[str]) -> str:
+    """The measurement again, of candidates that can be, with as many calls as the point lacks."""
+    folder = shlex.quote(contest.evidence.folder)
+    cases = [contest.cases[candidate] for candidate in candidates]
+    counts = [found.steady.count for case in cases for _, found in case.on("host") if found.steady]
+    if not counts and not any(device.device_class == "host" for device in contest.evidence.devices):
+        return f"edgeproof run --resume {folder}"
+    more = f" --count {max(counts) + point.needs_more}" if point.needs_more and counts else ""
+    beside = contest.policy.latency_not_above
+    first = [beside] if beside is not None and beside in contest.cases else []
+    names = ",".join(dict.fromkeys([*first, *candidates]))
+    return f"edgeproof measure {folder} --candidates {names}{more}"
 
 
 def relabel(evidence: Evidence, measurement: str) -> WouldChange:
     return WouldChange(
         measurement=measurement,
         effect="a loss beyond the policy would change the choice; within it the confidence rises",
-        command=f"edgeproof run {model_address(evidence)} --samples SAMPLES_WITH_LABELS.npz",
+        command=f"{asked(evidence)} --held-out LABELLED.npz",
     )
+
+
+def asked(evidence: Evidence) -> str:
+    """The command that asked for the run; words in capitals that are added to it are the reader's to fill in."""
+    return evidence.manifest.command if evidence.manifest is not None else "edgeproof run MODEL"
 
 
 def model_address(evidence: Evidence) -> str:

@@ -160,10 +160,18 @@ def drop_point(name: PointName, task: TaskScore, metric: MetricSpec, policy: Pol
         text += f": not decided at {task.count} samples"
         if task.low is None or task.high is None:
             text += f", on too few of which {metric.name} is defined"
-        elif (needed := samples_to_decide(task.drop, task.low, task.high, task.count, limit)) is not None:
+        elif (needed := needed_samples(task, limit)) is not None:
             text += f", about {rounded(needed):,} would decide"
             more = max(needed - task.count, 0)
     return PolicyPoint(name=name, state=state, text=text, value=task.drop, limit=limit, needs_more=more)
+
+
+def needed_samples(task: TaskScore, limit: float) -> int | None:
+    """About how many samples would decide, or None."""
+    if task.low is None or task.high is None:
+        return None
+    alike = task.lost == 0 and task.gained == 0
+    return samples_to_decide(task.drop, task.low, task.high, task.count, limit, alike=alike)
 
 
 def rounded(count: int) -> int:

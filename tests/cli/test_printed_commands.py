@@ -1,0 +1,137 @@
+"""Every command that a run's verdicts, report and hints print, run as it is printed, against that run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeproof.phases.evaluate import judge, read_evidence
+from edgeproof.rundir import RUNBOOK, RunDir
+from edgeproof.verdict.policy import preset_names
+
+MODEL = """
+import numpy as np, torch
+from torch import nn
+import edgeproof
+
+def data(count, seed):
+    x = np.random.default_rng(seed).standard_normal((count, 8)).astype(np.float32)
+    return edgeproof.Samples({"x": x}, (x[:, 0] + 0.3 * x[:, 1] > 0).astype(int))
+
+def model():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+    pool = data(400, 0)
+    x, y = torch.tensor(pool.inputs["x"]), torch.tensor(pool.labels)
+    steps = torch.optim.Adam(net.parameters(), 0.02)
+    for _ in range(80):
+        steps.zero_grad()
+        nn.functional.cross_entropy(net(x), y).backward()
+        steps.step()
+    return edgeproof.Model(net, inputs=["x:float32[1,8]"], samples=pool, held_out=data(60, 1))
+"""
+CANDIDATES = "sdk-eager,sdk-native,onnx-fp32,onnx-int8,coreml-fp16"
+FILL_IN = re.compile(r"\b(SAMPLES|LABELLED)\.npz\b")
+LONG = re.compile(r"--seconds \d+")
+
+
+def run_words(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Printed words with this Python's own programs first on the path, in the folder that the run was started from."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return subprocess.run(
+        words, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, a run of it, and the files that a reader would fill in."""
+    folder = tmp_path_factory.mktemp("printed")
+    (folder / "net.py").write_text(MODEL)
+    source = np.random.default_rng(3)
+    x = source.standard_normal((400, 8)).astype(np.float32)
+    for name in ("SAMPLES.npz", "LABELLED.npz"):
+        np.savez(folder / name, x=x, labels=(x[:, 0] > 0).astype(int))
+    words = ["edgeproof", "run", "net.py:model", "--candidates", CANDIDATES, "--processors", "none", "--out", "run"]
+    ended = run_words([*words, "--requests", "20", "--cold-starts", "1"], folder)
+    assert ended.returncode == 0, ended.stderr
+    few = run_words(["edgeproof", "measure", "run", "--count", "20"], folder)  # fewer than any percentile asks for
+    assert few.returncode == 0, few.stderr
+    return folder
+
+
+def printed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What would change a verdict, by its command, under every policy that ships and one that nothing meets."""
+    monkeypatch.chdir(folder)
+    run = RunDir.open(Path("run"))
+    (folder / "strict.toml").write_text("latency_ms = 0.0001\npower_mw = 100.0\nslice_drop = 0.1\nmemory_mb = 1.0\n")
+    found: dict[str, str] = {}
+    for policy in (*preset_names(), "strict.toml"):
+        for verdict in judge(run, read_evidence(run), Path(policy)).verdicts:
+            for change in verdict.would_change:
+                if change.command is not None:
+                    found.setdefault(change.command, change.measurement)
+    return found
+
+
+@pytest.mark.slow
+def test_what_would_change_a_verdict_can_be_done(started: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = printed(started, monkeypatch)
+    kinds = {" ".join(shlex.split(command)[:2]) for command in commands}
+    assert {"edgeproof measure", "edgeproof run", "edgeproof soak", "edgeproof runbook"} <= kinds
+    tried: set[str] = set()
+    for number, command in enumerate(commands):
+        shape = re.sub(r"[\d.]+|--candidates \S+", "", command)
+        if shape in tried:  # the same with other candidates or counts
+            continue
+        tried.add(shape)
+        words = shlex.split(LONG.sub("--seconds 1", command))  # nobody waits a day for a test
+        if words[:2] == ["edgeproof", "run"] and "--resume" not in words:
+            words += ["--out", f"again-{number}"]
+        ended = run_words(words, started)
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+
+
+@pytest.mark.slow
+def test_a_gate_says_where_what_would_change_it_stands(started: Path) -> None:
+    (started / "strict.toml").write_text("latency_ms = 0.0001\n")
+    ended = run_words(["edgeproof", "gate", "run", "--policy", "strict.toml"], started)
+    assert ended.returncode == 3
+    hinted = re.search(r"edgeproof report \S+", ended.stderr)
+    assert hinted is not None
+    assert run_words(shlex.split(hinted.group()), started).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_runbook_that_need_no_device_work(started: Path) -> None:
+    """Measuring by hand, on the machine that the files lie on, and bringing the results back."""
+    text = (started / "run" / RUNBOOK).read_text()
+    measured = re.findall(r"^ *(python -m edgeproof\.devices\.runner .*)$", text, re.MULTILINE)
+    brought = re.findall(r"^ *(edgeproof report .*)$", text, re.MULTILINE)
+    assert measured
+    assert brought
+    bench = started / "bench"
+    bench.mkdir(exist_ok=True)
+    for artifact in (started / "run" / "artifacts").iterdir():
+        shutil.copytree(artifact, bench / artifact.name, dirs_exist_ok=True)
+    shutil.copy(started / "run" / "phase3_heldout.npz", bench)
+    for command in measured:
+        ended = run_words(shlex.split(command), bench)
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+    for report in bench.glob("*.json"):
+        shutil.copy(report, started / report.name)
+    for command in brought:
+        wanted = re.findall(r"=(\S+\.json)", command)
+        for name in wanted:  # a phone's figures, from here: only the way back is tried
+            if not (started / name).is_file():
+                shutil.copy(started / "onnx-fp32.json", started / name)
+        ended = run_words(shlex.split(command), started)
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
