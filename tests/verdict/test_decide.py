@@ -283,7 +283,9 @@ class TestTooFewMeasurements:
         verdict = verdicts(build, evidence, platforms={"sdk-native": ("host",)})["host"]
         assert verdict.decision == "undecided"
         assert any("4 more needed" in line for line in verdict.missing)
-        assert any(change.command and "--measure 64 " in change.command for change in verdict.would_change)
+        command = next(change.command for change in verdict.would_change if "p90" in change.measurement)
+        assert command is not None
+        assert command.endswith("--candidates sdk-native --count 64")
 
 
 class TestConfidence:

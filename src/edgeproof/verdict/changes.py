@@ -100,7 +100,7 @@ def changes_of_open(contest: Contest) -> list[WouldChange]:
     """What open candidates lack before they could be recommended: the first lack of each, and equal ones together."""
     groups: dict[str, list[tuple[str, PolicyPoint]]] = {}
     for standing in contest.undecided:
-        lacking = next((point for point in standing.points if point.state in OPEN), None)
+        lacking = next(iter(contest.lacking(standing)), None)
         if lacking is not None:
             groups.setdefault(told_of(contest, standing, lacking), []).append((standing.candidate, lacking))
     what_then = "replace the recommendation" if contest.order else "be recommended"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from edgeproof.documents.device import DeviceClass
-from edgeproof.documents.evaluation import Evidence, PointName, Standing
+from edgeproof.documents.evaluation import Evidence, PointName, PolicyPoint, Standing
 from edgeproof.documents.policy import PolicyValue, Preference
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.points import is_measured, point_of
@@ -21,6 +21,7 @@ ALIKE = 0.1
 """Memory and sizes that lie no further apart are."""
 EXACT = 1e-5
 """A relative L2 below which nothing but the order of sums is left."""
+SCORES: tuple[PointName, ...] = ("task", "slice")
 PRECISIONS = ("fp32", "fp16")
 """From the most faithful on; others come after."""
 
@@ -176,6 +177,12 @@ class Contest:
         """Candidates without a point against them that are not qualified yet: a measurement can still decide."""
         return [standing for standing in self.standings if standing.status == "open" and standing not in self.order]
 
+    def lacking(self, standing: Standing) -> list[PolicyPoint]:
+        """The points that are neither met nor missed, those first without which it cannot be recommended: a score whose
+        interval does not decide keeps nobody from that while its estimate is within the limit."""
+        found = [point for point in standing.points if point.state in ("not measured", "unsupported")]
+        return sorted(found, key=lambda point: point.name in SCORES and within_limit(point))
+
     @property
     def nearest(self) -> Standing | None:
         """The candidate that misses the policy by least."""
@@ -184,8 +191,12 @@ class Contest:
 
 def within_estimate(standing: Standing) -> bool:
     """Whether no estimate of a score is beyond its limit, though intervals may not decide."""
-    found = [point for name in ("task", "slice") if (point := point_of(standing, name)) is not None]
-    return all(point.value is None or point.limit is None or point.value <= point.limit for point in found)
+    return all(within_limit(point) for name in SCORES if (point := point_of(standing, name)) is not None)
+
+
+def within_limit(point: PolicyPoint) -> bool:
+    """Whether a point's estimate is, as far as there is one."""
+    return point.value is None or point.limit is None or point.value <= point.limit
 
 
 def stepped(value: float) -> float:

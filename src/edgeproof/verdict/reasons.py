@@ -103,12 +103,7 @@ def superlative(
 
 def what_is_lacking(contest: Contest) -> str:
     """Why nobody is recommended although some could be: figures that do not count, or none."""
-    lacking = [
-        point
-        for standing in contest.undecided
-        for point in standing.points
-        if point.state in ("not measured", "unsupported")
-    ]
+    lacking = [point for standing in contest.undecided for point in contest.lacking(standing)[:1]]
     if lacking and all(point.state == "unsupported" for point in lacking):
         return f"but {shortened(lacking[0].text)}"
     return "and what would tell was not measured"
