@@ -83,9 +83,9 @@ class TestPage:
         table = page_of(compare_runs(run_of(build), after)).table
         titles = [column.title for column in table.columns]
         cells = {row[0].text: dict(zip(titles, row, strict=True)) for row in table.rows}
-        assert (cells["onnx-fp32"]["Median"].tone, cells["onnx-fp32"]["Latency"].text) == ("bad", "2.00")
-        assert cells["litert-fp32"]["Median"].tone == "good"
-        assert cells["sdk-native"]["Median"].tone == ""
+        assert (cells["onnx-fp32"]["Host median"].tone, cells["onnx-fp32"]["Latency"].text) == ("bad", "2.00")
+        assert cells["litert-fp32"]["Host median"].tone == "good"
+        assert cells["sdk-native"]["Host median"].tone == ""
         assert (cells["onnx-int8"]["Task score"].tone, cells["onnx-int8"]["Task score"].text) == ("bad", "96.7 → 90.0")
         assert cells["onnx-fp32"]["Artifact"].tone == ""
 
