@@ -14,9 +14,10 @@ from edgeproof.report.compose import build as compose
 from edgeproof.report.content import ReportInput
 from edgeproof.report.html import render_html
 from edgeproof.report.plots import draw
-from edgeproof.report.verdicts import changes, said
+from edgeproof.report.verdicts import changes, in_common, said
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.policy import policy_toml
+from edgeproof.verdict.wording import TITLES
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,22 @@ def test_classes_that_share_a_verdict_share_a_line(evaluation):
     assert together.sentence.startswith("On a Raspberry Pi, an Android phone and an iPhone, provisionally run it")
     assert "(confidence" not in together.sentence
     assert together.candidate == "sdk-native"
+
+
+def test_what_several_verdicts_share_is_said_once_with_whose_it_is(evaluation):
+    common = in_common(evaluation.verdicts)
+    texts = [fact.value for fact in common]
+    assert len(texts) == len(set(texts))
+    own = [line for group in said(evaluation.verdicts) for line in (*group.reasons, *group.missing)]
+    assert not set(own) & set(texts)
+
+    def template(line):
+        for title in TITLES.values():
+            line = line.replace(title, "X")
+        return line
+
+    shared = Counter(template(line) for line in own)
+    assert [line for line, count in shared.items() if count > 1] == []
 
 
 def test_what_only_some_of_them_have_names_those(evaluation):

@@ -35,6 +35,7 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         brief=provenance.brief(given.evidence),
         summary=provenance.summary(given.evidence),
         verdicts=verdicts.said(evaluation.verdicts),
+        in_common=verdicts.in_common(evaluation.verdicts),
         changes=verdicts.changes(evaluation.verdicts),
         front=front.section(evaluation.front, evaluation.candidates, given.evidence),
         standings=standings.table(evaluation),

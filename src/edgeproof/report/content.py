@@ -220,6 +220,8 @@ class Report:
     """Model, samples and machine in one line."""
     summary: tuple[Fact, ...]
     verdicts: tuple[Said, ...]
+    in_common: tuple[Fact, ...]
+    """What holds for device classes whose verdicts differ."""
     changes: tuple[Change, ...]
     front: FrontShown | None
     candidates: Table

@@ -11,22 +11,21 @@ from typing import TypeVar
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import Verdict
 from edgeproof.report.classes import SOMEWHERE, named, titles, unnamed
-from edgeproof.report.content import Change, Said
+from edgeproof.report.content import Change, Fact, Said
 from edgeproof.verdict.wording import shortened
 
-__all__ = ["changes", "said"]
+__all__ = ["changes", "in_common", "said"]
 
 S = TypeVar("S")
+
+NOT_KNOWN = "not known: "
 
 
 def said(verdicts: Sequence[Verdict]) -> tuple[Said, ...]:
     """One entry for the device classes that share a verdict, with its confidence beside the sentence."""
-
-    def key(device: DeviceClass, verdict: Verdict) -> Hashable:
-        return (verdict.decision, verdict.candidate, verdict.confidence, unnamed(verdict.sentence, device))
-
+    common = set(held_in_common(verdicts))
     found = []
-    for members in grouped(((verdict.device_class, verdict) for verdict in verdicts), key):
+    for members in sharing(verdicts):
         devices = tuple(device for device, _ in members)
         device, first = members[0]
         sentence = first.sentence.replace(f" (confidence: {first.confidence})", "")
@@ -38,11 +37,39 @@ def said(verdicts: Sequence[Verdict]) -> tuple[Said, ...]:
                 candidate=first.candidate,
                 confidence=first.confidence,
                 sentence=named(unnamed(sentence, device), devices),
-                reasons=lines(members, lambda verdict: verdict.reasons),
-                missing=lines(members, lambda verdict: verdict.missing),
+                reasons=lines(members, lambda verdict: verdict.reasons, common),
+                missing=lines(members, lambda verdict: verdict.missing, common),
             )
         )
     return tuple(found)
+
+
+def in_common(verdicts: Sequence[Verdict]) -> tuple[Fact, ...]:
+    """What holds for device classes whose verdicts differ, each sentence once, with the classes that it is for."""
+    return tuple(Fact(titles(devices), named(text, devices)) for text, devices in held_in_common(verdicts).items())
+
+
+def held_in_common(verdicts: Sequence[Verdict]) -> dict[str, list[DeviceClass]]:
+    """Sentences without their device class that more than one of the verdicts has, and whose they are."""
+    holders: dict[str, list[DeviceClass]] = {}
+    groups: dict[str, set[int]] = {}
+    for at, members in enumerate(sharing(verdicts)):
+        for device, verdict in members:
+            gaps = [f"{NOT_KNOWN}{gap}" for gap in verdict.missing if gap not in said_elsewhere(verdict)]
+            kept = [line for line in verdict.reasons if line not in said_elsewhere(verdict)]
+            for text in dict.fromkeys(unnamed(line, device) for line in (*kept, *gaps)):
+                holders.setdefault(text, []).append(device)
+                groups.setdefault(text, set()).add(at)
+    return {text: devices for text, devices in holders.items() if len(groups[text]) > 1}
+
+
+def sharing(verdicts: Sequence[Verdict]) -> list[list[tuple[DeviceClass, Verdict]]]:
+    """The device classes that share decision, candidate, confidence and sentence, together."""
+
+    def key(device: DeviceClass, verdict: Verdict) -> Hashable:
+        return (verdict.decision, verdict.candidate, verdict.confidence, unnamed(verdict.sentence, device))
+
+    return grouped(((verdict.device_class, verdict) for verdict in verdicts), key)
 
 
 def changes(verdicts: Sequence[Verdict]) -> tuple[Change, ...]:
@@ -69,10 +96,16 @@ def changes(verdicts: Sequence[Verdict]) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def lines(members: Sequence[tuple[DeviceClass, Verdict]], of: Callable[[Verdict], Sequence[str]]) -> tuple[str, ...]:
-    """The lines of all members, equal ones once, without those that a candidate's own section has."""
+def lines(
+    members: Sequence[tuple[DeviceClass, Verdict]], of: Callable[[Verdict], Sequence[str]], common: set[str]
+) -> tuple[str, ...]:
+    """The lines of all members, equal ones once, without what a candidate's section has, or others in common."""
     pairs = [
-        (device, line) for device, verdict in members for line in of(verdict) if line not in said_elsewhere(verdict)
+        (device, line)
+        for device, verdict in members
+        for line in of(verdict)
+        if line not in said_elsewhere(verdict)
+        and not common & {unnamed(line, device), f"{NOT_KNOWN}{unnamed(line, device)}"}
     ]
     texts = []
     for found in grouped(pairs, lambda device, line: unnamed(line, device)):
