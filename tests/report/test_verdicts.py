@@ -118,6 +118,16 @@ def test_a_measurement_that_two_classes_lack_is_said_once_with_a_command_for_eac
     assert [where for where, _ in found[1].commands] == [""]
 
 
+def test_every_group_of_classes_has_its_most_telling_measurement_on_the_first_screen(build, evaluation):
+    given = ReportInput(build.evidence(), evaluation, "", {})
+    report = compose(given, ())
+    assert [change.title for change in report.first_changes] == list(dict.fromkeys(c.title for c in report.changes))
+    for title in {change.title for change in report.changes}:
+        first = next(change for change in report.changes if change.title == title)
+        assert first in report.first_changes
+    assert sorted(map(repr, (*report.first_changes, *report.more_changes))) == sorted(map(repr, report.changes))
+
+
 def test_verdicts_that_differ_stay_apart(evaluation):
     verdicts = list(evaluation.verdicts)
     verdicts[3] = msgspec.structs.replace(verdicts[3], decision="none", candidate=None, sentence="On an iPhone, no.")

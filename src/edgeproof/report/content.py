@@ -244,6 +244,16 @@ class Report:
     activity: Activity | None = None
 
     @property
+    def first_changes(self) -> tuple[Change, ...]:
+        """The most telling measurement of every group of device classes."""
+        return tuple({change.title: change for change in reversed(self.changes)}.values())[::-1]
+
+    @property
+    def more_changes(self) -> tuple[Change, ...]:
+        """The others."""
+        return tuple(change for change in self.changes if change not in self.first_changes)
+
+    @property
     def drawings(self) -> tuple[Plot, ...]:
         """Every drawing that the report has a file of."""
         front = self.front.plot if self.front is not None else None
