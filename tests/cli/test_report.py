@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import runpy
 import subprocess
@@ -73,6 +74,7 @@ class TestReport:
         assert (run / "edge_phase1_5_report.md").read_text().startswith("# digits\\_snn")
         assert (run / "edge_phase1_5_report.html").read_text().startswith("<!doctype html>")
         assert sorted(file.name for file in (run / "plots").iterdir()) == [
+            "front.svg",
             "latency.svg",
             "size.svg",
             "speed.svg",
@@ -84,7 +86,7 @@ class TestReport:
         import re
 
         links = re.findall(r"\]\((plots/[^)]+)\)", (run / "edge_phase1_5_report.md").read_text())
-        assert len(links) == 4
+        assert len(links) == 5
         assert all((run / link).is_file() for link in links)
 
     def test_json_is_one_object(self, run, capfdbinary):
@@ -144,6 +146,24 @@ class TestReport:
         run = build.write_run(tmp_path / "run", build.evidence(devices=(device,)))
         assert edgeproof(capfdbinary, "report", run)[0] == 0
         assert not (run / "plots" / "latency.svg").exists()
+
+
+class TestCsv:
+    def test_every_table_is_a_file(self, run, tmp_path, capfdbinary):
+        code, out, err = edgeproof(capfdbinary, "report", run, "--csv", tmp_path / "tables")
+        assert (code, err) == (0, "")
+        assert str(tmp_path / "tables") in out
+        names = {path.name for path in (tmp_path / "tables").iterdir()}
+        assert {"candidates.csv", "front.csv", "standings.csv", "devices.csv", "served.csv", "failures.csv"} <= names
+        with (tmp_path / "tables" / "candidates.csv").open(newline="") as file:
+            rows = {row["Candidate"]: row for row in csv.DictReader(file)}
+        assert float(rows["sdk-native"]["Host p90 ≤ (µs)"]) == pytest.approx(2.04)
+        assert rows["sdk-native"]["Peak memory (bytes)"] == "38000000"
+        assert "Failures" in rows["openvino-fp32"]["not measured"]
+
+    def test_the_json_names_the_folder(self, run, tmp_path, capfdbinary):
+        _, out, _ = edgeproof(capfdbinary, "report", run, "--csv", tmp_path / "tables", "--json")
+        assert one_object(out)["csv"] == str(tmp_path / "tables")
 
 
 class TestMeasuredByHand:
@@ -253,8 +273,39 @@ class TestCompare:
         assert "indication" in found["note"]
         assert next(verdict for verdict in found["verdicts"] if verdict["device_class"] == "host")["changed"]
 
+    def test_other_policies_are_said_first_and_the_page_is_written(self, build, tmp_path, capfdbinary):
+        (tmp_path / "ship.toml").write_text(FAST_POLICY)
+        manifest = build.manifest()
+        options = msgspec.structs.replace(manifest.options, policy=str(tmp_path / "ship.toml"))
+        other = build.evidence(manifest=msgspec.structs.replace(manifest, options=options))
+        before, after = build.write_run(tmp_path / "before"), build.write_run(tmp_path / "after", other)
+        page = tmp_path / "compared.html"
+        code, out, err = edgeproof(capfdbinary, "compare", before, after, "--html", page)
+        assert (code, err) == (0, "")
+        assert "The policies differ in latency_ms 10 → 0.0001" in out.split("candidate ")[0]
+        assert "The policies differ" in page.read_text()
+
 
 class TestGate:
+    def test_files_are_written_whether_it_opens_or_not(self, run, tmp_path, capfdbinary, monkeypatch):
+        (tmp_path / "fast.toml").write_text(FAST_POLICY)
+        junit, page, summary = tmp_path / "gate.xml", tmp_path / "gate.md", tmp_path / "summary.md"
+        summary.write_text("before\n")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+        files = ("--junit", junit, "--markdown", page)
+        assert edgeproof(capfdbinary, "gate", run, *files)[0] == 0
+        assert (junit.read_text().count("<failure"), summary.read_text()) == (0, "before\n")
+        code, _, _ = edgeproof(capfdbinary, "gate", run, *files, "--policy", tmp_path / "fast.toml", "--github-summary")
+        assert code == 3
+        assert "<failure" in junit.read_text()
+        assert summary.read_text() == "before\n" + page.read_text()
+
+    def test_a_summary_without_a_job_is_wrong_use(self, run, capfdbinary, monkeypatch):
+        monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        code, out, err = edgeproof(capfdbinary, "gate", run, "--github-summary")
+        assert (code, out) == (2, "")
+        assert "--markdown FILE writes the same" in err
+
     def test_open(self, run, capfdbinary):
         code, out, err = edgeproof(capfdbinary, "gate", run)
         assert (code, err) == (0, "")

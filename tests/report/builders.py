@@ -117,7 +117,11 @@ def measurement(candidate: str, median: float | None = None, *, count: int = 700
             "status": "ok",
             "cold_start": cold(figures[5] if figures else 400.0),
             "steady": steady(median, count=count, raw=f"phase4_devices/raw/{candidate}.json"),
-            "process": ProcessUse(cpu_percent=99.1, peak_memory_bytes=(figures[6] if figures else 80) * 1_000_000),
+            "process": ProcessUse(
+                cpu_percent=99.1,
+                peak_memory_bytes=(figures[6] if figures else 80) * 1_000_000,
+                baseline_memory_bytes=30_000_000,
+            ),
             "ratio_to_baseline": median / 1128.0,
             "threads": 1,
             "cpus": (1,),

@@ -23,5 +23,18 @@ def test_a_row_for_each_subject_and_a_footnote_for_each_reason():
     assert table.notes == ("no scales", "b has no length")
 
 
+def test_a_column_without_a_figure_is_a_line_below():
+    table = table_of("things", "Things.", FIELDS, [("a", 1.0, None), ("b", None, None)])
+    assert [column.title for column in table.columns] == ["Name", "Length", "Errors"]
+    assert table.folded == ("Weight (g): no scales",)
+    assert table.notes == ("b has no length",)
+    assert table.rows[1][1].note == 1
+
+
+def test_figures_keep_their_value_beside_the_text():
+    table = table_of("things", "Things.", FIELDS, [("a", 1.23456, 2.0)])
+    assert [cell.value for cell in table.rows[0]] == [None, 1.23456, 2.0, None]
+
+
 def test_nothing_to_show_is_a_table_without_rows():
     assert table_of("things", "Things.", FIELDS, ()).rows == ()

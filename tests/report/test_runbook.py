@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.policy import PolicyValue
+from edgeproof.documents.shipping import ReducedBuild
 from edgeproof.documents.signature import Loop
 from edgeproof.report.runbook import RunbookInput, render_runbook
 
@@ -169,3 +170,38 @@ def test_a_path_with_spaces_and_quotes_is_quoted(build):
 def test_it_is_markdown_with_whole_tables(text):
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     assert sum(token.type == "table_open" for token in tokens) == 6
+
+
+WAY = ReducedBuild(
+    title="A runtime with the operators of this file",
+    here=("list {artifact} --out {candidate}",),
+    commands=("prepare", "build {candidate} {artifact} {stem}"),
+    note="Only these.",
+    source="its manual",
+)
+
+
+def test_a_smaller_runtime_is_told_once_for_all_the_artifacts_that_it_is_for(build):
+    found = section(
+        render_runbook(given(build, reduced={"onnx-fp32": (WAY,), "onnx-int8": (WAY,), "sdk-native": ()})),
+        "A smaller runtime",
+    )
+    folder = build.evidence().folder
+    assert found.count("### A runtime with the operators of this file") == 1
+    assert "For `onnx-fp32`, `onnx-int8`." in found
+    assert [line for line in commands(found) if not line.startswith("#")] == [
+        "RUN=$PWD    # the folder in which the paths of this runbook are valid",
+        f"list {folder}/artifacts/onnx-fp32/model.onnx --out onnx-fp32",
+        f"list {folder}/artifacts/onnx-int8/model.onnx --out onnx-int8",
+        "prepare",
+        f'build onnx-fp32 "$RUN"/{folder}/artifacts/onnx-fp32/model.onnx model',
+        f'build onnx-int8 "$RUN"/{folder}/artifacts/onnx-int8/model.onnx model',
+    ]
+    assert "Only these. Source: its manual." in found
+
+
+def test_a_path_with_blanks_is_quoted_in_it(build):
+    evidence = build.evidence(folder="/runs/my run")
+    text = render_runbook(given(build, evidence, reduced={"onnx-fp32": (WAY,)}))
+    (line,) = [line for line in commands(section(text, "A smaller runtime")) if line.startswith("list")]
+    assert shlex.split(line)[1] == "/runs/my run/artifacts/onnx-fp32/model.onnx"

@@ -236,6 +236,7 @@ def report(
     *,
     measured: Mapping[DeviceClass, Mapping[str, Path]] | None = None,
     policy: str | Path | None = None,
+    csv: str | Path | None = None,
 ) -> EvaluationDocument:
     """Hold a run's documents against its policy again, and write its evaluation, report and plots.
 
@@ -244,6 +245,7 @@ def report(
         measured: results that were measured by hand, to be brought into the run: per device class and candidate a JSON
             file, a list of latencies in µs or the object that the runbook describes.
         policy: TOML, or a policy that ships, to hold in place of the run's own.
+        csv: a folder to write every table to, one CSV file a table.
 
     Raises:
         RunFolderError: it is no run folder, or a damaged one.
@@ -258,7 +260,7 @@ def report(
     run = RunDir.open(Path(folder))
     for device_class, files in (measured or {}).items():
         bring_back(run, device_class, files)
-    return evaluate(run, None if policy is None else Path(policy))
+    return evaluate(run, None if policy is None else Path(policy), csv=None if csv is None else Path(csv))
 
 
 def runbook(folder: str | Path) -> Path:
@@ -276,17 +278,15 @@ def runbook(folder: str | Path) -> Path:
 def compare_runs(before: str | Path, after: str | Path) -> Comparison:
     """Hold two runs against each other, candidate by candidate.
 
+    Where they are runs of other models, inputs, samples, policies or hosts, ``unlike`` says so.
+
     Raises:
         RunFolderError: one is no run folder, or a damaged one.
     """
-    from edgeproof.phases.evaluate import judge, read_evidence
+    from edgeproof.phases.evaluate import compared_run
     from edgeproof.report.comparison import compare_runs as compared
-    from edgeproof.rundir import RunDir
 
-    first, second = (RunDir.open(Path(folder)) for folder in (before, after))
-    return compared(
-        judge(first, read_evidence(first)), judge(second, read_evidence(second)), before=str(before), after=str(after)
-    )
+    return compared(*(compared_run(str(folder)) for folder in (before, after)))
 
 
 def gate(folder: str | Path, *, policy: str | Path | None = None, device_classes: Sequence[DeviceClass] = ()) -> Held:

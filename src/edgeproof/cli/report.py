@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from edgeproof.cli.console import emit_json, json_option
 if TYPE_CHECKING:
     from edgeproof.documents.device import DeviceClass
     from edgeproof.documents.evaluation import EvaluationDocument
-    from edgeproof.verdict.gate import Unmet
+    from edgeproof.verdict.gate import Held, Unmet
 
 __all__ = ["compare", "gate", "report", "runbook"]
 
@@ -26,6 +27,7 @@ policy_option = click.option(
     help="Hold this policy, a TOML file or one that ships, in place of the run's own.",
 )
 run_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+out_file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(
@@ -41,8 +43,17 @@ run_folder = click.Path(exists=True, file_okay=False, path_type=Path)
     "a JSON file: a list of latencies in µs, or the object that the runbook describes. May be given again.",
 )
 @policy_option
+@click.option(
+    "--csv",
+    "csv_folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write every table of the report there too, one CSV file a table: figures in full, units in the heads.",
+)
 @json_option
-def report(folder: Path, measured: tuple[str, ...], policy_file: Path | None, as_json: bool) -> None:
+def report(
+    folder: Path, measured: tuple[str, ...], policy_file: Path | None, csv_folder: Path | None, as_json: bool
+) -> None:
     """Write a run's report again, from its documents.
 
     Holds the documents of RUN against its policy and writes phase5_evaluation.json, edge_phase1_5_report.md and .html,
@@ -51,14 +62,16 @@ def report(folder: Path, measured: tuple[str, ...], policy_file: Path | None, as
     from edgeproof import api
     from edgeproof.rundir import REPORT_HTML, REPORT_MD
 
-    evaluation = api.report(folder, measured=_measured(folder, measured), policy=policy_file)
+    evaluation = api.report(folder, measured=_measured(folder, measured), policy=policy_file, csv=csv_folder)
     markdown, html = folder / REPORT_MD, folder / REPORT_HTML
     if as_json:
-        emit_json({"run": str(folder), "markdown": str(markdown), "html": str(html), "evaluation": evaluation})
+        written = {"run": str(folder), "markdown": str(markdown), "html": str(html)}
+        written |= {"csv": str(csv_folder)} if csv_folder is not None else {}
+        emit_json({**written, "evaluation": evaluation})
         return
     for verdict in evaluation.verdicts:
         click.echo(verdict.sentence)
-    click.echo(f"\n{html}\n{markdown}")
+    click.echo(f"\n{html}\n{markdown}{'' if csv_folder is None else f'{chr(10)}{csv_folder}'}")
 
 
 def _measured(folder: Path, words: tuple[str, ...]) -> dict[DeviceClass, dict[str, Path]]:
@@ -107,20 +120,30 @@ def runbook(folder: Path, as_json: bool) -> None:
         click.echo(str(path))
 
 
-@click.command(epilog="Example:  edgeproof compare runs/before runs/after --json")
+@click.command(epilog="Example:  edgeproof compare runs/before runs/after --html compared.html")
 @click.argument("before", metavar="RUN", type=run_folder)
 @click.argument("after", metavar="RUN", type=run_folder)
+@click.option(
+    "--html", "page", metavar="FILE", type=out_file, help="Write the comparison as a page too, with differences marked."
+)
 @json_option
-def compare(before: Path, after: Path, as_json: bool) -> None:
+def compare(before: Path, after: Path, page: Path | None, as_json: bool) -> None:
     """Hold two runs against each other, candidate by candidate.
 
-    Shows what changed from the first RUN to the second: status, difference, task score, size, and the ratio of host
-    latency medians. The two runs were not measured interleaved, so a latency ratio is an indication, not a proof.
+    Says first where they are runs of other models, inputs, samples, policies or hosts. Then shows what changed from the
+    first RUN to the second: status, difference, task score, size, and the ratio of host latency medians. The two runs
+    were not measured interleaved, so a latency ratio is an indication, not a proof.
     """
     from edgeproof import api
     from edgeproof.report.comparison import comparison_text
 
     comparison = api.compare_runs(before, after)
+    if page is not None:
+        from edgeproof.files import write_bytes
+        from edgeproof.report.comparison_page import page_of
+        from edgeproof.report.html import render_comparison
+
+        write_bytes(page, render_comparison(page_of(comparison)).encode())
     if as_json:
         emit_json(comparison)
     else:
@@ -139,17 +162,32 @@ def compare(before: Path, after: Path, as_json: bool) -> None:
     multiple=True,
     help="Device class that must meet the policy; may be given again. Default: every class that was measured.",
 )
+@click.option("--junit", metavar="FILE", type=out_file, help="Write JUnit XML: a test for each point of the policy.")
+@click.option("--markdown", metavar="FILE", type=out_file, help="Write a summary in Markdown.")
+@click.option(
+    "--github-summary", is_flag=True, help="Append that summary to the job's page, the file of $GITHUB_STEP_SUMMARY."
+)
 @json_option
-def gate(folder: Path, policy_file: Path | None, device_classes: tuple[DeviceClass, ...], as_json: bool) -> None:
+def gate(
+    folder: Path,
+    policy_file: Path | None,
+    device_classes: tuple[DeviceClass, ...],
+    junit: Path | None,
+    markdown: Path | None,
+    github_summary: bool,
+    as_json: bool,
+) -> None:
     """Exit 3 when a run does not meet its policy.
 
     A device class meets it when its verdict recommends a candidate that meets every point the policy asks for. A point
-    that was not measured is not met.
+    that was not measured is not met. Files for the pages of a build server are written either way.
     """
     from edgeproof import api
     from edgeproof.errors import PolicyNotMet
 
+    summary = _step_summary() if github_summary else None
     held = api.gate(folder, policy=policy_file, device_classes=device_classes)
+    _write_gate_files(held, str(folder), junit=junit, markdown=markdown, summary=summary)
     evaluation, unmet = held.evaluation, held.unmet
     if as_json:
         emit_json(
@@ -171,6 +209,32 @@ def gate(folder: Path, policy_file: Path | None, device_classes: tuple[DeviceCla
             f"{folder} does not meet {evaluation.policy_source}: {count}",
             hint=f"what would change it stands in the report: edgeproof report {folder}",
         )
+
+
+def _step_summary() -> Path:
+    """The file that a GitHub job's page is made of."""
+    from edgeproof.errors import UsageError
+
+    named = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not named:
+        raise UsageError(
+            "--github-summary: GITHUB_STEP_SUMMARY is not set, as it is in a job of GitHub Actions",
+            hint="elsewhere, --markdown FILE writes the same",
+        )
+    return Path(named)
+
+
+def _write_gate_files(held: Held, run: str, *, junit: Path | None, markdown: Path | None, summary: Path | None) -> None:
+    from edgeproof.files import write_bytes
+    from edgeproof.report.gate_files import gate_junit, gate_markdown
+
+    if junit is not None:
+        write_bytes(junit, gate_junit(held, run).encode())
+    if markdown is not None:
+        write_bytes(markdown, gate_markdown(held, run).encode())
+    if summary is not None:
+        with summary.open("a", encoding="utf-8") as page:
+            page.write(gate_markdown(held, run))
 
 
 def passed_lines(evaluation: EvaluationDocument, held: tuple[str, ...]) -> list[str]:

@@ -13,6 +13,7 @@ from edgeproof.documents.latency import LatencySummary
 from edgeproof.documents.manifest import Manifest
 from edgeproof.documents.policy import PercentileName, PolicyValue
 from edgeproof.documents.samples import SamplesDocument
+from edgeproof.documents.shipping import ShippingDocument
 from edgeproof.documents.signature import Form
 from edgeproof.documents.validation import ValidationDocument
 
@@ -21,8 +22,10 @@ __all__ = [
     "CandidateStatus",
     "Confidence",
     "Decision",
+    "Dominated",
     "EvaluationDocument",
     "Evidence",
+    "Front",
     "PointName",
     "PointState",
     "PolicyPoint",
@@ -61,6 +64,7 @@ class Evidence(Value, frozen=True, kw_only=True):
     validation: ValidationDocument | None = None
     activity: ActivityDocument | None = None
     devices: tuple[DeviceDocument, ...] = ()
+    shipping: ShippingDocument | None = None
 
 
 class WouldChange(Value, frozen=True, kw_only=True):
@@ -157,6 +161,33 @@ class CandidateRow(Value, frozen=True, kw_only=True):
     platforms: tuple[DeviceClass, ...] = ()
     absent: dict[str, str] = {}
     """Why a figure is None: field name to reason."""
+    ships: dict[DeviceClass, int] = {}
+    """Bytes that ship to a device class: the artifact, its runtime and delegate libraries."""
+    ships_unknown: dict[DeviceClass, str] = {}
+    """Why that is not known, for a class that the candidate ships to."""
+    memory_above_python_bytes: int | None = None
+    """Peak memory less what the process had before it opened the artifact: runtime, artifact and samples at work."""
+
+
+class Dominated(Value, frozen=True, kw_only=True):
+    """A candidate that others are ahead of: clearly better in one figure, not clearly worse in any."""
+
+    candidate: str
+    by: tuple[str, ...]
+    """Who is ahead of it, the one with the largest lead first."""
+    text: str
+    """By what the first of them is ahead, with figures."""
+
+
+class Front(Value, frozen=True, kw_only=True):
+    """The Pareto front of the candidates that passed validation, with the host's figures."""
+
+    objectives: tuple[str, ...]
+    """What they are compared by."""
+    members: tuple[str, ...]
+    dominated: tuple[Dominated, ...] = ()
+    not_compared: dict[str, str] = {}
+    """Candidates that passed and lack a figure, with the reason."""
 
 
 class EvaluationDocument(Document, frozen=True, kw_only=True):
@@ -171,3 +202,5 @@ class EvaluationDocument(Document, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
     candidates: tuple[CandidateRow, ...]
     not_measured: dict[str, str]
+    front: Front | None = None
+    """None where fewer than two candidates can be compared."""

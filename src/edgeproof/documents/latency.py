@@ -61,7 +61,10 @@ class ProcessUse(Value, frozen=True, kw_only=True):
     cpu_percent: float | None
     """Of one core, over the steady state."""
     peak_memory_bytes: int | None
-    """High-water mark of resident memory."""
+    """High-water mark of resident memory: the interpreter, its packages, the runtime, the artifact and the samples at
+    work."""
+    baseline_memory_bytes: int | None = None
+    """Resident memory of the same process before it opened the artifact: the interpreter and its packages."""
 
     @property
     def starved(self) -> bool:

@@ -22,6 +22,7 @@ from edgeproof.errors import ArtifactError, ConversionError, EdgeProofError
 from edgeproof.formats.telemetry import silent_import
 
 if TYPE_CHECKING:
+    from edgeproof.documents.shipping import ReducedBuild, RuntimeSize
     from edgeproof.formats.rewrites.base import Prepared
     from edgeproof.model.spine import Spine
 
@@ -260,6 +261,8 @@ class Format(ABC):
     runs_code: str | None = None
     """Why opening a file of it runs code of whoever made it; None where it is data. Code asks for ``--trust``, unless
     this user made it."""
+    shipping: str | None = None
+    """Its table in ``formats/shipping``: the libraries that ship beside an artifact; None: no table tells."""
     streams: bool = False
     """Whether a run makes its one-step form beside the unrolled one: a phone that feeds a live stream needs it."""
 
@@ -271,6 +274,22 @@ class Format(ABC):
         """Whether the converter has an operator of PyTorch, ``aten::lerp``: others are taken apart for it where PyTorch
         knows of what they are made. A converter that does so itself has them all."""
         return True
+
+    def runtime_sizes(self) -> tuple[RuntimeSize, ...]:
+        """What ships beside an artifact, on each device class that it ships to; this host's libraries are measured."""
+        if self.shipping is None:
+            return ()
+        from edgeproof.formats.shipping.tables import read_table, runtime_sizes
+
+        return runtime_sizes(self.name, read_table(self.shipping), self.platforms)
+
+    def reduced_builds(self) -> tuple[ReducedBuild, ...]:
+        """How the runtime is built with the operators of one artifact alone, where it has a way."""
+        if self.shipping is None:
+            return ()
+        from edgeproof.formats.shipping.tables import read_table
+
+        return read_table(self.shipping).reduced
 
     def warm(self) -> None:
         """What every conversion needs alike: done once by the process that then forks a child per candidate.

@@ -46,6 +46,7 @@ class CoreML(Format):
     requires = (f"coremltools>=9.0,<9.1; {BUILT_FOR}", "torch==2.13.0")
     runtime_requires = ("protobuf>=5.29,<8",)
     extra = "coreml"
+    shipping = "coreml.toml"
     suffix = ".mlpackage"
     preload = ("torch", "coremltools", "coremltools.optimize.coreml")
     rewrites = (

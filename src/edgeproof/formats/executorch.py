@@ -32,6 +32,7 @@ class ExecuTorch(Format):
     requires = ("executorch>=1.5,<1.6", "torchao>=0.18,<0.19", "torch==2.13.0")
     runtime_requires = ("executorch>=1.5,<1.6", "torch==2.13.0")
     extra = "executorch"
+    shipping = "executorch.toml"
     suffix = ".pte"
     preload = (
         "torch",

@@ -38,6 +38,7 @@ class LiteRT(Format):
     )
     runtime_requires = ("ai-edge-litert>=2.1,<2.4",)
     extra = "litert"
+    shipping = "litert.toml"
     suffix = ".tflite"
     preload = (
         "litert_torch",

@@ -73,6 +73,7 @@ class Onnx(Format):
     requires = ("onnx>=1.20,<1.24", "onnxscript>=0.6,<0.8", "onnxruntime>=1.24,<1.32", "torch==2.13.0")
     runtime_requires = ("onnxruntime>=1.24,<1.32",)
     extra = "onnx"
+    shipping = "onnx.toml"
     suffix = ".onnx"
     preload = (
         "torch.onnx._internal.exporter._core",

@@ -33,6 +33,7 @@ class OpenVino(Format):
     requires = ("openvino>=2026.1,<2026.5", "nncf>=3.0,<3.5", "torch==2.13.0")
     runtime_requires = ("openvino>=2026.1,<2026.5",)
     extra = "openvino"
+    shipping = "openvino.toml"
     suffix = ".xml"
     preload = ("torch", "openvino", "openvino.frontend.pytorch.fx_decoder", "nncf")
     platforms = ("host", "raspberry-pi")

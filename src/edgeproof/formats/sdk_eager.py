@@ -28,6 +28,7 @@ class SdkEager(Format):
     eager = True
     preload = ("torch",)
     platforms = ("host", "raspberry-pi")
+    shipping = "sdk-eager.toml"
     fold = "so that no call computes them again"
 
     blames = (r"the graph calls (?P<operator>aten\.[\w.]+)", r"target=torch\.ops\.(?P<operator>[\w.]+)\]")

@@ -51,6 +51,7 @@ class SdkNative(Format):
     runs_code = RUNS_CODE
     preload = ("torch", "edgeproof.spike.from_torch.read", "edgeproof.spike.engine.emit", "edgeproof.spike.fixed.emit")
     platforms = ("host", "raspberry-pi", "android", "iphone")
+    shipping = "sdk-native.toml"
     sdk = True
 
     def forms(self, precision: str) -> tuple[Form, ...]:

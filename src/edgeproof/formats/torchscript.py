@@ -26,6 +26,7 @@ class TorchScript(Format):
     preload = ("torch",)
     runs_code = "it is TorchScript, and opening it runs the code inside"
     platforms = ("host", "raspberry-pi", "android", "iphone")
+    shipping = "torchscript.toml"
 
     blames = (r"have an op for (?P<operator>aten::\w+)", r"for HigherOrderOperator (?P<operator>\w+)")
 

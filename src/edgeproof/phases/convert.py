@@ -12,6 +12,7 @@ from edgeproof.phases.activity.of_run import count_activity
 from edgeproof.phases.conversion.adopted import Adoption, adopt, parse_adopted
 from edgeproof.phases.conversion.making import Making
 from edgeproof.phases.conversion.planned import Planned, plan
+from edgeproof.phases.conversion.shipping import shipping_of
 from edgeproof.phases.prepare import limits_of, workspace_of
 from edgeproof.rundir import RunDir
 
@@ -34,6 +35,7 @@ def convert(run: RunDir, report: Report = lambda _: None) -> ConversionDocument:
     )
     document = msgspec.structs.replace(document, candidates=(*results, *_taken(run, report)))
     run.write(document)
+    run.write(shipping_of(result.format for result in results))
     count_activity(run, report)
     return document
 

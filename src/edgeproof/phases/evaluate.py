@@ -5,9 +5,12 @@ Reads and writes documents of the run, nothing else; the thinking is in ``verdic
 
 from __future__ import annotations
 
+import hashlib
 import math
+import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,6 +23,7 @@ from edgeproof.documents.evaluation import EvaluationDocument, Evidence
 from edgeproof.documents.latency import LatencySummary
 from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.documents.samples import HELD_OUT_FILE, SamplesDocument
+from edgeproof.documents.shipping import ReducedBuild, ShippingDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import RunFolderError
 from edgeproof.files import write_bytes
@@ -28,7 +32,22 @@ from edgeproof.rundir import REPORT_HTML, REPORT_MD, RUNBOOK, RunDir
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.policy import policy_toml
 
-__all__ = ["conclude", "evaluate", "judge", "latencies_of", "platforms_of", "read_evidence", "write_runbook"]
+if TYPE_CHECKING:
+    from edgeproof.report.likeness import ComparedRun
+
+__all__ = [
+    "compared_run",
+    "conclude",
+    "evaluate",
+    "judge",
+    "latencies_of",
+    "platforms_of",
+    "read_evidence",
+    "write_runbook",
+]
+
+REFERENCE_FILE = "work/reference.npz"
+"""The eager model's outputs on the held-out samples, as the workspace keeps them."""
 
 
 def conclude(run: RunDir, report: Callable[[str], None] = lambda _: None) -> EvaluationDocument:
@@ -39,12 +58,13 @@ def conclude(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Eva
     return evaluate(run)
 
 
-def evaluate(run: RunDir, policy_file: Path | None = None) -> EvaluationDocument:
+def evaluate(run: RunDir, policy_file: Path | None = None, *, csv: Path | None = None) -> EvaluationDocument:
     """Evaluate the run and write ``phase5_evaluation.json``, the report as Markdown and HTML, and ``plots/*.svg``.
 
     Args:
         run: the run.
         policy_file: a policy to use in place of the run's own.
+        csv: a folder for every table as CSV; None writes none.
 
     Raises:
         PolicyError: the policy file cannot be used.
@@ -52,6 +72,7 @@ def evaluate(run: RunDir, policy_file: Path | None = None) -> EvaluationDocument
     """
     from edgeproof.report.compose import build
     from edgeproof.report.content import ReportInput
+    from edgeproof.report.csv_files import csv_files
     from edgeproof.report.html import render_html
     from edgeproof.report.markdown import render_markdown
     from edgeproof.report.plots import draw
@@ -71,10 +92,13 @@ def evaluate(run: RunDir, policy_file: Path | None = None) -> EvaluationDocument
     run.write(evaluation)
     for stale in run.path("plots").glob("*.svg"):
         stale.unlink()
-    for plot in (*report.plots, *(report.activity.plots if report.activity is not None else ())):
+    for plot in report.drawings:
         write_bytes(run.path(f"plots/{plot.name}.svg"), plot.alone.encode())
     write_bytes(run.path(REPORT_MD), render_markdown(report).encode())
     write_bytes(run.path(REPORT_HTML), render_html(report).encode())
+    if csv is not None:
+        for name, text in csv_files(report.tables).items():
+            write_bytes(csv / name, text.encode())
     return evaluation
 
 
@@ -91,6 +115,35 @@ def judge(run: RunDir, evidence: Evidence, policy_file: Path | None = None) -> E
     """
     policy, source = run.policy(policy_file)
     return decide(evidence, policy, platforms_of(evidence), policy_source=source)
+
+
+def compared_run(folder: str) -> ComparedRun:
+    """A run, to be held against another one.
+
+    Raises:
+        RunFolderError: it is no run folder, or a damaged one.
+    """
+    from edgeproof.report.likeness import ComparedRun
+
+    run = RunDir.open(Path(folder))
+    evidence = read_evidence(run)
+    return ComparedRun(
+        name=folder,
+        evidence=evidence,
+        evaluation=judge(run, evidence),
+        held_out=arrays_digest(run.path(held_out_file(evidence))),
+        outputs=arrays_digest(run.path(REFERENCE_FILE)),
+    )
+
+
+def arrays_digest(path: Path) -> str | None:
+    """A digest of the arrays in an ``.npz``, of names and checksums, whenever it was written; None without one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = sorted((member.filename, member.file_size, member.CRC) for member in archive.infolist())
+    except (OSError, zipfile.BadZipFile):
+        return None
+    return hashlib.sha256(repr(members).encode()).hexdigest()
 
 
 def read_evidence(run: RunDir) -> Evidence:
@@ -111,6 +164,7 @@ def read_evidence(run: RunDir) -> Evidence:
         validation=run.read_if_there(ValidationDocument),
         activity=run.read_if_there(ActivityDocument),
         devices=run.devices(),
+        shipping=run.read_if_there(ShippingDocument),
     )
 
 
@@ -134,6 +188,14 @@ def code_of(conversion: ConversionDocument) -> frozenset[str]:
 
     code = {name for name, known in formats().items() if known.runs_code is not None}
     return frozenset(result.candidate for result in conversion.candidates if result.format in code)
+
+
+def reduced_builds(conversion: ConversionDocument) -> dict[str, tuple[ReducedBuild, ...]]:
+    """By candidate, how its runtime is built with the operators of its artifact alone."""
+    from edgeproof.formats.registry import formats
+
+    ways = {name: known.reduced_builds() for name, known in formats().items()}
+    return {result.candidate: ways.get(result.format, ()) for result in conversion.candidates}
 
 
 def latencies_of(run: RunDir, evidence: Evidence) -> dict[str, list[float]]:
@@ -182,6 +244,7 @@ def write_runbook(run: RunDir) -> Path:
         code=code_of(evidence.conversion),
         policy=run.policy()[0],
         held_out=held_out_file(evidence),
+        reduced=reduced_builds(evidence.conversion),
     )
     write_bytes(run.path(RUNBOOK), render_runbook(given).encode())
     return run.path(RUNBOOK)

@@ -12,6 +12,7 @@ from edgeproof.report.quantities import significant
 
 __all__ = ["Field", "Notes", "figured", "named", "table_of", "worded"]
 
+NOT_MEASURED = "not measured"
 S = TypeVar("S")
 Subject = TypeVar("Subject", contravariant=True)
 
@@ -24,7 +25,7 @@ class Notes:
 
     def absent(self, reason: str) -> Cell:
         """A cell for a figure that is missing, with its footnote."""
-        return Cell("not measured", note=self.number(reason), tone="absent")
+        return Cell(NOT_MEASURED, note=self.number(reason), tone="absent")
 
     def number(self, reason: str) -> int:
         """The number of a footnote."""
@@ -34,7 +35,9 @@ class Notes:
 
     def figure(self, value: float | None, show: Callable[[float], str], reason: str) -> Cell:
         """A figure as text, or the reason why there is none. NaN and Inf are none."""
-        return Cell(show(value)) if value is not None and math.isfinite(value) else self.absent(reason)
+        if value is None or not math.isfinite(value):
+            return self.absent(reason)
+        return Cell(show(value), value=value)
 
 
 @dataclass(frozen=True)
@@ -66,18 +69,19 @@ def figured(
     show: Callable[[float], str] = significant,
     absent: str | Callable[[S], str] = "it was not recorded",
     *,
+    raw: str | None = None,
     noted_first: bool = False,
 ) -> Field[S]:
-    """A column of figures, and why one is missing."""
+    """A column of figures, and why one is missing; ``raw`` is the unit of ``of`` where ``show`` changes it."""
 
     def cell(subject: S, notes: Notes) -> Cell:
         return notes.figure(of(subject), show, absent if isinstance(absent, str) else absent(subject))
 
-    return Field(Column(title, unit), cell, noted_first)
+    return Field(Column(title, unit, raw), cell, noted_first)
 
 
 def table_of(name: str, caption: str, fields: Sequence[Field[S]], subjects: Iterable[S]) -> Table:
-    """A row for each subject.
+    """A row for each subject. A column without any figure is folded into a line below the table.
 
     Args:
         name: the table's id.
@@ -85,15 +89,36 @@ def table_of(name: str, caption: str, fields: Sequence[Field[S]], subjects: Iter
         fields: its columns.
         subjects: its rows.
     """
+    every = list(subjects)
+    folded = {at: reasons for at, field in enumerate(fields) if (reasons := reasons_throughout(field, every))}
+    shown = [field for at, field in enumerate(fields) if at not in folded]
     notes, rows = Notes(), []
-    by_note = sorted(range(len(fields)), key=lambda at: not fields[at].noted_first)
-    for subject in subjects:
-        cells = {at: fields[at].cell(subject, notes) for at in by_note}
-        rows.append(tuple(cells[at] for at in range(len(fields))))
+    by_note = sorted(range(len(shown)), key=lambda at: not shown[at].noted_first)
+    for subject in every:
+        cells = {at: shown[at].cell(subject, notes) for at in by_note}
+        rows.append(tuple(cells[at] for at in range(len(shown))))
     return Table(
         id=name,
         caption=caption,
-        columns=tuple(field.column for field in fields),
+        columns=tuple(field.column for field in shown),
         rows=tuple(rows),
         notes=tuple(notes.reasons),
+        folded=told_once({fields[at].column: reasons for at, reasons in folded.items()}),
     )
+
+
+def reasons_throughout(field: Field[S], subjects: Sequence[S]) -> tuple[str, ...]:
+    """Why a column has a figure in no row; empty where it has one, or is no column of figures."""
+    if not field.column.numeric:
+        return ()
+    notes = Notes()
+    cells = [field.cell(subject, notes) for subject in subjects]
+    return tuple(notes.reasons) if cells and all(cell.text == NOT_MEASURED for cell in cells) else ()
+
+
+def told_once(folded: dict[Column, tuple[str, ...]]) -> tuple[str, ...]:
+    """A line for each set of reasons: the columns, and the reasons."""
+    by_reasons: dict[tuple[str, ...], list[str]] = {}
+    for column, reasons in folded.items():
+        by_reasons.setdefault(reasons, []).append(f"{column.title} ({column.unit})")
+    return tuple(f"{', '.join(titles)}: {'; '.join(reasons)}" for reasons, titles in by_reasons.items())

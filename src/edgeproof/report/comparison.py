@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 from edgeproof.documents.base import Document, Value
-from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument
+from edgeproof.documents.evaluation import CandidateRow
+from edgeproof.report.likeness import ComparedRun, unlike
 from edgeproof.report.quantities import written
 from edgeproof.verdict.figures import FIGURES
 
-__all__ = ["CandidateChange", "Comparison", "VerdictChange", "compare_runs", "comparison_text"]
+__all__ = ["COMPARED", "CandidateChange", "Comparison", "VerdictChange", "compare_runs", "comparison_text"]
 
 KEYS = ("relative_l2", "task_score", "bytes", "median_us")
 COMPARED = sorted((figure for figure in FIGURES if figure.key in KEYS), key=lambda figure: KEYS.index(figure.key))
@@ -60,25 +61,26 @@ class Comparison(Document, frozen=True, kw_only=True):
     note: str
     candidates: tuple[CandidateChange, ...]
     verdicts: tuple[VerdictChange, ...]
+    unlike: tuple[str, ...] = ()
+    """What makes the runs differ before anything was measured: model, inputs, samples, policy, host."""
 
 
-def compare_runs(first: EvaluationDocument, second: EvaluationDocument, *, before: str, after: str) -> Comparison:
-    """What changed from ``first`` to ``second``.
+def compare_runs(first: ComparedRun, second: ComparedRun) -> Comparison:
+    """What changed from ``first`` to ``second``, and in what they are not alike.
 
     Args:
-        first: the earlier evaluation.
+        first: the earlier run.
         second: the later one.
-        before: name of the first run.
-        after: name of the second run.
     """
-    rows_before = {row.candidate: row for row in first.candidates}
-    rows_after = {row.candidate: row for row in second.candidates}
+    rows_before = {row.candidate: row for row in first.evaluation.candidates}
+    rows_after = {row.candidate: row for row in second.evaluation.candidates}
     names = list(dict.fromkeys([*rows_before, *rows_after]))
-    verdicts_after = {verdict.device_class: verdict for verdict in second.verdicts}
+    verdicts_after = {verdict.device_class: verdict for verdict in second.evaluation.verdicts}
     return Comparison(
-        before=before,
-        after=after,
-        note=NOTE if first.model == second.model else f"These are runs of two models. {NOTE}",
+        before=first.name,
+        after=second.name,
+        note=NOTE,
+        unlike=unlike(first, second),
         candidates=tuple(change(name, rows_before.get(name), rows_after.get(name)) for name in names),
         verdicts=tuple(
             VerdictChange(
@@ -87,7 +89,7 @@ def compare_runs(first: EvaluationDocument, second: EvaluationDocument, *, befor
                 after=later.sentence,
                 changed=(verdict.decision, verdict.candidate) != (later.decision, later.candidate),
             )
-            for verdict in first.verdicts
+            for verdict in first.evaluation.verdicts
             if (later := verdicts_after.get(verdict.device_class)) is not None
         ),
     )
@@ -123,7 +125,9 @@ def comparison_text(comparison: Comparison) -> str:
         if found.changed
     ]
     verdicts = "\n".join(moved) if moved else "No verdict changed."
-    return f"{comparison.before} → {comparison.after}\n\n{table}\n\n{verdicts}\n\n{comparison.note}\n"
+    first = "".join(f"{sentence}\n" for sentence in comparison.unlike)
+    first = f"The runs are not alike.\n{first}\n" if first else ""
+    return f"{comparison.before} → {comparison.after}\n\n{first}{table}\n\n{verdicts}\n\n{comparison.note}\n"
 
 
 def line(found: CandidateChange) -> tuple[str, ...]:

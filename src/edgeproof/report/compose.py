@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeproof.report import activity, details, processors, provenance, tables
-from edgeproof.report.content import Fact, Plot, Report, ReportInput
+from edgeproof.report import (
+    activity,
+    details,
+    front,
+    on_devices,
+    processors,
+    provenance,
+    shipping,
+    standings,
+    tables,
+    verdicts,
+)
+from edgeproof.report.content import Plot, Report, ReportInput
 from edgeproof.verdict.cases import cases_of
 
 __all__ = ["build"]
@@ -21,8 +32,16 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
     evaluation, cases = given.evaluation, cases_of(given.evidence)
     return Report(
         model=evaluation.model,
+        brief=provenance.brief(given.evidence),
         summary=provenance.summary(given.evidence),
-        verdicts=evaluation.verdicts,
+        verdicts=verdicts.said(evaluation.verdicts),
+        in_common=verdicts.in_common(evaluation.verdicts),
+        changes=verdicts.changes(evaluation.verdicts),
+        front=front.section(evaluation.front, evaluation.candidates, given.evidence),
+        standings=standings.table(evaluation),
+        contents=shipping.contents(evaluation.candidates, given.evidence),
+        shipping=shipping.section(evaluation.candidates, given.evidence.shipping),
+        devices=on_devices.table(cases.values()),
         candidates=tables.candidates(evaluation.candidates, given.evidence),
         processors=processors.table(given.evidence.validation),
         served=tables.served(given.evidence.latency),
@@ -34,6 +53,6 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         policy_toml=given.policy_toml.rstrip("\n"),
         reproduce=provenance.reproduce(given.evidence),
         versions=provenance.versions(given.evidence),
-        not_measured=tuple(Fact(label, reason) for label, reason in evaluation.not_measured.items()),
+        not_measured=provenance.told_once(evaluation.not_measured),
         activity=None if given.activity is None else activity.section(given.activity, given.raster),
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import (
     CandidateRow,
     CandidateStatus,
+    Confidence,
     Decision,
     EvaluationDocument,
     Evidence,
-    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Activity",
     "Cell",
+    "Change",
     "Column",
     "Detail",
     "Fact",
+    "FrontShown",
     "Plot",
     "Report",
     "ReportInput",
+    "Said",
+    "Shipping",
     "Table",
 ]
 
@@ -87,6 +92,8 @@ class Cell:
     note: int | None = None
     tone: str = ""
     """``name``, ``good``, ``bad``, ``open``, ``absent``, or nothing."""
+    value: float | None = None
+    """The figure as it is, in the column's ``raw`` unit; to sort by, and for other programs."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,8 @@ class Column:
 
     title: str
     unit: str | None = None
+    raw: str | None = None
+    """Unit of the cells' values, where they are shown in another one."""
 
     @property
     def numeric(self) -> bool:
@@ -110,6 +119,32 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
+    folded: tuple[str, ...] = ()
+    """Columns that have no figure in any row: what they are called, and why."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """The verdict of one device class, or of several that share it."""
+
+    devices: tuple[DeviceClass, ...]
+    title: str
+    decision: Decision
+    candidate: str | None
+    confidence: Confidence
+    sentence: str
+    reasons: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What would change verdicts: a measurement, its effect, and the commands that make it, each with its device."""
+
+    title: str
+    measurement: str
+    effect: str
+    commands: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -145,6 +180,26 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class FrontShown:
+    """The Pareto front: its members side by side, who is off it and why, and a drawing of all."""
+
+    words: str
+    members: Table
+    dominated: tuple[Fact, ...]
+    not_compared: tuple[Fact, ...]
+    plot: Plot | None
+
+
+@dataclass(frozen=True)
+class Shipping:
+    """What ships with each candidate, and the libraries that are counted."""
+
+    sums: Table
+    libraries: Table
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Activity:
     """What a spiking network does: counted, drawn, and what a table of energies makes of it."""
 
@@ -161,9 +216,20 @@ class Report:
     """The parts in reading order."""
 
     model: str
+    brief: str
+    """Model, samples and machine in one line."""
     summary: tuple[Fact, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[Said, ...]
+    in_common: tuple[Fact, ...]
+    """What holds for device classes whose verdicts differ."""
+    changes: tuple[Change, ...]
+    front: FrontShown | None
     candidates: Table
+    standings: Table | None
+    devices: Table | None
+    contents: tuple[str, ...]
+    """What figures of memory and start contain."""
+    shipping: Shipping | None
     processors: Table | None
     served: Table | None
     served_notes: tuple[str, ...]
@@ -176,3 +242,42 @@ class Report:
     versions: tuple[Fact, ...]
     not_measured: tuple[Fact, ...]
     activity: Activity | None = None
+
+    @property
+    def first_changes(self) -> tuple[Change, ...]:
+        """The most telling measurement of every group of device classes."""
+        return tuple({change.title: change for change in reversed(self.changes)}.values())[::-1]
+
+    @property
+    def more_changes(self) -> tuple[Change, ...]:
+        """The others."""
+        return tuple(change for change in self.changes if change not in self.first_changes)
+
+    @property
+    def drawings(self) -> tuple[Plot, ...]:
+        """Every drawing that the report has a file of."""
+        front = self.front.plot if self.front is not None else None
+        counted = self.activity.plots if self.activity is not None else ()
+        return (*((front,) if front is not None else ()), *self.plots, *counted)
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Candidate to where the page has its section."""
+        return {detail.row.candidate: f"#{detail.id}" for detail in self.details}
+
+    @property
+    def counted(self) -> str:
+        """How many candidates there are, by how they ended."""
+        counts = Counter(detail.row.status for detail in self.details)
+        return ", ".join(f"{count} {status}" for status, count in counts.items())
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table, in reading order."""
+        first = (self.front.members if self.front is not None else None, self.candidates, self.standings)
+        counted = self.activity
+        activity = (counted.layers, counted.neurons, counted.energy) if counted is not None else ()
+        own = tuple(table for detail in self.details for table in detail.tables)
+        ships = (self.shipping.sums, self.shipping.libraries) if self.shipping is not None else ()
+        found = (*first, *ships, self.devices, self.processors, self.served, *activity, *own, self.failures)
+        return tuple(table for table in found if table is not None)

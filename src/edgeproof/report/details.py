@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from edgeproof.documents.artifact import Rewrite
+from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, PointState
-from edgeproof.documents.policy import PercentileName
 from edgeproof.documents.signature import Form
 from edgeproof.documents.validation import Differences, Variant
+from edgeproof.report.classes import named as named_there
+from edgeproof.report.classes import unnamed
 from edgeproof.report.columns import Field, figured, named, table_of, worded
 from edgeproof.report.content import DEVICE_TITLES, Cell, Column, Detail, Fact, Table
 from edgeproof.report.quantities import byte_size, difference, percent, significant
-from edgeproof.verdict.cases import Case, Measured
+from edgeproof.verdict.cases import Case
 from edgeproof.verdict.figures import told
 
 __all__ = ["detail", "slug"]
@@ -31,12 +33,10 @@ CAPTIONS = {
     "outputs": "Outputs against the eager model.",
     "variants": "Computed another way; the spread is its distance from the usual way on the same samples.",
     "policy": "Against the policy.",
-    "devices": "Measured on devices; steady state and cold start are separate figures.",
     "rewrites": "Rewrites of the graph, each held against the graph before it on real samples.",
 }
 UNDEFINED = "not finite, or not defined for this output"
 NO_SPIKES = "this output is not spikes"
-NO_COLD = "no cold start was measured"
 
 
 def apart(title: str, unit: str, path: str) -> Field[object]:
@@ -58,10 +58,10 @@ OUTPUTS: tuple[Field[Differences], ...] = (
             else notes.figure(output.snr_db, significant, UNDEFINED)
         ),
     ),
-    figured("Argmax agreement", "%", told("argmax_agreement"), percent, UNDEFINED),
+    figured("Argmax agreement", "%", told("argmax_agreement"), percent, UNDEFINED, raw="share"),
 )
 SPIKES: tuple[Field[Differences], ...] = (
-    figured("Equal spike counts", "%", told("spikes.agreement"), percent, NO_SPIKES, noted_first=True),
+    figured("Equal spike counts", "%", told("spikes.agreement"), percent, NO_SPIKES, raw="share", noted_first=True),
     figured(
         "Spike count error", "mean, spikes", told("spikes.count_mean_abs"), difference, NO_SPIKES, noted_first=True
     ),
@@ -76,39 +76,7 @@ VARIANTS: tuple[Field[Variant], ...] = (
 )
 
 
-def supported(name: PercentileName) -> Field[Measured]:
-    lacking = told(f"found.steady.{name}.needs_more")
-    return figured(
-        name,
-        "µs",
-        told(f"found.steady.{name}.value_us"),
-        absent=lambda measured: f"{lacking(measured)} more measurements needed for a {name}",
-    )
-
-
-def middle(path: str) -> Callable[[object], float | None]:
-    """The middle one of several values."""
-    return lambda measured: sorted(values)[len(values) // 2] if (values := told(path)(measured)) else None
-
-
-DEVICES: tuple[Field[Measured], ...] = (
-    named("Device", told("device.device")),
-    figured("Measured", "count", told("found.steady.count"), "{:,}".format),
-    figured("Median", "µs", told("found.steady.median_us")),
-    supported("p90"),
-    supported("p99"),
-    figured("Cold start", "ms, median", told("found.cold_start.median_ms"), absent=NO_COLD),
-    figured("Load", "ms, median", middle("found.cold_start.load_ms"), absent=NO_COLD),
-    figured("First inference", "µs, median", middle("found.cold_start.first_inference_us"), absent=NO_COLD),
-    figured("Ratio to baseline", "×", told("found.ratio_to_baseline"), absent="it is not compared with a baseline"),
-    figured("Energy", "mJ per inference", told("found.energy_mj"), absent="no power meter"),
-    figured(
-        "Hottest",
-        "°C",
-        lambda measured: max(measured.found.temperature_c, default=None),
-        absent="the device does not tell its temperature",
-    ),
-)
+FAILED = "why stands under Failures"
 POINTS: tuple[Field[tuple[tuple[PointState, str], list[str]]], ...] = (
     worded("What was seen", lambda seen: seen[0][1]),
     worded("Policy", lambda seen: seen[0][0], tone=lambda seen: POINT_TONES[seen[0][0]]),
@@ -126,7 +94,6 @@ def detail(row: CandidateRow, case: Case, evaluation: EvaluationDocument) -> Det
     name, conversion, validation = slug(row.candidate), case.conversion, case.validation
     variants = validation.variants if validation is not None else ()
     computed = [variant for variant in variants if variant.differences is not None]
-    measured = [measured for measured in case.measured if measured.found.steady is not None]
     rewrites = conversion.rewrites if conversion is not None else ()
     outputs = (*OUTPUTS, *SPIKES) if any(output.spikes is not None for output in case.outputs) else OUTPUTS
 
@@ -136,8 +103,7 @@ def detail(row: CandidateRow, case: Case, evaluation: EvaluationDocument) -> Det
     tables = (
         table("outputs", outputs, case.outputs),
         table("variants", VARIANTS, computed),
-        table("policy", POINTS, points_seen(row.candidate, evaluation).items()),
-        table("devices", DEVICES, measured),
+        table("policy", POINTS, points_seen(row, evaluation).items()),
         table("rewrites", REWRITES, rewrites),
     )
     said = case.evidence.samples.signature.notes if case.evidence.samples is not None else ()
@@ -188,17 +154,25 @@ def facts(row: CandidateRow, case: Case) -> tuple[Fact, ...]:
         ("Log", told("conversion.log")(case)),
         ("Run by", checked_by and f"{checked_by}, in the place of its own runtime"),
         ("Validation", reason if reason != row.reason else None),
-        ("What can be done", row.remedy),
     )
     return tuple(Fact(label, text, code=label in ("Artifact", "sha256", "Log")) for label, text in lines if text)
 
 
-def points_seen(candidate: str, evaluation: EvaluationDocument) -> dict[tuple[PointState, str], list[str]]:
-    """Every point of the policy that the candidate was held against, with the devices for which it is the same."""
-    devices: dict[tuple[PointState, str], list[str]] = {}
+def points_seen(row: CandidateRow, evaluation: EvaluationDocument) -> dict[tuple[PointState, str], list[str]]:
+    """Every point of the policy that the candidate was held against, with the devices for which it is the same.
+
+    Device classes of which the same is said are one line. Why a candidate failed is said among the failures.
+    """
+    devices: dict[tuple[PointState, str], list[DeviceClass]] = {}
     for verdict in evaluation.verdicts:
         for standing in verdict.standings:
-            if standing.candidate == candidate:
+            if standing.candidate == row.candidate:
                 for point in standing.points:
-                    devices.setdefault((point.state, point.text), []).append(DEVICE_TITLES[verdict.device_class])
-    return devices
+                    text = unnamed(point.text, verdict.device_class)
+                    if row.status != "passed" and row.reason:
+                        text = text.replace(row.reason, FAILED)
+                    devices.setdefault((point.state, text), []).append(verdict.device_class)
+    return {
+        (state, named_there(text, found)): [DEVICE_TITLES[device] for device in found]
+        for (state, text), found in devices.items()
+    }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeproof.documents.evaluation import CandidateRow
+from edgeproof.report.labels import label
 from edgeproof.report.quantities import significant
 from edgeproof.report.svg import INK, PALETTE, RULE, SURFACE
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Style", "Styles", "scatter", "spread", "styles_of", "tolerances"]
+__all__ = ["Style", "Styles", "front", "scatter", "spread", "styles_of", "tolerances"]
 
 WIDTH = 5.4
 """Inches, 389 SVG units: at this width text stays readable on a phone, where the drawing shrinks a little."""
@@ -143,6 +144,26 @@ def scatter(
         return as_svg(figure)
 
 
+def front(points: Sequence[tuple[str, float, float]], styles: Styles, *, members: Sequence[str], y_label: str) -> str:
+    """A size over milliseconds, both on log axes: the members of the front named, the others small."""
+    with canvas(2.4) as (figure, axes):
+        for name, ms, size in points:
+            style = styles.get(name, UNKNOWN)
+            if name in members:
+                mark(axes, ms, size, style)
+            else:
+                axes.plot(ms, size, linestyle="none", marker=style.marker, markersize=4, color=style.colour, alpha=0.55)
+        log_across(axes, "median latency on the host, ms, log scale", grid="both")
+        axes.set_yscale("log")
+        axes.set_ylabel(f"{y_label}, log scale")
+        axes.margins(0.12, 0.15)
+        plain_ticks(axes.xaxis)
+        plain_ticks(axes.yaxis, decades=2.5)
+        named = [(shortened(name), ms, size) for name, ms, size in points if name in members]
+        label(figure, axes, named, [point[1:] for point in points])
+        return as_svg(figure)
+
+
 def tolerances(points: Sequence[tuple[str, float, float, bool]], styles: Styles) -> str:
     """Per candidate the smallest passing tolerance as a mark and the applied one as a bar, on a log axis."""
     positive = [value for _, seen, applied, _ in points for value in (seen, applied) if value > 0]
@@ -238,12 +259,12 @@ def room_around(axes: Axes, values: Sequence[float]) -> None:
     axes.set_ylim(max(low - room, 0) if low >= 0 else low - room, high + room)
 
 
-def plain_ticks(axis: Any) -> None:
-    """Log ticks as plain numbers: 0.1, 1, 10."""
+def plain_ticks(axis: Any, *, decades: float = 1.5) -> None:
+    """Log ticks as plain numbers: 0.1, 1, 10; with 2 and 5 where the axis spans fewer decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
-    narrow = low > 0 and math.log10(high / low) < 1.5
+    narrow = low > 0 and math.log10(high / low) < decades
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=9))
     axis.set_major_formatter(FuncFormatter(lambda value, _: significant(value, 1)))
     axis.set_minor_formatter(NullFormatter())

@@ -46,6 +46,8 @@ def table(given: Table) -> str:
     lines += ["| " + " | ".join(cell(found) for found in row) + " |" for row in given.rows]
     if given.notes:
         lines += ["", *(f"{number}. {plain(note)}" for number, note in enumerate(given.notes, 1))]
+    if given.folded:
+        lines += ["", *(f"- Not measured: {plain(line)}" for line in given.folded)]
     return "\n".join(lines)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.evaluation import Evidence
 from edgeproof.documents.samples import SamplesDocument
@@ -9,7 +11,7 @@ from edgeproof.documents.signature import TensorSpec
 from edgeproof.report.content import Fact
 from edgeproof.report.quantities import byte_size, significant
 
-__all__ = ["machine_facts", "reproduce", "summary", "tensor_text", "versions"]
+__all__ = ["brief", "machine_facts", "reproduce", "summary", "tensor_text", "told_once", "versions"]
 
 SOURCES = {
     "model": "given by the model",
@@ -17,6 +19,22 @@ SOURCES = {
     "representative": "the representative samples again, no held-out split was given",
     "synthetic": "synthetic",
 }
+
+
+def brief(evidence: Evidence) -> str:
+    """What was run, on what, where and when, in one line."""
+    parts = []
+    if (samples := evidence.samples) is not None:
+        signature = samples.signature
+        steps = f", {signature.timesteps} time steps" if signature.timesteps else ""
+        parts.append(f"{'spiking' if signature.spiking else 'dense'}{steps}")
+        kind = "synthetic" if samples.synthetic else "labelled" if samples.held_out.labelled else "unlabelled"
+        parts.append(f"{samples.held_out.count:,} {kind} samples")
+    if (environment := evidence.environment) is not None:
+        parts.append(environment.machine.cpu_model or f"{environment.machine.architecture} host")
+    if evidence.manifest is not None:
+        parts.append(evidence.manifest.created[:10])
+    return " · ".join(parts) or "nothing was written yet"
 
 
 def summary(evidence: Evidence) -> tuple[Fact, ...]:
@@ -109,3 +127,11 @@ def versions(evidence: Evidence) -> tuple[Fact, ...]:
         if tool.path is not None
     ]
     return tuple(found)
+
+
+def told_once(reasons: Mapping[str, str]) -> tuple[Fact, ...]:
+    """What there is not, with the reason; what lacks for the same reason on one line."""
+    by_reason: dict[str, list[str]] = {}
+    for label, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(label)
+    return tuple(Fact("; ".join(labels), reason) for reason, labels in by_reason.items())

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+import msgspec
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import Evidence
 from edgeproof.documents.policy import PolicyValue
+from edgeproof.documents.shipping import ReducedBuild
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.report.markdown import code, plain
 from edgeproof.report.provenance import tensor_text
@@ -49,6 +52,8 @@ class RunbookInput:
     code: frozenset[str]
     policy: PolicyValue
     held_out: str
+    reduced: Mapping[str, tuple[ReducedBuild, ...]] = field(default_factory=dict)
+    """By candidate, how its runtime is built with the operators of its artifact alone."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +120,43 @@ def render_runbook(given: RunbookInput) -> str:
         android_by_suffix=by_suffix([found for found in android if found.steps is None]),
         android_steps=[found for found in android if found.steps is not None],
         iphone=shipping("iphone"),
+        reduced=reduced_ways(items, given),
         measure=MEASURE,
         warmup=WARMUP,
     )
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+
+
+def reduced_ways(items: Mapping[str, Item], given: RunbookInput) -> list[tuple[list[str], ReducedBuild]]:
+    """Each way to build a runtime with fewer operators, with the commands for all artifacts that it is for.
+
+    In the runtime's checkout, a path of the run starts at ``$RUN``: there is no telling where the checkout lies.
+    """
+    ways: dict[ReducedBuild, list[tuple[str, Item]]] = {}
+    for name, found in items.items():
+        for way in given.reduced.get(name, ()) if found.file else ():
+            ways.setdefault(way, []).append((name, found))
+    return [([name for name, _ in found], for_artifacts(way, found)) for way, found in ways.items()]
+
+
+def for_artifacts(way: ReducedBuild, found: list[tuple[str, Item]]) -> ReducedBuild:
+    """The way with its placeholders filled in: a command that names an artifact comes once for each."""
+
+    def lines(templates: Iterable[str], start: str) -> tuple[str, ...]:
+        texts = []
+        for template in templates:
+            for name, item in found:
+                path = PurePosixPath(item.path)
+                texts.append(
+                    template.format(
+                        artifact=shlex.quote(item.path) if path.is_absolute() else f"{start}{shlex.quote(item.path)}",
+                        stem=path.stem,
+                        candidate=name,
+                    )
+                )
+        return tuple(dict.fromkeys(texts))
+
+    return msgspec.structs.replace(way, here=lines(way.here, ""), commands=lines(way.commands, '"$RUN"/'))
 
 
 def item(result: ConversionResult, case: Case, given: RunbookInput) -> Item:

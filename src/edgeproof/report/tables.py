@@ -10,40 +10,74 @@ from edgeproof.documents.policy import PercentileName
 from edgeproof.report.columns import Field, figured, named, table_of, worded
 from edgeproof.report.content import STATUS_TONES, Table
 from edgeproof.report.quantities import scaled, significant
-from edgeproof.verdict.figures import ON_HOST, OUTPUTS, SHIPPED, Figure, told, unsupported
+from edgeproof.verdict.figures import FIGURES, ON_HOST, OUTPUTS, SHIPPED, Figure, told, unsupported
+from edgeproof.verdict.wording import and_list
 
-__all__ = ["candidates", "failures", "served", "served_notes"]
+__all__ = ["candidates", "failures", "members", "served", "served_notes"]
 
 NAME: Field[CandidateRow] = named("Candidate", told("candidate"))
 STATUS: Field[CandidateRow] = worded("Status", told("status"), tone=lambda row: STATUS_TONES[row.status])
 
 
+UNDER_FAILURES = "it did not get that far: the reason stands under Failures"
+
+
 def candidates(rows: Sequence[CandidateRow], evidence: Evidence) -> Table:
     """All candidates: difference, task score, latency with the cold start apart, size, memory, status."""
+    shown = [
+        figure
+        for figure in (*OUTPUTS, *ON_HOST, *SHIPPED)
+        if figure.column == "always" or (figure.column == "some" and values(rows, figure.key))
+    ]
+    caption = "Every candidate: outputs against the eager model, latency on the host, and what ships."
+    return table_of("candidates", caption, (NAME, STATUS, *columns(shown, rows, evidence)), rows)
+
+
+def members(rows: Sequence[CandidateRow], evidence: Evidence) -> Table:
+    """The candidates on the front, with what they are compared by."""
+    wanted = ["task_score", "median_us", "bytes"]
+    if not values(rows, "task_score"):
+        wanted[0] = "relative_l2"
+    shown = [figure for key in wanted for figure in FIGURES if figure.key == key]
+    ships: Field[CandidateRow] = figured(
+        "Ships",
+        "MB",
+        lambda row: row.ships.get("host"),
+        lambda size: significant(size / 1e6),
+        lambda row: row.ships_unknown.get("host", "it does not ship to a host"),
+        raw="bytes",
+    )
+    last = [ships] if evidence.shipping is not None else []
+    return table_of("front", "On the front.", (NAME, *columns(shown, rows, evidence), *last), rows)
+
+
+def values(rows: Sequence[CandidateRow], key: str) -> list[float]:
+    return [value for row in rows if (value := getattr(row, key)) is not None]
+
+
+def columns(shown: Sequence[Figure], rows: Sequence[CandidateRow], evidence: Evidence) -> list[Field[CandidateRow]]:
+    """A column a figure. Times share one unit, that of the medians."""
     task = (evidence.validation.task if evidence.validation is not None else None) or "task score"
 
-    def values(key: str) -> list[float]:
-        return [value for row in rows if (value := getattr(row, key)) is not None]
-
     def field(figure: Figure) -> Field[CandidateRow]:
-        """Times share one unit, that of the medians."""
-        unit, show = scaled(figure.unit, values("median_us" if figure.unit == "µs" else figure.key))
+        unit, show = scaled(figure.unit, values(rows, "median_us" if figure.unit == "µs" else figure.key))
         return figured(
             task.capitalize() if figure.key == "task_score" else figure.title,
             unit,
             told(figure.key),
             show,
-            lambda row: row.absent.get(figure.key, "no phase recorded it"),
+            lambda row: absence(row, figure.key),
+            raw=figure.unit,
             noted_first=figure.column == "some",
         )
 
-    shown = [
-        field(figure)
-        for figure in (*OUTPUTS, *ON_HOST, *SHIPPED)
-        if figure.column == "always" or (figure.column == "some" and values(figure.key))
-    ]
-    caption = "Every candidate: outputs against the eager model, latency on the host, and what ships."
-    return table_of("candidates", caption, (NAME, STATUS, *shown), rows)
+    return [field(figure) for figure in shown]
+
+
+def absence(row: CandidateRow, key: str) -> str:
+    """Why a figure is missing; why a candidate failed is said among the failures, and nowhere else."""
+    reason = row.absent.get(key, "no phase recorded it")
+    return UNDER_FAILURES if row.status != "passed" and row.reason and row.reason in reason else reason
 
 
 def served(latency: LatencySummary | None) -> Table | None:
@@ -56,7 +90,9 @@ def served(latency: LatencySummary | None) -> Table | None:
 
     def client_percentile(name: PercentileName) -> Field[Served]:
         path = told(f"steady.{name}.value_us")
-        return figured(f"Client {name}", client, path, in_client, lambda proof: unsupported(proof.steady, name))
+        return figured(
+            f"Client {name}", client, path, in_client, lambda proof: unsupported(proof.steady, name), raw="µs"
+        )
 
     no_cold, no_process = "the client did not start the server", "the system does not tell"
     fields: tuple[Field[Served], ...] = (
@@ -77,6 +113,7 @@ def served(latency: LatencySummary | None) -> Table | None:
                 if proof.server_inference is not None
                 else "the server does not tell its inference time"
             ),
+            raw="µs",
         ),
         figured("Cold start", "ms, median", told("cold_start.median_ms"), absent=no_cold, noted_first=True),
         figured("Cold starts", "processes", told("cold_start.processes"), str, no_cold, noted_first=True),
@@ -87,6 +124,7 @@ def served(latency: LatencySummary | None) -> Table | None:
             told("server.peak_memory_bytes"),
             lambda memory: significant(memory / 1e6),
             no_process,
+            raw="bytes",
         ),
     )
     caption = "The edge server driven by the client: request sent to response parsed, and the inference inside it."
@@ -97,12 +135,14 @@ def served_notes(latency: LatencySummary | None) -> tuple[str, ...]:
     """How the server was driven: protocol, transport, body, threads, core placement."""
     if latency is None:
         return ()
-    lines = [f"Protocol {latency.protocol} over {latency.transport}."]
+    driven: dict[str, list[str]] = {}
     for proof in latency.served:
         cores = f"client on {spans(proof.client_cpus)}, server on {spans(proof.server_cpus)}"
         threads = f"{proof.threads} inference thread{'s' if proof.threads != 1 else ''}"
-        lines.append(f"{proof.candidate}: request body {proof.body_bytes:,} bytes, {threads}, {cores}.")
-    return tuple(lines)
+        how = f"request body {proof.body_bytes:,} bytes, {threads}, {cores}."
+        driven.setdefault(how, []).append(proof.candidate)
+    lines = [f"Protocol {latency.protocol} over {latency.transport}."]
+    return (*lines, *(f"{and_list(names)}: {how}" for how, names in driven.items()))
 
 
 def spans(cpus: tuple[int, ...]) -> str:
@@ -112,12 +152,15 @@ def spans(cpus: tuple[int, ...]) -> str:
 
 
 def failures(rows: Sequence[CandidateRow]) -> Table | None:
-    """Every candidate that did not pass, with the reason and what can be done."""
-    failed = [row for row in rows if row.status != "passed"]
-    fields: tuple[Field[CandidateRow], ...] = (
-        NAME,
-        STATUS,
-        worded("Reason", lambda row: row.reason or "no reason was recorded"),
-        worded("What can be done", lambda row: row.remedy or "nothing is known to help"),
+    """The candidates that did not pass, with the reason and what can be done; those that share both share a row."""
+    alike: dict[tuple[str, str | None, str | None], list[CandidateRow]] = {}
+    for row in rows:
+        if row.status != "passed":
+            alike.setdefault((row.status, row.reason, row.remedy), []).append(row)
+    fields: tuple[Field[list[CandidateRow]], ...] = (
+        named("Candidate", lambda found: ", ".join(row.candidate for row in found)),
+        worded("Status", lambda found: found[0].status, tone=lambda found: STATUS_TONES[found[0].status]),
+        worded("Reason", lambda found: found[0].reason or "no reason was recorded"),
+        worded("What can be done", lambda found: found[0].remedy or "nothing is known to help"),
     )
-    return table_of("failures", "Candidates that did not pass.", fields, failed) if failed else None
+    return table_of("failures", "Candidates that did not pass.", fields, alike.values()) if alike else None

@@ -16,6 +16,7 @@ from edgeproof.verdict.cases import cases_of
 from edgeproof.verdict.changes import would_change
 from edgeproof.verdict.confidence import confidence_of
 from edgeproof.verdict.contest import Contest
+from edgeproof.verdict.pareto import front_of
 from edgeproof.verdict.points import standing_of
 from edgeproof.verdict.reasons import missing, reasons, sentence_of
 from edgeproof.verdict.rows import candidate_row, not_measured
@@ -58,6 +59,7 @@ def decide(evidence: Evidence, policy: PolicyValue, platforms: Platforms, *, pol
         verdicts=tuple(verdict_of(contest) for contest in contests),
         candidates=tuple(candidate_row(case, platforms.get(name, ())) for name, case in cases.items()),
         not_measured=not_measured(evidence),
+        front=front_of(cases.values()),
     )
 
 

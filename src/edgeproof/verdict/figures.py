@@ -142,9 +142,18 @@ def passing_tolerance(case: Case) -> float | None:
     return 1.0 - case.agreement
 
 
+def above_python(case: Case) -> float | None:
+    """Peak memory less what the process had before it opened the artifact."""
+    use = case.host.process if case.host is not None else None
+    if use is None or use.peak_memory_bytes is None or use.baseline_memory_bytes is None:
+        return None
+    return max(use.peak_memory_bytes - use.baseline_memory_bytes, 0)
+
+
 SHIPPED = (
-    Figure("bytes", "Size", "bytes", told("conversion.bytes"), no_size),
+    Figure("bytes", "Artifact", "bytes", told("conversion.bytes"), no_size),
     Figure("peak_memory_bytes", "Peak memory", "bytes", told("host.process.peak_memory_bytes"), not_on_host),
+    Figure("memory_above_python_bytes", "Above Python", "bytes", above_python, not_on_host, column="some"),
 )
 """What a candidate takes."""
 OUTPUTS = (

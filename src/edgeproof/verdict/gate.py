@@ -11,7 +11,7 @@ from edgeproof.documents.evaluation import EvaluationDocument, PointName, PointS
 from edgeproof.verdict.contest import nearest_of
 from edgeproof.verdict.points import is_measured
 
-__all__ = ["Held", "Unmet", "gate", "measured_classes"]
+__all__ = ["Held", "Unmet", "gate", "measured_classes", "nearest"]
 
 
 class Unmet(Value, frozen=True):
@@ -79,6 +79,7 @@ def unmet_of(verdict: Verdict) -> list[Unmet]:
 
 
 def nearest(verdict: Verdict) -> Standing | None:
+    """The recommended candidate's standing; without one, that of the candidate that lacks least."""
     if verdict.candidate is not None:
         return next(standing for standing in verdict.standings if standing.candidate == verdict.candidate)
     return nearest_of(verdict.standings)

@@ -9,6 +9,7 @@ from edgeproof.documents.device import DEVICE_CLASSES
 from edgeproof.documents.evaluation import CandidateRow, Evidence
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.figures import FIGURES
+from edgeproof.verdict.shipping import ships_bytes, ships_unknown
 
 __all__ = ["candidate_row", "not_measured"]
 
@@ -17,6 +18,7 @@ def candidate_row(case: Case, platforms: Container[str]) -> CandidateRow:
     """One candidate's line. Latency, cold start and memory are those of the host's device document."""
     status, reason = case.ending
     values: dict[str, Any] = {figure.key: figure.value(case) for figure in FIGURES}
+    places = tuple(name for name in DEVICE_CLASSES if name in platforms)
     return CandidateRow(
         candidate=case.candidate,
         format=case.format,
@@ -25,7 +27,9 @@ def candidate_row(case: Case, platforms: Container[str]) -> CandidateRow:
         status=status,
         reason=reason,
         remedy=case.conversion.remedy if case.conversion is not None else None,
-        platforms=tuple(name for name in DEVICE_CLASSES if name in platforms),
+        platforms=places,
+        ships={name: size for name in places if (size := ships_bytes(case, name)) is not None},
+        ships_unknown={name: ships_unknown(case, name) for name in places if ships_bytes(case, name) is None},
         absent={figure.key: figure.absent(case) for figure in FIGURES if values[figure.key] is None},
         **values,
     )

@@ -212,6 +212,10 @@ def _measurement(taken: Measured, raw: str, ratio: float | None) -> DeviceMeasur
         process=ProcessUse(
             cpu_percent=round(sum(percents) / len(percents), 1) if percents else None,
             peak_memory_bytes=max(peaks, default=None),
+            baseline_memory_bytes=max(
+                (report.baseline_memory_bytes for report in reports if report.baseline_memory_bytes is not None),
+                default=None,
+            ),
         ),
         ratio_to_baseline=round(ratio, 4) if ratio is not None else None,
         threads=reports[0].threads,
