@@ -7,7 +7,8 @@ import pytest
 from scipy import optimize, stats
 from scipy.special import xlogy
 
-from edgeproof.metrics.intervals import bootstrap_interval, draw_counts, mcnemar, samples_to_decide, tango
+from edgeproof.metrics.deciding import samples_to_decide
+from edgeproof.metrics.intervals import bootstrap_interval, draw_counts, mcnemar, tango
 
 DRAWS = 2000
 NOMINAL = (0.93, 0.97)

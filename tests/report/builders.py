@@ -17,6 +17,7 @@ from edgeproof.documents.evaluation import Evidence
 from edgeproof.documents.latency import ColdStart, LatencySummary, Percentile, ProcessUse, Served, Steady
 from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
 from edgeproof.documents.samples import Check, HeldOut, SamplesDocument
+from edgeproof.documents.shipping import Library, RuntimeSize, ShippingDocument
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import Differences, SpikeDifference, ValidationDocument, ValidationResult
 
@@ -360,6 +361,19 @@ def evidence(**changes) -> Evidence:
             "devices": (device(),),
         }
         | changes
+    )
+
+
+def shipping(bytes: int = 0) -> ShippingDocument:
+    """Every runtime takes as much on every device class."""
+    library = Library(name="librun.so", role="runtime", version="1.0", bytes=bytes, how="measured", source="its wheel")
+    formats = dict.fromkeys(format_of(candidate) for candidate in PLATFORMS)
+    return ShippingDocument(
+        runtimes=tuple(
+            RuntimeSize(format=name, device_class=device, libraries=(library,) if bytes else ())
+            for name in formats
+            for device in EVERYWHERE
+        )
     )
 
 

@@ -128,7 +128,9 @@ def test_a_spiking_model_keeps_its_engine_where_nothing_was_measured(build, devi
     ],
 )
 def test_a_policy_says_what_it_prefers(build, policy, candidate):
-    evidence = build.evidence(samples=build.samples(spiking=False), validation=build.validation(spiking=False))
+    evidence = build.evidence(
+        samples=build.samples(spiking=False), validation=build.validation(spiking=False), shipping=build.shipping()
+    )
     assert verdicts(build, evidence, policy)["host"].candidate == candidate
 
 

@@ -12,7 +12,6 @@ from edgeproof.documents.policy import PolicyValue
 from edgeproof.verdict.cases import Case, cases_of
 from edgeproof.verdict.figures import FIGURES, told
 from edgeproof.verdict.on_devices import DEVICE_LIMITS
-from edgeproof.verdict.points import SIZE_LIMIT
 
 
 def test_every_figure_is_a_field_of_the_row_once():
@@ -31,7 +30,7 @@ def test_every_figure_has_a_source_and_a_reason_for_its_absence(build, figure):
 
 
 def test_every_limit_is_a_key_of_the_policy_that_may_be_left_out():
-    for limit in (SIZE_LIMIT, *DEVICE_LIMITS):
+    for limit in DEVICE_LIMITS:
         assert limit.asked(PolicyValue()) is None
         assert limit.key.endswith(f"_{limit.unit.lower()}")
 

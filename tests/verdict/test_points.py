@@ -198,8 +198,18 @@ def test_int8_without_a_samples_document_cannot_pass(build):
     ],
 )
 def test_budgets_are_held_when_the_policy_has_them(build, policy, name, expected):
-    assert state(build, name, policy=policy).state == expected
-    assert state(build, name) is None
+    evidence = build.evidence(shipping=build.shipping())
+    assert state(build, name, policy=policy, evidence=evidence).state == expected
+    assert state(build, name, evidence=evidence) is None
+
+
+def test_what_ships_is_artifact_and_runtime(build):
+    """A file of 45 kB and a runtime of 12 MB are no 45 kB; where the runtime is not known, nothing is."""
+    policy = PolicyValue(size_mb=5.0)
+    known = state(build, "size", policy=policy, evidence=build.evidence(shipping=build.shipping(12_000_000)))
+    assert (known.state, known.limit) == ("not met", 5.0)
+    assert "librun.so 12" in known.text
+    assert state(build, "size", policy=policy).state == "not measured"
 
 
 def test_mean_power_is_energy_over_time(build):

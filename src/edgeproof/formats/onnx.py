@@ -144,6 +144,8 @@ class Onnx(Format):
 
     def parts(self, path: Path) -> tuple[Path, ...]:
         """With the files that hold its weights, where it keeps them apart."""
+        if not _says(path, b"location"):  # the key of such a file's name
+            return (path,)
         import onnx
 
         with opening("ONNX", path):
@@ -153,6 +155,16 @@ class Onnx(Format):
         for name in dict.fromkeys(named):
             contained(path.parent, name)
         return (path, *(path.parent / name for name in dict.fromkeys(named)))
+
+
+def _says(path: Path, word: bytes) -> bool:
+    """Whether the word stands anywhere in a file."""
+    import mmap
+
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(word) >= 0
 
 
 def _apart(name: str) -> str:

@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LEVEL", "bootstrap_interval", "draw_counts", "mcnemar", "samples_to_decide", "tango"]
+__all__ = ["LEVEL", "bootstrap_interval", "draw_counts", "mcnemar", "tango"]
 
 LEVEL = 0.95
 Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
@@ -109,28 +109,3 @@ def _student(freedom: int) -> float:
         + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
     )
-
-
-def samples_to_decide(
-    drop: float, low: float, high: float, count: int, limit: float, *, alike: bool = False
-) -> int | None:
-    """About how many samples would tell on which side of the limit a drop lies, if it stays what it is.
-
-    The interval narrows with the square root of their number; where no pair was discordant, with the number itself.
-
-    Args:
-        drop: the estimate, all in the limit's unit.
-        low: end of its interval.
-        high: the other end.
-        count: how many samples it is of.
-        alike: whether no pair was discordant.
-
-    Returns:
-        None where the estimate is the limit, which no number decides, or would take a million or more.
-    """
-    apart = limit - drop
-    width = (high - drop) if apart > 0 else (drop - low)
-    if apart == 0 or width <= 0:
-        return None
-    needed = count * (width / abs(apart)) ** (1 if alike else 2)
-    return math.ceil(needed) if needed < 1e6 else None

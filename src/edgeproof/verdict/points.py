@@ -13,10 +13,10 @@ from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.samples import SAYS_NOTHING
 from edgeproof.documents.validation import OnProcessor
 from edgeproof.verdict.cases import Case
-from edgeproof.verdict.figures import told
-from edgeproof.verdict.limits import SEVERITY, Limit
+from edgeproof.verdict.limits import SEVERITY
 from edgeproof.verdict.on_devices import device_points
 from edgeproof.verdict.outputs import judge_outputs
+from edgeproof.verdict.shipping import ships_bytes, ships_unknown, ships_words
 from edgeproof.verdict.task import metric_of, outweighed, slice_point, task_decides, task_point
 from edgeproof.verdict.wording import and_list
 
@@ -24,7 +24,6 @@ __all__ = ["is_measured", "point_of", "standing_of"]
 
 ALIKE = 1.25
 """By how much outputs may be further off on another processor, and be as far off as here."""
-SIZE_LIMIT: Limit[Case] = Limit("size", "size_mb", "MB", told("conversion.bytes"), 1e6, "size")
 
 
 def standing_of(case: Case, policy: PolicyValue, device_class: DeviceClass) -> Standing:
@@ -43,7 +42,7 @@ def standing_of(case: Case, policy: PolicyValue, device_class: DeviceClass) -> S
     points += [task_point(case, policy), *slice_point(case, policy)]
     if "int" in case.precision:
         points.append(samples_point(case, policy))
-    points += SIZE_LIMIT.hold(policy, case)
+    points += size_points(case, policy, device_class)
     points += device_points(case, policy, device_class)
     points += soak_points(policy)
     states = {point.state for point in points}
@@ -199,6 +198,20 @@ def most(name: PointName, title: str, found: Sequence[float | None], limit: floa
 def exactly(value: float, limit: float) -> str:
     """With as many digits as tell it from the limit."""
     return next((text for digits in (4, 6, 9) if float(text := f"{value:.{digits}g}") != limit), f"{value:g}")
+
+
+def size_points(case: Case, policy: PolicyValue, device_class: DeviceClass) -> list[PolicyPoint]:
+    """Everything that ships to the class, artifact and runtime; the artifact alone says nothing of it."""
+    if policy.size_mb is None:
+        return []
+    total = ships_bytes(case, device_class)
+    if total is None:
+        text = f"what ships is not known: {ships_unknown(case, device_class)}"
+        return [PolicyPoint(name="size", state="not measured", text=text, limit=policy.size_mb)]
+    value = total / 1e6
+    state: PointState = "met" if value <= policy.size_mb else "not met"
+    text = f"ships {ships_words(case, device_class)}; limit {policy.size_mb:g} MB"
+    return [PolicyPoint(name="size", state=state, text=text, value=value, limit=policy.size_mb)]
 
 
 def soak_points(policy: PolicyValue) -> list[PolicyPoint]:

@@ -10,7 +10,7 @@ from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.task import SHARE, MetricSpec, SliceScore, TaskScore
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
-from edgeproof.metrics.intervals import samples_to_decide
+from edgeproof.metrics.deciding import samples_to_decide
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.outputs import judged_outputs
 from edgeproof.verdict.wording import figure
