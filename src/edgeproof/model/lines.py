@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import linecache
 import re
 import site
@@ -10,8 +11,6 @@ import sysconfig
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 __all__ = ["deciding_line", "line_of", "own_line"]
 
@@ -42,8 +41,7 @@ def own_line(frames: Sequence[traceback.FrameSummary]) -> tuple[str, str]:
     """The innermost of the model's own lines among frames (outermost first); else that of a library outside torch."""
     roots = _library_roots()
     own = [frame for frame in frames if not frame.filename.startswith((*roots, "<"))]
-    torch_root = str(Path(torch.__file__).parent)
-    foreign = [frame for frame in frames if not frame.filename.startswith((torch_root, _OURS, "<"))]
+    foreign = [frame for frame in frames if not frame.filename.startswith((*_torch_roots(), _OURS, "<"))]
     chosen = (own or foreign or frames or [traceback.FrameSummary("unknown", 0, "forward")])[-1]
     source = (chosen.line or linecache.getline(chosen.filename, chosen.lineno or 0)).strip()
     path = Path(chosen.filename)
@@ -53,6 +51,12 @@ def own_line(frames: Sequence[traceback.FrameSummary]) -> tuple[str, str]:
 
 
 _OURS = str(Path(__file__).resolve().parents[1])
+
+
+def _torch_roots() -> tuple[str, ...]:
+    """Where PyTorch lies, which is not imported for it."""
+    found = importlib.util.find_spec("torch")
+    return tuple(found.submodule_search_locations or ()) if found is not None else ()
 
 
 def _library_roots() -> tuple[str, ...]:
