@@ -38,6 +38,8 @@ def delegations_of(job: RunnerJob) -> tuple[Delegation, ...]:
     hold(folder, document.file, document.sha256, document.beside)
 
     def calls() -> Sequence[Sequence[Array]]:
+        if job.untimed:
+            return ()
         recording = _Recording(found.open(document, folder, threads=job.threads))
         with ArtifactSession(document, folder, recording) as session:
             for sample in stream_calls(Path(job.inputs), session.inputs, limit=SAMPLES):

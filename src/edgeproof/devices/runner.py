@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--served", action="store_true", help="open it as a server does, with the fast kernels")
     parser.add_argument("--base", help="hold its weights against those of this artifact")
     parser.add_argument("--delegation", action="store_true", help="tell where its operators run, and time nothing")
+    parser.add_argument("--untimed", action="store_true", help="with --delegation: without a profile")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="fail instead of using more memory")
     parser.add_argument("--trust", action="store_true", help="run code of an artifact that this user did not make")

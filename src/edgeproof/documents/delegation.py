@@ -77,6 +77,13 @@ class CandidateDelegation(Value, frozen=True, kw_only=True):
     """What was seen first."""
     reason: str | None = None
     """Why there is none."""
+    undivided: bool = False
+    """Whether one thing runs all of it alike, as the reason says."""
+
+    @property
+    def told(self) -> bool:
+        """Whether it is known where its operators run."""
+        return bool(self.delegations) or self.undivided
 
     @property
     def degraded(self) -> str | None:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.delegation import DelegationDocument
 from edgeproof.documents.device import DeviceClass, DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.latency import LatencySummary
@@ -59,6 +60,7 @@ class Evidence(Value, frozen=True, kw_only=True):
     latency: LatencySummary | None = None
     conversion: ConversionDocument | None = None
     validation: ValidationDocument | None = None
+    delegation: DelegationDocument | None = None
     activity: ActivityDocument | None = None
     devices: tuple[DeviceDocument, ...] = ()
 

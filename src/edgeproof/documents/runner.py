@@ -46,6 +46,8 @@ class RunnerJob(Value, frozen=True, kw_only=True):
     """Whether an artifact of unknown origin may run code."""
     delegation: bool = False
     """Tell where its operators run, instead of running and timing it."""
+    untimed: bool = False
+    """Tell it without a profile."""
     json: str | None = None
     """Where the report goes; None: to stdout."""
 

@@ -47,7 +47,7 @@ LONGEST_CAUSE = 500
 
 Array = npt.NDArray[Any]
 Calls = Callable[[], Sequence[Sequence[Array]]]
-"""Gives the inputs of some calls of a graph, each in graph order."""
+"""Gives the inputs of some calls of a graph, each in graph order; none where nothing is to be profiled."""
 VARIANT = "variant"
 """The runtime option that asks for one of a format's variants."""
 COMPARED = "compared"

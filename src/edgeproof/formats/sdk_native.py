@@ -52,6 +52,7 @@ class SdkNative(Format):
     preload = ("torch", "edgeproof.spike.from_torch.read", "edgeproof.spike.engine.emit", "edgeproof.spike.fixed.emit")
     platforms = ("host", "raspberry-pi", "android", "iphone")
     sdk = True
+    undivided = "one compiled engine runs every operator"
 
     def forms(self, precision: str) -> tuple[Form, ...]:
         return ("step",)

@@ -62,6 +62,7 @@ _REMEDIES = MappingProxyType(
         "topk": "take the best outside of the model, on its scores",
         "sort": "sort outside of the model",
         "expand_copy": "leave `expand` out where an elementwise operator follows: it broadcasts by itself",
+        "_to_dim_order_copy": "it goes with the comparison before it, once that stays in float",
         "squeeze_copy": "`reshape`, which XNNPACK has",
         "embedding": "look embeddings up before the model, and give it the vectors",
     }

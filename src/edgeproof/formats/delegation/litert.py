@@ -1,4 +1,4 @@
-"""Where LiteRT runs an artifact's operators: in XNNPACK, or in kernels of its own. From the interpreter and its profile.
+"""Where LiteRT runs an artifact's operators, in XNNPACK or in its own kernels: from the interpreter and its profile.
 
 An interpreter that was allocated has each delegated stretch as an operator more, ``DELEGATE``, with the tensors that go
 in and out of it: what lies between these ran inside.
@@ -84,7 +84,7 @@ def fallen_back(interpreter: Any) -> str | None:
 
     LiteRT says nothing of it itself.
     """
-    inner = getattr(interpreter, "_interpreter", None)
+    inner: Any = getattr(interpreter, "_interpreter", None)
     try:
         names = [inner.NodeName(number) for number in range(inner.NumNodes())]
     except AttributeError:  # another version's insides
@@ -120,9 +120,12 @@ def delegations(
     degraded = fallen_back(interpreter)
     del interpreter
     no_time, outside_us, inside_us, count = unsupported(), dict[int, float](), None, 0
+    given = calls()
+    if not given:
+        no_time = "it was not profiled"
     if no_time is None:
         try:
-            outside_us, inside_us, count = _profiled(artifact, path, calls())
+            outside_us, inside_us, count = _profiled(artifact, path, given)
         except (ArtifactError, OSError, AttributeError) as error:
             no_time = f"LiteRT's profile could not be read: {error}"
     outside = set(range(len(graph.names))) - graph.inside

@@ -1,4 +1,4 @@
-"""Where ONNX Runtime runs an artifact's operators: seen in its profile, and predicted for execution providers of phones.
+"""Where ONNX Runtime runs an artifact's operators: seen in its profile, and predicted for providers of phones.
 
 On a processor one provider runs every operator, and what is slow is an operator that leaves the artifact's precision:
 one in float in the middle of an int8 graph, and all of a half-precision graph where the processor has no such kernels.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -41,7 +41,7 @@ PREDICTION = (
     "predicted by ONNX Runtime's mobile usability checker, which knows names of operators and not all conditions"
 )
 
-_REMEDIES = MappingProxyType(
+_INTEGER_REMEDIES: Mapping[str, str] = MappingProxyType(
     {
         "Tanh": "`tanh(x)` is `2 * sigmoid(2 * x) - 1`, and sigmoid has an integer kernel",
         "Gelu": "`gelu` as `x * sigmoid(1.702 * x)` has integer kernels, and is another function by up to 0.02",
@@ -54,6 +54,18 @@ _REMEDIES = MappingProxyType(
     }
 )
 """Of operators in float in an int8 graph."""
+_PHONE_REMEDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "Erf": "`gelu` as `x * sigmoid(1.702 * x)`, which is another function by up to 0.02",
+        "Greater": "a threshold `(x > t).float()` as `clamp((x - t) * 1e30, 0, 1)`",
+        "Less": "a threshold `(x < t).float()` as `clamp((t - x) * 1e30, 0, 1)`",
+        "Where": "`where(m, a, b)` of finite values is `b + m * (a - b)` with a mask in float",
+        "Abs": "`abs(x)` is `relu(x) + relu(-x)`",
+        "QuantizeLinear": "ship fp32 or fp16 there, or Core ML's own format",
+        "DequantizeLinear": "ship fp32 or fp16 there, or Core ML's own format",
+    }
+)
+"""In operators that NNAPI's and Core ML's providers have."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ class _Part:
     name: str
     takes: Callable[[str, Sequence[str]], bool]
     cause: Callable[[str], str]
-    remedies: bool = False
+    remedy: Callable[[str], str | None] = lambda _name: None
 
 
 _PARTS = MappingProxyType(
@@ -83,12 +95,13 @@ _PARTS = MappingProxyType(
                 if name in CONVERSIONS
                 else f"ONNX Runtime has no integer kernel for this {name}, and computes it in float"
             ),
-            remedies=True,
+            _INTEGER_REMEDIES.get,
         ),
         "fp16": _Part(
             "half-precision kernels",
             lambda name, dtypes: name != "Cast" and "float16" in dtypes,
             lambda name: f"ONNX Runtime computes this {name} in single precision on this processor",
+            lambda _name: "ship fp32 to such processors: the same arithmetic, without the conversions",
         ),
     }
 )
@@ -184,7 +197,7 @@ def _node(name: str, told: _Told, part: _Part, origins: dict[str, _Origin]) -> N
         operator=origin.operator,
         line=origin.line,
         cause=None if inside else part.cause(told.operator),
-        remedy=_REMEDIES.get(told.operator) if part.remedies and not inside else None,
+        remedy=None if inside else part.remedy(told.operator),
     )
 
 
@@ -197,6 +210,7 @@ def _foretold(provider: str, info: Any, model: Any, origins: dict[str, _Origin])
             operator=origin.operator,
             line=origin.line,
             cause=None if taken else _refusal(provider, node, info),
+            remedy=None if taken else _PHONE_REMEDIES.get(node.op_type),
         )
         for node in model.graph.node
         for taken in (node.output[0] in inside,)
