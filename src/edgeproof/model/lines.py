@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["deciding_line", "line_of", "own_line"]
+__all__ = ["deciding_line", "known_line", "line_of", "of_the_model", "own_line"]
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>\S+)')
 
@@ -35,6 +35,17 @@ def line_of(trace: str) -> tuple[str, str]:
     return own_line(
         [traceback.FrameSummary(found["file"], int(found["line"]), found["name"]) for found in _FRAME.finditer(trace)]
     )
+
+
+def known_line(trace: str) -> str | None:
+    """``file:line`` of a stack trace; None where it keeps none that is the model's."""
+    location, _ = line_of(trace)
+    return location if of_the_model(location) else None
+
+
+def of_the_model(location: str) -> bool:
+    """Whether a place is one that a reader can look at: it is known, and not of this package."""
+    return not location.startswith("unknown:") and not str(Path(location).absolute()).startswith(_OURS)
 
 
 def own_line(frames: Sequence[traceback.FrameSummary]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeproof.report import activity, details, processors, provenance, tables
+from edgeproof.report import activity, delegation, details, processors, provenance, tables
 from edgeproof.report.content import Fact, Plot, Report, ReportInput
 from edgeproof.verdict.cases import cases_of
 
@@ -35,5 +35,6 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         reproduce=provenance.reproduce(given.evidence),
         versions=provenance.versions(given.evidence),
         not_measured=tuple(Fact(label, reason) for label, reason in evaluation.not_measured.items()),
+        delegation=delegation.section(given.evidence.delegation),
         activity=None if given.activity is None else activity.section(given.activity, given.raster),
     )

@@ -27,6 +27,8 @@ __all__ = [
     "Activity",
     "Cell",
     "Column",
+    "Delegated",
+    "DelegatedPart",
     "Detail",
     "Fact",
     "Plot",
@@ -157,6 +159,24 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class DelegatedPart:
+    """What was seen, or what is predicted: which operators run where, and those outside."""
+
+    title: str
+    summary: Table
+    outside: Table | None
+
+
+@dataclass(frozen=True)
+class Delegated:
+    """What runs where: runtimes that have fallen back, what was seen and predicted, and who has no such question."""
+
+    degraded: tuple[str, ...]
+    parts: tuple[DelegatedPart, ...]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """The parts in reading order."""
 
@@ -176,3 +196,4 @@ class Report:
     versions: tuple[Fact, ...]
     not_measured: tuple[Fact, ...]
     activity: Activity | None = None
+    delegation: Delegated | None = None

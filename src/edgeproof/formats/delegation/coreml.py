@@ -15,8 +15,8 @@ from typing import Any
 from edgeproof.documents.delegation import Delegation
 from edgeproof.formats.delegation.nodes import Node, delegation_of, runs_inside
 from edgeproof.mil.model import open_model
-from edgeproof.mil.program.program import Literal, Operation
-from edgeproof.mil.program.types import TensorType
+from edgeproof.mil.program.program import Literal, Operation, ValueName
+from edgeproof.mil.program.types import TensorType, Type
 
 __all__ = ["NEVER", "planned", "predicted"]
 
@@ -71,12 +71,15 @@ def predicted(path: Path) -> Delegation:
         if operation.kind in NO_WORK or operation.kind.startswith("constexpr_")
         for output in operation.outputs
     }
-    nodes = list(_nodes(list(function.block.walk()), constant))
+    operations = list(function.block.walk())
+    types = {named.name: named.type for named in function.inputs}
+    types |= {output.name: output.type for operation in operations for output in operation.outputs}
+    nodes = list(_nodes(operations, {name: kind for name, kind in types.items() if name not in constant}, constant))
     partitions = runs_inside(node.inside for node in nodes)
     return delegation_of(ENGINE, nodes, how="predicted", partitions=partitions, notes=[PREDICTION])
 
 
-def _nodes(operations: list[Operation], constant: set[str]) -> Iterator[Node]:
+def _nodes(operations: list[Operation], types: dict[str, Type], constant: set[str]) -> Iterator[Node]:
     constants = {
         operation.outputs[0].name: operation.inputs["val"][0]
         for operation in operations
@@ -87,18 +90,27 @@ def _nodes(operations: list[Operation], constant: set[str]) -> Iterator[Node]:
             continue
         if operation.kind in DOORS:
             continue
-        cause = _refusal(operation, constants)
+        cause = _refusal(operation, types, constants)
         remedy = _REMEDIES.get(operation.kind)
         if cause is not None and remedy is None and operation.kind not in NEVER and "fp32" in cause:
             remedy = _HALF
         yield Node(operation.kind, cause is None, cause=cause, remedy=None if cause is None else remedy)
 
 
-def _refusal(operation: Operation, constants: dict[str, Any]) -> str | None:
-    """Why the Neural Engine would not take an operation; None where nothing published speaks against it."""
+def _refusal(operation: Operation, types: dict[str, Type], constants: dict[str, Any]) -> str | None:
+    """Why the Neural Engine would not take an operation; None where nothing published speaks against it.
+
+    Args:
+        types: of the values that are no constants.
+        constants: values of constants, by name.
+    """
     if operation.kind in NEVER:
         return NEVER[operation.kind]
-    dtypes = {output.type.dtype for output in operation.outputs if isinstance(output.type, TensorType)}
+    given = [
+        argument.name for values in operation.inputs.values() for argument in values if isinstance(argument, ValueName)
+    ]
+    kinds = [output.type for output in operation.outputs] + [types[name] for name in given if name in types]
+    dtypes = {kind.dtype for kind in kinds if isinstance(kind, TensorType)}
     other = sorted(dtypes - {"fp16", "bool"})
     if other:
         return f"the Neural Engine computes in half precision, and this {operation.kind} in {' and '.join(other)}"

@@ -32,6 +32,8 @@ __all__ = ["Program", "delegation", "fallen_back", "read_program"]
 BACKEND = "XnnpackBackend"
 SECONDS, RUNS = 0.25, 50
 """Of profiling, at most: the tracer keeps every event in memory."""
+RESOLUTION_US = 0.1
+"""The tracer counts nanoseconds, and a look at the clock takes some."""
 READ_SECONDS = 60.0
 PROGRAM = "exir/_serialize/program.fbs"
 PARTITION = "backends/xnnpack/serialization/runtime_schema.fbs"
@@ -131,6 +133,8 @@ def delegation(artifact: ArtifactDocument, path: Path, calls: Calls, *, threads:
         partitions=len(program.delegates),
         calls=count,
         inside_us=inside_us,
+        timed=len(program.kernels) + len(program.delegates),
+        resolution_us=RESOLUTION_US,
         no_time=no_time,
         degraded=degraded,
     )

@@ -119,23 +119,23 @@ def delegations(
     graph = LiteRTGraph.of(interpreter)
     degraded = fallen_back(interpreter)
     del interpreter
-    no_time, outside_us, inside_us, count = unsupported(), dict[int, float](), None, 0
+    no_time, profiled = unsupported(), _Profiled({}, None, 0, 0)
     given = calls()
     if not given:
         no_time = "it was not profiled"
     if no_time is None:
         try:
-            outside_us, inside_us, count = _profiled(artifact, path, given)
+            profiled = _profiled(artifact, path, given)
         except (ArtifactError, OSError, AttributeError) as error:
             no_time = f"LiteRT's profile could not be read: {error}"
     outside = set(range(len(graph.names))) - graph.inside
-    if no_time is None and set(outside_us) != outside:
+    if no_time is None and set(profiled.outside_us) != outside:
         no_time = "the profiled graph was split otherwise than the interpreter's"
     nodes = [
         Node(
             name=name,
             inside=number in graph.inside,
-            time_us=outside_us.get(number) if no_time is None else None,
+            time_us=profiled.outside_us.get(number) if no_time is None else None,
             cause=None if number in graph.inside else degraded or cause_of(name, graph.dtypes[number]),
             remedy=None if number in graph.inside or degraded else remedy_of(name),
         )
@@ -145,18 +145,26 @@ def delegations(
         "XNNPACK",
         nodes,
         partitions=graph.partitions,
-        calls=count,
-        inside_us=inside_us,
+        calls=profiled.calls,
+        inside_us=profiled.inside_us if no_time is None else None,
+        timed=profiled.events,
         no_time=no_time,
         degraded=degraded,
     )
     return [told]
 
 
-def _profiled(
-    artifact: ArtifactDocument, path: Path, calls: Sequence[Sequence[Array]]
-) -> tuple[dict[int, float], float | None, int]:
-    """Mean µs of each operator outside, and of all inside, over so many calls."""
+@dataclass(frozen=True)
+class _Profiled:
+    """Mean µs of each operator outside and of all inside; how many calls there were, and operators in one."""
+
+    outside_us: dict[int, float]
+    inside_us: float | None
+    calls: int
+    events: int
+
+
+def _profiled(artifact: ArtifactDocument, path: Path, calls: Sequence[Sequence[Array]]) -> _Profiled:
     profile = LiteRTProfile(path)
     positions = {binding.graph_name: number for number, binding in enumerate(artifact.inputs)}
     known = {name: positions[name] for name in profile.inputs if name in positions}
@@ -170,13 +178,14 @@ def _profiled(
             profile.feed(name, calls[count % len(calls)][position])
         profile.run()
         count += 1
-    outside, inside, delegated = defaultdict[int, float](float), 0.0, False
-    for event in profile.stop():
+    outside, inside, events = defaultdict[int, float](float), 0.0, profile.stop()
+    for event in events:
         if event.delegated:
-            inside, delegated = inside + event.time_us / count, True
+            inside += event.time_us / count
         else:
             outside[event.index] += event.time_us / count
-    return dict(outside), inside if delegated else None, count
+    delegated = any(event.delegated for event in events)
+    return _Profiled(dict(outside), inside if delegated else None, count, len(events) // count)
 
 
 def _tensors(indices: Any) -> set[int]:

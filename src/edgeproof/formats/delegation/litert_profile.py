@@ -96,7 +96,7 @@ class LiteRTProfile:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs, in order."""
-        return tuple(self._inputs)
+        return tuple(name for name, _ in self._inputs)
 
     def feed(self, name: str, array: Array) -> None:
         """Write an input.
@@ -104,7 +104,7 @@ class LiteRTProfile:
         Raises:
             ArtifactError: it is of another size.
         """
-        buffer, size, memory = self._inputs[name], ctypes.c_size_t(), Handle()
+        buffer, size, memory = dict(self._inputs)[name], ctypes.c_size_t(), Handle()
         self._call("LiteRtGetTensorBufferSize", buffer, ctypes.byref(size))
         raw = array.tobytes()
         if len(raw) > size.value:
@@ -115,7 +115,7 @@ class LiteRTProfile:
 
     def run(self) -> None:
         """One call."""
-        inputs, outputs = tuple(self._inputs.values()), tuple(self._outputs.values())
+        inputs, outputs = ([buffer for _, buffer in buffers] for buffers in (self._inputs, self._outputs))
         self._call(
             "LiteRtRunCompiledModel",
             self._model,
@@ -156,9 +156,10 @@ class LiteRTProfile:
         self._call("LiteRtAddOpaqueOptions", options, more)
         return options
 
-    def _buffers(self, kind: str, signature: Handle) -> dict[str, Handle]:
-        """A buffer for each of the signature's inputs or outputs, by name."""
-        count, found = ctypes.c_size_t(), {}
+    def _buffers(self, kind: str, signature: Handle) -> list[tuple[str, Handle]]:
+        """A buffer for each of the signature's inputs or outputs, with its name: two outputs that are one tensor have
+        one."""
+        count, found = ctypes.c_size_t(), []
         self._call(f"LiteRtGetNumSignature{kind}s", signature, ctypes.byref(count))
         for number in range(count.value):
             at, name = ctypes.c_size_t(number), ctypes.c_char_p()
@@ -171,7 +172,7 @@ class LiteRTProfile:
             self._call(requirements, self._model, ctypes.c_size_t(0), at, ctypes.byref(needs))
             managed = "LiteRtCreateManagedTensorBufferFromRequirements"
             self._call(managed, self._environment, shape, needs, ctypes.byref(buffer))
-            found[(name.value or b"").decode()] = buffer
+            found.append(((name.value or b"").decode(), buffer))
         return found
 
     def _call(self, name: str, *arguments: Any) -> None:

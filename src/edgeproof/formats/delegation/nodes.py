@@ -10,8 +10,8 @@ from edgeproof.documents.delegation import DelegatedOperator, Delegation, How
 
 __all__ = ["Node", "delegation_of", "runs_inside"]
 
-SHORTEST_CALL_US = 5.0
-"""Below it, whole microseconds of a profile say nothing of the shares."""
+MICROSECONDS = 1.0
+"""What most profiles count in."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def delegation_of(
     partitions: int,
     calls: int = 0,
     inside_us: float | None = None,
+    timed: int | None = None,
+    resolution_us: float = MICROSECONDS,
     no_time: str | None = None,
     degraded: str | None = None,
     notes: Sequence[str] = (),
@@ -58,6 +60,8 @@ def delegation_of(
         partitions: stretches that the fast part runs at a time.
         calls: that were profiled.
         inside_us: of all that ran inside, where the delegate's own operators are not those of the graph.
+        timed: how many operators the profile has of one call; None: as many as there are.
+        resolution_us: of the profile: where operators take less on average, it says nothing of their shares.
         no_time: why no time was taken; one is found where the profile is too coarse.
         degraded: why nothing runs inside that should.
         notes: sentences beside it.
@@ -65,8 +69,10 @@ def delegation_of(
     times = [node.time_us for node in nodes if node.time_us is not None]
     times += [] if inside_us is None else [inside_us]
     total = sum(times)
-    if no_time is None and (not times or total < SHORTEST_CALL_US):
-        no_time = f"a call takes {total:.1f} µs, and the profile counts whole ones" if times else "it was not profiled"
+    each = total / max(1, len(nodes) if timed is None else timed)
+    if no_time is None and (not times or each < resolution_us):
+        short = f"an operator takes {each:.2f} µs on average, and the profile cannot tell less than {resolution_us:g}"
+        no_time = short if times else "it was not profiled"
     told = how == "seen" and no_time is None
     undivided = how == "seen" and len({node.inside for node in nodes}) == 1
     inside = (inside_us or 0.0) + sum(node.time_us or 0.0 for node in nodes if node.inside)

@@ -21,7 +21,7 @@ from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.delegation import Delegation
 from edgeproof.formats.base import Calls
 from edgeproof.formats.delegation.nodes import Node, delegation_of, runs_inside
-from edgeproof.model.lines import line_of
+from edgeproof.model.lines import known_line
 from edgeproof.scratch import scratch_folder
 
 __all__ = ["predicted", "seen"]
@@ -248,7 +248,5 @@ def _noted(nodes: Any) -> Iterator[tuple[str, _Origin]]:
     for node in nodes:
         notes = {note.key.removeprefix(WORD): note.value for note in node.metadata_props}
         _, _, target = notes.get("fx_node", "").partition("[target=torch.ops.")
-        location = line_of(notes["stack_trace"])[0] if notes.get("stack_trace") else None
-        if location is not None and location.startswith("unknown:"):
-            location = None
-        yield node.name, _Origin(".".join(target.partition("]")[0].split(".")[:2]) or None, location)
+        operator = ".".join(target.partition("]")[0].split(".")[:2])
+        yield node.name, _Origin(operator or None, known_line(notes.get("stack_trace", "")))

@@ -13,6 +13,7 @@ from edgeproof.documents.delegation import CandidateDelegation, DelegatedOperato
 from edgeproof.documents.signature import Form
 from edgeproof.errors import EdgeProofError
 from edgeproof.formats.delegation.origins import origins_of
+from edgeproof.model.lines import of_the_model
 from edgeproof.model.warm import with_export
 from edgeproof.model.workspace import Workspace
 from edgeproof.process import Limits
@@ -101,7 +102,8 @@ def _look_up(program: torch.export.ExportedProgram, name: str) -> Found | None:
     for operator in origins_of(name) or (name.removesuffix("_copy"),):
         places = places_of(program, operator)
         if places:
-            lines = tuple(dict.fromkeys(place.location for place in places if place.location))
+            known = (place.location for place in places if place.location and of_the_model(place.location))
+            lines = tuple(dict.fromkeys(known))
             return Found(f"aten.{places[0].operator}", lines[:MOST])
     return None
 
