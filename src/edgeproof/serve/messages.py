@@ -79,7 +79,7 @@ class TensorMetadata(msgspec.Struct, frozen=True):
     shape: list[int]
 
 
-class ModelMetadata(msgspec.Struct, frozen=True):
+class ModelMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     """``GET /v2/models/{m}``."""
 
     name: str

@@ -6,6 +6,8 @@ in and out of it: what lies between these ran inside.
 
 from __future__ import annotations
 
+import platform
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -32,7 +34,7 @@ FIRST = 0
 SECONDS, CALLS = 0.25, 200
 """Of profiling, at most."""
 PROCESSORS = ("/sys/devices/system/cpu/possible", "/sys/devices/system/cpu/present")
-"""What XNNPACK reads to know the processor, and does nothing without."""
+"""What XNNPACK reads on ARM to know the processor, and does nothing without."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,19 @@ def fallen_back(interpreter: Any) -> str | None:
         return None
     if not names or names[-1] == DELEGATE:  # stretches stand behind the graph's own operators
         return None
-    lacking = [path for path in PROCESSORS if not Path(path).is_file()]
-    if lacking:
-        why = f"it cannot tell the processor here: {' and '.join(lacking)} cannot be read"
-    elif not FLOAT & set(names):
+    why = "none of this graph's operators is as it takes them"
+    if not FLOAT & set(names):
         why = f"it has none of this graph's operators: {', '.join(sorted(set(names)))}"
-    else:
-        why = "none of this graph's operators is as it takes them"
+    why = _blind() or why
     return f"LiteRT runs every operator on its own kernels, and XNNPACK none: {why}"
+
+
+def _blind() -> str | None:
+    """Why XNNPACK may not know this processor, without which it does nothing; None where it can."""
+    if sys.platform != "linux" or not platform.machine().startswith(("aarch64", "arm")):  # others ask the processor
+        return None
+    lacking = [path for path in PROCESSORS if not Path(path).is_file()]
+    return f"it cannot tell the processor here: {' and '.join(lacking)} cannot be read" if lacking else None
 
 
 def delegations(
@@ -118,6 +125,7 @@ def delegations(
     interpreter.allocate_tensors()
     graph = LiteRTGraph.of(interpreter)
     degraded = fallen_back(interpreter)
+    blind = _blind() if degraded else None
     del interpreter
     no_time, profiled = unsupported(), _Profiled({}, None, 0, 0)
     given = calls()
@@ -136,8 +144,8 @@ def delegations(
             name=name,
             inside=number in graph.inside,
             time_us=profiled.outside_us.get(number) if no_time is None else None,
-            cause=None if number in graph.inside else degraded or cause_of(name, graph.dtypes[number]),
-            remedy=None if number in graph.inside or degraded else remedy_of(name),
+            cause=None if number in graph.inside else blind or cause_of(name, graph.dtypes[number]),
+            remedy=None if number in graph.inside or blind else remedy_of(name),
         )
         for number, name in enumerate(graph.names)
     ]
