@@ -13,7 +13,7 @@ import mmap
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -27,7 +27,7 @@ from edgeproof.formats.delegation.nodes import Node, delegation_of
 from edgeproof.process import ask
 from edgeproof.scratch import scratch_folder
 
-__all__ = ["Program", "delegation", "fallen_back", "read_program"]
+__all__ = ["REMEDIES", "Program", "delegation", "fallen_back", "read_program"]
 
 BACKEND = "XnnpackBackend"
 SECONDS, RUNS = 0.25, 50
@@ -43,33 +43,31 @@ RULE = re.compile(r'target_name = "(?P<name>\w+)(?:\.\w+)?"')
 NOT_JSON = re.compile(r"(?<=[:\[ ])-?(?:inf|nan)(?=[,\]}\s])")
 HEADER = {"program": b"eh00", "partition": b"XH00"}
 
-_REMEDIES = MappingProxyType(
+_STEP = "`relu(clamp({} * 1e30, -1, 1))`, which differs where that is below 1e-30"
+REMEDIES: Mapping[str, str] = MappingProxyType(
     {
-        "erf": "`gelu` as one call, which XNNPACK has; an `erf` by itself as `tanh(1.1283792 * x + 0.10091 * x ** 3)`, "
-        "which is another function by up to 0.0004",
-        "gt": "a threshold `(x > t).float()` as `clamp((x - t) * 1e30, 0, 1)`",
-        "ge": "a threshold `(x >= t).float()` as `1 - clamp((t - x) * 1e30, 0, 1)`",
-        "lt": "a threshold `(x < t).float()` as `clamp((t - x) * 1e30, 0, 1)`",
-        "le": "a threshold `(x <= t).float()` as `1 - clamp((x - t) * 1e30, 0, 1)`",
-        "where": "`where(m, a, b)` of finite values is `b + m * (a - b)` with a mask in float",
-        "sign": "`sign(x)` as `clamp(x * 1e30, -1, 1)`, which differs below 1e-30",
-        "cumsum": "a running sum along a short axis is a product with a triangular matrix of ones",
-        "reciprocal": "`1 / x` as a division, which XNNPACK has",
-        "logical_not": "`1 - m` with a mask in float",
-        "pow": "`x ** 2` is taken; others as products",
-        "square": "`x * x`",
-        "mean": "keep the axis, `mean(..., keepdim=True)`, over the two last axes, and reshape",
-        "sum": "`mean(..., keepdim=True)` over the two last axes times their size, and reshape",
-        "argmax": "take the index outside of the model, on its scores",
-        "topk": "take the best outside of the model, on its scores",
-        "sort": "sort outside of the model",
-        "expand_copy": "leave `expand` out where an elementwise operator follows: it broadcasts by itself",
+        "erf": "`gelu` in one call, which XNNPACK has; another `erf` as `tanh(1.1283792 * x + 0.10091 * x * x * x)`, "
+        "another function by up to 0.0004",
+        "gt": f"`(x > t).float()` as {_STEP.format('(x - t)')}",
+        "ge": f"`(x >= t).float()` as 1 less {_STEP.format('(t - x)')}",
+        "lt": f"`(x < t).float()` as {_STEP.format('(t - x)')}",
+        "le": f"`(x <= t).float()` as 1 less {_STEP.format('(x - t)')}",
         "_to_dim_order_copy": "it goes with the comparison before it, once that stays in float",
+        "where": "`where(m, a, b)` of finite values as `b + m * (a - b)`, with a mask in float",
+        "logical_not": "1 less a mask in float",
+        "sign": "`sign(x)` as `clamp(x * 1e30, -1, 1)`, which differs where x is below 1e-30",
+        "cumsum": "a running sum along a short axis as a product with a triangular matrix of ones",
+        "reciprocal": "`reciprocal(x)` as `1 / x`",
+        "pow": "a power by halves as a product: `x ** 1.5` as `x * sqrt(x)`",
+        "mean": "`mean(..., keepdim=True)` over the last two axes, and a reshape",
+        "sum": "`mean(..., keepdim=True)` over the last two axes times their size, and a reshape",
         "squeeze_copy": "`reshape`, which XNNPACK has",
-        "embedding": "look embeddings up before the model, and give it the vectors",
+        "embedding": "look vectors up before the model, and give it these",
+        "argmax": "take it outside of the model, on its scores",
+        "topk": "take it outside of the model, on its scores",
     }
 )
-"""By PyTorch's name."""
+"""By PyTorch's name, of operators on float."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def delegation(artifact: ArtifactDocument, path: Path, calls: Calls, *, threads:
             time_us=times.get(place),
             operator=operator.replace("::", "."),
             cause=_cause(operator.rpartition("::")[2], artifact, rules),
-            remedy=_REMEDIES.get(operator.rpartition("::")[2]),
+            remedy=REMEDIES.get(operator.rpartition("::")[2]),
         )
         for place, operator in program.kernels.items()
     ]

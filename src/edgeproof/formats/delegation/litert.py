@@ -145,7 +145,7 @@ def delegations(
             inside=number in graph.inside,
             time_us=profiled.outside_us.get(number) if no_time is None else None,
             cause=None if number in graph.inside else blind or cause_of(name, graph.dtypes[number]),
-            remedy=None if number in graph.inside or blind else remedy_of(name),
+            remedy=None if number in graph.inside or blind else remedy_of(name, graph.dtypes[number]),
         )
         for number, name in enumerate(graph.names)
     ]

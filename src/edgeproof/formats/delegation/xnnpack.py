@@ -7,10 +7,10 @@ that takes more than this needs no cause, and none is looked up: what ran inside
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-__all__ = ["FLOAT", "QUANTISED", "cause_of", "remedy_of"]
+__all__ = ["FLOAT", "NARROW_REMEDIES", "QUANTISED", "REMEDIES", "cause_of", "remedy_of"]
 
 _FLOAT = """
     ABS ADD AVERAGE_POOL_2D BATCH_MATMUL CEIL CONCATENATION CONV_2D COS DEPTH_TO_SPACE DEPTHWISE_CONV_2D DEQUANTIZE DIV
@@ -29,32 +29,43 @@ WHOLE = {"bool", "int16", "int32", "int64", "uint32", "uint64"}
 NARROW = {"int8", "uint8"}
 CONDITIONS = "the conditions for it stand in LiteRT's documentation of the XNNPACK delegate"
 
-_COMPARE = "a threshold `(x > t).float()` is `relu(sign(x - t))` in operators that stay in float"
-_REMEDIES = MappingProxyType(
+_STEP = "`relu(clamp({} * 1e30, -1, 1))`, which differs where that is below 1e-30"
+_SELECT = "`where(m, a, b)` of finite values as `b + m * (a - b)`, with a mask in float"
+_CHOOSE = "a fixed selection as a slice, or as a product with a matrix of ones and zeros"
+_OUTSIDE = "take it outside of the model, on its scores"
+REMEDIES: Mapping[str, str] = MappingProxyType(
     {
-        "GREATER": _COMPARE,
-        "GREATER_EQUAL": "`(x >= t).float()` is `1 - relu(sign(t - x))` in operators that stay in float",
-        "LESS": "`(x < t).float()` is `relu(sign(t - x))` in operators that stay in float",
-        "LESS_EQUAL": "`(x <= t).float()` is `1 - relu(sign(x - t))` in operators that stay in float",
-        "CAST": "keep the value in float: a mask that is multiplied need not be boolean",
-        "SELECT": "`where(m, a, b)` of finite values is `b + m * (a - b)` with a mask in float",
-        "SELECT_V2": "`where(m, a, b)` of finite values is `b + m * (a - b)` with a mask in float",
-        "CUMSUM": "a running sum along a short axis is a product with a triangular matrix of ones",
-        "GATHER": "a fixed selection is a slice, or a product with a matrix of ones and zeros",
-        "GATHER_ND": "a fixed selection is a slice, or a product with a matrix of ones and zeros",
-        "POW": "`x ** 2` as `x * x`, `x ** 0.5` as `sqrt(x)`",
-        "BROADCAST_TO": "leave `expand` out where an elementwise operator follows: it broadcasts by itself",
-        "DIV": "divide by a constant as a product with its reciprocal; else ship fp16, which divides in float",
-        "MAXIMUM": "`maximum(x, c)` with a constant is `c + relu(x - c)`; else ship fp16",
-        "MINIMUM": "`minimum(x, c)` with a constant is `c - relu(c - x)`; else ship fp16",
-        "GELU": "`gelu` as `x * sigmoid(1.702 * x)`, which is another function by up to 0.02; else ship fp16",
-        "ARG_MAX": "take the index outside of the model, on its scores",
-        "ARG_MIN": "take the index outside of the model, on its scores",
-        "TOPK_V2": "take the best outside of the model, on its scores",
-        "SIGN": "`sign(x)` as `clamp(x * 1e30, -1, 1)`, which differs below 1e-30",
+        "GREATER": f"`(x > t).float()` as {_STEP.format('(x - t)')}",
+        "GREATER_EQUAL": f"`(x >= t).float()` as 1 less {_STEP.format('(t - x)')}",
+        "LESS": f"`(x < t).float()` as {_STEP.format('(t - x)')}",
+        "LESS_EQUAL": f"`(x <= t).float()` as 1 less {_STEP.format('(x - t)')}",
+        "CAST": "a mask in float from the beginning, as the remedy for its comparison makes one",
+        "LOGICAL_NOT": "1 less a mask in float",
+        "SELECT": _SELECT,
+        "SELECT_V2": _SELECT,
+        "SIGN": "`sign(x)` as `clamp(x * 1e30, -1, 1)`, which differs where x is below 1e-30",
+        "CUMSUM": "a running sum along a short axis as a product with a triangular matrix of ones",
+        "GATHER": _CHOOSE,
+        "GATHER_ND": _CHOOSE,
+        "POW": "a power by halves as a product: `x ** 1.5` as `x * sqrt(x)`",
+        "RELU_0_TO_1": "`clamp(x, 0, 1)` as `relu(clamp(x, -1, 1))`",
+        "ARG_MAX": _OUTSIDE,
+        "ARG_MIN": _OUTSIDE,
+        "TOPK_V2": _OUTSIDE,
     }
 )
-"""Of operators on float, or on 8 bits where XNNPACK takes them on float."""
+"""Of operators on float."""
+NARROW_REMEDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "DIV": "`erf`, which is made with one, as `tanh(1.1283792 * x + 0.10091 * x ** 3)`, another function by up to "
+        "0.0004; else ship fp16, which divides in float",
+        "MAXIMUM": "`maximum(x, c)` with a constant as `c + relu(x - c)`",
+        "GELU": "`gelu` as `x * sigmoid(1.702 * x)`, another function by up to 0.021",
+        "RELU": "put it right behind a layer, which takes it in; else ship fp16",
+        "SQRT": "ship fp16, which computes it in float",
+    }
+)
+"""Of operators on 8 bits."""
 
 
 def cause_of(name: str, dtypes: Collection[str]) -> str:
@@ -74,6 +85,13 @@ def cause_of(name: str, dtypes: Collection[str]) -> str:
     return f"XNNPACK has {name}, and not as it is called here: {CONDITIONS}"
 
 
-def remedy_of(name: str) -> str | None:
-    """The cheapest change that is known to bring an operator of LiteRT into XNNPACK."""
-    return _REMEDIES.get(name)
+def remedy_of(name: str, dtypes: Collection[str]) -> str | None:
+    """The cheapest change that is known to bring an operator of LiteRT into XNNPACK.
+
+    Args:
+        name: LiteRT's.
+        dtypes: as for ``cause_of``.
+    """
+    if (WHOLE - {"bool"}) & set(dtypes):
+        return None
+    return (NARROW_REMEDIES if NARROW & set(dtypes) else REMEDIES).get(name)
