@@ -66,9 +66,7 @@ PAIRS = (
     Pair("executorch", "aten.ge", lambda x: (x >= 0.1).float(), lambda x: 1.0 - step(0.1 - x)),
     Pair("executorch", "aten.lt", lambda x: (x < 0.1).float(), lambda x: step(0.1 - x)),
     Pair("executorch", "aten.le", lambda x: (x <= 0.1).float(), lambda x: 1.0 - step(x - 0.1)),
-    Pair(
-        "executorch", "aten.where", lambda x: torch.where(x > 0, x, 2 * x - 1), lambda x: 2 * x - 1 + step(x) * (1 - x)
-    ),
+    Pair("executorch", "aten.where", lambda x: torch.where(x > 0, x, 2 * x - 1), chosen),
     Pair("executorch", "dim_order_ops._to_dim_order_copy", lambda x: 2 * x, lambda x: 2.0 * x),
     Pair("executorch", "aten.sign", torch.sign, lambda x: torch.clamp(x * 1e30, -1, 1)),
     Pair("executorch", "aten.logical_not", lambda x: torch.logical_not(x > 0).float(), lambda x: 1.0 - step(x)),
