@@ -23,10 +23,16 @@ def step(x: torch.Tensor) -> torch.Tensor:
     return torch.relu(torch.clamp(x * 1e30, -1, 1))
 
 
+def half(x: torch.Tensor) -> torch.Tensor:
+    """The same for LiteRT, whose converter makes one operator of ``step`` that XNNPACK lacks."""
+    sign = torch.clamp(x * 1e30, -1, 1)
+    return 0.5 * (sign + torch.abs(sign))
+
+
 def chosen(x: torch.Tensor) -> torch.Tensor:
     """``where(x > 0, x, 2 * x - 1)`` by arithmetic."""
     other = 2.0 * x - 1.0
-    return other + step(x) * (x - other)
+    return other + half(x) * (x - other)
 
 
 @dataclass(frozen=True)
@@ -47,18 +53,23 @@ class Pair:
 
 
 PAIRS = (
-    Pair("litert", "GREATER", lambda x: (x > 0.1).float(), lambda x: step(x - 0.1)),
-    Pair("litert", "GREATER_EQUAL", lambda x: (x >= 0.1).float(), lambda x: 1.0 - step(0.1 - x)),
-    Pair("litert", "LESS", lambda x: (x < 0.1).float(), lambda x: step(0.1 - x)),
-    Pair("litert", "LESS_EQUAL", lambda x: (x <= 0.1).float(), lambda x: 1.0 - step(x - 0.1)),
-    Pair("litert", "CAST", lambda x: (x > 0).float() * x, lambda x: step(x) * x),
+    Pair("litert", "GREATER", lambda x: (x > 0.1).float(), lambda x: half(x - 0.1)),
+    Pair("litert", "GREATER_EQUAL", lambda x: (x >= 0.1).float(), lambda x: 1.0 - half(0.1 - x)),
+    Pair("litert", "LESS", lambda x: (x < 0.1).float(), lambda x: half(0.1 - x)),
+    Pair("litert", "LESS_EQUAL", lambda x: (x <= 0.1).float(), lambda x: 1.0 - half(x - 0.1)),
+    Pair("litert", "CAST", lambda x: (x > 0).float() * x, lambda x: half(x) * x),
     Pair("litert", "SELECT", lambda x: torch.where(x > 0, x, 2 * x - 1), chosen),
     Pair("litert", "SIGN", torch.sign, lambda x: torch.clamp(x * 1e30, -1, 1)),
-    Pair("litert", "LOGICAL_NOT", lambda x: torch.logical_not(x > 0).float(), lambda x: 1.0 - step(x)),
+    Pair("litert", "LOGICAL_NOT", lambda x: torch.logical_not(x > 0).float(), lambda x: 1.0 - half(x)),
     Pair("litert", "CUMSUM", lambda x: torch.cumsum(x, -1), lambda x: x @ TRIANGLE, 1e-4),
     Pair("litert", "GATHER_ND", lambda x: x[..., ORDER], lambda x: x @ CHOICE),
     Pair("litert", "POW", lambda x: torch.relu(x) ** 1.5, lambda x: torch.relu(x) * torch.sqrt(torch.relu(x))),
-    Pair("litert", "RELU_0_TO_1", lambda x: torch.clamp(x, 0, 1), lambda x: torch.relu(torch.clamp(x, -1, 1))),
+    Pair(
+        "litert",
+        "RELU_0_TO_1",
+        lambda x: torch.clamp(x, 0, 1),
+        lambda x: 0.5 * (torch.clamp(x, -1, 1) + torch.abs(torch.clamp(x, -1, 1))),
+    ),
     Pair("litert", "DIV", torch.erf, lambda x: torch.tanh(1.1283792 * x + 0.10091 * x * x * x), 4e-4, "int8"),
     Pair("litert", "MAXIMUM", lambda x: torch.maximum(x, THIRD), lambda x: 0.3 + torch.relu(x - 0.3), 1e-5, "int8"),
     Pair("litert", "GELU", nn.functional.gelu, lambda x: x * torch.sigmoid(1.702 * x), 0.021, "int8"),

@@ -29,7 +29,7 @@ WHOLE = {"bool", "int16", "int32", "int64", "uint32", "uint64"}
 NARROW = {"int8", "uint8"}
 CONDITIONS = "the conditions for it stand in LiteRT's documentation of the XNNPACK delegate"
 
-_STEP = "`relu(clamp({} * 1e30, -1, 1))`, which differs where that is below 1e-30"
+_STEP = "`0.5 * (s + abs(s))` with `s = clamp({} * 1e30, -1, 1)`, which differs where that is below 1e-30"
 _SELECT = "`where(m, a, b)` of finite values as `b + m * (a - b)`, with a mask in float"
 _CHOOSE = "a fixed selection as a slice, or as a product with a matrix of ones and zeros"
 _OUTSIDE = "take it outside of the model, on its scores"
@@ -48,7 +48,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "GATHER": _CHOOSE,
         "GATHER_ND": _CHOOSE,
         "POW": "a power by halves as a product: `x ** 1.5` as `x * sqrt(x)`",
-        "RELU_0_TO_1": "`clamp(x, 0, 1)` as `relu(clamp(x, -1, 1))`",
+        "RELU_0_TO_1": "`clamp(x, 0, 1)` as `0.5 * (s + abs(s))` with `s = clamp(x, -1, 1)`",
         "ARG_MAX": _OUTSIDE,
         "ARG_MIN": _OUTSIDE,
         "TOPK_V2": _OUTSIDE,
