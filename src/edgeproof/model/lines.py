@@ -44,8 +44,10 @@ def known_line(trace: str) -> str | None:
 
 
 def of_the_model(location: str) -> bool:
-    """Whether a place is one that a reader can look at: it is known, and not of this package."""
-    return not location.startswith("unknown:") and not str(Path(location).absolute()).startswith(_OURS)
+    """Whether a place is one that a reader can change: it is known, and neither of this package nor of PyTorch."""
+    return not location.startswith("unknown:") and not str(Path(location).absolute()).startswith(
+        (*_torch_roots(), _OURS)
+    )
 
 
 def own_line(frames: Sequence[traceback.FrameSummary]) -> tuple[str, str]:

@@ -25,8 +25,13 @@ def step(x: torch.Tensor) -> torch.Tensor:
 
 def half(x: torch.Tensor) -> torch.Tensor:
     """The same for LiteRT, whose converter makes one operator of ``step`` that XNNPACK lacks."""
-    sign = torch.clamp(x * 1e30, -1, 1)
-    return 0.5 * (sign + torch.abs(sign))
+    return positive(x * 1e30)
+
+
+def positive(x: torch.Tensor) -> torch.Tensor:
+    """``clamp(x, 0, 1)`` by other operators."""
+    within = torch.clamp(x, -1, 1)
+    return 0.5 * (within + torch.abs(within))
 
 
 def chosen(x: torch.Tensor) -> torch.Tensor:
@@ -64,12 +69,7 @@ PAIRS = (
     Pair("litert", "CUMSUM", lambda x: torch.cumsum(x, -1), lambda x: x @ TRIANGLE, 1e-4),
     Pair("litert", "GATHER_ND", lambda x: x[..., ORDER], lambda x: x @ CHOICE),
     Pair("litert", "POW", lambda x: torch.relu(x) ** 1.5, lambda x: torch.relu(x) * torch.sqrt(torch.relu(x))),
-    Pair(
-        "litert",
-        "RELU_0_TO_1",
-        lambda x: torch.clamp(x, 0, 1),
-        lambda x: 0.5 * (torch.clamp(x, -1, 1) + torch.abs(torch.clamp(x, -1, 1))),
-    ),
+    Pair("litert", "RELU_0_TO_1", lambda x: torch.clamp(x, 0, 1), positive),
     Pair("litert", "DIV", torch.erf, lambda x: torch.tanh(1.1283792 * x + 0.10091 * x * x * x), 4e-4, "int8"),
     Pair("litert", "MAXIMUM", lambda x: torch.maximum(x, THIRD), lambda x: 0.3 + torch.relu(x - 0.3), 1e-5, "int8"),
     Pair("litert", "GELU", nn.functional.gelu, lambda x: x * torch.sigmoid(1.702 * x), 0.021, "int8"),

@@ -8,7 +8,11 @@ import pytest
 from tests.formats.delegation.conftest import Asked
 from tests.formats.delegation.splits import PLACES
 
+from edgeproof.client.simulator import Drive, drive
 from edgeproof.documents.delegation import Delegation
+from edgeproof.formats.registry import open_artifact
+from edgeproof.formats.session import ArtifactSession
+from edgeproof.serve.spawned import SpawnedServer
 
 pytestmark = pytest.mark.slow
 
@@ -113,3 +117,14 @@ def test_nothing_inside_is_a_runtime_that_has_fallen_back(asked: Asking, format_
     found = asked(format_name, "fp32")
     assert [name for name, what in found.items() if what.told.degraded] == ["every"]
     assert "XNNPACK" in str(found["every"].told.degraded)
+
+
+@grouped("litert")
+def test_the_session_the_server_and_its_client_say_that_it_has_fallen_back(asked: Asking) -> None:
+    found = asked("litert", "fp32")
+    with open_artifact(found["none"].artifact) as session:
+        assert isinstance(session, ArtifactSession)
+        assert session.degraded is None
+    with SpawnedServer(found["every"].artifact) as server:
+        report = drive(server.ready.url, Drive(requests=3, warmup=0))
+    assert server.ready.degraded == report.degraded == found["every"].told.degraded
