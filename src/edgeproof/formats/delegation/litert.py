@@ -88,14 +88,15 @@ def fallen_back(interpreter: Any) -> str | None:
     """
     inner: Any = getattr(interpreter, "_interpreter", None)
     try:
-        names = [inner.NodeName(number) for number in range(inner.NumNodes())]
+        count = inner.NumNodes()
+        if not count or inner.NodeName(count - 1) == DELEGATE:  # stretches stand behind the graph's own operators
+            return None
+        names = {inner.NodeName(number) for number in range(count)}
     except AttributeError:  # another version's insides
         return None
-    if not names or names[-1] == DELEGATE:  # stretches stand behind the graph's own operators
-        return None
     why = "none of this graph's operators is as it takes them"
-    if not FLOAT & set(names):
-        why = f"it has none of this graph's operators: {', '.join(sorted(set(names)))}"
+    if not FLOAT & names:
+        why = f"it has none of this graph's operators: {', '.join(sorted(names))}"
     why = _blind() or why
     return f"LiteRT runs every operator on its own kernels, and XNNPACK none: {why}"
 
