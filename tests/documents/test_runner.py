@@ -22,6 +22,8 @@ FULL = RunnerJob(
     served=True,
     base="base.onnx",
     trust=True,
+    delegation=True,
+    untimed=True,
     json="report.json",
 )
 

@@ -165,3 +165,30 @@ def test_metrics_count_requests_errors_and_time(app: EdgeServer) -> None:
 def test_other_connections_are_refused(app: EdgeServer) -> None:
     with pytest.raises(ServingError, match="websocket"):
         asyncio.run(app({"type": "websocket"}, None, None))  # type: ignore[arg-type]
+
+
+def test_a_runtime_that_has_fallen_back_is_told_in_every_answer() -> None:
+    reason = "it runs on slow\nkernels: é"
+    app = EdgeServer(DoubleSession(), "double", degraded=reason)
+    answers = [
+        call(app, "GET", "/v2"),
+        call(app, "GET", "/v2/health/live"),
+        call(app, "GET", "/v2/models/double"),
+        call(app, "GET", "/v2/models/double/ready"),
+        call(app, "POST", INFER, json.dumps(REQUEST).encode()),
+    ]
+    for status, told, headers in answers:
+        assert status == 200
+        assert told.get("degraded", told.get("parameters", {}).get("degraded")) == reason
+        assert headers["edgeproof-degraded"] == "it runs on slow kernels: ?"
+    for path in ("/nowhere", "/metrics"):
+        assert "edgeproof-degraded" in call(app, "GET", path)[2]
+    assert 'edgeproof_degraded{model="double"} 1' in call(app, "GET", "/metrics")[1]
+
+
+def test_a_runtime_that_has_not_is_told_as_before(app: EdgeServer) -> None:
+    _, told, headers = call(app, "POST", INFER, json.dumps(REQUEST).encode())
+    assert set(told["parameters"]) == {"inference_us"}
+    assert "edgeproof-degraded" not in headers
+    assert call(app, "GET", "/v2")[1]["degraded"] is None
+    assert call(app, "GET", "/v2/health/live")[1] == {}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgeproof.model.drawing import Draw
     from edgeproof.phases.activity.alone import activity_alone as activity
     from edgeproof.phases.alone.samples import draw_alone as samples
+    from edgeproof.phases.delegation.alone import delegation_alone as delegation
     from edgeproof.phases.nir.write import nir_alone as nir
     from edgeproof.phases.preparation.environment import read_environment as environment
     from edgeproof.process import Limits
@@ -39,6 +40,7 @@ _HOMES = {
     "compare": "api.models:compare",
     "compare_runs": "api.runs:compare_runs",
     "convert": "api.models:convert",
+    "delegation": "phases.delegation.alone:delegation_alone",
     "devices": "devices.discover:discover",
     "environment": "phases.preparation.environment:read_environment",
     "gate": "api.runs:gate",
@@ -68,6 +70,7 @@ __all__ = [
     "compare",
     "compare_runs",
     "convert",
+    "delegation",
     "devices",
     "environment",
     "gate",

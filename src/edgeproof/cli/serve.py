@@ -145,6 +145,8 @@ def bench(url: str, raw: Path | None, as_json: bool, **how: Any) -> int:
         emit_json(summary)
     else:
         _print(summary, report.requests)
+    if report.degraded:
+        click.secho(f"degraded: {report.degraded}", fg="yellow", err=True)
     if report.errors:
         click.secho(
             f"{report.errors} of {report.requests} requests failed; the first: {report.first_error}", fg="red", err=True

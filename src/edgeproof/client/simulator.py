@@ -68,6 +68,8 @@ class ClientReport(Document, frozen=True, kw_only=True):
     server: ProcessUse | None
     """What its process used over the measured requests; None when it is not on this machine or tells no pid."""
     threads: int | None
+    degraded: str | None = None
+    """Why the model's runtime has fallen back to slow kernels, as the server says; None where it does not say so."""
 
 
 def model_of(connection: Connection, name: str | None) -> tuple[ServerMetadata, ModelMetadata]:
@@ -170,6 +172,7 @@ def drive(url: str, how: Drive) -> ClientReport:
         server_cpus=tuple(server.cpus),
         server=sampler.use() if sampler else None,
         threads=server.threads,
+        degraded=tally.degraded or server.degraded,
     )
 
 
@@ -179,6 +182,7 @@ class _Tally:
         self.errors = 0
         self.first_error: str | None = None
         self.non_finite = 0
+        self.degraded: str | None = None
 
     def fail(self, reason: str) -> None:
         self.errors += 1
@@ -208,7 +212,10 @@ def _exchange(connection: Connection, request: bytes, tally: _Tally) -> bool:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         tally.fail(f"the answer is not the protocol's: {error}")
         return False
-    spent = (response.parameters or {}).get("inference_us")
+    told = response.parameters or {}
+    if "degraded" in told:
+        tally.degraded = str(told["degraded"])
+    spent = told.get("inference_us")
     if isinstance(spent, int | float):
         tally.inference_us.append(float(spent))
     for output in response.outputs:

@@ -47,6 +47,7 @@ def summarise(report: ClientReport, *, raw: str) -> LatencySummary:
         threads=report.threads or 0,
         client_cpus=report.client_cpus,
         server_cpus=report.server_cpus,
+        degraded=report.degraded,
     )
     pace = f"{report.rate_per_s:g} requests/s, from the intended send time" if report.rate_per_s else "closed loop"
     return LatencySummary(

@@ -39,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--variant", help="another way to compute the same, as its format names it")
     parser.add_argument("--served", action="store_true", help="open it as a server does, with the fast kernels")
     parser.add_argument("--base", help="hold its weights against those of this artifact")
+    parser.add_argument("--delegation", action="store_true", help="tell where its operators run, and time nothing")
+    parser.add_argument("--untimed", action="store_true", help="with --delegation: without a profile")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="fail instead of using more memory")
     parser.add_argument("--trust", action="store_true", help="run code of an artifact that this user did not make")
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     job = RunnerJob(**words)
     try:
-        report = _run(job, started, executed_unix_ns)
+        report = _told(job, started) if job.delegation else _run(job, started, executed_unix_ns)
     except EdgeProofError as error:
         missing = isinstance(error, MissingDependency)
         report = RunnerReport(artifact=job.artifact, error=str(error), missing=missing)
@@ -109,6 +111,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         trust=job.trust,
     ) as session:
         load_ms = (time.perf_counter_ns() - load_begin) / 1e6
+        degraded: str | None = getattr(session, "degraded", None)
         calls = stream_calls(Path(job.inputs), session.inputs, limit=job.limit)
         first_begin = time.perf_counter_ns()
         first = session.run(calls[0])
@@ -158,6 +161,27 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         outputs=outputs,
         storage_faults=faults.faults,
         cautions=cautions,
+        degraded=degraded,
+        machine=read_machine(),
+    )
+
+
+def _told(job: RunnerJob, started: tuple[int, int]) -> RunnerReport:
+    from edgeproof.devices.delegation import delegations_of
+    from edgeproof.documents.runner import RunnerReport
+    from edgeproof.measure.machine import read_machine
+
+    if job.memory_limit:
+        _limit_memory(job.memory_limit)
+    delegations = delegations_of(job)
+    return RunnerReport(
+        artifact=job.artifact,
+        threads=job.threads,
+        started_monotonic_ns=started[0],
+        started_unix_ns=started[1],
+        first_result_monotonic_ns=time.monotonic_ns(),
+        degraded=next((told.degraded for told in delegations if told.how == "seen"), None),
+        delegations=delegations,
         machine=read_machine(),
     )
 

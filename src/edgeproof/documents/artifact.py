@@ -54,6 +54,8 @@ class ArtifactDocument(Marked, frozen=True, kw_only=True):
     loop: Loop | None = None
     rewrites: tuple[Rewrite, ...] = ()
     notes: tuple[str, ...] = ()
+    undelegated: dict[str, str] = {}
+    """Operators that the delegate does not take as they are called here, with the reason that its partitioner gave."""
     structure: tuple[str, ...] = ()
     """Structural checks that held when it was made, for an artifact that cannot run where it was made."""
     versions: dict[str, str] = {}

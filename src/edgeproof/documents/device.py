@@ -44,6 +44,8 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     throttled: bool | None = None
     other_threads: tuple[OtherThreads, ...] = ()
     """Other counts of threads that were measured beside this one, which was the fastest."""
+    degraded: str | None = None
+    """Why its runtime has fallen back to slow kernels there: the times are those of these. None where it has not."""
 
 
 class DeviceDocument(Document, frozen=True, kw_only=True):

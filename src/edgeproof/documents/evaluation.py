@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.delegation import DelegationDocument
 from edgeproof.documents.device import DeviceClass, DeviceDocument
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.latency import LatencySummary
@@ -15,6 +16,7 @@ from edgeproof.documents.policy import PercentileName, PolicyValue
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.shipping import ShippingDocument
 from edgeproof.documents.signature import Form
+from edgeproof.documents.task import MetricSpec
 from edgeproof.documents.validation import ValidationDocument
 
 __all__ = [
@@ -62,6 +64,7 @@ class Evidence(Value, frozen=True, kw_only=True):
     latency: LatencySummary | None = None
     conversion: ConversionDocument | None = None
     validation: ValidationDocument | None = None
+    delegation: DelegationDocument | None = None
     activity: ActivityDocument | None = None
     devices: tuple[DeviceDocument, ...] = ()
     shipping: ShippingDocument | None = None
@@ -202,5 +205,7 @@ class EvaluationDocument(Document, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
     candidates: tuple[CandidateRow, ...]
     not_measured: dict[str, str]
+    metric: MetricSpec | None = None
+    """What the task is scored by."""
     front: Front | None = None
     """None where fewer than two candidates can be compared."""

@@ -90,6 +90,8 @@ class Served(Value, frozen=True, kw_only=True):
     threads: int
     client_cpus: tuple[int, ...]
     server_cpus: tuple[int, ...]
+    degraded: str | None = None
+    """Why its runtime has fallen back to slow kernels, as the server's answers say; None where it has not."""
 
 
 class LatencySummary(Document, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgeproof.documents.base import Document, Value
+from edgeproof.documents.delegation import Delegation
 from edgeproof.documents.environment import Machine
 
 __all__ = ["RUNNER", "OutputSummary", "RunnerJob", "RunnerReport"]
@@ -43,6 +44,10 @@ class RunnerJob(Value, frozen=True, kw_only=True):
     """The same format's artifact that its weights are held against."""
     trust: bool = False
     """Whether an artifact of unknown origin may run code."""
+    delegation: bool = False
+    """Tell where its operators run, instead of running and timing it."""
+    untimed: bool = False
+    """Tell it without a profile."""
     json: str | None = None
     """Where the report goes; None: to stdout."""
 
@@ -114,5 +119,9 @@ class RunnerReport(Document, frozen=True, kw_only=True):
     """What is wrong with its weights, beside those it was told to hold them against."""
     cautions: tuple[str, ...] = ()
     """What keeps the answers of what stands in for a runtime from being its own."""
+    degraded: str | None = None
+    """Why its runtime has fallen back to slow kernels here; None where it has not."""
+    delegations: tuple[Delegation, ...] = ()
+    """Where its operators run, if that was asked."""
     machine: Machine | None = None
     """Where it ran; read after everything else."""

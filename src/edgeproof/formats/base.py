@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy.typing as npt
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding, Rewrite
+from edgeproof.documents.delegation import Delegation
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.signature import Form, TensorSpec
 from edgeproof.errors import ArtifactError, ConversionError, EdgeProofError
@@ -31,6 +32,7 @@ __all__ = [
     "COMPARED",
     "VARIANT",
     "Array",
+    "Calls",
     "Conversion",
     "Format",
     "GraphRunner",
@@ -45,6 +47,8 @@ __all__ = [
 LONGEST_CAUSE = 500
 
 Array = npt.NDArray[Any]
+Calls = Callable[[], Sequence[Sequence[Array]]]
+"""Gives the inputs of some calls of a graph, each in graph order; none where nothing is to be profiled."""
 VARIANT = "variant"
 """The runtime option that asks for one of a format's variants."""
 COMPARED = "compared"
@@ -180,6 +184,8 @@ class Produced:
     options: dict[str, str] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     """Files that stand beside it to build it elsewhere, and do not ship where it does."""
+    undelegated: Mapping[str, str] = field(default_factory=dict)
+    """Operators that the format's delegate refused, with its reason."""
     loops: bool = False
     """Whether a call of it runs all time steps, though it was made of one: the bindings are those of a whole call."""
 
@@ -266,6 +272,10 @@ class Format(ABC):
     streams: bool = False
     """Whether a run makes its one-step form beside the unrolled one: a phone that feeds a live stream needs it."""
 
+    undivided: str | None = None
+    """What runs all of an artifact alike, so that there is no question which part of it runs where; None where there
+    is, and ``delegations`` tells."""
+
     blames: tuple[str, ...] = ()
     """Patterns of what the converter says when it refuses an operator: a group ``operator``, names as it writes them,
     and where it tells one a group ``location``, ``file:line``."""
@@ -326,6 +336,30 @@ class Format(ABC):
         Raises:
             ArtifactError: damaged, or refused by the runtime.
         """
+
+    def degraded(self, runner: GraphRunner) -> str | None:
+        """Why the runtime runs nothing of an artifact that it has opened on the fast part which was asked for, though
+        it said nothing; None where it does, or nobody can know.
+
+        Args:
+            runner: as ``open`` gave it.
+        """
+        return None
+
+    def delegations(
+        self, artifact: ArtifactDocument, folder: Path, calls: Calls, *, threads: int
+    ) -> Sequence[Delegation]:
+        """Which operators of an artifact the runtime's fast part runs: what it told first, then what is predicted of
+        runtimes that are not here. It is asked in a process of its own, and may end it.
+
+        Args:
+            calls: inputs to profile with.
+            threads: of the runtime.
+
+        Raises:
+            ArtifactError: the runtime refused it.
+        """
+        return ()
 
     def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session | None:
         """A session of the format's own, where it has a quicker one than the usual over ``open``.

@@ -11,9 +11,11 @@ from types import MappingProxyType, ModuleType
 from typing import Any, cast
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.delegation import Delegation
 from edgeproof.formats.base import (
     BUILT_FOR,
     VARIANT,
+    Calls,
     Conversion,
     Format,
     GraphRunner,
@@ -142,6 +144,14 @@ class CoreML(Format):
         from edgeproof.mil.model import open_model
 
         return cautions(open_model(artifact)) if self.stands_in else ()
+
+    def delegations(
+        self, artifact: ArtifactDocument, folder: Path, calls: Calls, *, threads: int
+    ) -> Sequence[Delegation]:
+        from edgeproof.formats.delegation.coreml import planned, predicted
+
+        path = folder / artifact.file
+        return [*([planned(path)] if APPLE else []), predicted(path)]
 
     def session(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> Session | None:
         from edgeproof.formats.coreml_package import PackageSession

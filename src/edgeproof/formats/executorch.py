@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.delegation import Delegation
 from edgeproof.documents.signature import Form
 from edgeproof.errors import ConversionError
-from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, converting, opening
+from edgeproof.formats.base import Array, Calls, Conversion, Format, GraphRunner, Produced, converting, opening
 from edgeproof.formats.bindings import plain_bindings
 
 if TYPE_CHECKING:
@@ -75,18 +78,56 @@ class ExecuTorch(Format):
 
     def convert(self, conversion: Conversion) -> Produced:
         spine = conversion.spine
-        try:
-            buffer = _made(conversion.prepare(), spine, conversion.precision)
-        except ConversionError as error:
-            if "BatchNorm" not in error.message:
-                raise
-            buffer = _made(conversion.prepare("arithmetic:BATCH_NORM"), spine, conversion.precision)
+        with _refusals() as refused:
+            try:
+                buffer = _made(conversion.prepare(), spine, conversion.precision)
+            except ConversionError as error:
+                if "BatchNorm" not in error.message:
+                    raise
+                buffer = _made(conversion.prepare("arithmetic:BATCH_NORM"), spine, conversion.precision)
         file = f"{conversion.name}.pte"
         (conversion.folder / file).write_bytes(buffer)
-        return Produced(file, *plain_bindings(spine))
+        return Produced(file, *plain_bindings(spine), undelegated=refused)
 
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         return _Runner(folder / artifact.file, threads)
+
+    def degraded(self, runner: GraphRunner) -> str | None:
+        from edgeproof.formats.delegation.executorch import fallen_back
+
+        return fallen_back(runner.path) if isinstance(runner, _Runner) else None
+
+    def delegations(
+        self, artifact: ArtifactDocument, folder: Path, calls: Calls, *, threads: int
+    ) -> Sequence[Delegation]:
+        from edgeproof.formats.delegation.executorch import delegation
+
+        return [delegation(artifact, folder / artifact.file, calls, threads=threads)]
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[dict[str, str]]:
+    """What XNNPACK's partitioner says while the block runs of operators that it does not take: name → reason."""
+    found: dict[str, str] = {}
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            node, reason = getattr(record.msg, "node", None), getattr(record.msg, "reason", None)
+            name = str(getattr(getattr(node, "target", None), "_name", node)).partition("::")[2].partition(".")[0]
+            if name and reason:
+                found.setdefault(name, " ".join(str(reason).split()))
+
+    logger, listener = logging.getLogger("executorch.backends.xnnpack.partition"), Listener(logging.DEBUG)
+    level, handed_on = logger.level, logger.propagate
+    logger.addHandler(listener)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    try:
+        yield found
+    finally:
+        logger.removeHandler(listener)
+        logger.setLevel(level)
+        logger.propagate = handed_on
 
 
 def _made(prepared: Prepared, spine: Spine, precision: str) -> bytes:
@@ -172,6 +213,7 @@ class _Runner:
             _C._unsafe_reset_threadpool(threads)
             self._module: Any = _C._load_for_executorch(str(path))
         self._torch = torch
+        self.path = path
 
     def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
         torch = self._torch

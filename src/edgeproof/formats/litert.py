@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.delegation import Delegation
 from edgeproof.documents.signature import Form, TensorSpec
-from edgeproof.formats.base import BUILT_FOR, Array, Conversion, Format, GraphRunner, Produced, converting, opening
+from edgeproof.formats.base import (
+    BUILT_FOR,
+    Array,
+    Calls,
+    Conversion,
+    Format,
+    GraphRunner,
+    Produced,
+    converting,
+    opening,
+)
 from edgeproof.formats.narrowing import sample_as
 
 if TYPE_CHECKING:
@@ -103,6 +114,18 @@ class LiteRT(Format):
             [binding.graph_name for binding in artifact.inputs],
             [binding.graph_name for binding in artifact.outputs],
         )
+
+    def degraded(self, runner: GraphRunner) -> str | None:
+        from edgeproof.formats.delegation.litert import fallen_back
+
+        return fallen_back(runner.interpreter) if isinstance(runner, _Runner) else None
+
+    def delegations(
+        self, artifact: ArtifactDocument, folder: Path, calls: Calls, *, threads: int
+    ) -> Sequence[Delegation]:
+        from edgeproof.formats.delegation.litert import delegations
+
+        return delegations(artifact, folder / artifact.file, calls, threads=threads)
 
     def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         inputs, outputs = _details(_interpreter(path, 1))
@@ -250,7 +273,7 @@ class _Runner:
     """Feeds by tensor index: a signature runner costs tens of microseconds a call more."""
 
     def __init__(self, interpreter: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        self._interpreter = interpreter
+        self.interpreter = interpreter
         signatures = interpreter.get_signature_list()
         if SIGNATURE in signatures:
             runner = interpreter.get_signature_runner(SIGNATURE)
@@ -263,14 +286,14 @@ class _Runner:
         self._outputs = [outs[name] for name in outputs]
 
     def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        interpreter = self._interpreter
+        interpreter = self.interpreter
         for position, index in self._inputs:
             interpreter.set_tensor(index, arrays[position])
         interpreter.invoke()
         return [interpreter.get_tensor(index) for index in self._outputs]
 
     def close(self) -> None:
-        self._interpreter = None
+        self.interpreter = None
 
 
 FORMAT = LiteRT()

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
+from edgeproof.documents.delegation import Delegation
 from edgeproof.documents.device import DeviceClass
 from edgeproof.errors import ArtifactError
 from edgeproof.formats.base import (
     COMPARED,
     VARIANT,
     Array,
+    Calls,
     Conversion,
     Format,
     GraphRunner,
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT"]
 
 OPSET = 20
+PROVIDERS = ("CPUExecutionProvider",)
+"""What a session asks for."""
 SEVEN_BITS = "int8w7"
 """int8 with weights of 7 bits, of which two products fit the 16 bits of the fast kernels of any x86."""
 SATURATES = (
@@ -137,6 +141,19 @@ class Onnx(Format):
 
     def remedy_on(self, architecture: str, precision: str) -> str | None:
         return SATURATES if precision == "int8" and architecture == "x86_64" else None
+
+    def degraded(self, runner: GraphRunner) -> str | None:
+        given: list[str] = runner.session.get_providers() if isinstance(runner, _Runner) else list(PROVIDERS)
+        lost = [name for name in PROVIDERS if name not in given]
+        return f"ONNX Runtime runs without {', '.join(lost)}, on {', '.join(given)}" if lost else None
+
+    def delegations(
+        self, artifact: ArtifactDocument, folder: Path, calls: Calls, *, threads: int
+    ) -> Sequence[Delegation]:
+        from edgeproof.formats.delegation.onnx import predicted, seen
+
+        path = folder / artifact.file
+        return [seen(artifact, path, calls, lambda to: _session(path, threads, profile=to)), *predicted(path)]
 
     def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         session = _session(path, 1)
@@ -281,9 +298,10 @@ class _Reader:
         return call
 
 
-def _session(path: Path, threads: int, *, optimised: bool = True) -> Any:
+def _session(path: Path, threads: int, *, optimised: bool = True, profile: Path | None = None) -> Any:
     """``optimised``: pairs of quantisation around an operator are fused into ONNX Runtime's kernels for int8; else each
-    operator is computed in float between them, as the standard says."""
+    operator is computed in float between them, as the standard says. ``profile``: how the names of files begin that it
+    writes its profile to."""
     onnxruntime = silent_import("onnxruntime")
     onnxruntime.disable_telemetry_events()  # for where somebody else has imported it before
     options = onnxruntime.SessionOptions()
@@ -292,8 +310,11 @@ def _session(path: Path, threads: int, *, optimised: bool = True) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     with opening("ONNX Runtime", path):
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=list(PROVIDERS))
 
 
 _DTYPES = {
@@ -319,16 +340,16 @@ def _described(value: Any) -> Binding:
 class _Runner:
     def __init__(self, session: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         known = {told.name for told in session.get_inputs()}
-        self._session = session
+        self.session = session
         self._inputs = [(i, name) for i, name in enumerate(inputs) if name in known]
         self._outputs = list(outputs)
 
     def __call__(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        results: list[Array] = self._session.run(self._outputs, {name: arrays[i] for i, name in self._inputs})
+        results: list[Array] = self.session.run(self._outputs, {name: arrays[i] for i, name in self._inputs})
         return [np.asarray(result) for result in results]
 
     def close(self) -> None:
-        self._session = None
+        self.session = None
 
 
 class _Evaluator:

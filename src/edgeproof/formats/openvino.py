@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produced, converting, opening
+from edgeproof.documents.delegation import Delegation
+from edgeproof.formats.base import Array, Calls, Conversion, Format, GraphRunner, Produced, converting, opening
 from edgeproof.formats.bindings import bind, plain, safe_names
 from edgeproof.formats.narrowing import sample_as
 from edgeproof.formats.telemetry import silent_import
@@ -76,6 +77,14 @@ class OpenVino(Format):
     def open(self, artifact: ArtifactDocument, folder: Path, *, threads: int) -> GraphRunner:
         return _Runner(_compiled(folder / artifact.file, threads, artifact.options.get(PRECISION_HINT, "f32")))
 
+    def delegations(
+        self, artifact: ArtifactDocument, folder: Path, calls: Calls, *, threads: int
+    ) -> Sequence[Delegation]:
+        from edgeproof.formats.delegation.openvino import seen
+
+        hint = artifact.options.get(PRECISION_HINT, "f32")
+        return [seen(_compiled(folder / artifact.file, threads, hint, profiled=True), calls)]
+
     def ports(self, path: Path) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
         model = _compiled(path, 1, "f32")
         inputs, outputs = (
@@ -130,14 +139,20 @@ def _quantise(model: Any, spine: Spine, casts: Mapping[str, str]) -> Any:
         )
 
 
-def _compiled(path: Path, threads: int, hint: str) -> Any:
+def _compiled(path: Path, threads: int, hint: str, *, profiled: bool = False) -> Any:
     openvino = silent_import("openvino")
 
     with opening("OpenVINO", path):
         return openvino.Core().compile_model(
             path,
             "CPU",
-            {PRECISION_HINT: hint, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"},
+            {
+                PRECISION_HINT: hint,
+                "INFERENCE_NUM_THREADS": threads,
+                "PERFORMANCE_HINT": "LATENCY",
+                "NUM_STREAMS": "1",
+                **({"PERF_COUNT": True} if profiled else {}),
+            },
         )
 
 

@@ -226,4 +226,7 @@ def open_artifact(
     hold(folder, document.file, document.sha256, document.beside)
     with opening(found.title, folder / document.file):
         own = found.session(document, folder, threads=threads)
-        return own or ArtifactSession(document, folder, found.open(document, folder, threads=threads))
+        if own is not None:
+            return own
+        runner = found.open(document, folder, threads=threads)
+        return ArtifactSession(document, folder, runner, degraded=found.degraded(runner))

@@ -26,6 +26,7 @@ class SdkEager(Format):
     runtime_requires = ("torch==2.13.0",)
     suffix = ".safetensors"
     eager = True
+    undivided = "PyTorch runs every operator on its own kernels"
     preload = ("torch",)
     platforms = ("host", "raspberry-pi")
     shipping = "sdk-eager.toml"

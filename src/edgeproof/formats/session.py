@@ -27,13 +27,20 @@ class ArtifactSession:
     """A session over a graph runner. Threads that share one take turns: some runtimes have one room for inputs and
     outputs, and give one thread's result to another without a word.
 
+    Args:
+        degraded: why the runtime has fallen back to slow kernels, where it has.
+
     Attributes:
         inputs: the model's inputs, of a whole call.
         outputs: the model's outputs, of a whole call.
+        degraded: as given.
     """
 
-    def __init__(self, document: ArtifactDocument, folder: Path, runner: GraphRunner) -> None:
+    def __init__(
+        self, document: ArtifactDocument, folder: Path, runner: GraphRunner, *, degraded: str | None = None
+    ) -> None:
         self.document = document
+        self.degraded = degraded
         self._runner = runner
         self._loop = document.loop
         loop = document.loop

@@ -25,6 +25,7 @@ class TorchScript(Format):
     suffix = ".pt"
     preload = ("torch",)
     runs_code = "it is TorchScript, and opening it runs the code inside"
+    undivided = "PyTorch runs every operator on its own kernels"
     platforms = ("host", "raspberry-pi", "android", "iphone")
     shipping = "torchscript.toml"
 

@@ -113,6 +113,7 @@ def _convert(job: Job) -> None:
             ),
             inputs=produced.inputs,
             outputs=produced.outputs,
+            undelegated=dict(produced.undelegated),
             loop=loop,
             rewrites=conversion.rewrites,
             notes=tuple(dict.fromkeys((*spine.document.signature.notes, *produced.notes))),

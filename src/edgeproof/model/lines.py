@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import linecache
 import re
 import site
@@ -11,9 +12,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-__all__ = ["deciding_line", "line_of", "own_line"]
+__all__ = ["deciding_line", "known_line", "line_of", "of_the_model", "own_line"]
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>\S+)')
 
@@ -38,12 +37,24 @@ def line_of(trace: str) -> tuple[str, str]:
     )
 
 
+def known_line(trace: str) -> str | None:
+    """``file:line`` of a stack trace; None where it keeps none that is the model's."""
+    location, _ = line_of(trace)
+    return location if of_the_model(location) else None
+
+
+def of_the_model(location: str) -> bool:
+    """Whether a place is one that a reader can change: it is known, and neither of this package nor of PyTorch."""
+    return not location.startswith("unknown:") and not str(Path(location).absolute()).startswith(
+        (*_torch_roots(), _OURS)
+    )
+
+
 def own_line(frames: Sequence[traceback.FrameSummary]) -> tuple[str, str]:
     """The innermost of the model's own lines among frames (outermost first); else that of a library outside torch."""
     roots = _library_roots()
     own = [frame for frame in frames if not frame.filename.startswith((*roots, "<"))]
-    torch_root = str(Path(torch.__file__).parent)
-    foreign = [frame for frame in frames if not frame.filename.startswith((torch_root, _OURS, "<"))]
+    foreign = [frame for frame in frames if not frame.filename.startswith((*_torch_roots(), _OURS, "<"))]
     chosen = (own or foreign or frames or [traceback.FrameSummary("unknown", 0, "forward")])[-1]
     source = (chosen.line or linecache.getline(chosen.filename, chosen.lineno or 0)).strip()
     path = Path(chosen.filename)
@@ -53,6 +64,12 @@ def own_line(frames: Sequence[traceback.FrameSummary]) -> tuple[str, str]:
 
 
 _OURS = str(Path(__file__).resolve().parents[1])
+
+
+def _torch_roots() -> tuple[str, ...]:
+    """Where PyTorch lies, which is not imported for it."""
+    found = importlib.util.find_spec("torch")
+    return tuple(found.submodule_search_locations or ()) if found is not None else ()
 
 
 def _library_roots() -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import read_document
 from edgeproof.documents.conversion import ConversionDocument
+from edgeproof.documents.delegation import DelegationDocument
 from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.evaluation import EvaluationDocument, Evidence
 from edgeproof.documents.latency import LatencySummary
@@ -162,6 +163,7 @@ def read_evidence(run: RunDir) -> Evidence:
         latency=run.read_if_there(LatencySummary),
         conversion=run.read_if_there(ConversionDocument),
         validation=run.read_if_there(ValidationDocument),
+        delegation=run.read_if_there(DelegationDocument),
         activity=run.read_if_there(ActivityDocument),
         devices=run.devices(),
         shipping=run.read_if_there(ShippingDocument),

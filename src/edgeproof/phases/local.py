@@ -263,6 +263,7 @@ def _served(run: RunDir, taken: _Taken, threads: int) -> Served:
         threads=threads,
         client_cpus=reports[0].client_cpus,
         server_cpus=reports[0].server_cpus,
+        degraded=next((report.degraded for report in reports if report.degraded), None),
     )
 
 

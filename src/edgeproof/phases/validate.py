@@ -13,6 +13,7 @@ from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.validation import ValidationDocument
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.conversion.making import Making
+from edgeproof.phases.delegation.of_run import tell_delegation
 from edgeproof.phases.prepare import limits_of
 from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
@@ -70,6 +71,7 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
     )
     document = msgspec.structs.replace(document, results=results)
     run.write(document)
+    tell_delegation(run, report)
     return document
 
 

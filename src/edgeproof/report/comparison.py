@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.evaluation import CandidateRow
+from edgeproof.documents.task import SHARE, MetricSpec
 from edgeproof.report.likeness import ComparedRun, unlike
 from edgeproof.report.quantities import written
-from edgeproof.verdict.figures import FIGURES
+from edgeproof.verdict.figures import Figure, figures_in
 
-__all__ = ["COMPARED", "CandidateChange", "Comparison", "VerdictChange", "compare_runs", "comparison_text"]
+__all__ = ["CandidateChange", "Comparison", "VerdictChange", "compare_runs", "comparison_text"]
 
 KEYS = ("relative_l2", "task_score", "bytes", "median_us")
-COMPARED = sorted((figure for figure in FIGURES if figure.key in KEYS), key=lambda figure: KEYS.index(figure.key))
 NOTE = (
     "The two runs were made at different times and their latencies were not measured interleaved: on a machine that "
     "others share, a ratio of medians is an indication and no proof. For a proof, measure both in one run."
@@ -33,7 +33,7 @@ class CandidateChange(Value, frozen=True, kw_only=True):
     task_score_before: float | None
     task_score_after: float | None
     task_score_change_points: float | None
-    """After minus before, in percentage points."""
+    """After minus before: percentage points of a share, else in the metric's unit."""
     bytes_before: int | None
     bytes_after: int | None
     median_us_before: float | None
@@ -63,6 +63,14 @@ class Comparison(Document, frozen=True, kw_only=True):
     verdicts: tuple[VerdictChange, ...]
     unlike: tuple[str, ...] = ()
     """What makes the runs differ before anything was measured: model, inputs, samples, policy, host."""
+    metric: MetricSpec | None = None
+    """Of the later run."""
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """What is compared, in this order."""
+        known = {figure.key: figure for figure in figures_in(self.metric)}
+        return tuple(known[key] for key in KEYS)
 
 
 def compare_runs(first: ComparedRun, second: ComparedRun) -> Comparison:
@@ -81,7 +89,10 @@ def compare_runs(first: ComparedRun, second: ComparedRun) -> Comparison:
         after=second.name,
         note=NOTE,
         unlike=unlike(first, second),
-        candidates=tuple(change(name, rows_before.get(name), rows_after.get(name)) for name in names),
+        metric=second.evaluation.metric,
+        candidates=tuple(
+            change(name, rows_before.get(name), rows_after.get(name), second.evaluation.metric) for name in names
+        ),
         verdicts=tuple(
             VerdictChange(
                 device_class=verdict.device_class,
@@ -95,17 +106,20 @@ def compare_runs(first: ComparedRun, second: ComparedRun) -> Comparison:
     )
 
 
-def change(name: str, before: CandidateRow | None, after: CandidateRow | None) -> CandidateChange:
+def change(
+    name: str, before: CandidateRow | None, after: CandidateRow | None, metric: MetricSpec | None = None
+) -> CandidateChange:
     values: dict[str, Any] = {
         f"{key}_{when}": getattr(row, key, None)
-        for key in ("status", *(figure.key for figure in COMPARED))
+        for key in ("status", *KEYS)
         for when, row in (("before", before), ("after", after))
     }
     scores = (values["task_score_before"], values["task_score_after"])
+    whole = 100 if metric is None or metric.unit == SHARE else 1
     median_before, median_after = values["median_us_before"], values["median_us_after"]
     return CandidateChange(
         candidate=name,
-        task_score_change_points=100 * (scores[1] - scores[0]) if None not in scores else None,
+        task_score_change_points=whole * (scores[1] - scores[0]) if None not in scores else None,
         median_ratio=median_after / median_before if median_before and median_after is not None else None,
         **values,
     )
@@ -113,8 +127,9 @@ def change(name: str, before: CandidateRow | None, after: CandidateRow | None) -
 
 def comparison_text(comparison: Comparison) -> str:
     """The comparison for a terminal: plain columns, units in heads, ``-`` for what was not measured."""
-    head = ("candidate", "status", *(figure.head for figure in COMPARED), "ratio")
-    lines = [head, *(line(found) for found in comparison.candidates)]
+    figures = comparison.figures
+    head = ("candidate", "status", *(figure.head for figure in figures), "ratio")
+    lines = [head, *(line(found, figures) for found in comparison.candidates)]
     widths = [max(len(cells[column]) for cells in lines) for column in range(len(head))]
     table = "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in lines
@@ -130,7 +145,7 @@ def comparison_text(comparison: Comparison) -> str:
     return f"{comparison.before} → {comparison.after}\n\n{first}{table}\n\n{verdicts}\n\n{comparison.note}\n"
 
 
-def line(found: CandidateChange) -> tuple[str, ...]:
+def line(found: CandidateChange, figures: Sequence[Figure]) -> tuple[str, ...]:
     """The cells of one candidate: before and after where they differ."""
 
     def both(key: str, show: Callable[[Any], str], absent: str = "-") -> str:
@@ -140,6 +155,6 @@ def line(found: CandidateChange) -> tuple[str, ...]:
     return (
         found.candidate,
         both("status", str, "absent"),
-        *(both(figure.key, partial(written, figure.unit)) for figure in COMPARED),
+        *(both(figure.key, partial(written, figure.unit)) for figure in figures),
         f"{found.median_ratio:.2f}" if found.median_ratio is not None else "-",
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from edgeproof.report.columns import Field, Notes, named, table_of
-from edgeproof.report.comparison import COMPARED, CandidateChange, Comparison, VerdictChange
+from edgeproof.report.comparison import CandidateChange, Comparison, VerdictChange
 from edgeproof.report.content import DEVICE_TITLES, STATUS_TONES, Cell, Column, Table
 from edgeproof.report.quantities import written
 from edgeproof.verdict.figures import Figure
@@ -41,7 +41,7 @@ def page_of(comparison: Comparison) -> ComparisonPage:
     Args:
         comparison: what changed.
     """
-    table = table_of("compared", CAPTION, FIELDS, comparison.candidates)
+    table = table_of("compared", CAPTION, _fields(comparison.figures), comparison.candidates)
     titles = {str(device): title for device, title in DEVICE_TITLES.items()}
     return ComparisonPage(
         before=comparison.before,
@@ -97,9 +97,10 @@ def _ratio(change: CandidateChange, notes: Notes) -> Cell:
     )
 
 
-FIELDS: tuple[Field[CandidateChange], ...] = (
-    named("Candidate", lambda change: change.candidate),
-    Field(Column("Status"), _status),
-    *map(_figure, COMPARED),
-    Field(Column("Latency", "ratio of medians"), _ratio),
-)
+def _fields(figures: Sequence[Figure]) -> tuple[Field[CandidateChange], ...]:
+    return (
+        named("Candidate", lambda change: change.candidate),
+        Field(Column("Status"), _status),
+        *map(_figure, figures),
+        Field(Column("Latency", "ratio of medians"), _ratio),
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgeproof.report import (
     activity,
+    delegation,
     details,
     front,
     on_devices,
@@ -54,5 +55,6 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         reproduce=provenance.reproduce(given.evidence),
         versions=provenance.versions(given.evidence),
         not_measured=provenance.told_once(evaluation.not_measured),
+        delegation=delegation.section(given.evidence.delegation),
         activity=None if given.activity is None else activity.section(given.activity, given.raster),
     )

@@ -29,6 +29,8 @@ __all__ = [
     "Cell",
     "Change",
     "Column",
+    "Delegated",
+    "DelegatedPart",
     "Detail",
     "Fact",
     "FrontShown",
@@ -212,6 +214,24 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class DelegatedPart:
+    """What was seen, or what is predicted: which operators run where, and those outside."""
+
+    title: str
+    summary: Table
+    outside: Table | None
+
+
+@dataclass(frozen=True)
+class Delegated:
+    """What runs where: runtimes that have fallen back, what was seen and predicted, and who has no such question."""
+
+    degraded: tuple[str, ...]
+    parts: tuple[DelegatedPart, ...]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """The parts in reading order."""
 
@@ -242,6 +262,7 @@ class Report:
     versions: tuple[Fact, ...]
     not_measured: tuple[Fact, ...]
     activity: Activity | None = None
+    delegation: Delegated | None = None
 
     @property
     def first_changes(self) -> tuple[Change, ...]:
@@ -279,5 +300,7 @@ class Report:
         activity = (counted.layers, counted.neurons, counted.energy) if counted is not None else ()
         own = tuple(table for detail in self.details for table in detail.tables)
         ships = (self.shipping.sums, self.shipping.libraries) if self.shipping is not None else ()
-        found = (*first, *ships, self.devices, self.processors, self.served, *activity, *own, self.failures)
+        parts = self.delegation.parts if self.delegation is not None else ()
+        runs = tuple(table for part in parts for table in (part.summary, part.outside))
+        found = (*first, *ships, *runs, self.devices, self.processors, self.served, *activity, *own, self.failures)
         return tuple(table for table in found if table is not None)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from edgeproof.documents.evaluation import CandidateRow
 from edgeproof.documents.policy import PolicyValue
+from edgeproof.documents.task import SHARE, MetricSpec
 from edgeproof.report import drawings, svg
 from edgeproof.report.content import Plot, ReportInput
 from edgeproof.report.quantities import difference, significant
-from edgeproof.verdict.figures import OUTPUTS
+from edgeproof.verdict.figures import OUTPUTS, figures_in
 
 __all__ = ["draw"]
 
@@ -39,7 +40,7 @@ def draw(given: ReportInput) -> tuple[Plot, ...]:
     styles = drawings.styles_of(rows)
     found = (
         latency_plot(given.latencies, styles, policy),
-        *(against(rows, styles, axis) for axis in AXES),
+        *(against(rows, styles, axis, given.evaluation.metric) for axis in AXES),
         tolerance_plot(rows, styles),
     )
     return tuple(plot for plot in found if plot is not None)
@@ -72,12 +73,16 @@ def latency_plot(latencies: Mapping[str, Sequence[float]], styles: drawings.Styl
     return finished("latency", "Latency per candidate", caption, description, drawing)
 
 
-def against(rows: Sequence[CandidateRow], styles: drawings.Styles, axis: Axis) -> Plot | None:
+def against(
+    rows: Sequence[CandidateRow], styles: drawings.Styles, axis: Axis, metric: MetricSpec | None = None
+) -> Plot | None:
     """Task score, or difference where there is no score, against size or latency."""
     scored = any(row.task_score is not None for row in rows)
-    height = next(figure for figure in OUTPUTS if figure.key == ("task_score" if scored else "relative_l2"))
+    height = next(
+        figure for figure in figures_in(metric, OUTPUTS) if figure.key == ("task_score" if scored else "relative_l2")
+    )
     points = [
-        (row.candidate, across / axis.per_unit, 100 * up if scored else up)
+        (row.candidate, across / axis.per_unit, 100 * up if height.unit == SHARE else up)
         for row in rows
         if (across := getattr(row, axis.key)) and across > 0 and (up := getattr(row, height.key)) is not None
     ]
@@ -88,7 +93,7 @@ def against(rows: Sequence[CandidateRow], styles: drawings.Styles, axis: Axis) -
         points, styles, x_label=f"{axis.label}, {axis.unit}", y_label=height.head, log_y=not scored
     )
     best = max(points, key=lambda point: point[2] if height.better == "higher" else -point[2])
-    shown = f"{best[2]:.1f} %" if scored else difference(best[2])
+    shown = f"{best[2]:.1f} %" if height.unit == SHARE else significant(best[2]) if scored else difference(best[2])
     description = f"{len(points)} candidates. Best {score}: {best[0]}, {shown} at {significant(best[1])} {axis.unit}."
     zero = "" if scored or all(point[2] > 0 for point in points) else " Exact results stand at the bottom edge."
     caption = f"Shape and colour tell the format, the filling tells the precision.{zero}"

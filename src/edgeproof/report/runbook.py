@@ -20,12 +20,14 @@ from edgeproof.documents.evaluation import Evidence
 from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.shipping import ReducedBuild
 from edgeproof.documents.signature import Signature, TensorSpec
+from edgeproof.documents.task import SHARE
+from edgeproof.report import tables
 from edgeproof.report.markdown import code, plain
 from edgeproof.report.provenance import tensor_text
 from edgeproof.report.quantities import written
 from edgeproof.report.template import templates
 from edgeproof.verdict.cases import Case, cases_of
-from edgeproof.verdict.figures import OUTPUTS
+from edgeproof.verdict.figures import OUTPUTS, Figure, figures_in
 
 __all__ = ["Item", "RunbookInput", "render_runbook"]
 
@@ -196,11 +198,18 @@ def expected(case: Case) -> str:
         reason = case.validation.reason if case.validation is not None else None
         return f"not known: {reason or 'no comparison was made'}"
     parts = [
-        f"{figure.words} {written(figure.unit, value)}{' %' if figure.unit == 'share' else ''}"
-        for figure in OUTPUTS
-        if figure.unit in ("relative L2", "share") and (value := figure.value(case)) is not None
+        f"{figure.words} {written(figure.unit, value)}{unit_after(figure)}"
+        for figure in figures_in(tables.metric_of(case.evidence), OUTPUTS)
+        if figure.key in ("relative_l2", "spike_agreement", "argmax_agreement", "task_score")
+        and (value := figure.value(case)) is not None
     ]
     return ", ".join(parts) or "no finite differences"
+
+
+def unit_after(figure: Figure) -> str:
+    """The unit behind a value, where its words are not its unit."""
+    unit = "%" if figure.unit == SHARE else figure.unit
+    return f" {unit}" if unit not in ("", figure.words) else ""
 
 
 def by_suffix(items: list[Item]) -> dict[str, list[Item]]:

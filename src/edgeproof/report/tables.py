@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from edgeproof.documents.evaluation import CandidateRow, Evidence
 from edgeproof.documents.latency import LatencySummary, Served
 from edgeproof.documents.policy import PercentileName
+from edgeproof.documents.task import SHARE, MetricSpec
 from edgeproof.report.columns import Field, figured, named, table_of, worded
 from edgeproof.report.content import STATUS_TONES, Table
 from edgeproof.report.quantities import scaled, significant
-from edgeproof.verdict.figures import FIGURES, ON_HOST, OUTPUTS, SHIPPED, Figure, told, unsupported
+from edgeproof.verdict.figures import ON_HOST, OUTPUTS, SHIPPED, Figure, figures_in, told, unsupported
 from edgeproof.verdict.wording import and_list
 
 __all__ = ["candidates", "failures", "members", "served", "served_notes"]
@@ -26,11 +27,11 @@ def candidates(rows: Sequence[CandidateRow], evidence: Evidence) -> Table:
     """All candidates: difference, task score, latency with the cold start apart, size, memory, status."""
     shown = [
         figure
-        for figure in (*OUTPUTS, *ON_HOST, *SHIPPED)
+        for figure in figures_in(metric_of(evidence), (*OUTPUTS, *ON_HOST, *SHIPPED))
         if figure.column == "always" or (figure.column == "some" and values(rows, figure.key))
     ]
     caption = "Every candidate: outputs against the eager model, latency on the host, and what ships."
-    return table_of("candidates", caption, (NAME, STATUS, *columns(shown, rows, evidence)), rows)
+    return table_of("candidates", caption, (NAME, STATUS, *columns(shown, rows)), rows)
 
 
 def members(rows: Sequence[CandidateRow], evidence: Evidence) -> Table:
@@ -38,7 +39,8 @@ def members(rows: Sequence[CandidateRow], evidence: Evidence) -> Table:
     wanted = ["task_score", "median_us", "bytes"]
     if not values(rows, "task_score"):
         wanted[0] = "relative_l2"
-    shown = [figure for key in wanted for figure in FIGURES if figure.key == key]
+    known = figures_in(metric_of(evidence))
+    shown = [figure for key in wanted for figure in known if figure.key == key]
     ships: Field[CandidateRow] = figured(
         "Ships",
         "MB",
@@ -48,21 +50,28 @@ def members(rows: Sequence[CandidateRow], evidence: Evidence) -> Table:
         raw="bytes",
     )
     last = [ships] if evidence.shipping is not None else []
-    return table_of("front", "On the front.", (NAME, *columns(shown, rows, evidence), *last), rows)
+    return table_of("front", "On the front.", (NAME, *columns(shown, rows), *last), rows)
+
+
+def metric_of(evidence: Evidence) -> MetricSpec | None:
+    """What the task is scored by; a run from before metrics had names has accuracy."""
+    document = evidence.validation
+    if document is None or document.task is None:
+        return None
+    return document.metric or MetricSpec(name=document.task, unit=SHARE)
 
 
 def values(rows: Sequence[CandidateRow], key: str) -> list[float]:
     return [value for row in rows if (value := getattr(row, key)) is not None]
 
 
-def columns(shown: Sequence[Figure], rows: Sequence[CandidateRow], evidence: Evidence) -> list[Field[CandidateRow]]:
+def columns(shown: Sequence[Figure], rows: Sequence[CandidateRow]) -> list[Field[CandidateRow]]:
     """A column a figure. Times share one unit, that of the medians."""
-    task = (evidence.validation.task if evidence.validation is not None else None) or "task score"
 
     def field(figure: Figure) -> Field[CandidateRow]:
         unit, show = scaled(figure.unit, values(rows, "median_us" if figure.unit == "µs" else figure.key))
         return figured(
-            task.capitalize() if figure.key == "task_score" else figure.title,
+            figure.title,
             unit,
             told(figure.key),
             show,

@@ -27,6 +27,8 @@ MESSAGE_LIMIT = 2000
 """Characters of an error: it may repeat what a client sent."""
 MODEL_VERSION = "1"
 JSON = b"application/json"
+DEGRADED = b"edgeproof-degraded"
+"""The header of every answer of a model whose runtime has fallen back to slow kernels."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -57,6 +59,7 @@ class EdgeServer:
         name: the model's name in the URL.
         platform: what runs it, for the model's metadata: the candidate.
         threads: of the session's runtime, for the server's metadata.
+        degraded: why the session's runtime has fallen back to slow kernels, where it has: every answer says so.
         refused: how many requests and connections were cut off before they came here, by reason, for the metrics.
 
     Raises:
@@ -70,6 +73,7 @@ class EdgeServer:
         *,
         platform: str = "edgeproof",
         threads: int | None = None,
+        degraded: str | None = None,
         refused: Mapping[str, int] | None = None,
     ) -> None:
         self._session = session
@@ -78,12 +82,15 @@ class EdgeServer:
         self._requests = 0
         self._errors = 0
         self._inference_ns = 0
+        self._degraded: dict[str, str] = {} if degraded is None else {"degraded": degraded}
+        self._headers = () if degraded is None else ((DEGRADED, _header(degraded)),)
         self._model = ModelMetadata(
             name=name,
             versions=[MODEL_VERSION],
             platform=platform,
             inputs=[metadata_of(spec) for spec in session.inputs],
             outputs=[metadata_of(spec) for spec in session.outputs],
+            degraded=degraded,
         )
         self._server = ServerMetadata(
             name="edgeproof",
@@ -92,6 +99,7 @@ class EdgeServer:
             pid=os.getpid(),
             threads=threads,
             cpus=list(usable_cpus()),
+            degraded=degraded,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +127,7 @@ class EdgeServer:
         if status >= 400:
             self._errors += 1
         length = str(len(body)).encode()
-        start_headers = [(b"content-type", content_type), (b"content-length", length), *headers]
+        start_headers = [(b"content-type", content_type), (b"content-length", length), *self._headers, *headers]
         await send({"type": "http.response.start", "status": status, "headers": start_headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -135,7 +143,7 @@ class EdgeServer:
                 return msgspec.json.encode(self._server)
             case ["v2", "health", "live" | "ready"]:
                 _allow(scope, "GET")
-                return b"{}"
+                return msgspec.json.encode(self._degraded)
             case _:
                 raise HttpError(404, f"there is nothing at {scope['path']}; the protocol starts at /v2")
         match rest:
@@ -147,7 +155,7 @@ class EdgeServer:
                 return msgspec.json.encode(self._model)
             case ["ready"]:
                 _allow(scope, "GET")
-                return msgspec.json.encode({"name": self._name, "ready": True})
+                return msgspec.json.encode({"name": self._name, "ready": True, **self._degraded})
             case _:
                 raise HttpError(404, f"there is nothing at {scope['path']}; a model has /ready and /infer")
 
@@ -165,7 +173,11 @@ class EdgeServer:
         spent_ns = time.perf_counter_ns() - begin
         self._inference_ns += spent_ns
         return encode_response(
-            self._name, MODEL_VERSION, outputs, request=request, parameters={"inference_us": spent_ns / 1000}
+            self._name,
+            MODEL_VERSION,
+            outputs,
+            request=request,
+            parameters={"inference_us": spent_ns / 1000, **self._degraded},
         )
 
     def _metrics(self) -> bytes:
@@ -178,6 +190,8 @@ class EdgeServer:
             f"edgeproof_errors_total{label} {self._errors}\n"
             "# TYPE edgeproof_inference_seconds_total counter\n"
             f"edgeproof_inference_seconds_total{label} {self._inference_ns / 1e9:.9f}\n"
+            "# TYPE edgeproof_degraded gauge\n"
+            f"edgeproof_degraded{label} {len(self._degraded)}\n"
             "# TYPE edgeproof_refused_total counter\n"
             + "".join(f'edgeproof_refused_total{{reason="{why}"}} {count}\n' for why, count in self._refused.items())
         ).encode()
@@ -203,6 +217,11 @@ async def _body(receive: Receive) -> bytes | bytearray:
 def _allow(scope: Scope, method: str) -> None:
     if scope["method"] != method:
         raise HttpError(405, f"{scope['method']} is not allowed here; use {method}", (b"allow", method.encode()))
+
+
+def _header(text: str) -> bytes:
+    """A text as a header's value: one line of plain characters."""
+    return " ".join(text.split()).encode("ascii", errors="replace")
 
 
 def _error(message: str) -> bytes:

@@ -52,6 +52,8 @@ class Ready(msgspec.Struct, frozen=True):
     threads: int
     first_inference_us: float | None = None
     """The first call of all, on zeros, before this line."""
+    degraded: str | None = None
+    """Why the runtime has fallen back to slow kernels; None where it has not."""
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -63,6 +65,7 @@ class Opened(msgspec.Struct, frozen=True):
     load_ms: float
     threads: int
     first_inference_us: float | None = None
+    degraded: str | None = None
 
 
 def is_artifact(address: str) -> bool:
@@ -111,7 +114,8 @@ def open_served(source: ModelSource, *, threads: int = 1, name: str | None = Non
     except BaseException:
         session.close()
         raise
-    return Opened(session, name or _name_of(source.model), platform, load_ms, threads, first_us)
+    degraded: str | None = getattr(session, "degraded", None)
+    return Opened(session, name or _name_of(source.model), platform, load_ms, threads, first_us, degraded)
 
 
 def serve(
@@ -168,7 +172,14 @@ def serve(
             request_seconds=request_seconds,
         )
         held = Connections(limits, token)
-        app = EdgeServer(session, opened.name, platform=opened.platform, threads=opened.threads, refused=held.refused)
+        app = EdgeServer(
+            session,
+            opened.name,
+            platform=opened.platform,
+            threads=opened.threads,
+            degraded=opened.degraded,
+            refused=held.refused,
+        )
         with _having(host, port):
             listener.listen(BACKLOG)
         address = f"[{host}]" if ":" in host else host
@@ -179,6 +190,7 @@ def serve(
             load_ms=round(opened.load_ms, 3),
             threads=opened.threads,
             first_inference_us=opened.first_inference_us,
+            degraded=opened.degraded,
         )
         config = uvicorn.Config(
             app,

@@ -61,7 +61,8 @@ class ResponseTensor(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class InferResponse(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer; ``parameters.inference_us`` is the time of the session's run alone."""
+    """The answer; ``parameters.inference_us`` is the time of the session's run alone, and ``parameters.degraded`` why
+    its runtime has fallen back to slow kernels, where it has."""
 
     model_name: str
     outputs: list[ResponseTensor]
@@ -78,7 +79,7 @@ class TensorMetadata(msgspec.Struct, frozen=True):
     shape: list[int]
 
 
-class ModelMetadata(msgspec.Struct, frozen=True):
+class ModelMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     """``GET /v2/models/{m}``."""
 
     name: str
@@ -86,6 +87,8 @@ class ModelMetadata(msgspec.Struct, frozen=True):
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
     versions: list[str] = []
+    degraded: str | None = None
+    """Why the model's runtime has fallen back to slow kernels; None where it has not. This server adds it."""
 
 
 class ServerMetadata(msgspec.Struct, frozen=True):
@@ -98,3 +101,4 @@ class ServerMetadata(msgspec.Struct, frozen=True):
     pid: int | None = None
     threads: int | None = None
     cpus: list[int] = []
+    degraded: str | None = None

@@ -59,6 +59,7 @@ def decide(evidence: Evidence, policy: PolicyValue, platforms: Platforms, *, pol
         verdicts=tuple(verdict_of(contest) for contest in contests),
         candidates=tuple(candidate_row(case, platforms.get(name, ())) for name, case in cases.items()),
         not_measured=not_measured(evidence),
+        metric=evidence.validation.metric if evidence.validation is not None else None,
         front=front_of(cases.values()),
     )
 

@@ -6,20 +6,35 @@ Writes nothing: how a unit is written stands in ``report.quantities``.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgeproof.documents.device import DeviceMeasurement
 from edgeproof.documents.latency import Percentile, Steady
 from edgeproof.documents.policy import PercentileName
+from edgeproof.documents.task import SHARE, MetricSpec
 from edgeproof.verdict.cases import Case
 
-__all__ = ["FIGURES", "ON_HOST", "OUTPUTS", "SHIPPED", "Figure", "Unit", "mean_power_mw", "told", "unsupported"]
+__all__ = [
+    "FIGURES",
+    "ON_HOST",
+    "OUTPUTS",
+    "SHIPPED",
+    "Figure",
+    "Unit",
+    "figures_in",
+    "mean_power_mw",
+    "told",
+    "unsupported",
+]
 
-Unit = Literal["relative L2", "max_abs", "share", "points", "µs", "ms", "bytes", "tolerance"]
-"""``share``: 0..1, written in percent; ``tolerance``: relative L2, or 1 - the share of equal spike counts."""
+Unit = str
+"""``relative L2``, ``max_abs``, ``share``, ``points``, ``µs``, ``ms``, ``bytes``, ``tolerance``, or a metric's own.
+``share``: 0..1, written in percent; ``tolerance``: relative L2, or 1 - the share of equal spike counts."""
+ABBREVIATIONS = ("mae", "rmse", "r2", "auroc", "wer", "cer")
 Place = Literal["always", "some", "never"]
 
 
@@ -54,7 +69,7 @@ class Figure:
     def head(self) -> str:
         """What it is called with its unit."""
         unit = "%" if self.unit == "share" else self.unit
-        return self.words if self.words == unit else f"{self.words}, {unit}"
+        return self.words if unit in (self.words, "") else f"{self.words}, {unit}"
 
     def value(self, case: Case) -> float | None:
         """The figure, or None."""
@@ -182,3 +197,20 @@ FIGURES = (
     Figure("smallest_passing_tolerance", "Passes at", "tolerance", passing_tolerance, not_compared, column="never"),
     Figure("tolerance", "Tolerance", "tolerance", told("validation.tolerance"), not_compared, column="never"),
 )
+
+
+def figures_in(metric: MetricSpec | None, figures: Sequence[Figure] = FIGURES) -> tuple[Figure, ...]:
+    """The figures with the score as its metric has it: name, unit, and which of two values is preferred."""
+    if metric is None:
+        return tuple(figures)
+    share = metric.unit == SHARE
+    own = {
+        "task_score": {"title": capital(metric.name), "unit": SHARE if share else metric.unit, "better": metric.better},
+        "task_drop": {"unit": "points" if share else metric.unit},
+    }
+    return tuple(dataclasses.replace(figure, **own.get(figure.key, {})) for figure in figures)  # type: ignore[arg-type]
+
+
+def capital(name: str) -> str:
+    """A metric's name as a column has it: ``MAE``, ``Accuracy``, ``mAP`` as it is."""
+    return name.upper() if name in ABBREVIATIONS else name if name != name.lower() else name[:1].upper() + name[1:]

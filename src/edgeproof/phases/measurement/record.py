@@ -222,6 +222,7 @@ def _measurement(taken: Measured, raw: str, ratio: float | None) -> DeviceMeasur
         cpus=reports[0].cpus,
         temperature_c=tuple(value for value in degrees if value is not None),
         throttled=any(throttled) if throttled else None,
+        degraded=next((report.degraded for report in reports if report.degraded), None),
     )
 
 

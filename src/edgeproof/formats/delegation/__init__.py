@@ -1,0 +1,1 @@
+"""Which operators of an artifact its runtime's fast part takes, one file a runtime."""
