@@ -16,7 +16,7 @@ from edgeproof.metrics.base import Metric
 from edgeproof.metrics.comparing import Beside, Slices, lost_of, slices_of
 from edgeproof.metrics.intervals import draw_counts
 from edgeproof.metrics.labels import Labels, labels_of
-from edgeproof.metrics.registry import find_metric, metric, metric_names
+from edgeproof.metrics.registry import find_metric, metric, metric_names, parse_metric
 
 SOURCE = np.random.default_rng(5)
 COUNT = 60
@@ -129,11 +129,39 @@ def test_a_function_is_a_metric() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mae", ("mae", {})),
+        ("top_k:k=3", ("top_k", {"k": 3})),
+        ("mae:unit=mm", ("mae", {"unit": "mm"})),
+        ("map: iou=0.5, boxes=corners", ("map", {"iou": 0.5, "boxes": "corners"})),
+        ("cer:alphabet=-0123456789,blank=0", ("cer", {"alphabet": "-0123456789", "blank": 0})),
+        ("cer:alphabet=012", ("cer", {"alphabet": "012"})),
+        ("own:strict=true,base=1e-3,of=a=b", ("own", {"strict": True, "base": 1e-3, "of": "a=b"})),
+    ],
+)
+def test_a_metric_is_said_in_words(text: str, expected: tuple[str, dict[str, Any]]) -> None:
+    assert parse_metric(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", ":", "top_k:", "top_k:3", "top_k:k=3,", "top_k:k 3=1", ":k=3"])
+def test_words_that_are_no_metric_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot read the metric"):
+        find_metric(text)
+
+
+def test_words_and_a_call_make_the_same_metric() -> None:
+    assert find_metric("top_k:k=2").of(SCORES, CLASSES) == metric("top_k", k=2).of(SCORES, CLASSES)
+    assert find_metric("mae:unit=mm").spec == metric("mae", unit="mm").spec
+
+
+@pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
         ("acuracy", {}, "the nearest name is accuracy"),
-        ("mae", {"k": 3}, "takes no k; it takes unit, decode"),
-        ("top_k", {"n": 3}, "cannot be made"),
+        ("mae", {"k": 3}, "takes no k"),
+        ("mae", {"decode": "x"}, "decode of the metric mae is no function"),
+        ("top_k", {"n": 3}, "takes no n"),
     ],
 )
 def test_a_name_that_is_not_there_is_told(name: str, arguments: dict[str, Any], message: str) -> None:

@@ -34,7 +34,7 @@ Index = npt.NDArray[np.intp]
 def lost_of(spec: MetricSpec, reference: float, score: float) -> float:
     """What a candidate loses, above zero where it is worse: in the metric's unit, points for a share."""
     lost = reference - score if spec.better == "higher" else score - reference
-    return 100 * lost if spec.unit == SHARE else lost
+    return (100 * lost if spec.unit == SHARE else lost) + 0.0  # never -0.0
 
 
 def slices_of(

@@ -281,8 +281,8 @@ def library_metric(name: str, arguments: Mapping[str, Any]) -> LibraryMetric:
     kind = LIBRARY[name]
     unknown = sorted(set(arguments) - {*kind.made_with, *kind.read_with, "unit"})
     if unknown:
-        takes = ", ".join(("unit", "decode", *kind.made_with, *kind.read_with))
-        raise UsageError(f"the metric {name} takes no {', '.join(unknown)}; it takes {takes}")
+        takes = ", ".join(("unit", *kind.made_with, *kind.read_with))
+        raise UsageError(f"the metric {name} takes no {', '.join(unknown)}", hint=f"it takes {takes}")
     return LibraryMetric(
         name=name,
         better=kind.better,
