@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 import edgeproof
 
 STRIDE, CELLS = 4, digits_canvas.SIZE // 4
-OVERLAP = 0.4
+OVERLAP, LEAST = 0.4, 0.2
 
 
 def block(channels_in: int, channels_out: int, stride: int = 1) -> torch.nn.Sequential:
@@ -58,20 +58,21 @@ def without_overlap(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Of boxes that overlap the surest alone: the others' scores become 0 (greedy non-maximum suppression)."""
     boxes, scores = outputs["boxes"], outputs["scores"].copy()
     for corners, of_classes in zip(boxes, scores, strict=True):
-        surest, kept = of_classes.max(axis=-1), []
+        surest = of_classes.max(axis=-1)
+        kept: list[int] = []
         for number in np.argsort(-surest):
-            if surest[number] < 0.05 or any(overlap(corners[number], corners[other]) > OVERLAP for other in kept):
-                of_classes[number] = 0
-            else:
+            if surest[number] >= LEAST and not (overlaps(corners[number], corners[kept]) > OVERLAP).any():
                 kept.append(number)
+        of_classes[np.setdiff1d(np.arange(len(corners)), kept)] = 0
     return {"boxes": boxes, "scores": scores}
 
 
-def overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    common = float(np.prod(np.maximum(sides, 0)))
-    return common / max(float(np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2])) - common, 1e-9)
+def overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of a box with others, float [count]."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    common = np.prod(np.maximum(sides, 0), axis=1)
+    areas = np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1)
+    return common / np.maximum(areas - common, 1e-9)
 
 
 def model() -> edgeproof.Model:
@@ -81,7 +82,7 @@ def model() -> edgeproof.Model:
         net,
         inputs=[f"image:float32[1,1,{digits_canvas.SIZE},{digits_canvas.SIZE}]"],
         output_names=["boxes", "scores"],
-        metric=edgeproof.metric("map", threshold=0.05, decode=without_overlap),
+        metric=edgeproof.metric("map", threshold=LEAST, decode=without_overlap),
         samples=functools.partial(samples, 256, held_out=False),
         held_out=functools.partial(samples, 120, held_out=True),
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +17,9 @@ from sklearn import metrics as sk
 from edgeproof.errors import UsageError
 from edgeproof.metrics.base import Metric
 from edgeproof.metrics.comparing import Beside, Slices, lost_of, slices_of
+from edgeproof.metrics.detection import MeanAveragePrecision
 from edgeproof.metrics.intervals import draw_counts
-from edgeproof.metrics.labels import Labels, labels_of
+from edgeproof.metrics.labels import Labels, Ragged, labels_of
 from edgeproof.metrics.registry import find_metric, metric, metric_names, parse_metric
 
 SOURCE = np.random.default_rng(5)
@@ -117,6 +121,59 @@ def test_boxes_are_scored_as_coco_does() -> None:
     assert again(np.array([1, 1, 1])) == pytest.approx(expected)
     assert again(np.array([3, 0, 0])) == pytest.approx(1.0)
     assert found.of({**DETECTED, "scores": DETECTED["scores"] * 0 - 1}, BOXES) == 0  # type: ignore[arg-type]
+
+
+def test_drawn_images_are_summed_up_as_coco_does() -> None:
+    """Its own sum over images that are there several times, with boxes without an area among those that are found."""
+    source, count = np.random.default_rng(0), 30
+    truth, found, kinds = [], [], []
+    for _ in range(count):
+        corners, sides = source.integers(0, 50, (source.integers(0, 4), 2)), source.integers(5, 30, 2)
+        rows = np.concatenate([source.integers(0, 3, (len(corners), 1)), corners, corners + sides], axis=1)
+        others = source.uniform(0, 60, (6 - len(rows), 4))
+        truth.append(rows.astype(float))
+        found.append(np.concatenate([rows[:, 1:] + source.normal(0, 2, (len(rows), 4)), others]))
+        kinds.append(np.concatenate([rows[:, 0], source.integers(0, 3, len(others))]))
+    outputs = {"boxes": np.array(found), "scores": source.random((count, 6)), "classes": np.array(kinds)}
+    labels, used = labels_of(truth), metric("map", classes="classes")
+    assert isinstance(labels, Ragged)
+    assert isinstance(used, MeanAveragePrecision)
+    again = used.resampled(outputs, labels)
+    for counts in (np.ones(count, np.int64), *draw_counts(count, 4)):
+        index = np.repeat(np.arange(count), counts)
+        truths = used._truth(labels[index])
+        library = used._matched(truths, used._found({k: v[index] for k, v in outputs.items()}), count)
+        with contextlib.redirect_stdout(io.StringIO()):
+            library.accumulate()
+        precision = library.eval["precision"]
+        assert again(counts) == pytest.approx(precision[precision > -1].mean(), rel=1e-9)
+
+
+def test_a_metric_that_is_not_defined_on_a_draw_or_a_slice_costs_only_that() -> None:
+    """As scikit-learn's AUROC, which raises where one class is not there."""
+
+    def area(outputs: np.ndarray, labels: np.ndarray) -> float:
+        return float(sk.roc_auc_score(labels, outputs, labels=[0, 1])) if len(set(labels)) > 1 else 1 / 0
+
+    labels = (np.arange(40) % 20 == 0).astype(np.int64)
+    beside = Beside(find_metric(area), GIVEN[:40], labels)
+    slices = Slices.of(beside, {("slice", "rest"): np.flatnonzero(labels == 0), ("slice", "all"): np.arange(40)})
+    assert [name for _, name in slices.parts] == ["all"]
+    assert beside.task(GIVEN[:40]).low is None, "one draw in eight has none of the two"
+    with pytest.raises(ValueError, match="is nan of its outputs"):
+        Beside(Metric("nan", lambda outputs, _: float(np.sum(outputs))), GIVEN, WANTED).task(GIVEN * np.nan)
+
+
+def test_a_slow_metric_is_scored_without_an_interval() -> None:
+    def slow(outputs: np.ndarray, labels: np.ndarray) -> float:
+        end = time.process_time() + 0.02
+        while time.process_time() < end:
+            pass
+        return float(np.abs(outputs - labels).mean())
+
+    told = Beside(find_metric(slow), GIVEN, WANTED, seconds=0.2).task(GIVEN + 1)
+    assert (told.low, told.high) == (None, None)
+    assert 0 < told.draws < 20
 
 
 def test_a_function_is_a_metric() -> None:
