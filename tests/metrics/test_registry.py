@@ -164,6 +164,15 @@ def test_a_metric_that_is_not_defined_on_a_draw_or_a_slice_costs_only_that() -> 
         Beside(Metric("nan", lambda outputs, _: float(np.sum(outputs))), GIVEN, WANTED).task(GIVEN * np.nan)
 
 
+def test_the_area_of_a_class_that_is_not_there_is_not_counted() -> None:
+    area, binary = metric("auroc"), (CLASSES > 1).astype(np.int64)
+    several = [sk.roc_auc_score(CLASSES[CLASSES < 3] == i, softmax(SCORES)[CLASSES < 3, i]) for i in range(3)]
+    assert area.of(SCORES[CLASSES < 3], CLASSES[CLASSES < 3]) == pytest.approx(np.mean(several))
+    assert math.isnan(area.of(SCORES[CLASSES == 1], CLASSES[CLASSES == 1]))
+    assert math.isnan(area.of(GIVEN[:, None][binary == 1], binary[binary == 1]))
+    assert math.isfinite(area.of(GIVEN[:, None], binary))
+
+
 def test_a_slow_metric_is_scored_without_an_interval() -> None:
     def slow(outputs: np.ndarray, labels: np.ndarray) -> float:
         end = time.process_time() + 0.02
@@ -237,6 +246,8 @@ def test_a_name_that_is_not_there_is_told(name: str, arguments: dict[str, Any], 
         ("mae", SCORES, WANTED, "the output is"),
         ("r2", SCORES, SCORES, "one number a sample"),
         ("wer", SCORES, TEXTS, "give decode="),
+        ("macro_f1", SCORES, CLASSES + 3, "labels reach from 3 to 6; the output has 4 classes"),
+        ("perplexity", TOKEN_SCORES, TOKENS + 9, "the output has 4 classes"),
         ("map", SCORES, BOXES, "outputs by name"),
         ("map", {"boxes": SCORES}, BOXES, "no output is called scores"),
         ("map", DETECTED, CLASSES, "a row class"),
