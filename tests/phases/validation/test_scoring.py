@@ -13,6 +13,7 @@ import torch
 
 import edgeproof
 from edgeproof.api.origin import origin_of
+from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.source import ModelSource
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import UsageError
@@ -145,7 +146,7 @@ def test_one_that_hangs_or_ends_its_process_costs_the_scores_and_no_result(
     document = ValidationDocument(
         model="own", samples=60, sample_source="model", task=None, reference_score=None, results=(result,)
     )
-    (told,) = with_scores(document, found).results
+    (told,) = with_scores(document, found, PolicyValue()).results
     assert (told.status, told.task) == ("passed", None)
     assert told.warnings[-1].startswith("no task score: the process of scoring")
 
