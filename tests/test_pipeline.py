@@ -354,6 +354,7 @@ def test_the_manifest_tells_a_command_that_asks_for_the_same_run() -> None:
         model_name="make",
         inputs=("x:float32[1,4]", "y:int64[1]"),
         samples="images/",
+        metric="mae:unit=mm",
         sample_count=300,
         seed=3,
         synthetic=True,
@@ -366,6 +367,7 @@ def test_the_manifest_tells_a_command_that_asks_for_the_same_run() -> None:
     given = command.make_context("run", words[2:]).params
     assert given["model"] == options.model
     assert (given["inputs"], given["samples"], given["held_out"]) == (options.inputs, "images/", None)
+    assert given["metric"] == options.metric
     assert (given["count"], given["seed"], given["synthetic"], given["trust"]) == (300, 3, True, False)
     assert (given["candidates"], given["devices"]) == (options.candidates, ())
     assert (given["requests"], given["cold_starts"]) == (100, 2)

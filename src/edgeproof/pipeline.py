@@ -72,6 +72,7 @@ def command_of(options: RunOptions) -> str:
         ("--name", options.name, plain.name),
         ("--samples", options.samples, plain.samples),
         ("--held-out", options.held_out, plain.held_out),
+        ("--metric", options.metric, plain.metric),
         ("--count", options.sample_count, plain.sample_count),
         ("--seed", options.seed, plain.seed),
         ("--policy", options.policy, plain.policy),
@@ -95,10 +96,11 @@ def check_options(options: RunOptions) -> None:
     """What can be known to be wrong before anything is written.
 
     Raises:
-        UsageError: a candidate, a device, an input, the policy or a path.
+        UsageError: a candidate, a device, an input, the metric, the policy or a path.
     """
     from edgeproof.devices.discover import open_device
     from edgeproof.devices.processors import find_processors
+    from edgeproof.metrics.registry import find_metric
     from edgeproof.model.model import parse_spec
     from edgeproof.phases.conversion.adopted import check_adopted
     from edgeproof.phases.conversion.planned import check_name
@@ -109,6 +111,8 @@ def check_options(options: RunOptions) -> None:
     for text in options.inputs:
         parse_spec(text)
     check_adopted(options.artifacts, trust=options.trust)
+    if options.metric is not None:
+        find_metric(options.metric)
     if options.policy is not None:
         load_policy(Path(options.policy))
     if options.processors != NO_PROCESSORS:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.cli.calling import Call
 
 from edgeproof.documents.base import decode
@@ -95,6 +96,30 @@ def test_convert_then_validate_then_tables(edgeproof: Call, net: Path, out: Path
     assert "failed" in told
     assert "relative L2" in told
     assert re.fullmatch(r"torchscript-fp32: failed in \d+\.\d s \(1 of 1\)\nvalidate: done in \d+\.\d s\n", err)
+
+
+def test_a_metric_of_a_model_that_is_a_file(edgeproof: Call, tmp_path: Path) -> None:
+    """Named on the command line; what cannot be read or is not there is wrong use."""
+    torch.manual_seed(0)
+    x = np.random.default_rng(1).standard_normal((40, 4)).astype(np.float32)
+    torch.export.save(torch.export.export(torch.nn.Linear(4, 3), (torch.zeros(1, 4),)), tmp_path / "net.pt2")
+    np.savez(tmp_path / "test.npz", input=x, labels=np.arange(40) % 3, slices=np.arange(40) // 20)
+    model = (tmp_path / "net.pt2", "--samples", tmp_path / "test.npz", "--quiet")
+    code, _, _ = edgeproof("convert", *model, "--to", "torchscript", "--out", tmp_path / "out")
+    assert code == 0
+    validate = ("validate", *model, "--json", tmp_path / "out" / "torchscript-fp32", "--metric")
+    code, stdout, _ = edgeproof(*validate, "top_k:k=2")
+    assert code == 0
+    found = decode(stdout, ValidationDocument)
+    assert found.metric is not None
+    assert (found.metric.name, found.metric.named, found.metric.arguments) == ("top-2", "top_k:k=2", {"k": 2})
+    (result,) = found.results
+    assert result.task is not None
+    assert (result.task.lost, result.task.gained, result.task.method) == (0, 0, "score interval")
+    assert {(slice.kind, slice.name) for slice in result.slices} >= {("slice", "0"), ("slice", "1"), ("class", "2")}
+    for words, message in (("top-k:n=2", "takes no n"), ("k=2", "there is no metric"), ("top_k:2", "cannot read")):
+        code, _, err = edgeproof(*validate, words)
+        assert (code, message in err) == (2, True), err
 
 
 def test_a_name_of_one_s_own(edgeproof: Call, net: Path, tmp_path: Path) -> None:

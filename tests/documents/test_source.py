@@ -61,3 +61,11 @@ def test_the_words_are_those_of_the_command_line() -> None:
         True,
     )
     assert ModelSource(model="net.py:make").words() == ["net.py:make"]
+
+
+def test_a_metric_and_a_name_are_words_too() -> None:
+    from edgeproof.cli.run import run
+
+    source = ModelSource(model="net.pt2", metric="top_k:k=3", name="net")
+    given = run.make_context("run", source.words()).params
+    assert (given["model"], given["metric"], given["name"]) == ("net.pt2", "top_k:k=3", "net")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +17,10 @@ from sklearn import metrics as sk
 from edgeproof.errors import UsageError
 from edgeproof.metrics.base import Metric
 from edgeproof.metrics.comparing import Beside, Slices, lost_of, slices_of
+from edgeproof.metrics.detection import MeanAveragePrecision
 from edgeproof.metrics.intervals import draw_counts
-from edgeproof.metrics.labels import Labels, labels_of
-from edgeproof.metrics.registry import find_metric, metric, metric_names
+from edgeproof.metrics.labels import Labels, Ragged, labels_of
+from edgeproof.metrics.registry import find_metric, metric, metric_names, parse_metric
 
 SOURCE = np.random.default_rng(5)
 COUNT = 60
@@ -119,6 +123,68 @@ def test_boxes_are_scored_as_coco_does() -> None:
     assert found.of({**DETECTED, "scores": DETECTED["scores"] * 0 - 1}, BOXES) == 0  # type: ignore[arg-type]
 
 
+def test_drawn_images_are_summed_up_as_coco_does() -> None:
+    """Its own sum over images that are there several times, with boxes without an area among those that are found."""
+    source, count = np.random.default_rng(0), 30
+    truth, found, kinds = [], [], []
+    for _ in range(count):
+        corners, sides = source.integers(0, 50, (source.integers(0, 4), 2)), source.integers(5, 30, 2)
+        rows = np.concatenate([source.integers(0, 3, (len(corners), 1)), corners, corners + sides], axis=1)
+        others = source.uniform(0, 60, (6 - len(rows), 4))
+        truth.append(rows.astype(float))
+        found.append(np.concatenate([rows[:, 1:] + source.normal(0, 2, (len(rows), 4)), others]))
+        kinds.append(np.concatenate([rows[:, 0], source.integers(0, 3, len(others))]))
+    outputs = {"boxes": np.array(found), "scores": source.random((count, 6)), "classes": np.array(kinds)}
+    labels, used = labels_of(truth), metric("map", classes="classes")
+    assert isinstance(labels, Ragged)
+    assert isinstance(used, MeanAveragePrecision)
+    again = used.resampled(outputs, labels)
+    for counts in (np.ones(count, np.int64), *draw_counts(count, 4)):
+        index = np.repeat(np.arange(count), counts)
+        truths = used._truth(labels[index])
+        library = used._matched(truths, used._found({k: v[index] for k, v in outputs.items()}), count)
+        with contextlib.redirect_stdout(io.StringIO()):
+            library.accumulate()
+        precision = library.eval["precision"]
+        assert again(counts) == pytest.approx(precision[precision > -1].mean(), rel=1e-9)
+
+
+def test_a_metric_that_is_not_defined_on_a_draw_or_a_slice_costs_only_that() -> None:
+    """As scikit-learn's AUROC, which raises where one class is not there."""
+
+    def area(outputs: np.ndarray, labels: np.ndarray) -> float:
+        return float(sk.roc_auc_score(labels, outputs, labels=[0, 1])) if len(set(labels)) > 1 else 1 / 0
+
+    labels = (np.arange(40) % 20 == 0).astype(np.int64)
+    beside = Beside(find_metric(area), GIVEN[:40], labels)
+    slices = Slices.of(beside, {("slice", "rest"): np.flatnonzero(labels == 0), ("slice", "all"): np.arange(40)})
+    assert [name for _, name in slices.parts] == ["all"]
+    assert beside.task(GIVEN[:40]).low is None, "one draw in eight has none of the two"
+    with pytest.raises(ValueError, match="is nan of its outputs"):
+        Beside(Metric("nan", lambda outputs, _: float(np.sum(outputs))), GIVEN, WANTED).task(GIVEN * np.nan)
+
+
+def test_the_area_of_a_class_that_is_not_there_is_not_counted() -> None:
+    area, binary = metric("auroc"), (CLASSES > 1).astype(np.int64)
+    several = [sk.roc_auc_score(CLASSES[CLASSES < 3] == i, softmax(SCORES)[CLASSES < 3, i]) for i in range(3)]
+    assert area.of(SCORES[CLASSES < 3], CLASSES[CLASSES < 3]) == pytest.approx(np.mean(several))
+    assert math.isnan(area.of(SCORES[CLASSES == 1], CLASSES[CLASSES == 1]))
+    assert math.isnan(area.of(GIVEN[:, None][binary == 1], binary[binary == 1]))
+    assert math.isfinite(area.of(GIVEN[:, None], binary))
+
+
+def test_a_slow_metric_is_scored_without_an_interval() -> None:
+    def slow(outputs: np.ndarray, labels: np.ndarray) -> float:
+        end = time.process_time() + 0.02
+        while time.process_time() < end:
+            pass
+        return float(np.abs(outputs - labels).mean())
+
+    told = Beside(find_metric(slow), GIVEN, WANTED, seconds=0.2).task(GIVEN + 1)
+    assert (told.low, told.high) == (None, None)
+    assert 0 < told.draws < 20
+
+
 def test_a_function_is_a_metric() -> None:
     def worst(outputs: np.ndarray, labels: np.ndarray) -> float:
         return float(np.abs(outputs - labels).max())
@@ -129,11 +195,39 @@ def test_a_function_is_a_metric() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mae", ("mae", {})),
+        ("top_k:k=3", ("top_k", {"k": 3})),
+        ("mae:unit=mm", ("mae", {"unit": "mm"})),
+        ("map: iou=0.5, boxes=corners", ("map", {"iou": 0.5, "boxes": "corners"})),
+        ("cer:alphabet=-0123456789,blank=0", ("cer", {"alphabet": "-0123456789", "blank": 0})),
+        ("cer:alphabet=012", ("cer", {"alphabet": "012"})),
+        ("own:strict=true,base=1e-3,of=a=b", ("own", {"strict": True, "base": 1e-3, "of": "a=b"})),
+    ],
+)
+def test_a_metric_is_said_in_words(text: str, expected: tuple[str, dict[str, Any]]) -> None:
+    assert parse_metric(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", ":", "top_k:", "top_k:3", "top_k:k=3,", "top_k:k 3=1", ":k=3"])
+def test_words_that_are_no_metric_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot read the metric"):
+        find_metric(text)
+
+
+def test_words_and_a_call_make_the_same_metric() -> None:
+    assert find_metric("top_k:k=2").of(SCORES, CLASSES) == metric("top_k", k=2).of(SCORES, CLASSES)
+    assert find_metric("mae:unit=mm").spec == metric("mae", unit="mm").spec
+
+
+@pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
         ("acuracy", {}, "the nearest name is accuracy"),
-        ("mae", {"k": 3}, "takes no k; it takes unit, decode"),
-        ("top_k", {"n": 3}, "cannot be made"),
+        ("mae", {"k": 3}, "takes no k"),
+        ("mae", {"decode": "x"}, "decode of the metric mae is no function"),
+        ("top_k", {"n": 3}, "takes no n"),
     ],
 )
 def test_a_name_that_is_not_there_is_told(name: str, arguments: dict[str, Any], message: str) -> None:
@@ -152,6 +246,8 @@ def test_a_name_that_is_not_there_is_told(name: str, arguments: dict[str, Any], 
         ("mae", SCORES, WANTED, "the output is"),
         ("r2", SCORES, SCORES, "one number a sample"),
         ("wer", SCORES, TEXTS, "give decode="),
+        ("macro_f1", SCORES, CLASSES + 3, "labels reach from 3 to 6; the output has 4 classes"),
+        ("perplexity", TOKEN_SCORES, TOKENS + 9, "the output has 4 classes"),
         ("map", SCORES, BOXES, "outputs by name"),
         ("map", {"boxes": SCORES}, BOXES, "no output is called scores"),
         ("map", DETECTED, CLASSES, "a row class"),

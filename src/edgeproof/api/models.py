@@ -145,7 +145,8 @@ def compare(
         limits: of the model's process.
         report: told of each step, in words; called from other threads too.
         given: as in ``load``; ``samples`` to compare on: by default the model's held-out ones, else its own, else
-            random ones. ``trust`` counts for the artifacts too.
+            random ones. ``metric`` scores them in place of the
+            model's own. ``trust`` counts for the artifacts too.
 
     Returns:
         one result per artifact, in order: status, differences with their formulas in ``edgeproof.differences``, task

@@ -6,13 +6,14 @@ from pathlib import Path
 
 TYPE_CHECKING = False  # opening an engine of ours starts in milliseconds, and typing is some of them
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypedDict
 
     import numpy.typing as npt
     import torch
 
     from edgeproof.documents.source import ModelSource
+    from edgeproof.metrics.base import Metric
     from edgeproof.model.model import Model, Samples
     from edgeproof.model.resolve import Resolved
 
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
         Attributes:
             inputs: ``NAME:dtype[shape]``, batch axis included, such as ``x:float32[1,64]``; wins over the model's own.
             samples: a folder or ``.npz``, ``edgeproof.Samples``, or arrays keyed by input name, sample axis first.
+            metric: what the task is scored by, in place of the model's own: a name, or ``"top_k:k=3"``; of a model that
+                lives in this process also a metric or a function, as in ``edgeproof.Model``.
             name: what it is called in files and reports; default: as its factory, or its file, calls it.
             trust: open files of unknown origin that run the code inside with your rights, such as TorchScript.
         """
 
         inputs: Sequence[str]
         samples: AnySamples | None
+        metric: str | Metric | Callable[[Any, Any], float] | None
         name: str | None
         trust: bool
 
@@ -39,17 +43,29 @@ __all__ = ["origin_of", "resolved_here", "source_of"]
 
 
 def source_of(model: str | Path | ModelSource, given: Given) -> ModelSource:
-    """An address, with samples in files."""
+    """An address, with samples in files.
+
+    Raises:
+        UsageError: a metric that has no name.
+    """
     from edgeproof.documents.source import ModelSource
+    from edgeproof.errors import UsageError
 
     if isinstance(model, ModelSource):
         return model
     samples = given.get("samples")
     assert samples is None or isinstance(samples, str | Path)
+    metric = given.get("metric")
+    if metric is not None and not isinstance(metric, str):
+        raise UsageError(
+            f"the metric of {model} is a {type(metric).__name__}: a model with an address is scored in another process",
+            hint='give its name, as "top_k:k=3", or say metric= in the edgeproof.Model that its factory returns',
+        )
     return ModelSource(
         model=str(model),
         inputs=tuple(given.get("inputs", ())),
         samples=None if samples is None else str(samples),
+        metric=metric,
         name=given.get("name"),
         trust=given.get("trust", False),
     )
@@ -78,6 +94,8 @@ def resolved_here(model: AnyModel, given: Given) -> Resolved:
     name = ModelSource(model="", name=given.get("name")).name
     if name is not None:
         loaded = replace(loaded, name=name)
+    if given.get("metric") is not None:
+        loaded = replace(loaded, metric=given["metric"])
     specs = tuple(parse_spec(text) for text in given.get("inputs", ()))
     return resolve_model(loaded, specs, _samples(given.get("samples")))
 

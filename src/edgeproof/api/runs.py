@@ -29,6 +29,7 @@ if TYPE_CHECKING:
             name: what the model is called in files and reports; default: as its file.
             samples: folder or ``.npz`` of representative samples; default: drawn from what the model brings.
             held_out: folder or ``.npz`` for validation and the task score; default: what the model brings.
+            metric: what the task is scored by, in place of the model's own: a name, or ``"top_k:k=3"``.
             count: how many are drawn from the model's own; 256.
             seed: of the draw; 0.
             synthetic: use random input where there are no samples; no int8 verdict stands on it.
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         name: str | None
         samples: str | Path | None
         held_out: str | Path | None
+        metric: str | None
         count: int
         seed: int
         synthetic: bool
@@ -134,6 +136,7 @@ def new_run_folder(
         given: Given = {
             "inputs": words.pop("inputs", ()),
             "samples": words.pop("samples", None),
+            "metric": words.pop("metric", None),
             "name": words.pop("name", None),
         }
         model = source_of(model, {**given, "trust": words.pop("trust", False)})
@@ -146,6 +149,7 @@ def new_run_folder(
         name=model.name,
         inputs=model.inputs,
         samples=model.samples,
+        metric=model.metric,
         trust=model.trust,
         limit_seconds=bounds.seconds,
         limit_memory_bytes=bounds.memory_bytes,

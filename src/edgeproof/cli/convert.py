@@ -10,6 +10,7 @@ import click
 from edgeproof.cli.console import emit_json, json_option, progress, stdout_console
 from edgeproof.cli.options import (
     limit_options,
+    metric_option,
     model_options,
     name_option,
     processors_option,
@@ -75,6 +76,7 @@ def convert(source: ModelSource, limits: Limits, quiet: bool, as_json: bool, **w
 @click.argument("model")
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @model_options
+@metric_option
 @click.option("--policy", type=click.Path(path_type=Path), help="TOML with the thresholds; default: the built-in ones.")
 @processors_option("Other processors to run ARTIFACTS on as well, outputs only, by QEMU's user mode")
 @limit_options

@@ -10,6 +10,7 @@ import click
 
 __all__ = [
     "limit_options",
+    "metric_option",
     "model_options",
     "name_option",
     "processors_option",
@@ -88,6 +89,24 @@ def name_option(command: F) -> F:
         return command(*words, source=msgspec.structs.replace(source, name=name), **rest)
 
     return cast("F", with_name)
+
+
+def metric_option(command: F) -> F:
+    """``--metric``, below ``model_options``: the ``source`` that the command is given has it."""
+
+    @click.option(
+        "--metric",
+        metavar="NAME[:KEY=VALUE,…]",
+        help="What the task is scored by, such as mae or top_k:k=3, in place of the model's own; names: "
+        "docs/metrics.md. Default: the model's, else accuracy where the labels are classes.",
+    )
+    @functools.wraps(command)
+    def with_metric(*words: Any, source: Any, metric: str | None, **rest: Any) -> Any:
+        import msgspec
+
+        return command(*words, source=msgspec.structs.replace(source, metric=metric), **rest)
+
+    return cast("F", with_metric)
 
 
 def limit_options(command: F) -> F:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress, stdout_console
-from edgeproof.cli.options import limit_options, model_options, quiet_option
+from edgeproof.cli.options import limit_options, metric_option, model_options, quiet_option
 
 if TYPE_CHECKING:
     from edgeproof.documents.environment import EnvironmentDocument, Machine
@@ -47,6 +47,7 @@ def env(as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; new or empty.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
 @model_options
+@metric_option
 @click.option("--synthetic", is_flag=True, help="Random input if there are no samples; no int8 verdict stands on it.")
 @limit_options
 @quiet_option

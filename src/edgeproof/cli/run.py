@@ -10,6 +10,7 @@ import click
 from edgeproof.cli.console import emit_json, json_option, phases
 from edgeproof.cli.options import (
     limit_options,
+    metric_option,
     model_options,
     name_option,
     processors_option,
@@ -29,10 +30,12 @@ __all__ = ["run"]
 @click.command(
     epilog="\b\nExamples:\n  edgeproof run examples/digits_snn.py:model\n"
     "  edgeproof run net.py:make --input x:float32[1,3,32,32] --samples images/ --candidates sdk-eager,litert-int8\n"
+    "  edgeproof run net.pt2 --samples test.npz --metric mae:unit=mm\n"
     "  edgeproof run --resume bench_output/edge_phase_runs/20260101-120000"
 )
 @click.argument("model", required=False)
 @model_options
+@metric_option
 @name_option
 @click.option("--held-out", metavar="PATH", help="Samples for validation and the task score, in the form of --samples.")
 @click.option(

@@ -27,6 +27,8 @@ class RunOptions(Value, frozen=True, kw_only=True):
     inputs: tuple[str, ...] = ()
     samples: str | None = None
     held_out: str | None = None
+    metric: str | None = None
+    """What the task is scored by, in place of the model's own."""
     sample_count: int = 256
     seed: int = 0
     synthetic: bool = False
@@ -71,6 +73,7 @@ class RunOptions(Value, frozen=True, kw_only=True):
             model=self.model,
             inputs=self.inputs,
             samples=self.samples,
+            metric=self.metric,
             name=self.name,
             trust=self.trust,
             folder=folder,

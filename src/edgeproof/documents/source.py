@@ -41,6 +41,8 @@ class ModelSource(Value, frozen=True, kw_only=True):
     """``NAME:dtype[shape]`` specs, where the model does not say."""
     samples: str | None = None
     """Folder or npz that was given with it."""
+    metric: str | None = None
+    """What its task is scored by, ``NAME:key=value,key=value``; wins over the model's own."""
     name: str | None = None
     """What it is called in files and reports; None: as the factory, or its file, calls it."""
     trust: bool = False
@@ -72,6 +74,8 @@ class ModelSource(Value, frozen=True, kw_only=True):
             words += ["--input", spec]
         if self.samples is not None:
             words += ["--samples", self.samples]
+        if self.metric is not None:
+            words += ["--metric", self.metric]
         if self.name is not None:
             words += ["--name", self.name]
         return [*words, "--trust"] if self.trust else words

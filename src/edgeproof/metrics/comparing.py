@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,23 +19,25 @@ from edgeproof.metrics.base import Metric, Outputs, taken
 from edgeproof.metrics.intervals import bootstrap_interval, draw_counts, mcnemar, tango
 from edgeproof.metrics.labels import Labels, classes_of
 
-__all__ = ["Beside", "Slices", "lost_of", "slices_of"]
+__all__ = ["LEAST_DRAWS", "Beside", "Slices", "lost_of", "slices_of"]
 
 DRAWS = 2000
 LEAST_DRAWS = 200
+"""Of fewer there is no interval."""
 SECONDS = 20.0
-"""For the draws of one candidate; a slow metric gets fewer, never fewer than the least."""
+"""For the draws of one candidate; a slow metric gets fewer of them."""
 MOST_CLASSES = 100
 LEAST_SAMPLES = 5
 """Of a slice; of fewer nothing can be said."""
 
+T = TypeVar("T")
 Index = npt.NDArray[np.intp]
 
 
 def lost_of(spec: MetricSpec, reference: float, score: float) -> float:
     """What a candidate loses, above zero where it is worse: in the metric's unit, points for a share."""
     lost = reference - score if spec.better == "higher" else score - reference
-    return 100 * lost if spec.unit == SHARE else lost
+    return (100 * lost if spec.unit == SHARE else lost) + 0.0  # never -0.0
 
 
 def slices_of(
@@ -59,12 +62,14 @@ class Beside:
         reference: the eager model's outputs.
         labels: of the same samples.
         draws: of the bootstrap, at most.
+        seconds: of the processor, for the draws of one candidate.
     """
 
     metric: Metric
     reference: Outputs
     labels: Labels
     draws: int = DRAWS
+    seconds: float = SECONDS
     _drawn: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
@@ -82,17 +87,23 @@ class Beside:
         """Which samples the eager model has right, where the metric counts such."""
         return self.metric.hits(self.reference, self.labels)
 
-    def part(self, index: Index) -> Beside:
+    def part(self, index: Index, *, seconds: float) -> Beside:
         """The same on some of the samples."""
-        return Beside(self.metric, taken(self.reference, index), self.labels[index], max(LEAST_DRAWS, self.draws // 4))
+        draws = max(LEAST_DRAWS, self.draws // 4)
+        return Beside(self.metric, taken(self.reference, index), self.labels[index], draws, seconds)
 
     def task(self, outputs: Outputs) -> TaskScore:
         """A candidate's score beside it.
 
         Args:
             outputs: of the same samples.
+
+        Raises:
+            ValueError: it is no number. Exception: whatever the metric raises.
         """
         score = self.metric.of(outputs, self.labels)
+        if not math.isfinite(score):
+            raise ValueError(f"the metric {self.metric.name} is {score} of its outputs")
         lost = lost_of(self.metric.spec, self.score, score)
         told = TaskScore(score=score, reference=self.score, drop=lost, count=self.count, method="paired bootstrap")
         hits = self.metric.hits(outputs, self.labels) if self.hits is not None else None
@@ -102,37 +113,43 @@ class Beside:
 
     def _drawn_interval(self, told: TaskScore, outputs: Outputs) -> TaskScore:
         """With the interval of the paired bootstrap: the same draws for the eager model and every candidate."""
-        import msgspec
-
         counts = draw_counts(self.count, self.draws)
-        again = self.metric.resampled(outputs, self.labels)
-        scores = _drawn(again, counts)
-        mine = self._reference_scores(len(scores), counts)
+        mine = self._reference_scores(counts)
+        scores = _drawn(self.metric.resampled(outputs, self.labels), counts[: len(mine)], self.seconds)
+        told = msgspec.structs.replace(told, draws=len(scores))
+        if len(scores) < LEAST_DRAWS:
+            return told
         spec = self.metric.spec
         differences = np.asarray(
-            [lost_of(spec, first, second) for first, second in zip(mine, scores, strict=True)], np.float64
+            [lost_of(spec, first, second) for first, second in zip(mine, scores, strict=False)], np.float64
         )
         ends = bootstrap_interval(differences, self.count)
         low, high = ends if ends is not None else (None, None)
-        return msgspec.structs.replace(told, low=low, high=high, draws=len(scores))
+        return msgspec.structs.replace(told, low=low, high=high)
 
-    def _reference_scores(self, wanted: int, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """The eager model's score of the first draws, each computed once."""
-        known = self._drawn.get(0)
-        if known is None or len(known) < wanted:
-            again = self.metric.resampled(self.reference, self.labels)
-            self._drawn[0] = known = np.asarray([again(drawn) for drawn in counts[:wanted]], np.float64)
-        return known[:wanted]
+    def _reference_scores(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The eager model's scores of the draws, or of as many as there is time for; each computed once."""
+        if 0 not in self._drawn:
+            self._drawn[0] = _drawn(self.metric.resampled(self.reference, self.labels), counts, self.seconds)
+        return self._drawn[0]
 
 
-def _drawn(again: Any, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The scores of the draws, or of as many as there is time for, the least number at least."""
-    begin, scores = time.monotonic(), []
+def _drawn(again: Any, counts: npt.NDArray[np.int64], seconds: float) -> npt.NDArray[np.float64]:
+    """The scores of the draws, or of as many as there is time for; NaN where the metric is not defined."""
+    begin, scores = time.process_time(), []
     for drawn in counts:
-        scores.append(again(drawn))
-        if len(scores) >= LEAST_DRAWS and time.monotonic() - begin > SECONDS:
+        scores.append(_or_nan(again, drawn))
+        if time.process_time() - begin > seconds:
             break
     return np.asarray(scores, np.float64)
+
+
+def _or_nan(score: Callable[[T], float], of: T) -> float:
+    """A score, or NaN where the metric raises: on the samples of one class some do, on too few others."""
+    try:
+        return score(of)
+    except Exception:  # the metric may be the user's own
+        return math.nan
 
 
 def _counted(told: TaskScore, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> TaskScore:
@@ -158,20 +175,16 @@ class Slices:
 
     @classmethod
     def of(cls, whole: Beside, slices: Mapping[tuple[SliceKind, str], Index]) -> Slices:
-        """The slices that the metric is defined on."""
-        parts = {key: (index, whole.part(index)) for key, index in slices.items()}
-        return cls({key: part for key, part in parts.items() if math.isfinite(_score(part[1]))})
+        """The slices that the metric is defined on; together they have as much time as the whole."""
+        seconds = whole.seconds / max(1, len(slices))
+        parts = {key: (index, whole.part(index, seconds=seconds)) for key, index in slices.items()}
+        defined = {key for key, (_, beside) in parts.items() if math.isfinite(_or_nan(lambda part: part.score, beside))}
+        return cls({key: part for key, part in parts.items() if key in defined})
 
     def scores(self, outputs: Outputs) -> tuple[SliceScore, ...]:
-        """A candidate's score on each."""
-        return tuple(
-            SliceScore(kind=kind, name=name, task=beside.task(taken(outputs, index)))
-            for (kind, name), (index, beside) in self.parts.items()
-        )
-
-
-def _score(beside: Beside) -> float:
-    try:
-        return beside.score
-    except ValueError:
-        return math.nan
+        """A candidate's score on each; those on which it is not defined are left out."""
+        found = []
+        for (kind, name), (index, beside) in self.parts.items():
+            with contextlib.suppress(Exception):  # the metric may be the user's own
+                found.append(SliceScore(kind=kind, name=name, task=beside.task(taken(outputs, index))))
+        return tuple(found)

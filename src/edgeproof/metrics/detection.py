@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,17 +57,13 @@ class MeanAveragePrecision(Metric):
         evaluation = self._matched(truth, found, len(labels))
         if evaluation is None:
             return lambda _: float("nan")
-        images = len(labels)
-        matched = evaluation.evalImgs  # class by class, image by image
+        images, matched = len(labels), evaluation.evalImgs  # class by class, image by image
+        kinds = [_Kind.of(matched[begin : begin + images]) for begin in range(0, len(matched), images)]
+        recalls = evaluation.params.recThrs
 
         def again(counts: npt.NDArray[np.int64]) -> float:
-            index = np.repeat(np.arange(images), counts)
-            evaluation.evalImgs = [matched[begin + i] for begin in range(0, len(matched), images) for i in index]
-            with contextlib.redirect_stdout(io.StringIO()):
-                evaluation.accumulate()
-            precision = evaluation.eval["precision"]
-            known = precision[precision > -1]
-            return float(known.mean()) if known.size else float("nan")
+            known = [precision for kind in kinds if (precision := kind.precision(counts, recalls)) is not None]
+            return float(np.mean(known)) if known else float("nan")
 
         return again
 
@@ -127,6 +123,55 @@ class MeanAveragePrecision(Metric):
                 told = {"image_id": image, "category_id": int(kinds[image, number])}
                 found.append({**told, "score": float(scores[image, number]), **_sized(boxes[number])})
         return found
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """The boxes of one class, matched: what COCO's ``accumulate`` computes of them, for images drawn several times.
+
+    Attributes:
+        hits: ``bool[thresholds, detections]``, which find a box, the surest first.
+        counted: ``bool[thresholds, detections]``, which are not ignored, as boxes without an area are.
+        images: ``int[detections]``, where each stands.
+        boxes: ``int[images]``, how many there are to find.
+    """
+
+    hits: npt.NDArray[np.bool_]
+    counted: npt.NDArray[np.bool_]
+    images: npt.NDArray[np.intp]
+    boxes: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, matched: Sequence[Any]) -> _Kind:
+        """From what the library says of each image, None where there is nothing in it."""
+        known = [(image, found) for image, found in enumerate(matched) if found is not None]
+        scores = np.concatenate([np.asarray(found["dtScores"], np.float64) for _, found in known] or [np.zeros(0)])
+        order = np.argsort(-scores, kind="stable")
+        images = np.concatenate([np.full(len(found["dtScores"]), image) for image, found in known] or [np.zeros(0)])
+        none = [np.zeros((1, 0), bool)]
+        hits = np.concatenate([found["dtMatches"] > 0 for _, found in known] or none, axis=1)
+        ignored = np.concatenate([found["dtIgnore"].astype(bool) for _, found in known] or none, axis=1)
+        boxes = np.zeros(len(matched), np.int64)
+        for image, found in known:
+            boxes[image] = len(found["gtIds"])
+        return cls(hits[:, order], ~ignored[:, order], images.astype(np.intp)[order], boxes)
+
+    def precision(self, counts: npt.NDArray[np.int64], recalls: npt.NDArray[np.float64]) -> float | None:
+        """The mean precision over thresholds and recalls; None where no box is drawn.
+
+        Copies of a detection have one score: what the last of them makes of the precision is the best of it.
+        """
+        boxes, drawn = int(counts @ self.boxes), counts[self.images]
+        if not boxes:
+            return None
+        hits = np.cumsum(self.hits * drawn, axis=1)
+        precision = hits / (np.cumsum(self.counted * drawn, axis=1) + np.spacing(1))
+        best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        total = 0.0
+        for row, found in zip(best, hits / boxes, strict=True):
+            reached = np.searchsorted(found, recalls, side="left")
+            total += float(row[reached[reached < len(row)]].sum())
+        return total / (len(best) * len(recalls))
 
 
 def _sized(corners: Array) -> dict[str, Any]:

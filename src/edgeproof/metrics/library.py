@@ -35,6 +35,7 @@ class Kind:
         read_with: the user's arguments of ``read``.
         labelled: whether it needs labels.
         by_class: whether it says something of the samples of one class.
+        value: the score, of the library's object that has seen the samples, and of the targets.
     """
 
     make: Callable[..., Any]
@@ -45,6 +46,7 @@ class Kind:
     read_with: tuple[str, ...] = ()
     labelled: bool = True
     by_class: bool = False
+    value: Callable[[Any, Any], float] = lambda metric, _: float(metric.compute())
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class LibraryMetric(Metric):
         given, wanted = self._read(outputs, labels)
         metric = self._make(given, wanted)
         metric.update(given, wanted)
-        return float(metric.compute())
+        return self.kind.value(metric, wanted)
 
     def resampled(self, outputs: Outputs, labels: Labels) -> Callable[[npt.NDArray[np.int64]], float]:
         """By the sums that the library keeps of each sample, where it keeps sums; else by the drawn samples."""
@@ -96,7 +98,7 @@ class LibraryMetric(Metric):
             index = np.repeat(np.arange(len(counts)), counts)
             metric = self._make(given, wanted)
             metric.update(_at(given, index), _at(wanted, index))
-            return float(metric.compute())
+            return self.kind.value(metric, _at(wanted, index))
 
         return again
 
@@ -158,6 +160,7 @@ def _ignored(pair: Pair, ignore: int) -> dict[str, Any]:
 def _multiclass(name: str, **fixed: Any) -> Callable[..., Any]:
     def make(pair: Pair, ignore: int = -100) -> Any:
         kind = getattr(_library("classification"), f"Multiclass{name}")
+        _check_classes(pair[1], int(pair[0].shape[1]), ignore)
         return kind(int(pair[0].shape[1]), **fixed, **_ignored(pair, ignore))
 
     return make
@@ -167,7 +170,29 @@ def _auroc(pair: Pair, ignore: int = -100) -> Any:
     module = _library("classification")
     if pair[0].ndim == 1:
         return module.BinaryAUROC(**_ignored(pair, ignore))
-    return module.MulticlassAUROC(int(pair[0].shape[1]), **_ignored(pair, ignore))
+    _check_classes(pair[1], int(pair[0].shape[1]), ignore)
+    return module.MulticlassAUROC(int(pair[0].shape[1]), average="none", **_ignored(pair, ignore))
+
+
+def _mean_area(metric: Any, wanted: Any) -> float:
+    """The mean over classes that some samples are of and others not: the library's area is 0 where there are none."""
+    counted = wanted if metric.ignore_index is None else wanted[wanted != metric.ignore_index]
+    areas = metric.compute().reshape(-1)
+    kinds = [1] if len(areas) == 1 else range(len(areas))
+    defined = [float(areas[i]) for i, kind in enumerate(kinds) if 0 < int((counted == kind).sum()) < counted.numel()]
+    return sum(defined) / len(defined) if defined else float("nan")
+
+
+def _check_classes(wanted: Any, classes: int, ignore: int) -> None:
+    """That labels are classes of the output.
+
+    Raises:
+        ValueError: one is not.
+    """
+    counted = wanted[wanted != ignore]
+    if counted.numel() and not (int(counted.min()) >= 0 and int(counted.max()) < classes):
+        reach = f"{int(counted.min())} to {int(counted.max())}"
+        raise ValueError(f"the labels reach from {reach}; the output has {classes} classes, and ignore is {ignore}")
 
 
 def _ranked(outputs: Outputs, labels: Labels) -> Pair:
@@ -225,7 +250,8 @@ def _double() -> Any:
     return torch.float64
 
 
-def _perplexity(_: Pair, ignore: int = -100) -> Any:
+def _perplexity(pair: Pair, ignore: int = -100) -> Any:
+    _check_classes(pair[1], int(pair[0].shape[-1]), ignore)
     return _library("text").Perplexity(ignore_index=ignore)
 
 
@@ -257,7 +283,7 @@ LIBRARY: dict[str, Kind] = {
     "macro_f1": Kind(
         _multiclass("F1Score", average="macro"), _scores, unit=SHARE, made_with=("ignore",), by_class=True
     ),
-    "auroc": Kind(_auroc, _ranked, unit=SHARE, made_with=("ignore",)),
+    "auroc": Kind(_auroc, _ranked, unit=SHARE, made_with=("ignore",), value=_mean_area),
     "mae": Kind(_from("regression", "MeanAbsoluteError"), _numbers, "lower"),
     "rmse": Kind(_from("regression", "MeanSquaredError", squared=False), _numbers, "lower"),
     "r2": Kind(_from("regression", "R2Score"), _single_numbers),
@@ -281,8 +307,8 @@ def library_metric(name: str, arguments: Mapping[str, Any]) -> LibraryMetric:
     kind = LIBRARY[name]
     unknown = sorted(set(arguments) - {*kind.made_with, *kind.read_with, "unit"})
     if unknown:
-        takes = ", ".join(("unit", "decode", *kind.made_with, *kind.read_with))
-        raise UsageError(f"the metric {name} takes no {', '.join(unknown)}; it takes {takes}")
+        takes = ", ".join(("unit", *kind.made_with, *kind.read_with))
+        raise UsageError(f"the metric {name} takes no {', '.join(unknown)}", hint=f"it takes {takes}")
     return LibraryMetric(
         name=name,
         better=kind.better,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
+import inspect
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
 
 from edgeproof.documents.task import SHARE
-from edgeproof.errors import UsageError
+from edgeproof.errors import EdgeProofError, UsageError
 from edgeproof.metrics.accuracy import Accuracy
 from edgeproof.metrics.base import Metric, Outputs
 from edgeproof.metrics.detection import MeanAveragePrecision
 from edgeproof.metrics.labels import Labels
 from edgeproof.metrics.library import LIBRARY, library_metric
 
-__all__ = ["ACCURACY", "GROUP", "find_metric", "metric", "metric_names"]
+__all__ = ["ACCURACY", "GROUP", "find_metric", "metric", "metric_names", "parse_metric"]
 
 GROUP = "edgeproof.metrics"
 """Entry points: a function of a metric's arguments that gives a ``Metric``."""
@@ -47,11 +49,15 @@ def _accuracy(ignore: int = -100) -> Metric:
     return dataclasses.replace(ACCURACY, ignore=ignore)
 
 
+def _of_library(name: str) -> Maker:
+    return lambda **arguments: library_metric(name, arguments)
+
+
 BUILT_IN: Mapping[str, Maker] = {
     "accuracy": _accuracy,
     "top_k": _top_k,
     "map": _map,
-    **{name: (lambda name=name, **arguments: library_metric(name, arguments)) for name in LIBRARY},
+    **{name: _of_library(name) for name in LIBRARY},
 }
 
 
@@ -60,7 +66,7 @@ def metric_names() -> list[str]:
     return sorted({*BUILT_IN, *(entry.name for entry in metadata.entry_points(group=GROUP))})
 
 
-def metric(name: str, *, decode: Callable[[Any], Any] | None = None, **arguments: Any) -> Metric:
+def metric(name: str, /, *, decode: Callable[[Any], Any] | None = None, **arguments: Any) -> Metric:
     """A metric by name: ``metric("top_k", k=5)``.
 
     Args:
@@ -69,18 +75,78 @@ def metric(name: str, *, decode: Callable[[Any], Any] | None = None, **arguments
         arguments: the metric's own.
 
     Raises:
-        UsageError: there is no such metric, or it takes no such argument.
+        UsageError: there is no such metric, it takes no such argument, or ``decode`` is no function.
     """
+    if decode is not None and not callable(decode):
+        raise UsageError(f"decode of the metric {name} is no function", hint="give it in Python: edgeproof.metric(…)")
     maker = BUILT_IN.get(name.replace("-", "_")) or _registered(name)
+    _check_arguments(name, maker, arguments)
     try:
         found = maker(**arguments)
-    except TypeError as error:
-        raise UsageError(f"the metric {name} cannot be made: {error}") from error
+    except EdgeProofError:
+        raise
+    except Exception as error:
+        raise UsageError(f"the metric {name} cannot be made: {type(error).__name__}: {error}") from error
+    if not isinstance(found, Metric):
+        raise UsageError(
+            f"the metric {name} is a {type(found).__name__}",
+            hint=f"what is registered as {GROUP} is a function of its arguments that gives an edgeproof.Metric",
+        )
     if decode is None:
         return found
     return _Decoded(
         found.name, None, found.better, found.unit, found.arguments, found.labelled, found.by_class, found, decode
     )
+
+
+def _check_arguments(name: str, maker: Maker, arguments: Mapping[str, Any]) -> None:
+    """Name those that a metric does not take, where its function tells them.
+
+    Raises:
+        UsageError: there are such.
+    """
+    try:
+        parameters = inspect.signature(maker).parameters.values()
+    except (TypeError, ValueError):
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    taken = [parameter.name for parameter in parameters]
+    unknown = [key for key in arguments if key not in taken]
+    if unknown:
+        raise UsageError(
+            f"the metric {name} takes no {', '.join(unknown)}",
+            hint=f"it takes {', '.join(taken)}" if taken else "it takes no arguments",
+        )
+
+
+def parse_metric(text: str) -> tuple[str, dict[str, Any]]:
+    """A metric's name and arguments from ``NAME:key=value,key=value``.
+
+    Whole numbers, numbers, ``true`` and ``false`` are read as such; all else is text.
+
+    Raises:
+        UsageError: not of that form.
+    """
+    name, mark, rest = text.strip().partition(":")
+    words = [word.strip() for word in rest.split(",")] if mark else []
+    pairs = [word.partition("=") for word in words]
+    if not name or any(not key.strip().isidentifier() or not sign for key, sign, _ in pairs):
+        raise UsageError(
+            f"cannot read the metric {text!r}; expected NAME or NAME:key=value,key=value",
+            hint="for example top_k:k=3, or mae:unit=mm",
+        )
+    return name, {key.strip(): _value(value.strip()) for key, _, value in pairs}
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    with contextlib.suppress(ValueError):
+        return int(text) if str(int(text)) == text else text  # "0123" may be letters
+    with contextlib.suppress(ValueError):
+        return float(text)
+    return text
 
 
 def _registered(name: str) -> Maker:
@@ -102,7 +168,7 @@ def _registered(name: str) -> Maker:
 
 
 def find_metric(given: str | Metric | Callable[[Any, Any], float]) -> Metric:
-    """What a model names as its metric: a name, a metric, or a function, which is better where it is higher.
+    """What a model names as its metric: ``NAME:key=value``, a metric, or a function, better where it is higher.
 
     Raises:
         UsageError: it is none of these.
@@ -110,7 +176,8 @@ def find_metric(given: str | Metric | Callable[[Any, Any], float]) -> Metric:
     if isinstance(given, Metric):
         return given
     if isinstance(given, str):
-        return metric(given)
+        name, arguments = parse_metric(given)
+        return metric(name, **arguments)
     if callable(given):
         return Metric(getattr(given, "__name__", type(given).__name__), given)
     raise UsageError(

@@ -49,7 +49,8 @@ def resolve(source: ModelSource) -> Resolved:
     given = tuple(parse_spec(text) for text in source.inputs)
     user = read_samples(Path(source.samples)) if source.samples is not None else None
     model = load_model(source.model, trust=source.trust)
-    return resolve_model(replace(model, name=source.name or model.name), given, user)
+    told = replace(model, name=source.name or model.name, metric=source.metric or model.metric)
+    return resolve_model(told, given, user)
 
 
 def resolve_model(model: Model, given: Sequence[TensorSpec] = (), user: Samples | None = None) -> Resolved:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,7 +99,7 @@ def check_metric(metric: Metric, outputs: Outputs, labels: Labels) -> float:
         UsageError: it does not take them, or gives no number.
     """
     try:
-        return metric.of(outputs, labels)
+        score = metric.of(outputs, labels)
     except EdgeProofError:
         raise
     except Exception as error:
@@ -108,6 +109,12 @@ def check_metric(metric: Metric, outputs: Outputs, labels: Labels) -> float:
             f"the metric {metric.name} cannot be computed of the model's outputs: {type(error).__name__}: {error}",
             hint=f"it is given outputs {shapes} and labels {wanted.dtype}{list(wanted.shape)}, samples first",
         ) from error
+    if not math.isfinite(score):
+        raise UsageError(
+            f"the metric {metric.name} is {score} of the model's outputs",
+            hint="score it on held-out samples that it is defined on, of all classes for example, or name another",
+        )
+    return score
 
 
 def _shapes(outputs: Outputs) -> str:
