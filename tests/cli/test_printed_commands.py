@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -61,7 +62,8 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("SAMPLES.npz", "LABELLED.npz"):
         np.savez(folder / name, x=x, labels=(x[:, 0] > 0).astype(int))
     words = ["edgeproof", "run", "net.py:model", "--candidates", CANDIDATES, "--processors", "none", "--out", "run"]
-    ended = run_words([*words, "--requests", "20", "--cold-starts", "1"], folder)
+    words += ["--requests", "20", "--cold-starts", "1", "--threads", "1,2", "--latency-ms", "20"]
+    ended = run_words(words, folder)
     assert ended.returncode == 0, ended.stderr
     few = run_words(["edgeproof", "measure", "run", "--count", "20"], folder)  # fewer than any percentile asks for
     assert few.returncode == 0, few.stderr
@@ -98,6 +100,48 @@ def test_what_would_change_a_verdict_can_be_done(started: Path, monkeypatch: pyt
             words += ["--out", f"again-{number}"]
         ended = run_words(words, started)
         assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+
+
+@pytest.mark.slow
+def test_counts_of_threads_are_measured_beside_each_other(started: Path) -> None:
+    run = RunDir.open(started / "run")
+    (host,) = run.devices()
+    for measured in host.measurements:
+        if measured.status == "ok":
+            (other,) = measured.other_threads
+            assert {measured.threads, other.threads} == {1, 2}
+            assert other.steady is not None
+            assert measured.steady is not None
+            assert measured.steady.median_us <= other.steady.median_us
+    (verdict,) = (v for v in judge(run, read_evidence(run)).verdicts if v.device_class == "host")
+    assert verdict.candidate is None or re.search(r" on [12] threads?: ", verdict.sentence)
+
+
+@pytest.mark.slow
+def test_one_number_of_the_policy_stands_on_the_command_line(started: Path) -> None:
+    run = RunDir.open(started / "run")
+    policy, source = run.policy()
+    assert (policy.latency_ms, source.endswith("latency_ms = 20")) == (20.0, True)
+    words = ["edgeproof", "report", "run", "--policy", "realtime-audio", "--json"]
+    told = json.loads(run_words(words, started).stdout)["evaluation"]
+    assert (told["policy"]["latency_ms"], told["policy_source"]) == (5.0, "realtime-audio")
+    assert run_words(["edgeproof", "report", "run", "--policy", "nobody"], started).returncode == 2
+
+
+@pytest.mark.slow
+def test_an_artifact_from_elsewhere_is_a_candidate_like_ours(started: Path) -> None:
+    (file,) = (started / "run" / "artifacts" / "onnx-int8").glob("*.onnx")
+    shutil.copy(file, started / "theirs.onnx")
+    words = ["edgeproof", "run", "net.py:model", "--candidates", "onnx-fp32", "--processors", "none", "--out", "theirs"]
+    words += ["--requests", "20", "--cold-starts", "1", "--artifact", "vendor-int8=theirs.onnx"]
+    ended = run_words(words, started)
+    assert ended.returncode == 0, ended.stderr
+    evidence = read_evidence(RunDir.open(started / "theirs"))
+    assert evidence.validation is not None
+    results = {result.candidate: result for result in evidence.validation.results}
+    assert results["vendor-int8"].precision == "int8"
+    assert results["vendor-int8"].task is not None
+    assert "vendor-int8" in {found.candidate for found in evidence.devices[0].measurements if found.steady is not None}
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from edgeproof.documents.policy import PolicyValue
+from edgeproof.documents.task import MetricSpec, SliceScore, TaskScore
 from edgeproof.report.compose import build as compose
 from edgeproof.report.content import DEVICE_TITLES, ReportInput
 from edgeproof.report.html import render_html
@@ -161,6 +162,26 @@ def test_every_row_has_a_cell_a_column_and_every_note_a_reason(full):
     absent = [cell for row in full.candidates.rows for cell in row if cell.text == "not measured"]
     assert absent
     assert all(cell.note for cell in absent)
+
+
+def test_slices_have_a_table_of_their_own_in_the_metrics_unit(build):
+    task = TaskScore(
+        score=4.2, reference=4.0, drop=0.2, low=-0.1, high=0.5, count=120, method="paired bootstrap", draws=2000
+    )
+    slices = (SliceScore(kind="slice", name="night", task=task),)
+    metric = MetricSpec(name="mae", better="lower", unit="mm")
+    result = build.result("onnx-int8", spiking=False, task=task, task_score=4.2, task_drop=0.2, slices=slices)
+    validation = build.validation(result, spiking=False)
+    validation = msgspec.structs.replace(validation, metric=metric, task="mae", reference_score=4.0)
+    evidence = build.evidence(samples=build.samples(spiking=False), validation=validation)
+    report = report_of(build, evidence)
+    detail = next(detail for detail in report.details if detail.row.candidate == "onnx-int8")
+    table = next(table for table in detail.tables if table.id.endswith("-slices"))
+    heads = [f"{column.title} {column.unit or ''}".strip() for column in table.columns]
+    assert heads == ["Slice", "Samples", "Eager mae mm", "MAE mm", "Lost mm", "At least mm", "At most mm"]
+    assert [cell.text for cell in table.rows[0]] == ["slice night", "120", "4.00", "4.20", "0.200", "-0.100", "0.500"]
+    heads = {column.title: column.unit for column in report.candidates.columns}
+    assert (heads["MAE"], heads["Lost"]) == ("mm", "mm")
 
 
 def test_the_candidates_table_keeps_cold_start_apart_from_latency(full):

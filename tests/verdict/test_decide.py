@@ -134,6 +134,16 @@ def test_a_policy_says_what_it_prefers(build, policy, candidate):
     assert verdicts(build, evidence, policy)["host"].candidate == candidate
 
 
+def test_what_asks_for_a_lower_precision_is_said(build):
+    evidence = build.evidence(
+        samples=build.samples(spiking=False), validation=build.validation(spiking=False), shipping=build.shipping()
+    )
+    platforms = {"litert-fp32": ("android",), "litert-fp16": ("android",)}
+    verdict = verdicts(build, evidence, PolicyValue(size_mb=0.03), platforms)["android"]
+    assert verdict.candidate == "litert-fp16"
+    assert any(line.startswith("litert-fp16 and not litert-fp32: ships 0.0397 MB") for line in verdict.reasons)
+
+
 def test_what_is_refused_could_not_qualify(build):
     """A candidate that its format does not take is out, and said to be; nobody is undecided for it."""
     refused = build.conversion().candidates[-1]

@@ -109,6 +109,19 @@ def test_the_worst_slice_stands(build):
     assert nothing.state == "not measured"
 
 
+def test_the_slice_that_loses_most_is_told_of_who_is_recommended(build):
+    slices = tuple(
+        SliceScore(kind="class", name=name, task=task)
+        for name, task in (("3", counted(1, 2, 150)), ("8", counted(9, 0, 150)), ("9", counted(9, 1, 150)))
+    )
+    result = build.result("onnx-fp32", spiking=False, task=counted(19, 3, 2000), slices=slices)
+    validation = msgspec.structs.replace(build.validation(result, spiking=False), metric=ACCURACY)
+    evidence = build.evidence(samples=build.samples(spiking=False), validation=validation)
+    verdict = decide(evidence, PolicyValue(task_drop=5.0), {"onnx-fp32": ("host",)}, policy_source="test").verdicts[0]
+    told = [line for line in verdict.reasons if "loses most" in line]
+    assert told[0].startswith("onnx-fp32 loses most on the class 8 (150 samples, of 3): 6.00 points of accuracy lost (")
+
+
 OFF = {"status": "failed", "reason": None}
 
 

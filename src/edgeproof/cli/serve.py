@@ -161,7 +161,7 @@ def _print(summary: LatencySummary, requests: int) -> None:
     click.echo(f"{steady.count} of {requests} answers after {steady.warmup} warm-up requests, {summary.transport}")
     click.echo(f"  median   {steady.median_us:>10.1f} µs   min {steady.min_us:.1f}   max {steady.max_us:.1f}")
     for label, value in (("p50", steady.p50), ("p90", steady.p90), ("p95", steady.p95), ("p99", steady.p99)):
-        click.echo(f"  {label}      {_figure(value)}")
+        click.echo(f"  {label} ≤    {_figure(value)}")
     if served.server_inference:
         click.echo(f"  the inference alone, on the server: median {served.server_inference.median_us:.1f} µs")
     if served.server.peak_memory_bytes:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from edgeproof.documents.artifact import Rewrite
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import CandidateRow, EvaluationDocument, PointState
 from edgeproof.documents.signature import Form
+from edgeproof.documents.task import SHARE, MetricSpec, SliceScore
 from edgeproof.documents.validation import Differences, Variant
 from edgeproof.report.classes import named as named_there
 from edgeproof.report.classes import unnamed
 from edgeproof.report.columns import Field, figured, named, table_of, worded
 from edgeproof.report.content import DEVICE_TITLES, Cell, Column, Detail, Fact, Table
-from edgeproof.report.quantities import byte_size, difference, percent, significant
+from edgeproof.report.quantities import byte_size, difference, percent, significant, written
 from edgeproof.verdict.cases import Case
-from edgeproof.verdict.figures import told
+from edgeproof.verdict.figures import FIGURES, Figure, figures_in, told
 
 __all__ = ["detail", "slug"]
 
@@ -32,6 +34,8 @@ FORMS: dict[Form, str] = {
 CAPTIONS = {
     "outputs": "Outputs against the eager model.",
     "variants": "Computed another way; the spread is its distance from the usual way on the same samples.",
+    "slices": "By class and slice of the samples: the eager model's score beside the candidate's; what is lost is "
+    "above zero, with its 95 % interval.",
     "policy": "Against the policy.",
     "rewrites": "Rewrites of the graph, each held against the graph before it on real samples.",
 }
@@ -103,6 +107,7 @@ def detail(row: CandidateRow, case: Case, evaluation: EvaluationDocument) -> Det
     tables = (
         table("outputs", outputs, case.outputs),
         table("variants", VARIANTS, computed),
+        table("slices", slices(evaluation.metric), validation.slices if validation is not None else ()),
         table("policy", POINTS, points_seen(row, evaluation).items()),
         table("rewrites", REWRITES, rewrites),
     )
@@ -118,6 +123,25 @@ def detail(row: CandidateRow, case: Case, evaluation: EvaluationDocument) -> Det
             *(note for note in (conversion.notes if conversion is not None else ()) if note not in said),
             *(f"Checked: {check}" for check in (validation.structure if validation is not None else ())),
         ),
+    )
+
+
+def slices(metric: MetricSpec | None) -> tuple[Field[SliceScore], ...]:
+    """A line a slice, in the metric's name and unit."""
+    score, lost = figures_in(metric, [figure for figure in FIGURES if figure.key in ("task_score", "task_drop")])
+    unit = "%" if score.unit == SHARE else score.unit
+
+    def told_as(title: str, path: str, figure: Figure, head: str) -> Field[SliceScore]:
+        return figured(title, head, told(path), partial(written, figure.unit), "not defined here", raw=figure.unit)
+
+    return (
+        named("Slice", lambda found: f"{found.kind} {found.name}"),
+        worded("Samples", lambda found: f"{found.task.count:,}"),
+        told_as(f"Eager {score.words}", "task.reference", score, unit),
+        told_as(score.title, "task.score", score, unit),
+        told_as("Lost", "task.drop", lost, lost.unit),
+        told_as("At least", "task.low", lost, lost.unit),
+        told_as("At most", "task.high", lost, lost.unit),
     )
 
 

@@ -100,7 +100,7 @@ def served(latency: LatencySummary | None) -> Table | None:
     def client_percentile(name: PercentileName) -> Field[Served]:
         path = told(f"steady.{name}.value_us")
         return figured(
-            f"Client {name}", client, path, in_client, lambda proof: unsupported(proof.steady, name), raw="µs"
+            f"Client {name} ≤", client, path, in_client, lambda proof: unsupported(proof.steady, name), raw="µs"
         )
 
     no_cold, no_process = "the client did not start the server", "the system does not tell"
@@ -110,18 +110,14 @@ def served(latency: LatencySummary | None) -> Table | None:
         worded(
             "Errors", lambda proof: f"{proof.errors:,}", unit="count", tone=lambda proof: "bad" if proof.errors else ""
         ),
-        client_percentile("p50"),
+        figured("Client median", client, told("steady.median_us"), in_client, raw="µs"),
         client_percentile("p90"),
         figured(
-            "Inference p50",
+            "Inference median",
             inner,
-            told("server_inference.p50.value_us"),
+            told("server_inference.median_us"),
             in_inner,
-            lambda proof: (
-                unsupported(proof.server_inference, "p50")
-                if proof.server_inference is not None
-                else "the server does not tell its inference time"
-            ),
+            "the server does not tell its inference time",
             raw="µs",
         ),
         figured("Cold start", "ms, median", told("cold_start.median_ms"), absent=no_cold, noted_first=True),

@@ -11,6 +11,7 @@ from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
 from edgeproof.verdict.contest import NOISE, Contest
 from edgeproof.verdict.served import offer_words
+from edgeproof.verdict.task import slice_words
 from edgeproof.verdict.wording import TITLES, and_list, figure, shortened
 
 __all__ = ["missing", "reasons", "sentence_of"]
@@ -125,6 +126,8 @@ def reasons(contest: Contest) -> list[str]:
         lines += [point.text for point in contest.chosen.points if point.name == "difference" and "warns" in point.text]
         for other in contest.order[1:3]:
             lines.append(f"{other.candidate} qualifies too{compared(contest, contest.chosen, other)}")
+        lines += [words] if (words := slice_words(contest.cases[contest.chosen.candidate])) is not None else []
+        lines += lower_precision(contest, contest.chosen)
         lines += expectations(contest)
     elif not contest.standings:
         unconverted = contest.evidence.conversion is None
@@ -183,6 +186,20 @@ def size_only(contest: Contest) -> list[str]:
             names = f"{case.candidate} buys size only", f"slower than {full.candidate} on {TITLES[contest.device]}"
             lines.append(f"{names[0]}: {figure(ratio)} × {names[1]}")
     return lines
+
+
+def lower_precision(contest: Contest, chosen: Standing) -> list[str]:
+    """What asks for a lower precision than the format's first: a limit that this one misses."""
+    case = contest.cases[chosen.candidate]
+    if case.precision == "fp32":
+        return []
+    return [
+        f"{chosen.candidate} and not {standing.candidate}: {shortened(point.text)}"
+        for standing in contest.standings
+        if (full := contest.cases[standing.candidate]).format == case.format and full.precision == "fp32"
+        for point in standing.points
+        if point.state == "not met"
+    ][:1]
 
 
 ARM = ("aarch64", "arm64")

@@ -21,6 +21,7 @@ __all__ = [
     "metric_of",
     "outweighed",
     "slice_point",
+    "slice_words",
     "task_decides",
     "task_limit",
     "task_point",
@@ -146,7 +147,8 @@ def task_point(case: Case, policy: PolicyValue) -> PolicyPoint:
 def why_unscored(case: Case) -> str:
     samples = case.evidence.samples
     found = [check.detail for check in samples.checks if check.name == "metric"] if samples is not None else []
-    return found[0].removeprefix("no task score: ") if found else "the samples have no labels"
+    why = found[0].removeprefix("no task score: ") if found else "the samples have no labels"
+    return f"{why}; how near its outputs are to the eager model's stands in for it"
 
 
 def drop_point(name: PointName, task: TaskScore, metric: MetricSpec, policy: PolicyValue, of: str = "") -> PolicyPoint:
@@ -191,6 +193,17 @@ def worst_slice(case: Case) -> SliceScore | None:
     """The slice that loses most; of equal ones that of more samples."""
     scores = case.validation.slices if case.validation is not None else ()
     return max(scores, key=lambda found: (found.task.drop, found.task.count), default=None)
+
+
+def slice_words(case: Case) -> str | None:
+    """On which slice the candidate loses most, with the interval; None where it loses on none."""
+    found = worst_slice(case)
+    if found is None or case.validation is None or found.task.drop <= 0:
+        return None
+    metric, task = metric_of(case.evidence.validation), found.task
+    lost = drop_words(metric, task.drop, task.low, task.high)
+    many = len(case.validation.slices)
+    return f"{case.candidate} loses most on the {found.kind} {found.name} ({task.count} samples, of {many}): {lost}"
 
 
 def slice_point(case: Case, policy: PolicyValue) -> list[PolicyPoint]:
