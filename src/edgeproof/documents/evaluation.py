@@ -16,6 +16,7 @@ from edgeproof.documents.policy import PercentileName, PolicyValue
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.shipping import ShippingDocument
 from edgeproof.documents.signature import Form
+from edgeproof.documents.soak import SoakReport
 from edgeproof.documents.task import MetricSpec
 from edgeproof.documents.validation import ValidationDocument
 
@@ -68,6 +69,7 @@ class Evidence(Value, frozen=True, kw_only=True):
     activity: ActivityDocument | None = None
     devices: tuple[DeviceDocument, ...] = ()
     shipping: ShippingDocument | None = None
+    soaks: tuple[SoakReport, ...] = ()
 
 
 class WouldChange(Value, frozen=True, kw_only=True):

@@ -167,6 +167,7 @@ def read_evidence(run: RunDir) -> Evidence:
         activity=run.read_if_there(ActivityDocument),
         devices=run.devices(),
         shipping=run.read_if_there(ShippingDocument),
+        soaks=run.soaks(),
     )
 
 

@@ -143,7 +143,7 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str:
         artifact = artifact_of(contest.cases[candidates[0]])
         hours = contest.policy.soak_hours or 1.0
         if artifact is not None:
-            return f"edgeproof soak {artifact} --seconds {3600 * hours:g} --samples {held_out(evidence)}"
+            return f"edgeproof soak {artifact} --seconds {3600 * hours:g} --into {folder}"
     if point.name != "power" and contest.device == "host":
         return host_command(contest, point, candidates)
     return f"edgeproof runbook {folder}"
