@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.base import Document, Value
+from edgeproof.documents.batches import BatchesDocument
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.delegation import DelegationDocument
 from edgeproof.documents.device import DeviceClass, DeviceDocument
@@ -70,6 +71,7 @@ class Evidence(Value, frozen=True, kw_only=True):
     devices: tuple[DeviceDocument, ...] = ()
     shipping: ShippingDocument | None = None
     soaks: tuple[SoakReport, ...] = ()
+    batches: BatchesDocument | None = None
 
 
 class WouldChange(Value, frozen=True, kw_only=True):
