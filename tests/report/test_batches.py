@@ -35,7 +35,7 @@ def test_a_row_for_every_size_with_call_sample_and_throughput(build):
         ("litert-fp32", "1"),
         ("litert-fp32", "8"),
     ]
-    assert rows[1][4:6] == ["160", "20"]
+    assert rows[1][4:6] == ["160", "20.0"]
     assert "litert-fp32, 8 a call: not converted: no such operator" in found.notes
     for text in (
         "Batches of 8: 3 samples fill no whole one.",

@@ -42,7 +42,7 @@ def test_the_size_with_the_best_time_per_sample_is_named(batches):
 
 def test_one_by_one_may_be_the_best(batches):
     (line,) = batch_lines(batches((1, 10.0), (8, 160.0)), "litert-fp32")
-    assert line == ("one sample a call is the fastest per sample, 10 µs; in batches of 8 a sample takes longer")
+    assert line == ("one sample a call is the fastest, 10 µs per sample; in batches of 8 a sample takes longer")
 
 
 def test_what_was_busy_or_is_wrong_does_not_count(build, batches):
@@ -72,8 +72,8 @@ def test_a_size_that_cannot_be_says_why(batches):
 
 def test_a_verdict_says_it_and_stays_as_it_is(build, batches):
     platforms = {"litert-fp32": ("host", "android")}
-    plain = decide(build.evidence(), PolicyValue(), platforms)
-    beside = decide(build.evidence(batches=batches((1, 100.0), (8, 160.0))), PolicyValue(), platforms)
+    plain = decide(build.evidence(), PolicyValue(), platforms, policy_source="")
+    beside = decide(build.evidence(batches=batches((1, 100.0), (8, 160.0))), PolicyValue(), platforms, policy_source="")
     for before, after in zip(plain.verdicts, beside.verdicts, strict=True):
         assert (before.candidate, before.sentence, before.standings) == (
             after.candidate,

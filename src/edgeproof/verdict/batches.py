@@ -35,7 +35,7 @@ def batch_lines(batches: BatchesDocument | None, candidate: str) -> list[str]:
         sizes = and_list([str(size) for size in timed])
         return [
             *lines,
-            f"one sample a call is the fastest per sample, {told}; in batches of {sizes} a sample takes longer",
+            f"one sample a call is the fastest, {told}; in batches of {sizes} a sample takes longer",
         ]
     rate = f"{best.samples_per_s or 0.0:,.0f} samples/s"
     line = (
