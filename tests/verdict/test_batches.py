@@ -64,10 +64,13 @@ def test_what_was_busy_or_is_wrong_does_not_count(build, batches):
     assert lines == ["litert-fp32 in batches of 8 does not count: relative L2 0.5, limit 0.001"]
 
 
-def test_a_size_that_cannot_be_says_why(batches):
+def test_a_size_that_cannot_be_says_why(build, batches):
     found = batches(refused=[RefusedBatch(batch=8, reason="it has time steps")])
     assert batch_lines(found, "litert-fp32") == ["no batches of 8: it has time steps"]
     assert batch_lines(None, "litert-fp32") == []
+    assert decide(build.evidence(batches=found), PolicyValue(), {}, policy_source="").not_measured["batches of 8"] == (
+        "it has time steps"
+    )
 
 
 def test_a_verdict_says_it_and_stays_as_it_is(build, batches):

@@ -10,7 +10,7 @@ from edgeproof.documents.environment import Machine
 __all__ = ["SoakReport", "SoakWindow"]
 
 
-class SoakWindow(Value, frozen=True):
+class SoakWindow(Value, frozen=True, kw_only=True):
     """One stretch of the soak."""
 
     start_s: float
@@ -21,7 +21,7 @@ class SoakWindow(Value, frozen=True):
     resident_bytes: int | None
 
 
-class SoakReport(Document, frozen=True):
+class SoakReport(Document, frozen=True, kw_only=True):
     """What a soak saw."""
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.soak", 1)
