@@ -14,6 +14,7 @@ from edgeproof.documents.soak import SoakReport, SoakWindow
 from edgeproof.measure.soak import SoakLength, soak
 from edgeproof.model.samples import calls_of, synthetic_samples
 from edgeproof.verdict.cases import cases_of
+from edgeproof.verdict.decide import decide
 from edgeproof.verdict.points import point_of, standing_of
 from edgeproof.verdict.soaks import memory_trend
 
@@ -70,7 +71,7 @@ def test_a_leak_does_not_meet_however_short_the_soak_was(build, tmp_path):
 def test_one_that_is_too_short_says_how_much_longer(build, tmp_path):
     found = point(build, soaked(DoubleSession(delay_s=0.001), tmp_path), 24.0)
     assert found.state == "unsupported"
-    assert found.text.startswith("soaked 1.5 s of 24 h, 24 h too short; so far resident memory")
+    assert found.text.startswith("soaked 1.5 s of 24 h, 24 h too short; less than 10 min tell no trend")
 
 
 def test_it_counts_for_this_host_and_for_this_artifact(build, tmp_path):
@@ -111,6 +112,10 @@ def test_a_slow_leak_is_told_after_ten_minutes(build):
     report = replace(a_day(100 * MB, 100 * MB), seconds=1200.0, window_seconds=60.0, windows=windows)
     found = point(build, report, 24.0)
     assert found.state == "not met"
+    calm = replace(report, windows=windows_of(*([100 * MB] * 20)))
+    assert point(build, calm, 24.0).text == (
+        "soaked 20 min of 24 h, 23.7 h too short; so far resident memory grows by 0 MB per hour"
+    )
     assert "grows by 5.92 MB per hour over 20 min: 142 MB in 24 h" in found.text
 
 
@@ -124,3 +129,18 @@ def test_the_trend_is_theil_and_sen_s():
     assert odd.bytes_per_hour == pytest.approx(7 * 60)
     assert memory_trend(windows_of(100, 100)) is None  # the first of two is within the first tenth
     assert memory_trend(()) is None
+
+
+def test_the_command_of_a_soak_is_the_hosts_alone(build):
+    """What is soaked here says nothing of a phone."""
+    platforms = {"litert-fp32": ("host", "android")}
+    verdicts = decide(build.evidence(), PolicyValue(soak_hours=24), platforms, policy_source="").verdicts
+    commands = {
+        verdict.device_class: change.command
+        for verdict in verdicts
+        for change in verdict.would_change
+        if change.measurement.startswith("soak of")
+    }
+    assert commands["host"].startswith("edgeproof soak ")
+    assert "--seconds 86400 --into " in commands["host"]
+    assert commands["android"] is None

@@ -118,7 +118,7 @@ def soak(
     if report.resident_growth_bytes is not None:
         click.echo(f"  memory   {report.resident_growth_bytes / (1 << 20):+.1f} MiB from the first window to the last")
     trend = memory_trend(report.windows)
-    if trend is not None:
+    if trend is not None and trend.settled:
         click.echo(f"  trend    {trend.words}, the first tenth left out")
     if first.temperature_c is not None and last.temperature_c is not None:
         click.echo(f"  heat     {first.temperature_c:.1f} °C first, {last.temperature_c:.1f} °C last")

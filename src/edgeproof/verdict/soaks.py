@@ -59,6 +59,11 @@ class MemoryTrend:
         how = "grows" if self.bytes_per_hour >= 0 else "shrinks"
         return f"resident memory {how} by {figure(abs(self.bytes_per_hour) / 1e6)} MB per hour"
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is of long enough to be no cache that fills."""
+        return self.span_s >= SETTLED_S
+
     def allowed(self) -> float:
         """Bytes by which it may grow over the hours asked for."""
         return max(ALLOWED_SHARE * self.first_bytes, ALLOWED_BYTES)
@@ -136,13 +141,14 @@ def judged(point: PolicyPoint, soak: SoakReport, hours: float) -> PolicyPoint:
     long_enough = soak.seconds + soak.window_seconds >= HOUR_S * hours
     grown, allowed = trend.bytes_per_hour * hours, trend.allowed()
     within = f"{figure(max(grown, 0) / 1e6)} MB in {hours:g} h, limit {figure(allowed / 1e6)} MB"
-    settled = trend.span_s >= SETTLED_S or trend.bytes_per_hour * trend.span_s / HOUR_S > allowed
+    settled = trend.settled or trend.bytes_per_hour * trend.span_s / HOUR_S > allowed
     sure = trend.at_least is not None and trend.at_least * hours > allowed
     if (long_enough and grown > allowed) or (settled and sure):
         return replace(point, state="not met", text=f"{trend.words} over {lasting(ran)}: {within}")
     if not long_enough:
         lacking = lasting(hours - ran)
-        text = f"soaked {lasting(ran)} of {hours:g} h, {lacking} too short; so far {trend.words}"
+        so_far = f"so far {trend.words}" if trend.settled else f"less than {lasting(SETTLED_S / HOUR_S)} tell no trend"
+        text = f"soaked {lasting(ran)} of {hours:g} h, {lacking} too short; {so_far}"
         return replace(point, state="unsupported", text=text, value=ran)
     return replace(point, state="met", text=f"soaked {lasting(ran)}: {trend.words}, {within}", value=ran)
 
