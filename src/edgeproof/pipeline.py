@@ -37,11 +37,13 @@ class Phase:
         name: in the manifest.
         title: for people.
         work: ``module:function`` that does it; it is given the run and what to tell, and reads and writes documents.
+        asked: whether a run with these options has it.
     """
 
     name: str
     title: str
     work: str
+    asked: Callable[[RunOptions], bool] = lambda _options: True
 
     def do(self, run: RunDir, report: Callable[[str], None]) -> None:
         """Do the work; its module is imported now."""
@@ -55,6 +57,7 @@ PHASES = (
     Phase("convert", "3 convert", "convert:convert"),
     Phase("validate", "3 validate", "validate:validate"),
     Phase("devices", "4 devices", "device:measure_run"),
+    Phase("batches", "4 batches", "batches:measure_batches", lambda options: any(size > 1 for size in options.batches)),
     Phase("prove-converted", "2 local proof, best converted", "local:prove_converted"),
     Phase("evaluate", "5 evaluate", "evaluate:conclude"),
 )
@@ -80,6 +83,7 @@ def command_of(options: RunOptions) -> str:
         ("--devices", ",".join(options.devices), ""),
         ("--processors", ",".join(options.processors), ""),
         ("--threads", ",".join(map(str, options.threads)), ""),
+        ("--batch", ",".join(map(str, options.batches)), ""),
         ("--latency-ms", options.latency_ms, plain.latency_ms),
         ("--requests", options.requests, plain.requests),
         ("--cold-starts", options.cold_starts, plain.cold_starts),
@@ -139,7 +143,7 @@ def new_run(options: RunOptions, out: Path | None) -> RunDir:
         command=command_of(options),
         working_directory=str(Path.cwd()),
         options=options.absolute(Path.cwd()),
-        phases=tuple(PhaseRecord(name=phase.name, status="pending") for phase in PHASES),
+        phases=tuple(PhaseRecord(name=phase.name, status="pending") for phase in PHASES if phase.asked(options)),
     )
     return RunDir.create(manifest, out)
 
@@ -161,7 +165,8 @@ def execute(run: RunDir, progress: Progress = lambda _title, _text: None) -> Eva
 def _execute(run: RunDir, progress: Progress) -> EvaluationDocument:
     run.remove_unfinished()
     done = {record.name for record in run.manifest().phases if record.status == "done"}
-    for phase in PHASES:
+    asked = [phase for phase in PHASES if phase.asked(run.manifest().options)]
+    for phase in asked:
         if phase.name in done:
             progress(phase.title, "")
             progress(phase.title, "done before")

@@ -23,6 +23,7 @@ from edgeproof.documents.environment import EnvironmentDocument
 from edgeproof.documents.manifest import Manifest, RunOptions
 from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.samples import HELD_OUT_FILE, REPRESENTATIVE_FOLDER, SamplesDocument
+from edgeproof.documents.soak import SoakReport
 from edgeproof.errors import DocumentError, RunFolderError
 from edgeproof.trust import ask_for_trust, lies_in
 from edgeproof.verdict.policy import load_policy
@@ -261,6 +262,14 @@ class RunDir:
         """
         files = sorted(self.path(DeviceDocument.FILE).glob("*.json"))
         return tuple(read_document(file, DeviceDocument) for file in files)
+
+    def soaks(self) -> tuple[SoakReport, ...]:
+        """The soaks of the run's candidates, in the order of their files' names.
+
+        Raises:
+            DocumentError: a document is not valid.
+        """
+        return tuple(read_document(file, SoakReport) for file in sorted(self.path(SoakReport.FILE).glob("*.json")))
 
     def device(self, name: str) -> DeviceDocument | None:
         """What the device of that address measured; None when it has not.

@@ -100,6 +100,7 @@ def test_what_would_change_a_verdict_can_be_done(started: Path, monkeypatch: pyt
             words += ["--out", f"again-{number}"]
         ended = run_words(words, started)
         assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+    assert list((started / "run" / "phase4_soak").glob("*.json")), "what a printed soak saw is evidence of its run"
 
 
 @pytest.mark.slow

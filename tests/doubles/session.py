@@ -27,10 +27,17 @@ class DoubleSession:
         delay_s: that one call takes.
         answer: when given, the scores whatever the input is.
         failure: when given, every call raises an ArtifactError that says so.
+        leak_bytes: that every call leaves behind in resident memory.
     """
 
     def __init__(
-        self, *, features: int = 4, delay_s: float = 0.0, answer: list[float] | None = None, failure: str | None = None
+        self,
+        *,
+        features: int = 4,
+        delay_s: float = 0.0,
+        answer: list[float] | None = None,
+        failure: str | None = None,
+        leak_bytes: int = 0,
     ) -> None:
         self.inputs = (TensorSpec(name="x", dtype="float32", shape=(1, features)),)
         self.outputs = (TensorSpec(name="scores", dtype="float32", shape=(1, 3)),)
@@ -39,10 +46,14 @@ class DoubleSession:
         self._delay_s = delay_s
         self._answer = answer
         self._failure = failure
+        self._leak_bytes = leak_bytes
+        self._kept: list[bytes] = []
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if self._failure:
             raise ArtifactError(self._failure)
+        if self._leak_bytes:
+            self._kept.append(b"\1" * self._leak_bytes)
         if self._delay_s:
             time.sleep(self._delay_s)
         if self._answer is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgeproof.phases.activity.alone import activity_alone as activity
     from edgeproof.phases.alone.samples import draw_alone as samples
     from edgeproof.phases.delegation.alone import delegation_alone as delegation
+    from edgeproof.phases.measurement.soaking import soak_candidate
     from edgeproof.phases.nir.write import nir_alone as nir
     from edgeproof.phases.preparation.environment import read_environment as environment
     from edgeproof.process import Limits
@@ -56,6 +57,7 @@ _HOMES = {
     "samples": "phases.alone.samples:draw_alone",
     "serve": "serve.launch:serve",
     "soak": "measure.soak:soak_artifact",
+    "soak_candidate": "phases.measurement.soaking:soak_candidate",
 }
 """Where each stands."""
 
@@ -86,6 +88,7 @@ __all__ = [
     "samples",
     "serve",
     "soak",
+    "soak_candidate",
 ]
 
 

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
                 fp16 and int8 on a usual one or two, where QEMU is installed; ``("none",)``: none.
             artifacts: ``NAME=PATH`` of candidates that were made elsewhere.
             threads: counts of threads to measure each candidate with, such as ``(1, 4)``; empty: one.
+            batches: samples a call, such as ``(1, 8)``: candidates are made for these too and measured on the host;
+                verdicts are about one.
             latency_ms: milliseconds per inference, in place of the policy's.
             requests: of the local proof; 100.
             cold_starts: fresh servers of the local proof, per candidate; 5.
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
         processors: Sequence[str]
         artifacts: Sequence[str]
         threads: Sequence[int]
+        batches: Sequence[int]
         latency_ms: float | None
         requests: int
         cold_starts: int

@@ -78,6 +78,14 @@ __all__ = ["run"]
     metavar="A,B",
     help="Counts of threads to measure each candidate with, such as 1,4; the verdict names the faster. Default: 1.",
 )
+@click.option(
+    "--batch",
+    "batches",
+    callback=split_counts,
+    metavar="A,B",
+    help="Samples a call, such as 1,8: candidates are made for these too, compared, and measured on this host beside "
+    "those of one, which verdicts are about.",
+)
 @processors_option(
     "Other processors to compare outputs on, by QEMU's user mode; default: fp16 and int8 on a usual one or two, where "
     "it is installed; none: on this one alone"

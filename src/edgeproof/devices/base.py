@@ -29,11 +29,13 @@ class Target:
         candidate: its name.
         artifact: its file or folder.
         threads: of the runtime; None: as the effort says.
+        inputs: its own npz of samples, where it takes others than the rest.
     """
 
     candidate: str
     artifact: Path
     threads: int | None = None
+    inputs: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def measure(
     jobs = {
         target: RunnerJob(
             artifact=device.put(target.artifact),
-            inputs=samples,
+            inputs=samples if target.inputs is None else device.put(target.inputs),
             measure=effort.count,
             warmup=effort.warmup,
             seconds=effort.seconds / effort.rounds,

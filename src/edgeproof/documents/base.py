@@ -22,6 +22,7 @@ __all__ = [
     "Value",
     "decode",
     "encode",
+    "plain_name",
     "read_document",
     "read_marked",
     "to_builtins",
@@ -134,6 +135,11 @@ def _bytes_of(path: Path) -> bytes:
         return file_bytes(path)
     except OSError as error:
         raise DocumentError(f"cannot read {path}: {error.strerror}") from error
+
+
+def plain_name(name: str) -> str:
+    """A name as it can stand in a file's."""
+    return "".join(letter if letter.isalnum() or letter in "-._@" else "-" for letter in name)
 
 
 def write_document(path: Path, document: Value | Document) -> None:

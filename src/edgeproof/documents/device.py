@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, get_args
 
-from edgeproof.documents.base import Document, Value
+from edgeproof.documents.base import Document, Value, plain_name
 from edgeproof.documents.conversion import Outcome
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ColdStart, ProcessUse, Steady
@@ -68,17 +68,12 @@ class DeviceDocument(Document, frozen=True, kw_only=True):
     @classmethod
     def path_of(cls, device: str) -> str:
         """The document of the device of that address, in the run folder."""
-        return f"{cls.FILE}/{_plain(device)}.json"
+        return f"{cls.FILE}/{plain_name(device)}.json"
 
     @classmethod
     def raw_path_of(cls, device: str, candidate: str) -> str:
         """The single values of a candidate on that device, in the run folder."""
-        return f"{cls.FILE}/raw/{_plain(device)}-{_plain(candidate)}.json"
+        return f"{cls.FILE}/raw/{plain_name(device)}-{plain_name(candidate)}.json"
 
     def path_in_run(self) -> str:
         return self.path_of(self.device)
-
-
-def _plain(name: str) -> str:
-    """A name that can stand in a file's."""
-    return "".join(letter if letter.isalnum() or letter in "-._@" else "-" for letter in name)

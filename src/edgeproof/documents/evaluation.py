@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.base import Document, Value
+from edgeproof.documents.batches import BatchesDocument
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.delegation import DelegationDocument
 from edgeproof.documents.device import DeviceClass, DeviceDocument
@@ -16,6 +17,7 @@ from edgeproof.documents.policy import PercentileName, PolicyValue
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.shipping import ShippingDocument
 from edgeproof.documents.signature import Form
+from edgeproof.documents.soak import SoakReport
 from edgeproof.documents.task import MetricSpec
 from edgeproof.documents.validation import ValidationDocument
 
@@ -68,6 +70,8 @@ class Evidence(Value, frozen=True, kw_only=True):
     activity: ActivityDocument | None = None
     devices: tuple[DeviceDocument, ...] = ()
     shipping: ShippingDocument | None = None
+    soaks: tuple[SoakReport, ...] = ()
+    batches: BatchesDocument | None = None
 
 
 class WouldChange(Value, frozen=True, kw_only=True):

@@ -43,6 +43,8 @@ class RunOptions(Value, frozen=True, kw_only=True):
     """``NAME=PATH`` of candidates that were made elsewhere."""
     threads: tuple[int, ...] = ()
     """Counts of threads that each candidate is measured with; empty: one."""
+    batches: tuple[int, ...] = ()
+    """Samples a call to make and measure candidates with beside one; empty: none."""
     latency_ms: float | None = None
     """In place of the policy's."""
     requests: int = 100

@@ -7,19 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
-from edgeproof.documents.base import Document, Value
-from edgeproof.documents.environment import Machine
+from edgeproof.documents.soak import SoakReport, SoakWindow
 from edgeproof.errors import UsageError
 from edgeproof.formats.base import Session
 from edgeproof.formats.registry import open_artifact
-from edgeproof.measure.latency import Settings, Timed, still_collector, time_calls
+from edgeproof.measure.latency import Settings, still_collector, time_calls
 from edgeproof.measure.machine import ROOT, read_machine, read_throttling, temperature_c, throttled_between
 from edgeproof.measure.process import own_memory
 from edgeproof.model.samples import Call, calls_of, read_calls, synthetic_samples
 
-__all__ = ["SoakLength", "SoakReport", "SoakWindow", "soak", "soak_artifact"]
+__all__ = ["SoakLength", "soak", "soak_artifact"]
 
 RANDOM_SAMPLES = 16
 SEED = 0
@@ -41,37 +39,6 @@ class SoakLength:
     def window(self) -> float:
         """Seconds of one window."""
         return self.window_seconds or max(0.1, min(10.0, self.seconds / 20))
-
-
-class SoakWindow(Value, frozen=True):
-    """One stretch of the soak."""
-
-    start_s: float
-    count: int
-    median_us: float
-    max_us: float
-    temperature_c: float | None
-    resident_bytes: int | None
-
-
-class SoakReport(Document, frozen=True):
-    """What a soak saw."""
-
-    SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.soak", 1)
-
-    artifact: str
-    device: str
-    machine: Machine
-    seconds: float
-    window_seconds: float
-    count: int
-    windows: tuple[SoakWindow, ...]
-    drift: float
-    """Last window's median over the first's, minus one: 0.1 is ten percent slower at the end."""
-    resident_growth_bytes: int | None
-    """Last window's resident memory minus the first's."""
-    throttled: bool | None
-    not_measured: dict[str, str]
 
 
 def soak_artifact(
@@ -143,9 +110,9 @@ def soak(
         for number in range(int(length.seconds / window_s + 1e-9)):
             start = time.perf_counter()
             left = began + (number + 1) * window_s - start
-            timed = time_calls(session.run, calls, Settings(seconds=left, minimum=1, first=made))
-            made += timed.calls
-            windows.append(_window(start - began, timed, root))
+            stretch = _stretch(session, calls, Settings(seconds=left, minimum=1, first=made))
+            made += stretch.calls
+            windows.append(_window(start - began, stretch, root))
             report(f"{windows[-1].start_s:6.0f} s  {windows[-1].median_us:.1f} µs")
     first, last = windows[0], windows[-1]
     growth = None
@@ -172,12 +139,27 @@ def soak(
     )
 
 
-def _window(start_s: float, timed: Timed, root: Path) -> SoakWindow:
+@dataclass(frozen=True)
+class Stretch:
+    """What is kept of one window's calls."""
+
+    calls: int
+    median_us: float
+    max_us: float
+
+
+def _stretch(session: Session, calls: Sequence[Call], settings: Settings) -> Stretch:
+    """Time calls; their single values are gone with it: they are the soak's memory and not the session's."""
+    timed = time_calls(session.run, calls, settings)
+    return Stretch(timed.calls, statistics.median(timed.values_us), max(timed.values_us))
+
+
+def _window(start_s: float, stretch: Stretch, root: Path) -> SoakWindow:
     return SoakWindow(
         start_s=round(start_s, 3),
-        count=timed.calls,
-        median_us=round(statistics.median(timed.values_us), 3),
-        max_us=round(max(timed.values_us), 3),
+        count=stretch.calls,
+        median_us=round(stretch.median_us, 3),
+        max_us=round(stretch.max_us, 3),
         temperature_c=temperature_c(root),
         resident_bytes=own_memory().resident_bytes,
     )

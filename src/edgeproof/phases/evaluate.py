@@ -17,6 +17,7 @@ import msgspec
 from edgeproof.documents.activity import ActivityDocument
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import read_document
+from edgeproof.documents.batches import BatchesDocument
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.delegation import DelegationDocument
 from edgeproof.documents.environment import EnvironmentDocument
@@ -167,6 +168,8 @@ def read_evidence(run: RunDir) -> Evidence:
         activity=run.read_if_there(ActivityDocument),
         devices=run.devices(),
         shipping=run.read_if_there(ShippingDocument),
+        soaks=run.soaks(),
+        batches=run.read_if_there(BatchesDocument),
     )
 
 

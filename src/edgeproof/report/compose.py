@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgeproof.report import (
     activity,
+    batches,
     delegation,
     details,
     front,
@@ -45,6 +46,7 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         devices=on_devices.table(cases.values()),
         candidates=tables.candidates(evaluation.candidates, given.evidence),
         processors=processors.table(given.evidence.validation),
+        batches=batches.table(given.evidence.batches),
         served=tables.served(given.evidence.latency),
         served_notes=tables.served_notes(given.evidence.latency),
         plots=tuple(plots),

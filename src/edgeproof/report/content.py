@@ -263,6 +263,7 @@ class Report:
     not_measured: tuple[Fact, ...]
     activity: Activity | None = None
     delegation: Delegated | None = None
+    batches: Table | None = None
 
     @property
     def first_changes(self) -> tuple[Change, ...]:
@@ -302,5 +303,6 @@ class Report:
         ships = (self.shipping.sums, self.shipping.libraries) if self.shipping is not None else ()
         parts = self.delegation.parts if self.delegation is not None else ()
         runs = tuple(table for part in parts for table in (part.summary, part.outside))
-        found = (*first, *ships, *runs, self.devices, self.processors, self.served, *activity, *own, self.failures)
+        measured = (self.devices, self.batches, self.processors, self.served)
+        found = (*first, *ships, *runs, *measured, *activity, *own, self.failures)
         return tuple(table for table in found if table is not None)

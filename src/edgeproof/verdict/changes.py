@@ -125,8 +125,9 @@ def told_of(contest: Contest, standing: Standing, point: PolicyPoint) -> str:
     return point.text
 
 
-def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str:
-    """The command that makes the measurement a point lacks, for all the candidates where one command can."""
+def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str | None:
+    """The command that makes the measurement a point lacks, for all the candidates where one command can; None where
+    none does."""
     evidence = contest.evidence
     folder = shlex.quote(evidence.folder)
     if point.name == "difference":
@@ -142,8 +143,9 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str:
     if point.name == "soak":
         artifact = artifact_of(contest.cases[candidates[0]])
         hours = contest.policy.soak_hours or 1.0
-        if artifact is not None:
-            return f"edgeproof soak {artifact} --seconds {3600 * hours:g} --samples {held_out(evidence)}"
+        if artifact is None or contest.device != "host":
+            return None
+        return f"edgeproof soak {artifact} --seconds {3600 * hours:g} --into {folder}"
     if point.name != "power" and contest.device == "host":
         return host_command(contest, point, candidates)
     return f"edgeproof runbook {folder}"

@@ -17,6 +17,7 @@ from edgeproof.verdict.limits import SEVERITY
 from edgeproof.verdict.on_devices import device_points
 from edgeproof.verdict.outputs import judge_outputs
 from edgeproof.verdict.shipping import ships_bytes, ships_unknown, ships_words
+from edgeproof.verdict.soaks import soak_points
 from edgeproof.verdict.task import metric_of, outweighed, slice_point, task_decides, task_point
 from edgeproof.verdict.wording import and_list
 
@@ -44,7 +45,7 @@ def standing_of(case: Case, policy: PolicyValue, device_class: DeviceClass) -> S
         points.append(samples_point(case, policy))
     points += size_points(case, policy, device_class)
     points += device_points(case, policy, device_class)
-    points += soak_points(policy)
+    points += soak_points(case, policy, device_class)
     states = {point.state for point in points}
     status: StandingStatus = "fails" if "not met" in states else "meets" if states == {"met"} else "open"
     return Standing(candidate=case.candidate, sdk=case.sdk, status=status, points=tuple(points))
@@ -212,14 +213,6 @@ def size_points(case: Case, policy: PolicyValue, device_class: DeviceClass) -> l
     state: PointState = "met" if value <= policy.size_mb else "not met"
     text = f"ships {ships_words(case, device_class)}; limit {policy.size_mb:g} MB"
     return [PolicyPoint(name="size", state=state, text=text, value=value, limit=policy.size_mb)]
-
-
-def soak_points(policy: PolicyValue) -> list[PolicyPoint]:
-    """How long it ran; a run has no soak of its own yet."""
-    if policy.soak_hours is None:
-        return []
-    text = f"a soak of {policy.soak_hours:g} h not measured"
-    return [PolicyPoint(name="soak", state="not measured", text=text, limit=policy.soak_hours)]
 
 
 def samples_point(case: Case, policy: PolicyValue) -> PolicyPoint:

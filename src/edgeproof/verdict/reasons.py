@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.evaluation import Confidence, ServedOffer, Standing
+from edgeproof.verdict.batches import batch_lines
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
 from edgeproof.verdict.contest import NOISE, Contest
@@ -140,6 +141,7 @@ def reasons(contest: Contest) -> list[str]:
         lines.append(f"{failed.candidate} is out: {shortened(against)}")
     if contest.device == "host" and contest.chosen is not None:
         lines += elsewhere_lines(contest.cases[contest.chosen.candidate])
+        lines += batch_lines(contest.evidence.batches, contest.chosen.candidate)
     for device in contest.evidence.devices:
         if device.emulated and device.device_class == contest.device:
             lines += emulated_lines(device)

@@ -60,4 +60,6 @@ def not_measured(evidence: Evidence) -> dict[str, str]:
             gaps[f"{device_class}: latency, memory, temperature, power"] = f"no such device was measured{only}"
         for device in documents:
             gaps |= {f"{device.device}: {name}": reason for name, reason in device.not_measured.items()}
+    if evidence.batches is not None:
+        gaps |= {f"batches of {refused.batch}": refused.reason for refused in evidence.batches.refused}
     return gaps

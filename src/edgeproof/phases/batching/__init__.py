@@ -1,0 +1,1 @@
+"""A model with several samples a call."""

@@ -1,0 +1,146 @@
+"""Soaks against the policy: real ones of sessions that leak or do not, and days of windows made by hand."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from tests.doubles.session import DoubleSession
+
+from edgeproof.documents.policy import PolicyValue
+from edgeproof.documents.soak import SoakReport, SoakWindow
+from edgeproof.measure.soak import SoakLength, soak
+from edgeproof.model.samples import calls_of, synthetic_samples
+from edgeproof.verdict.cases import cases_of
+from edgeproof.verdict.decide import decide
+from edgeproof.verdict.points import point_of, standing_of
+from edgeproof.verdict.soaks import memory_trend
+
+MB = 1_000_000
+SECOND = 1 / 3600
+
+
+def soaked(session: DoubleSession, root: Path, seconds: float = 1.5) -> SoakReport:
+    """A real soak of the double, in this process, as one of ``litert-fp32``."""
+    calls = calls_of(synthetic_samples(session.inputs, 2, seed=0))
+    report = soak(session, calls, artifact="a", length=SoakLength(seconds), root=root)
+    return replace(report, candidate="litert-fp32")
+
+
+def windows_of(*resident: float | None, seconds: float = 60.0) -> tuple[SoakWindow, ...]:
+    return tuple(
+        SoakWindow(
+            start_s=seconds * number,
+            count=10,
+            median_us=100.0,
+            max_us=200.0,
+            temperature_c=None,
+            resident_bytes=None if held is None else int(held),
+        )
+        for number, held in enumerate(resident)
+    )
+
+
+def point(build, report: SoakReport, hours: float, *, device="host", sha256: str | None = None):
+    evidence = build.evidence(soaks=(report,))
+    case = cases_of(evidence)["litert-fp32"]
+    assert case.conversion is not None
+    evidence = build.evidence(soaks=(replace(report, sha256=case.conversion.sha256 if sha256 is None else sha256),))
+    standing = standing_of(cases_of(evidence)["litert-fp32"], PolicyValue(soak_hours=hours), device)
+    return point_of(standing, "soak")
+
+
+def test_a_flat_soak_of_the_asked_length_meets(build, tmp_path):
+    report = soaked(DoubleSession(delay_s=0.001), tmp_path)
+    found = point(build, report, 1.5 * SECOND)
+    assert found.state == "met", found.text
+    assert "MB per hour" in found.text
+
+
+def test_a_leak_does_not_meet_however_short_the_soak_was(build, tmp_path):
+    report = soaked(DoubleSession(delay_s=0.001, leak_bytes=512 * 1024), tmp_path)
+    for hours in (1.5 * SECOND, 24.0):
+        found = point(build, report, hours)
+        assert found.state == "not met", found.text
+        assert "resident memory grows by" in found.text
+        assert "MB per hour" in found.text
+
+
+def test_one_that_is_too_short_says_how_much_longer(build, tmp_path):
+    found = point(build, soaked(DoubleSession(delay_s=0.001), tmp_path), 24.0)
+    assert found.state == "unsupported"
+    assert found.text.startswith("soaked 1.5 s of 24 h, 24 h too short; less than 10 min tell no trend")
+
+
+def test_it_counts_for_this_host_and_for_this_artifact(build, tmp_path):
+    report = soaked(DoubleSession(delay_s=0.001), tmp_path)
+    there = point(build, report, 1.5 * SECOND, device="raspberry-pi")
+    assert (there.state, there.text) == ("not measured", "a soak of 0.000416667 h on a Raspberry Pi not measured")
+    assert point(build, report, 1.5 * SECOND, sha256="of another").state == "not measured"
+
+
+def a_day(*resident: float | None) -> SoakReport:
+    """A report of a day; its windows are as long as their number makes them."""
+    seconds = 86_400 / len(resident)
+    report = soaked(DoubleSession(), Path("/nonexistent"), 0.2)
+    return replace(report, seconds=86_400.0, window_seconds=seconds, windows=windows_of(*resident, seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("resident", "state"),
+    [
+        ([100 * MB + random.Random(0).gauss(0, MB) for _ in range(8640)], "met"),
+        ([100 * MB] * 4000 + [130 * MB] * 4640, "met"),  # one jump, and flat on both sides of it
+        ([100 * MB + 40 * MB * (1 - 0.99**number) for number in range(8640)], "met"),  # a pool that fills
+        ([100 * MB + 2000 * number for number in range(8640)], "not met"),  # 17 MB a day
+        ([100 * MB + 8 * MB * (number // 1440) for number in range(8640)], "not met"),  # in steps, one every 4 h
+        ([None] * 100, "not measured"),
+    ],
+    ids=["noise", "a jump", "a pool", "a leak", "steps", "unknown"],
+)
+def test_what_a_day_of_windows_is(build, resident, state):
+    assert point(build, a_day(*resident), 24.0).state == state
+
+
+def test_a_slow_leak_is_told_after_ten_minutes(build):
+    """Sure of the trend, though what was lost so far is little."""
+    windows = windows_of(
+        *(100 * MB + 100_000 * number + random.Random(number).gauss(0, 20_000) for number in range(20))
+    )
+    report = replace(a_day(100 * MB, 100 * MB), seconds=1200.0, window_seconds=60.0, windows=windows)
+    found = point(build, report, 24.0)
+    assert found.state == "not met"
+    calm = replace(report, windows=windows_of(*([100 * MB] * 20)))
+    assert point(build, calm, 24.0).text == (
+        "soaked 20 min of 24 h, 23.7 h too short; so far resident memory grows by 0 MB per hour"
+    )
+    assert "grows by 5.92 MB per hour over 20 min: 142 MB in 24 h" in found.text
+
+
+def test_the_trend_is_theil_and_sen_s():
+    trend = memory_trend(windows_of(*(1000 + 7 * number for number in range(50))))
+    assert trend is not None
+    assert trend.bytes_per_hour == pytest.approx(7 * 60)
+    assert trend.at_least == pytest.approx(7 * 60)
+    odd = memory_trend(windows_of(*(1000 + 7 * number + (10**6 if number == 20 else 0) for number in range(50))))
+    assert odd is not None
+    assert odd.bytes_per_hour == pytest.approx(7 * 60)
+    assert memory_trend(windows_of(100, 100)) is None  # the first of two is within the first tenth
+    assert memory_trend(()) is None
+
+
+def test_the_command_of_a_soak_is_the_hosts_alone(build):
+    """What is soaked here says nothing of a phone."""
+    platforms = {"litert-fp32": ("host", "android")}
+    verdicts = decide(build.evidence(), PolicyValue(soak_hours=24), platforms, policy_source="").verdicts
+    commands = {
+        verdict.device_class: change.command
+        for verdict in verdicts
+        for change in verdict.would_change
+        if change.measurement.startswith("soak of")
+    }
+    assert commands["host"].startswith("edgeproof soak ")
+    assert "--seconds 86400 --into " in commands["host"]
+    assert commands["android"] is None
