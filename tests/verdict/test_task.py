@@ -12,7 +12,7 @@ from edgeproof.metrics.intervals import tango
 from edgeproof.verdict.cases import cases_of
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.points import point_of, standing_of
-from edgeproof.verdict.task import judge_drop, slice_point, task_limit, task_point
+from edgeproof.verdict.task import judge_drop, score_in_short, slice_point, task_limit, task_point
 
 ACCURACY = MetricSpec(name="accuracy", unit="share", named="accuracy")
 ERROR = MetricSpec(name="mae", better="lower", unit="mm")
@@ -83,9 +83,65 @@ def test_a_limit_is_in_the_metrics_unit_or_relative(policy, metric, reference, l
 def test_any_metric_is_told_in_its_unit(build):
     point = task_point(case_with(build, drawn(0.459, -0.3, 1.75), metric=ERROR), PolicyValue(task_drop=2.0))
     assert (point.state, point.value, point.limit) == ("met", 0.459, 2.0)
-    assert point.text == "0.459 mm of mae lost (95 %: −0.3 to +1.75), limit 2 mm"
+    assert point.text == "mae 0.459 mm higher (95 %: −0.3 to +1.75), limit 2 mm"
+    alike = task_point(case_with(build, drawn(1.6e-7, -1.5e-6, 1.7e-6), metric=ERROR), PolicyValue())
+    assert (alike.state, alike.text) == ("met", "mae unchanged, limit 0.4 mm")
     undefined = task_point(case_with(build, drawn(0.459, None, None), metric=ERROR), PolicyValue())
     assert undefined.state == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "policy", "words"),
+    [
+        (counted(0, 0, 360), ACCURACY, {}, "no accuracy lost on 360 samples, too few to exclude a loss of 1 point"),
+        (counted(0, 0, 2000), ACCURACY, {}, "no accuracy lost on 2,000 samples, enough to exclude a loss of 1 point"),
+        (
+            counted(3, 2, 360),
+            ACCURACY,
+            {"task_drop": 1.5},
+            "0.28 points of accuracy lost on 360 samples, too few to exclude a loss of 1.50 points",
+        ),
+        (counted(0, 0, 360), ACCURACY, {"task_held_to": "estimate"}, "no accuracy lost on 360 samples, limit 1 point"),
+        (drawn(0.3, -0.3, 1.75), ERROR, {}, "mae 0.3 mm higher on 200 samples, too few to exclude 0.4 mm more"),
+        (drawn(0.3, None, None), ERROR, {}, "mae 0.3 mm higher on 200 samples, limit 0.4 mm"),
+    ],
+)
+def test_a_sentence_says_whether_the_samples_are_enough(build, task, metric, policy, words):
+    case, policy = case_with(build, task, metric=metric), PolicyValue(**policy)
+    assert score_in_short(case, policy, task_point(case, policy)) == words
+
+
+def test_the_eager_model_loses_nothing_against_itself(build):
+    point = task_point(case_with(build, counted(0, 0, 360), name="sdk-eager"), PolicyValue())
+    assert (point.state, point.text) == ("met", "no accuracy lost: it is the eager model")
+
+
+def test_what_gained_a_sample_by_luck_is_not_alone_in_meeting_the_policy(build):
+    """Its interval excludes a loss of a point and that of the others does not, for they lost and gained nothing."""
+    results = [
+        build.result(name, spiking=False, task=task, task_drop=task.drop, task_score=task.score)
+        for name, task in (
+            ("litert-fp32", counted(0, 0, 360)),
+            ("onnx-int8", counted(0, 2, 360)),
+            ("litert-int8", counted(1, 0, 360)),
+        )
+    ]
+    rows = [build.measurement(name, time) for name, time in (("litert-fp32", 90), ("onnx-int8", 200))]
+    evidence = build.evidence(
+        samples=build.samples(spiking=False),
+        validation=msgspec.structs.replace(build.validation(*results, spiking=False), metric=ACCURACY),
+        devices=(build.device((*rows, build.measurement("litert-int8", 50))),),
+    )
+    platforms = {result.candidate: ("host",) for result in results}
+    host = decide(evidence, PolicyValue(), platforms, policy_source="test").verdicts[0]
+    assert {found.candidate: found.status for found in host.standings} == {
+        "litert-fp32": "open", "onnx-int8": "meets", "litert-int8": "open",
+    }  # fmt: skip
+    assert host.candidate == "litert-fp32"
+    assert "no accuracy lost on 360 samples, too few to exclude a loss of 1 point (confidence" in host.sentence
+    asked = {change.measurement: change.effect for change in host.would_change}
+    assert "with more than 1 point of accuracy lost" in asked["task score of litert-fp32 on about 390 labelled samples"]
+    assert any(measurement.startswith("litert-int8: ") for measurement in asked)  # it is faster
 
 
 def test_not_finite_is_not_met():

@@ -10,7 +10,9 @@ from edgeproof.documents.samples import HELD_OUT_FILE
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import has_real_labels, secondary_gaps
 from edgeproof.verdict.contest import Contest
+from edgeproof.verdict.drops import beyond_words
 from edgeproof.verdict.on_devices import DEVICE_LIMITS
+from edgeproof.verdict.task import metric_of, rounded
 from edgeproof.verdict.wording import TITLES, and_list
 
 __all__ = ["would_change"]
@@ -89,17 +91,29 @@ def lack(contest: Contest, chosen: Standing, point: PolicyPoint) -> tuple[str, s
         more = f" ({point.needs_more} more measurements)" if point.needs_more else ""
         return f"{policy.latency_percentile} latency{more} {there}", f"at {policy.latency_ms:g} ms or more"
     if point.name == "task":
-        return f"task score on labelled samples {of_chosen}", f"with more than {policy.task_drop_points:g} points lost"
+        return score_lack(contest, chosen, point)
     for limit in DEVICE_LIMITS:
         if limit.point == point.name:
             return f"{limit.title} {there}", f"above {limit.asked(policy):g} {limit.unit}"
     return f"{point.name} {of_chosen}", "outside the policy"
 
 
+def score_lack(contest: Contest, chosen: Standing, point: PolicyPoint) -> tuple[str, str]:
+    """The same of a score that was not measured, or on too few samples."""
+    document, result = contest.evidence.validation, contest.cases[chosen.candidate].validation
+    task = result.task if result is not None else None
+    if point.limit is None:
+        beyond = "with more lost than the policy allows"
+    else:
+        beyond = beyond_words(metric_of(document), point.limit)
+    more = f" on about {rounded(task.count + point.needs_more):,} labelled samples" if task and point.needs_more else ""
+    return f"task score of {chosen.candidate}{more or ' on labelled samples'}", beyond
+
+
 def changes_of_open(contest: Contest) -> list[WouldChange]:
     """What open candidates lack before they could be recommended: the first lack of each, and equal ones together."""
     groups: dict[str, list[tuple[str, PolicyPoint]]] = {}
-    for standing in contest.undecided:
+    for standing in contest.rivals:
         lacking = next(iter(contest.lacking(standing)), None)
         if lacking is not None:
             groups.setdefault(told_of(contest, standing, lacking), []).append((standing.candidate, lacking))

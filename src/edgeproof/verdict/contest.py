@@ -83,11 +83,13 @@ class Contest:
     def qualified(self) -> list[Standing]:
         """The candidates that may be recommended: those that meet everything, else those without a point against them.
 
-        Outputs must have been compared, with a model that tells something, and be within the policy; what is known of
-        the task score must be, though its interval may not decide. On a device class that was measured the latency must
-        be met too; on one that was not, latency cannot speak for or against anyone.
+        A score of which nothing was lost counts as met, though its interval may not decide: else one that gained a
+        sample by luck would go before those that decide every sample as the eager model does. Of the others, outputs
+        must have been compared, with a model that tells something, and be within the policy; what is known of the task
+        score must be. On a device class that was measured the latency must be met too; on one that was not, latency
+        cannot speak for or against anyone.
         """
-        complete = [standing for standing in self.standings if standing.status == "meets"]
+        complete = [standing for standing in self.standings if all(met_or_not_lost(point) for point in standing.points)]
         if complete:
             return complete
         needed: tuple[PointName, ...] = ("difference", "latency") if self.measured else ("difference",)
@@ -187,6 +189,21 @@ class Contest:
         """Candidates without a point against them that are not qualified yet: a measurement can still decide."""
         return [standing for standing in self.standings if standing.status == "open" and standing not in self.order]
 
+    @cached_property
+    def rivals(self) -> list[Standing]:
+        """Those of them that would be recommended if they qualified, as far as is known: what is slower than the
+        recommended one, or of another family than the preferred, would not."""
+        if self.chosen is None:
+            return self.undecided
+        first = (not self.preferred(self.chosen), *self.rank(self.chosen))
+        return [
+            standing
+            for standing in self.undecided
+            if (point := point_of(standing, "latency")) is None
+            or (self.prefer == "fastest" and self.measured and point.state != "met" and self.preferred(standing))
+            or (not self.preferred(standing), *self.rank(standing)) < first
+        ]
+
     def lacking(self, standing: Standing) -> list[PolicyPoint]:
         """The points that are neither met nor missed, those first without which it cannot be recommended: a score whose
         interval does not decide keeps nobody from that while its estimate is within the limit."""
@@ -197,6 +214,13 @@ class Contest:
     def nearest(self) -> Standing | None:
         """The candidate that misses the policy by least."""
         return nearest_of(self.standings)
+
+
+def met_or_not_lost(point: PolicyPoint) -> bool:
+    """Whether a point is met, or is a score of which nothing was lost on samples that do not decide."""
+    return point.state == "met" or (
+        point.name in SCORES and point.state == "unsupported" and point.value is not None and point.value <= 0
+    )
 
 
 def within_estimate(standing: Standing) -> bool:

@@ -11,7 +11,7 @@ from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
 from edgeproof.verdict.contest import NOISE, Contest
 from edgeproof.verdict.served import offer_words
-from edgeproof.verdict.task import slice_words
+from edgeproof.verdict.task import score_in_short, slice_words
 from edgeproof.verdict.wording import TITLES, and_list, figure, shortened
 
 __all__ = ["missing", "reasons", "sentence_of"]
@@ -32,7 +32,7 @@ def sentence_of(contest: Contest, confidence: Confidence, offer: ServedOffer | N
     if not contest.measured:
         why = why_chosen(contest, chosen)
         return f"On {where}, provisionally {action_of(contest, chosen)}: {why}, and nothing was measured there {mark}."
-    grounds = [why_chosen(contest, chosen), *grounds_of(chosen)]
+    grounds = [why_chosen(contest, chosen), *grounds_of(contest, chosen)]
     return f"On {where}, {action_of(contest, chosen)}: {', '.join(ground for ground in grounds if ground)} {mark}."
 
 
@@ -59,7 +59,7 @@ def action_of(contest: Contest, chosen: Standing) -> str:
         return f"run it with its own engine, {chosen.candidate}{threads}"
     if case.eager:
         return f"run it in PyTorch, {chosen.candidate}{threads}"
-    return f"convert, and ship {chosen.candidate}{threads}"
+    return f"convert and ship {chosen.candidate}{threads}"
 
 
 def why_chosen(contest: Contest, chosen: Standing) -> str:
@@ -76,7 +76,7 @@ def why_chosen(contest: Contest, chosen: Standing) -> str:
     if contest.prefer == "sdk" and not chosen.sdk:
         family = "its own engine does not qualify; "
     if not others:
-        return f"{family}the only one that qualifies"
+        return f"{family}the only one that qualifies{' so far' if contest.rivals else ''}"
     if contest.prefer == "smallest":
         return (
             f"{family}{superlative(contest, chosen, others, 'smallest', contest.size)} of {len(preferred)} that qualify"
@@ -84,8 +84,13 @@ def why_chosen(contest: Contest, chosen: Standing) -> str:
     if contest.prefer == "faithful" or not contest.measured:
         if family.endswith("is "):
             return f"{family}most faithful"
-        kind = "conversions that qualify" if not chosen.sdk and not case.eager else "candidates that qualify"
-        return f"{family}the most faithful of {len(preferred)} {kind}"
+        kind = "conversions" if not chosen.sdk and not case.eager else "candidates"
+        alike = [other for other in others if contest.as_good(other, chosen)]
+        if not alike:
+            return f"{family}the most faithful of {len(preferred)} {kind} that qualify"
+        least = all(contest.size(case) < contest.size(contest.cases[other.candidate]) for other in alike)
+        first = "the one that ships least" if least else "one"
+        return f"{family}{first} of the {len(alike) + 1} most faithful {kind}"
     return f"{family}{superlative(contest, chosen, others, 'fastest', contest.median)} of {len(preferred)} that qualify"
 
 
@@ -110,11 +115,15 @@ def what_is_lacking(contest: Contest) -> str:
     return "and what would tell was not measured"
 
 
-def grounds_of(chosen: Standing) -> list[str]:
+def grounds_of(contest: Contest, chosen: Standing) -> list[str]:
     """The two points that say most for a candidate: latency and task score, else the difference."""
     said = {point.name: point for point in chosen.points if point.state == "met" or point.name == "task"}
     known = [said[name] for name in ("latency", "task", "difference") if name in said and said[name].value is not None]
-    return [point.text.replace(", limit", " against a limit of", 1) for point in known][:2]
+    texts = [
+        score_in_short(contest.cases[chosen.candidate], contest.policy, point) if point.name == "task" else point.text
+        for point in known
+    ]
+    return [text.replace(", limit", " against a limit of", 1) for text in texts][:2]
 
 
 def reasons(contest: Contest) -> list[str]:
@@ -132,8 +141,7 @@ def reasons(contest: Contest) -> list[str]:
     elif not contest.standings:
         unconverted = contest.evidence.conversion is None
         lines.append("nothing was converted yet" if unconverted else f"no candidate of this run ships to {where}")
-    if not contest.measured:
-        lines.append(f"nothing was measured on {where}: latency of another machine says nothing about it")
+    lines += fallen_back(contest)
     lines += size_only(contest)
     for failed in [standing for standing in contest.standings if standing.status == "fails"][:4]:
         against = next(point.text for point in failed.points if point.state == "not met")
@@ -161,6 +169,20 @@ def rule_in_words(contest: Contest, chosen: Standing) -> str:
         return rule
     ships = any(contest.preferred(standing) for standing in contest.standings)
     return f"{rule}; {'none of that family does' if ships else 'none of that family ships there'}"
+
+
+def fallen_back(contest: Contest) -> list[str]:
+    """Candidates whose runtime was timed there without its fast kernels, those with the same reason together."""
+    found: dict[str, list[str]] = {}
+    for standing in contest.standings:
+        for _, measurement in contest.cases[standing.candidate].on(contest.device):
+            if measurement.degraded is not None:
+                found.setdefault(measurement.degraded, []).append(standing.candidate)
+    lines = []
+    for why, candidates in found.items():
+        names = list(dict.fromkeys(candidates))
+        lines.append(f"{and_list(names)} ran without {'its' if len(names) == 1 else 'their'} delegate: {why}")
+    return lines
 
 
 SLOWER = 1.05
@@ -269,7 +291,7 @@ def missing(contest: Contest) -> list[str]:
         for point in standing.points
         if point.state in ("not measured", "unsupported")
     ]
-    lines += [gap for gap in secondary_gaps(contest) if gap != "power"]
+    lines += [gap for gap in secondary_gaps(contest) if not gap.startswith(("power", "samples"))]
     if contest.evidence.samples is None:
         lines.append("whether the model is spiking: the run has no document of its samples and signature")
     return list(dict.fromkeys(lines))

@@ -12,14 +12,15 @@ from edgeproof.documents.task import SHARE, MetricSpec, SliceScore, TaskScore
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.metrics.deciding import samples_to_decide
 from edgeproof.verdict.cases import Case
+from edgeproof.verdict.drops import drop_in_short, drop_words, limit_words
 from edgeproof.verdict.outputs import judged_outputs
-from edgeproof.verdict.wording import figure
 
 __all__ = [
-    "drop_words",
     "judge_drop",
     "metric_of",
     "outweighed",
+    "rounded",
+    "score_in_short",
     "slice_point",
     "slice_words",
     "task_decides",
@@ -86,34 +87,6 @@ def outweighed(result: ValidationResult, outputs: Sequence[str], metric: MetricS
     return "; ".join(point.text for _, point in missed)
 
 
-def unit_of(metric: MetricSpec, value: float = 2) -> str:
-    """The unit of a drop, with a space before it."""
-    if metric.unit == SHARE:
-        return " point" if value == 1 else " points"
-    return f" {metric.unit}" if metric.unit else ""
-
-
-def drop_words(metric: MetricSpec, drop: float, low: float | None, high: float | None) -> str:
-    """``0.28 points of accuracy lost (−0.9 to +1.4)``, and ``no accuracy lost`` where it is none."""
-    unit = unit_of(metric)
-    small = abs(drop) < (0.005 if metric.unit == SHARE else 1e-12)
-    said = f"no {metric.name} lost" if small else (
-        f"{magnitude(metric, abs(drop))}{unit} of {metric.name} {'lost' if drop > 0 else 'gained'}"
-    )  # fmt: skip
-    if low is None or high is None:
-        return said
-    return f"{said} (95 %: {signed(metric, low)} to {signed(metric, high)})"
-
-
-def magnitude(metric: MetricSpec, value: float) -> str:
-    return f"{value:.2f}" if metric.unit == SHARE else figure(value)
-
-
-def signed(metric: MetricSpec, value: float) -> str:
-    """With its sign, a minus as such; what is lost is above zero."""
-    return f"{'−' if value < 0 else '+'}{magnitude(metric, abs(value))}"
-
-
 def judge_drop(task: TaskScore, limit: float, *, held_to: str = "interval") -> PointState:
     """Whether a drop is within the limit: by its interval, whose end decides, or by the estimate."""
     if not math.isfinite(task.drop):
@@ -138,10 +111,28 @@ def task_point(case: Case, policy: PolicyValue) -> PolicyPoint:
         return PolicyPoint(name="task", state="not met", text=f"{metric.name} is not finite")
     if result.task is None:  # of a document that has no interval
         limit = task_limit(policy, metric, document.reference_score or 0.0 if document is not None else 0.0)
-        text = f"{drop_words(metric, drop, None, None)} (limit {limit:g}{unit_of(metric, limit)})"
+        text = f"{drop_words(metric, drop, None, None, limit)} (limit {limit_words(metric, limit)})"
         state: PointState = "met" if drop <= limit else "not met"
         return PolicyPoint(name="task", state=state, text=text, value=drop, limit=limit)
+    if case.eager and drop == 0:
+        text = f"{drop_words(metric, drop, None, None)}: it is the eager model"
+        return PolicyPoint(name="task", state="met", text=text, value=drop, limit=limit_of(case, policy))
     return drop_point("task", result.task, metric, policy)
+
+
+def limit_of(case: Case, policy: PolicyValue) -> float | None:
+    """The largest drop of the candidate's score that is allowed; None where it has none with an interval."""
+    task = case.validation.task if case.validation is not None else None
+    return task_limit(policy, metric_of(case.evidence.validation), task.reference) if task is not None else None
+
+
+def score_in_short(case: Case, policy: PolicyValue, point: PolicyPoint) -> str:
+    """The point of the candidate's task score as a sentence has it; its interval stands in the candidate's section."""
+    task, limit = case.validation.task if case.validation is not None else None, limit_of(case, policy)
+    if task is None or limit is None or case.eager:
+        return point.text
+    told = None if policy.task_held_to == "estimate" or task.high is None else point.state == "met"
+    return drop_in_short(metric_of(case.evidence.validation), task.drop, task.count, limit, decided=told)
 
 
 def why_unscored(case: Case) -> str:
@@ -155,8 +146,8 @@ def drop_point(name: PointName, task: TaskScore, metric: MetricSpec, policy: Pol
     """A drop and its interval against the limit."""
     limit = task_limit(policy, metric, task.reference, slices=name == "slice")
     state = judge_drop(task, limit, held_to=policy.task_held_to)
-    allowed = f"limit {magnitude(metric, limit) if limit % 1 else f'{limit:g}'}{unit_of(metric, limit)}"
-    text = f"{drop_words(metric, task.drop, task.low, task.high)}{of}, {allowed}"
+    said = drop_words(metric, task.drop, task.low, task.high, limit)
+    text = f"{said}{of}, limit {limit_words(metric, limit)}"
     more = 0
     if state == "unsupported":
         text += f": not decided at {task.count} samples"
