@@ -75,12 +75,27 @@ def changes_of_chosen(contest: Contest, chosen: Standing) -> list[WouldChange]:
                     command=None if contest.device == "host" else f"edgeproof runbook {shlex.quote(evidence.folder)}",
                 )
             )
+        elif gap.startswith("busy"):
+            changes.append(quiet(contest))
         elif gap.startswith("held-out"):
             changes.append(relabel(evidence, "a held-out split apart from the representative samples"))
     task_asked = any(point.name == "task" and point.state != "met" for point in chosen.points)
     if not has_real_labels(evidence) and not task_asked:
         changes.append(relabel(evidence, "task score on real, labelled samples"))
     return changes
+
+
+def quiet(contest: Contest) -> WouldChange:
+    """The measurement again, of the candidates that qualify, on a machine that does nothing else."""
+    folder = shlex.quote(contest.evidence.folder)
+    names = ",".join(standing.candidate for standing in contest.order)
+    return WouldChange(
+        measurement=f"latency on {TITLES[contest.device]} while nothing else runs there: it was busy",
+        effect="another candidate may be the fastest; the confidence rises",
+        command=f"edgeproof measure {folder} --candidates {names}"
+        if contest.device == "host"
+        else f"edgeproof runbook {folder}",
+    )
 
 
 def lack(contest: Contest, chosen: Standing, point: PolicyPoint) -> tuple[str, str]:
@@ -133,8 +148,7 @@ def changes_of_open(contest: Contest) -> list[WouldChange]:
 
 def told_of(contest: Contest, standing: Standing, point: PolicyPoint) -> str:
     """What a point lacks, in words that are equal where it is the same: a busy machine gives each its own figures."""
-    found = contest.cases[standing.candidate].on(contest.device)
-    if point.name == "latency" and any(taken.process is not None and taken.process.starved for _, taken in found):
+    if point.name == "latency" and contest.starved(standing):
         return f"latency on {TITLES[contest.device]} while nothing else runs there: it was busy when they were timed"
     return point.text
 

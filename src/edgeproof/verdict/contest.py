@@ -51,6 +51,19 @@ class Contest:
         """Whether a real device of the class measured a candidate."""
         return any(is_measured(standing) for standing in self.standings)
 
+    @cached_property
+    def busy(self) -> bool:
+        """Whether others took the processor of the recommended candidate, or of one that may be faster, while they were
+        timed on a device of the class: the order of the two is not their own."""
+        if self.chosen is None or (self.prefer == "sdk" and self.chosen.sdk and not self.starved(self.chosen)):
+            return False
+        return any(self.starved(standing) for standing in (*self.order, *self.rivals))
+
+    def starved(self, standing: Standing) -> bool:
+        """Whether a candidate was timed while the device was busy."""
+        found = self.cases[standing.candidate].on(self.device)
+        return any(taken.process is not None and taken.process.starved for _, taken in found)
+
     @property
     def made(self) -> bool:
         """Whether any candidate of the run could be made, as far as is known."""

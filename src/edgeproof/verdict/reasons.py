@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from edgeproof.documents.device import DeviceDocument
-from edgeproof.documents.evaluation import Confidence, ServedOffer, Standing
+from edgeproof.documents.evaluation import Confidence, PolicyPoint, ServedOffer, Standing
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
 from edgeproof.verdict.contest import NOISE, Contest
@@ -119,11 +119,17 @@ def grounds_of(contest: Contest, chosen: Standing) -> list[str]:
     """The two points that say most for a candidate: latency and task score, else the difference."""
     said = {point.name: point for point in chosen.points if point.state == "met" or point.name == "task"}
     known = [said[name] for name in ("latency", "task", "difference") if name in said and said[name].value is not None]
-    texts = [
-        score_in_short(contest.cases[chosen.candidate], contest.policy, point) if point.name == "task" else point.text
-        for point in known
-    ]
-    return [text.replace(", limit", " against a limit of", 1) for text in texts][:2]
+    return [ground_in_short(contest, chosen, point) for point in known][:2]
+
+
+def ground_in_short(contest: Contest, chosen: Standing, point: PolicyPoint) -> str:
+    """A point as a sentence has it; the rest of it stands in the candidate's section."""
+    text = point.text
+    if point.name == "task":
+        text = score_in_short(contest.cases[chosen.candidate], contest.policy, point)
+    if point.name == "latency":
+        text = f"{text.partition(', though ')[0]}{' on a busy machine' if contest.busy else ''}"
+    return text.replace(", limit", " against a limit of", 1)
 
 
 def reasons(contest: Contest) -> list[str]:
