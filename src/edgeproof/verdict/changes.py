@@ -89,12 +89,11 @@ def quiet(contest: Contest) -> WouldChange:
     """The measurement again, of the candidates that qualify, on a machine that does nothing else."""
     folder = shlex.quote(contest.evidence.folder)
     names = ",".join(standing.candidate for standing in contest.order)
+    on_host = f"edgeproof measure {folder} --candidates {names}"
     return WouldChange(
-        measurement=f"latency on {TITLES[contest.device]} while nothing else runs there: it was busy",
-        effect="another candidate may be the fastest; the confidence rises",
-        command=f"edgeproof measure {folder} --candidates {names}"
-        if contest.device == "host"
-        else f"edgeproof runbook {folder}",
+        measurement=f"latency of those that qualify while nothing else runs on {TITLES[contest.device]}",
+        effect="it was busy when they were timed, so another may be the fastest; else the confidence rises",
+        command=on_host if contest.device == "host" else f"edgeproof runbook {folder}",
     )
 
 

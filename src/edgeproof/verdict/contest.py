@@ -10,7 +10,7 @@ from functools import cached_property
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import Evidence, PointName, PolicyPoint, Standing
 from edgeproof.documents.policy import PolicyValue, Preference
-from edgeproof.verdict.cases import Case
+from edgeproof.verdict.cases import ROUNDING, Case
 from edgeproof.verdict.figures import told
 from edgeproof.verdict.points import is_measured, point_of
 from edgeproof.verdict.shipping import ships_bytes
@@ -21,8 +21,6 @@ NOISE = 0.05
 """Medians on one device that lie no further apart are equal, whatever their own bounds say."""
 ALIKE = 0.1
 """Memory and sizes that lie no further apart are."""
-EXACT = 1e-5
-"""A relative L2 below which nothing but the order of sums is left."""
 SCORES: tuple[PointName, ...] = ("task", "slice")
 PRECISIONS = ("fp32", "fp16")
 """From the most faithful on; others come after."""
@@ -190,7 +188,7 @@ class Contest:
         precision = next((n for n, name in enumerate(PRECISIONS) if case.precision == name), len(PRECISIONS))
         off = case.differences.relative_l2 if case.differences is not None else None
         known = off is not None and math.isfinite(off)
-        return (float(precision), math.ceil(math.log10(max(off or 0.0, EXACT) / EXACT)) if known else math.inf)
+        return (float(precision), math.ceil(math.log10(max(off or 0.0, ROUNDING) / ROUNDING)) if known else math.inf)
 
     @property
     def chosen(self) -> Standing | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.evaluation import Confidence, PolicyPoint, ServedOffer, Standing
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
-from edgeproof.verdict.contest import NOISE, Contest
+from edgeproof.verdict.contest import Contest
+from edgeproof.verdict.ratios import compared, expectations, size_only
 from edgeproof.verdict.served import offer_words
 from edgeproof.verdict.task import score_in_short, slice_words
-from edgeproof.verdict.wording import TITLES, and_list, figure, shortened
+from edgeproof.verdict.wording import TITLES, and_list, shortened
 
 __all__ = ["missing", "reasons", "sentence_of"]
 
@@ -72,7 +72,7 @@ def why_chosen(contest: Contest, chosen: Standing) -> str:
         family = "a spiking model's own engine" if contest.spiking else "the engine that the policy prefers"
         if contest.measured or not others:
             return family
-        family = f"{family} in the precision that is " if case.precision == "fp32" else ""
+        family = f"{family}, in its most faithful precision" if case.precision == "fp32" else ""
     if contest.prefer == "sdk" and not chosen.sdk:
         family = "its own engine does not qualify; "
     if not others:
@@ -82,8 +82,8 @@ def why_chosen(contest: Contest, chosen: Standing) -> str:
             f"{family}{superlative(contest, chosen, others, 'smallest', contest.size)} of {len(preferred)} that qualify"
         )
     if contest.prefer == "faithful" or not contest.measured:
-        if family.endswith("is "):
-            return f"{family}most faithful"
+        if family.endswith("precision"):
+            return family
         kind = "conversions" if not chosen.sdk and not case.eager else "candidates"
         alike = [other for other in others if contest.as_good(other, chosen)]
         if not alike:
@@ -191,31 +191,6 @@ def fallen_back(contest: Contest) -> list[str]:
     return lines
 
 
-SLOWER = 1.05
-
-
-def size_only(contest: Contest) -> list[str]:
-    """Lower precisions that are measured slower than their format's first: they buy size, and nothing else."""
-    lines = []
-    for standing in contest.standings:
-        case = contest.cases[standing.candidate]
-        full = next(
-            (
-                other
-                for other in contest.cases.values()
-                if other.format == case.format and other.precision == "fp32" and other.form == case.form
-            ),
-            None,
-        )
-        if full is None or "int" not in case.precision:
-            continue
-        ratio = contest.median(case) / contest.median(full) if math.isfinite(contest.median(full)) else math.nan
-        if math.isfinite(ratio) and ratio > SLOWER:
-            names = f"{case.candidate} buys size only", f"slower than {full.candidate} on {TITLES[contest.device]}"
-            lines.append(f"{names[0]}: {figure(ratio)} × {names[1]}")
-    return lines
-
-
 def lower_precision(contest: Contest, chosen: Standing) -> list[str]:
     """What asks for a lower precision than the format's first: a limit that this one misses."""
     case = contest.cases[chosen.candidate]
@@ -228,40 +203,6 @@ def lower_precision(contest: Contest, chosen: Standing) -> list[str]:
         for point in standing.points
         if point.state == "not met"
     ][:1]
-
-
-ARM = ("aarch64", "arm64")
-
-
-def expectations(contest: Contest) -> list[str]:
-    """What the host's ratios suggest of a class that was not measured, where the host has such a processor."""
-    host = next((device for device in contest.evidence.devices if device.device_class == "host"), None)
-    if contest.measured or contest.device == "host" or host is None or host.emulated:
-        return []
-    if host.machine.architecture not in ARM or contest.chosen is None:
-        return []
-    ratios = {
-        found.candidate: found.ratio_to_baseline for found in host.measurements if found.ratio_to_baseline is not None
-    }
-    own = ratios.get(contest.chosen.candidate)
-    faster = [name for standing in contest.order if (name := standing.candidate) in ratios and own is not None
-              and ratios[name] < own * (1 - NOISE)]  # fmt: skip
-    if own is None or not faster:
-        return []
-    best = min(faster, key=lambda name: ratios[name])
-    share = figure(own / ratios[best])
-    return [f"expected, not measured: on this host, of the same family of processors, {best} is {share} × faster"]
-
-
-def compared(contest: Contest, chosen: Standing, other: Standing) -> str:
-    """Median latency of ``other`` over ``chosen``, where one device measured both interleaved."""
-    of_other = {device.device: found for device, found in contest.cases[other.candidate].on(contest.device)}
-    for device, found in contest.cases[chosen.candidate].on(contest.device):
-        against = of_other.get(device.device)
-        if against is not None and against.ratio_to_baseline and found.ratio_to_baseline:
-            ratio = against.ratio_to_baseline / found.ratio_to_baseline
-            return f" (median latency {figure(ratio)} × that of {chosen.candidate}, interleaved on {device.device})"
-    return ""
 
 
 def elsewhere_lines(case: Case) -> list[str]:
