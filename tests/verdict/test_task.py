@@ -116,10 +116,30 @@ def test_the_eager_model_loses_nothing_against_itself(build):
     assert (point.state, point.text) == ("met", "no accuracy lost: it is the eager model")
 
 
+@pytest.mark.parametrize(
+    ("relative", "task", "state"),
+    [
+        (9e-6, counted(0, 0, 360), "met"),
+        (2e-5, counted(0, 0, 360), "unsupported"),
+        (9e-6, counted(1, 1, 360), "unsupported"),
+    ],
+)
+def test_outputs_that_differ_by_rounding_alone_lose_nothing(build, relative, task, state):
+    """However few samples there are; but not where one is decided otherwise."""
+    outputs = (build.differences(relative, None, "counts"),)
+    case = case_with(build, task, name="onnx-fp32", differences=outputs[0], outputs=outputs)
+    point = task_point(case, PolicyValue())
+    assert point.state == state
+    if state == "met":
+        assert point.text == "no accuracy lost on 360 samples, for outputs are the eager model's but for rounding"
+        assert score_in_short(case, PolicyValue(), point) == point.text
+
+
 def test_what_gained_a_sample_by_luck_is_not_alone_in_meeting_the_policy(build):
     """Its interval excludes a loss of a point and that of the others does not, for they lost and gained nothing."""
+    off = {"differences": build.differences(3e-4, None), "outputs": (build.differences(3e-4, None, "counts"),)}
     results = [
-        build.result(name, spiking=False, task=task, task_drop=task.drop, task_score=task.score)
+        build.result(name, spiking=False, task=task, task_drop=task.drop, task_score=task.score, **off)
         for name, task in (
             ("litert-fp32", counted(0, 0, 360)),
             ("onnx-int8", counted(0, 2, 360)),
@@ -223,7 +243,8 @@ class TestWhatOutweighs:
 
 def test_what_is_not_decided_is_recommended_with_medium_confidence(build):
     rows = (build.measurement("onnx-fp32", throttled=False),)
-    result = build.result("onnx-fp32", spiking=False, task=counted(0, 0, 360))
+    off = {"differences": build.differences(3e-4, None), "outputs": (build.differences(3e-4, None, "counts"),)}
+    result = build.result("onnx-fp32", spiking=False, task=counted(0, 0, 360), **off)
     evidence = build.evidence(
         samples=build.samples(spiking=False),
         validation=msgspec.structs.replace(build.validation(result, spiking=False), metric=ACCURACY),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from edgeproof.documents.task import SHARE, MetricSpec
 from edgeproof.verdict.wording import figure
 
-__all__ = ["beyond_words", "drop_in_short", "drop_words", "limit_words"]
+__all__ = ["beyond_words", "drop_in_short", "drop_words", "head", "limit_words"]
 
 NOTHING = 1e-3
 """Of the limit: what lies below is no loss that anyone would read."""
@@ -48,6 +48,7 @@ def drop_words(metric: MetricSpec, drop: float, low: float | None, high: float |
 
 
 def head(metric: MetricSpec, drop: float, limit: float) -> str:
+    """The drop alone, without its interval."""
     much = f"{magnitude(metric, abs(drop))}{unit_of(metric)}"
     if metric.better == "lower":
         changed = f"{much} {'higher' if drop > 0 else 'lower'}"

@@ -12,7 +12,7 @@ from edgeproof.documents.task import SHARE, MetricSpec, SliceScore, TaskScore
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.metrics.deciding import samples_to_decide
 from edgeproof.verdict.cases import Case
-from edgeproof.verdict.drops import drop_in_short, drop_words, limit_words
+from edgeproof.verdict.drops import drop_in_short, drop_words, head, limit_words
 from edgeproof.verdict.outputs import judged_outputs
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
 
 ACCURACY = MetricSpec(name="accuracy", unit=SHARE)
 """What documents that name no metric scored by."""
+SAME = "for outputs are the eager model's but for rounding"
+"""Of a score that so few samples would not decide."""
 
 
 def task_decides(samples: SamplesDocument | None) -> bool:
@@ -117,7 +119,7 @@ def task_point(case: Case, policy: PolicyValue) -> PolicyPoint:
     if case.eager and drop == 0:
         text = f"{drop_words(metric, drop, None, None)}: it is the eager model"
         return PolicyPoint(name="task", state="met", text=text, value=drop, limit=limit_of(case, policy))
-    return drop_point("task", result.task, metric, policy)
+    return drop_point("task", result.task, metric, policy, exact=case.exact)
 
 
 def limit_of(case: Case, policy: PolicyValue) -> float | None:
@@ -129,7 +131,7 @@ def limit_of(case: Case, policy: PolicyValue) -> float | None:
 def score_in_short(case: Case, policy: PolicyValue, point: PolicyPoint) -> str:
     """The point of the candidate's task score as a sentence has it; its interval stands in the candidate's section."""
     task, limit = case.validation.task if case.validation is not None else None, limit_of(case, policy)
-    if task is None or limit is None or case.eager:
+    if task is None or limit is None or case.eager or point.text.endswith(SAME):
         return point.text
     told = None if policy.task_held_to == "estimate" or task.high is None else point.state == "met"
     return drop_in_short(metric_of(case.evidence.validation), task.drop, task.count, limit, decided=told)
@@ -142,13 +144,22 @@ def why_unscored(case: Case) -> str:
     return f"{why}; how near its outputs are to the eager model's stands in for it"
 
 
-def drop_point(name: PointName, task: TaskScore, metric: MetricSpec, policy: PolicyValue, of: str = "") -> PolicyPoint:
-    """A drop and its interval against the limit."""
+def drop_point(
+    name: PointName, task: TaskScore, metric: MetricSpec, policy: PolicyValue, of: str = "", *, exact: bool = False
+) -> PolicyPoint:
+    """A drop and its interval against the limit.
+
+    Too few samples leave open what another function would lose; of outputs that are the eager model's but for rounding
+    (``exact``), by which nothing was lost or gained, there is no other function.
+    """
     limit = task_limit(policy, metric, task.reference, slices=name == "slice")
     state = judge_drop(task, limit, held_to=policy.task_held_to)
     said = drop_words(metric, task.drop, task.low, task.high, limit)
     text = f"{said}{of}, limit {limit_words(metric, limit)}"
     more = 0
+    if state == "unsupported" and exact and task.drop == 0 and not task.lost:
+        text = f"{head(metric, 0.0, limit)}{of} on {task.count:,} samples, {SAME}"
+        return PolicyPoint(name=name, state="met", text=text, value=task.drop, limit=limit)
     if state == "unsupported":
         text += f": not decided at {task.count} samples"
         if task.low is None or task.high is None:
@@ -207,7 +218,14 @@ def slice_point(case: Case, policy: PolicyValue) -> list[PolicyPoint]:
         return [PolicyPoint(name="slice", state="not measured", text=text)]
     metric = metric_of(case.evidence.validation)
     points = [
-        drop_point("slice", found.task, metric, policy, f" on the {found.kind} {found.name}, of {len(scores)}")
+        drop_point(
+            "slice",
+            found.task,
+            metric,
+            policy,
+            f" on the {found.kind} {found.name}, of {len(scores)}",
+            exact=case.exact,
+        )
         for found in scores
     ]
     severity = {"met": 0, "unsupported": 1, "not met": 2}
