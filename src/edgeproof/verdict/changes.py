@@ -9,7 +9,7 @@ from edgeproof.documents.evaluation import Evidence, PolicyPoint, Standing, Woul
 from edgeproof.documents.samples import HELD_OUT_FILE
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import has_real_labels, secondary_gaps
-from edgeproof.verdict.contest import Contest
+from edgeproof.verdict.contest import SCORES, Contest
 from edgeproof.verdict.drops import beyond_words
 from edgeproof.verdict.on_devices import DEVICE_LIMITS
 from edgeproof.verdict.task import metric_of, rounded
@@ -49,11 +49,7 @@ def would_change(contest: Contest) -> tuple[WouldChange, ...]:
 
 def changes_of_chosen(contest: Contest, chosen: Standing) -> list[WouldChange]:
     """What could overturn the recommendation, or raise its confidence."""
-    evidence, where, others = contest.evidence, TITLES[contest.device], contest.order[1:]
-    rival = next((other for other in others if other.sdk != chosen.sdk), others[0] if others else None)
-    otherwise = (
-        f"the choice falls to {rival.candidate}, if that one does better" if rival else "nothing else qualifies so far"
-    )
+    evidence, where = contest.evidence, TITLES[contest.device]
     changes = []
     for point in chosen.points:
         if point.state in OPEN:
@@ -61,7 +57,7 @@ def changes_of_chosen(contest: Contest, chosen: Standing) -> list[WouldChange]:
             changes.append(
                 WouldChange(
                     measurement=measurement,
-                    effect=f"{beyond} {otherwise}; within the policy the confidence rises",
+                    effect=f"{beyond} {otherwise(contest, chosen, point)}; within the policy the confidence rises",
                     command=command_for(contest, point, *[standing.candidate for standing in contest.order]),
                 )
             )
@@ -83,6 +79,17 @@ def changes_of_chosen(contest: Contest, chosen: Standing) -> list[WouldChange]:
     if not has_real_labels(evidence) and not task_asked:
         changes.append(relabel(evidence, "task score on real, labelled samples"))
     return changes
+
+
+def otherwise(contest: Contest, chosen: Standing, point: PolicyPoint) -> str:
+    """Who is next where the recommended candidate misses a point; of a score the next that is no less faithful."""
+    others = contest.order[1:]
+    if point.name in SCORES:
+        least = contest.faithfulness(contest.cases[chosen.candidate])
+        others = [other for other in others if contest.faithfulness(contest.cases[other.candidate]) <= least] or others
+    if not others:
+        return "nothing else qualifies so far"
+    return f"the choice falls to {others[0].candidate}, if that one does better"
 
 
 def quiet(contest: Contest) -> WouldChange:

@@ -15,7 +15,7 @@ from edgeproof.verdict.figures import told
 from edgeproof.verdict.points import is_measured, point_of
 from edgeproof.verdict.shipping import ships_bytes
 
-__all__ = ["NOISE", "Contest", "nearest_of"]
+__all__ = ["NOISE", "SCORES", "Contest", "nearest_of"]
 
 NOISE = 0.05
 """Medians on one device that lie no further apart are equal, whatever their own bounds say."""
@@ -171,17 +171,17 @@ class Contest:
         return max((float(value) for value in found if value is not None), default=math.inf)
 
     def size(self, case: Case) -> float:
-        """Bytes of everything that ships to the class, else of the artifact; infinite where neither is known.
+        """Bytes of everything that ships to the class; infinite where that is not known.
 
-        Sums are compared where they are known of all, artifacts elsewhere: a sum and an artifact are no pair.
+        Artifacts are compared where it is known of none: a sum and an artifact are no pair.
         """
         known = ships_bytes(case, self.device) if self.sums_known else told("conversion.bytes")(case)
         return math.inf if known is None else float(known)
 
     @cached_property
     def sums_known(self) -> bool:
-        """Whether it is known of all qualified candidates what ships with them."""
-        return all(ships_bytes(self.cases[found.candidate], self.device) is not None for found in self.qualified)
+        """Whether it is known of any qualified candidate what ships with it."""
+        return any(ships_bytes(self.cases[found.candidate], self.device) is not None for found in self.qualified)
 
     def faithfulness(self, case: Case) -> tuple[float, float]:
         """Precision, then by how much outputs are off, in steps of ten; what the order of sums explains is none."""

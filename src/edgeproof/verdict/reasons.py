@@ -11,6 +11,7 @@ from edgeproof.verdict.confidence import secondary_gaps
 from edgeproof.verdict.contest import Contest
 from edgeproof.verdict.ratios import compared, expectations, size_only
 from edgeproof.verdict.served import offer_words
+from edgeproof.verdict.shipping import ships_bytes, size_words
 from edgeproof.verdict.task import score_in_short, slice_words
 from edgeproof.verdict.wording import TITLES, and_list, shortened
 
@@ -89,7 +90,9 @@ def why_chosen(contest: Contest, chosen: Standing) -> str:
         if not alike:
             return f"{family}the most faithful of {len(preferred)} {kind} that qualify"
         least = all(contest.size(case) < contest.size(contest.cases[other.candidate]) for other in alike)
-        first = "the one that ships least" if least else "one"
+        ships = ships_bytes(case, contest.device)
+        much = f" ({size_words(ships)})" if ships is not None else ""
+        first = f"the one that ships least{much}" if least else "one"
         return f"{family}{first} of the {len(alike) + 1} most faithful {kind}"
     return f"{family}{superlative(contest, chosen, others, 'fastest', contest.median)} of {len(preferred)} that qualify"
 
@@ -128,7 +131,7 @@ def ground_in_short(contest: Contest, chosen: Standing, point: PolicyPoint) -> s
     if point.name == "task":
         text = score_in_short(contest.cases[chosen.candidate], contest.policy, point)
     if point.name == "latency":
-        text = f"{text.partition(', though ')[0]}{' on a busy machine' if contest.busy else ''}"
+        text = text.partition(", though ")[0].replace(", limit", f"{' on a busy machine' * contest.busy}, limit", 1)
     return text.replace(", limit", " against a limit of", 1)
 
 
