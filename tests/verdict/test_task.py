@@ -255,3 +255,12 @@ def test_what_is_not_decided_is_recommended_with_medium_confidence(build):
     assert any("not decided at 360 samples" in line for line in found.missing)
     enough = decide(evidence, PolicyValue(task_drop=1.5), {"onnx-fp32": ("host",)}, policy_source="test").verdicts[0]
     assert enough.confidence == "high"
+
+
+def test_what_is_lost_of_the_task_is_what_speaks_against_a_candidate(build):
+    found = build.differences(0.999, None, "counts")
+    task = counted(105, 0, 170)
+    evidence = case_with(build, task, differences=found, outputs=(found,), **OFF).evidence
+    host = decide(evidence, PolicyValue(), {"onnx-int8": ("host",)}, policy_source="test").verdicts[0]
+    assert any(line.startswith("onnx-int8 is out: 61.76 points of accuracy lost (95 %: ") for line in host.reasons)
+    assert "onnx-int8 misses the policy by least: 61.76 points of accuracy lost" in host.sentence

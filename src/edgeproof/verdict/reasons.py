@@ -8,7 +8,7 @@ from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.evaluation import Confidence, PolicyPoint, ServedOffer, Standing
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
-from edgeproof.verdict.contest import Contest
+from edgeproof.verdict.contest import SCORES, Contest
 from edgeproof.verdict.ratios import compared, expectations, size_only
 from edgeproof.verdict.served import offer_words
 from edgeproof.verdict.shipping import ships_bytes, size_words
@@ -47,8 +47,13 @@ def nobody(contest: Contest) -> str:
     nearest = contest.nearest
     if nearest is None:
         return "there is nothing to choose from: no candidate of this run ships there"
-    against = next(point.text for point in nearest.points if point.state == "not met")
-    return f"nothing qualifies; {nearest.candidate} misses the policy by least: {shortened(against)}"
+    return f"nothing qualifies; {nearest.candidate} misses the policy by least: {shortened(against(nearest))}"
+
+
+def against(standing: Standing) -> str:
+    """The point that speaks against a candidate: what is lost of the task where that is too much, else the first."""
+    missed = [point for point in standing.points if point.state == "not met"]
+    return max(missed, key=lambda point: point.name in SCORES).text
 
 
 def action_of(contest: Contest, chosen: Standing) -> str:
@@ -153,8 +158,7 @@ def reasons(contest: Contest) -> list[str]:
     lines += fallen_back(contest)
     lines += size_only(contest)
     for failed in [standing for standing in contest.standings if standing.status == "fails"][:4]:
-        against = next(point.text for point in failed.points if point.state == "not met")
-        lines.append(f"{failed.candidate} is out: {shortened(against)}")
+        lines.append(f"{failed.candidate} is out: {shortened(against(failed))}")
     if contest.device == "host" and contest.chosen is not None:
         lines += elsewhere_lines(contest.cases[contest.chosen.candidate])
     for device in contest.evidence.devices:
