@@ -105,4 +105,5 @@ def test_of_equally_faithful_ones_that_comes_first_of_which_it_is_known_that_it_
     android = next(verdict for verdict in found.verdicts if verdict.device_class == "android")
     assert android.candidate == "litert-fp32"
     assert "the one that ships least (3.24 MB) of the 3 most faithful conversions" in android.sentence
+    assert "next come onnx-fp32 (ships 18 MB) and executorch-fp32" in android.reasons
     assert any("the choice falls to onnx-fp32" in change.effect for change in android.would_change)

@@ -53,12 +53,12 @@ def secondary_gaps(contest: Contest) -> list[str]:
         gaps.append("power")
     if any(undecided_score(point) for point in chosen.points):
         gaps.append("samples: too few to decide what is lost of the task score")
-    measured = contest.cases[chosen.candidate].on(contest.device)
-    if any(found.steady is not None and found.throttled is None for _, found in measured):
-        gaps.append("thermal state: the device does not tell whether it throttled")
     if contest.busy:
         where = TITLES[contest.device]
         gaps.append(f"busy: {where} did other work while candidates were timed, so another may be faster")
+    measured = contest.cases[chosen.candidate].on(contest.device)
+    if any(found.steady is not None and found.throttled is None for _, found in measured):
+        gaps.append("thermal state: the device does not tell whether it throttled")
     if samples is not None and samples.held_out.source == "representative":
         gaps.append("held-out samples: the representative samples serve for validation too")
     return gaps

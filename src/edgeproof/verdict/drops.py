@@ -8,7 +8,7 @@ from __future__ import annotations
 from edgeproof.documents.task import SHARE, MetricSpec
 from edgeproof.verdict.wording import figure
 
-__all__ = ["beyond_words", "drop_in_short", "drop_words", "head", "limit_words"]
+__all__ = ["beyond_words", "drop_in_short", "drop_words", "head", "is_nothing", "limit_words"]
 
 NOTHING = 1e-3
 """Of the limit: what lies below is no loss that anyone would read."""

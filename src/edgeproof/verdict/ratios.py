@@ -1,13 +1,14 @@
-"""How many times as fast candidates are as each other, in words: of what one device measured interleaved."""
+"""How many times as fast candidates are as each other, in words, of what one device measured interleaved; and what a
+lower precision is for."""
 
 from __future__ import annotations
 
 from edgeproof.documents.evaluation import Standing
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.contest import NOISE, Contest
-from edgeproof.verdict.wording import TITLES, and_list, figure
+from edgeproof.verdict.wording import TITLES, and_list, figure, shortened
 
-__all__ = ["compared", "expectations", "size_only"]
+__all__ = ["compared", "expectations", "lower_precision", "size_only"]
 
 SLOWER = 1.05
 ARM = ("aarch64", "arm64")
@@ -37,6 +38,20 @@ def size_only(contest: Contest) -> list[str]:
     first = f"{candidate} is {figure(ratio)} × slower than {full_name}"
     others = [f"{name} {figure(times)} × than {beside}" for name, times, beside in rest]
     return [f"on {TITLES[contest.device]} int8 buys size only: {and_list([first, *others])}"]
+
+
+def lower_precision(contest: Contest, chosen: Standing) -> list[str]:
+    """What asks for a lower precision than the format's first: a limit that this one misses."""
+    case = contest.cases[chosen.candidate]
+    if case.precision == "fp32":
+        return []
+    return [
+        f"{chosen.candidate} and not {standing.candidate}: {shortened(point.text)}"
+        for standing in contest.standings
+        if (full := contest.cases[standing.candidate]).format == case.format and full.precision == "fp32"
+        for point in standing.points
+        if point.state == "not met"
+    ][:1]
 
 
 def expectations(contest: Contest) -> list[str]:

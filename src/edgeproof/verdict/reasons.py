@@ -9,7 +9,7 @@ from edgeproof.documents.evaluation import Confidence, PolicyPoint, ServedOffer,
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
 from edgeproof.verdict.contest import SCORES, Contest
-from edgeproof.verdict.ratios import compared, expectations, size_only
+from edgeproof.verdict.ratios import compared, expectations, lower_precision, size_only
 from edgeproof.verdict.served import offer_words
 from edgeproof.verdict.shipping import ships_bytes, size_words
 from edgeproof.verdict.task import score_in_short, slice_words
@@ -147,9 +147,9 @@ def reasons(contest: Contest) -> list[str]:
     if contest.chosen is not None:
         lines.append(rule_in_words(contest, contest.chosen))
         lines += [point.text for point in contest.chosen.points if point.name == "difference" and "warns" in point.text]
-        for other in contest.order[1:3]:
-            lines.append(f"{other.candidate} qualifies too{compared(contest, contest.chosen, other)}")
-        lines += [words] if (words := slice_words(contest.cases[contest.chosen.candidate])) is not None else []
+        lines += next_ones(contest, contest.chosen)
+        worst = slice_words(contest.cases[contest.chosen.candidate], contest.policy)
+        lines += [worst] if worst is not None else []
         lines += lower_precision(contest, contest.chosen)
         lines += expectations(contest)
     elif not contest.standings:
@@ -184,6 +184,18 @@ def rule_in_words(contest: Contest, chosen: Standing) -> str:
     return f"{rule}; {'none of that family does' if ships else 'none of that family ships there'}"
 
 
+def next_ones(contest: Contest, chosen: Standing) -> list[str]:
+    """The two that come after the recommended one: with their ratios where they were measured, else with what ships."""
+    others = contest.order[1:3]
+    if contest.measured:
+        return [f"{other.candidate} qualifies too{compared(contest, chosen, other)}" for other in others]
+    names = []
+    for other in others:
+        ships = ships_bytes(contest.cases[other.candidate], contest.device)
+        names.append(other.candidate if ships is None else f"{other.candidate} (ships {size_words(ships)})")
+    return [f"next {'comes' if len(names) == 1 else 'come'} {and_list(names)}"] if names else []
+
+
 def fallen_back(contest: Contest) -> list[str]:
     """Candidates whose runtime was timed there without its fast kernels, those with the same reason together."""
     found: dict[str, list[str]] = {}
@@ -196,20 +208,6 @@ def fallen_back(contest: Contest) -> list[str]:
         names = list(dict.fromkeys(candidates))
         lines.append(f"{and_list(names)} ran without {'its' if len(names) == 1 else 'their'} delegate: {why}")
     return lines
-
-
-def lower_precision(contest: Contest, chosen: Standing) -> list[str]:
-    """What asks for a lower precision than the format's first: a limit that this one misses."""
-    case = contest.cases[chosen.candidate]
-    if case.precision == "fp32":
-        return []
-    return [
-        f"{chosen.candidate} and not {standing.candidate}: {shortened(point.text)}"
-        for standing in contest.standings
-        if (full := contest.cases[standing.candidate]).format == case.format and full.precision == "fp32"
-        for point in standing.points
-        if point.state == "not met"
-    ][:1]
 
 
 def elsewhere_lines(case: Case) -> list[str]:

@@ -12,7 +12,7 @@ from edgeproof.documents.task import SHARE, MetricSpec, SliceScore, TaskScore
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.metrics.deciding import samples_to_decide
 from edgeproof.verdict.cases import Case
-from edgeproof.verdict.drops import drop_in_short, drop_words, head, limit_words
+from edgeproof.verdict.drops import drop_in_short, drop_words, head, is_nothing, limit_words
 from edgeproof.verdict.outputs import judged_outputs
 
 __all__ = [
@@ -197,14 +197,15 @@ def worst_slice(case: Case) -> SliceScore | None:
     return max(scores, key=lambda found: (found.task.drop, found.task.count), default=None)
 
 
-def slice_words(case: Case) -> str | None:
-    """On which slice the candidate loses most, with the interval; None where it loses on none."""
-    found = worst_slice(case)
-    if found is None or case.validation is None or found.task.drop <= 0:
+def slice_words(case: Case, policy: PolicyValue) -> str | None:
+    """On which slice the candidate loses most, with the interval; None where it loses nothing that counts on any."""
+    found, metric = worst_slice(case), metric_of(case.evidence.validation)
+    if found is None or case.validation is None:
         return None
-    metric, task = metric_of(case.evidence.validation), found.task
-    lost = drop_words(metric, task.drop, task.low, task.high)
-    many = len(case.validation.slices)
+    task, limit = found.task, task_limit(policy, metric, found.task.reference)
+    if task.drop <= 0 or is_nothing(metric, task.drop, limit):
+        return None
+    lost, many = drop_words(metric, task.drop, task.low, task.high, limit), len(case.validation.slices)
     return f"{case.candidate} loses most on the {found.kind} {found.name} ({task.count} samples, of {many}): {lost}"
 
 
