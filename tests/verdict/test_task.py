@@ -12,7 +12,7 @@ from edgeproof.metrics.intervals import tango
 from edgeproof.verdict.cases import cases_of
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.points import point_of, standing_of
-from edgeproof.verdict.task import judge_drop, score_in_short, slice_point, task_limit, task_point
+from edgeproof.verdict.task import judge_drop, score_in_short, slice_point, slice_words, task_limit, task_point
 
 ACCURACY = MetricSpec(name="accuracy", unit="share", named="accuracy")
 ERROR = MetricSpec(name="mae", better="lower", unit="mm")
@@ -196,6 +196,16 @@ def test_the_slice_that_loses_most_is_told_of_who_is_recommended(build):
     verdict = decide(evidence, PolicyValue(task_drop=5.0), {"onnx-fp32": ("host",)}, policy_source="test").verdicts[0]
     told = [line for line in verdict.reasons if "loses most" in line]
     assert told[0].startswith("onnx-fp32 loses most on the class 8 (150 samples, of 3): 6.00 points of accuracy lost (")
+
+
+def test_a_slice_that_loses_nothing_that_counts_is_not_told(build):
+    task = drawn(1.6e-7, -1.5e-6, 1.7e-6)
+    case = case_with(build, task, metric=ERROR, slices=(SliceScore(kind="slice", name="a", task=task),))
+    assert slice_words(case, PolicyValue()) is None
+    lost = case_with(build, task, metric=ERROR, slices=(SliceScore(kind="slice", name="a", task=drawn(2, 1, 3)),))
+    assert slice_words(lost, PolicyValue()) == (
+        "onnx-int8 loses most on the slice a (200 samples, of 1): mae 2 mm higher (95 %: +1 to +3)"
+    )
 
 
 OFF = {"status": "failed", "reason": None}
