@@ -172,3 +172,16 @@ def test_the_worst_is_taken_figure_by_figure() -> None:
     assert worst.smallest_passing_tolerance == 0.25
     assert worst.spikes == second.spikes
     assert worst_of([first]).kind == "real"
+
+
+def test_the_classes_of_an_image_stand_behind_the_batch() -> None:
+    source = np.random.default_rng(3)
+    reference = source.standard_normal((6, 1, 4, 5, 7))
+    candidate = reference.copy()
+    candidate[:2, 0, :, 0, 0] = -candidate[:2, 0, :, 0, 0]  # another class at one pixel of two images
+    same = (reference.argmax(2) == candidate.argmax(2)).mean()
+    assert same == 1 - 2 / (6 * 5 * 7)
+    assert real(reference, candidate).argmax_agreement == pytest.approx(same)
+    assert real(reference[:, :, :1], candidate[:, :, :1]).argmax_agreement is None  # a mask has no classes
+    tokens = reference[:, :, 0]  # [batch, elements, classes]
+    assert real(tokens, -tokens).argmax_agreement == pytest.approx((tokens.argmax(-1) == (-tokens).argmax(-1)).mean())

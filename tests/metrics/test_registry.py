@@ -295,3 +295,30 @@ def test_slices_are_the_classes_and_what_the_samples_name() -> None:
     assert [scores[kind].drop for kind in "013"] == [0, 0, 0]
     assert scores["day"].count == 50
     assert slices_of(CLASSES, None, by_class=False) == {}
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "dice", "miou", "auroc", "accuracy", "perplexity"])
+def test_where_every_label_is_ignored_there_is_no_score(name: str) -> None:
+    nothing = np.full_like(TOKENS, -100)
+    scores = TOKEN_SCORES if name == "perplexity" else TOKEN_SCORES.astype(np.float64)
+    assert math.isnan(metric(name).of(scores, nothing))
+    if name != "auroc":  # it keeps no sums
+        assert math.isnan(metric(name).resampled(scores, nothing)(np.ones(COUNT, np.int64)))
+
+
+def test_r2_is_not_defined_on_labels_that_are_all_the_same_and_knows_no_scale() -> None:
+    assert math.isnan(metric("r2").of(GIVEN, np.full(COUNT, 3.3)))
+    one_other = np.where(np.arange(COUNT) == 0, 1.0, 3.3)
+    again = metric("r2").resampled(GIVEN, one_other)
+    assert math.isnan(again(np.where(np.arange(COUNT) == 0, 0, 1)))
+    assert again(np.ones(COUNT, np.int64)) == pytest.approx(sk.r2_score(one_other, GIVEN))
+    for scale, mean in ((1e-6, 0.0), (1e5, 1e7)):
+        given, wanted = GIVEN.astype(np.float64) * scale + mean, WANTED * scale + mean
+        assert metric("r2").of(given, wanted) == pytest.approx(sk.r2_score(wanted, given))
+        assert metric("r2").resampled(given, wanted)(np.ones(COUNT, np.int64)) == pytest.approx(
+            sk.r2_score(wanted, given)
+        )
+
+
+def test_what_says_little_of_one_class_is_not_told_by_class() -> None:
+    assert [name for name in metric_names() if metric(name).by_class] == ["accuracy", "map", "top_k"]

@@ -106,8 +106,9 @@ def test_a_dense_model_is_converted_where_nothing_was_measured(build, device_cla
     verdict = verdicts(build, evidence)[device_class]
     assert (verdict.decision, verdict.candidate is not None) == ("convert", True)
     assert verdict.candidate.endswith("-fp32")
-    assert "the most faithful of" in verdict.sentence
+    assert "most faithful conversions" in verdict.sentence
     assert "nothing was measured there" in verdict.sentence
+    assert not any("nothing was measured" in line for line in verdict.reasons)
 
 
 @pytest.mark.parametrize("device_class", ["raspberry-pi", "android", "iphone"])
@@ -167,7 +168,36 @@ def test_a_lower_precision_that_is_slower_buys_size_only(build):
         samples=build.samples(spiking=False), validation=build.validation(spiking=False), devices=(build.device(rows),)
     )
     verdict = verdicts(build, evidence)["host"]
-    assert "onnx-int8 buys size only: 4.2 × slower than onnx-fp32 on this host" in verdict.reasons
+    assert "on this host int8 buys size only: onnx-int8 is 4.2 × slower than onnx-fp32" in verdict.reasons
+
+
+def test_a_runtime_that_fell_back_is_a_reason(build):
+    """Of the class that measured it, and those that fell back alike are told together."""
+    rows = tuple(
+        build.measurement(name, FAST, degraded="LiteRT runs every operator on its own kernels")
+        for name in ("litert-fp32", "litert-fp16")
+    )
+    rows = (*rows, build.measurement("sdk-native"))
+    told = verdicts(build, build.evidence(devices=(build.device(rows),)))
+    line = "litert-fp32 and litert-fp16 ran without their delegate: LiteRT runs every operator on its own kernels"
+    assert line in told["host"].reasons
+    assert line not in told["android"].reasons
+
+
+def test_what_would_not_be_chosen_anyway_could_not_replace_the_choice(build):
+    """Too few calls of two candidates: the slower one's do not matter, and those of another family do not."""
+    rows = [build.measurement("sdk-native", FAST), build.measurement("litert-fp32", 50.0, count=20)]
+    dense = build.evidence(
+        samples=build.samples(spiking=False),
+        validation=build.validation(spiking=False),
+        devices=(build.device(tuple(rows)),),
+    )
+    host = verdicts(build, dense, platforms=TWO)["host"]
+    assert any(change.measurement.startswith("litert-fp32: ") for change in host.would_change)
+    assert "the only one that qualifies so far" in host.sentence
+    spiking = verdicts(build, build.evidence(devices=dense.devices), platforms=TWO)["host"]
+    assert spiking.candidate == "sdk-native"
+    assert not any("litert-fp32: " in change.measurement for change in spiking.would_change)
 
 
 def test_what_this_host_suggests_of_others_is_told_where_it_is_of_their_family(build):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeproof.documents.latency import Percentile
 from edgeproof.documents.task import MetricSpec, TaskScore
 from edgeproof.verdict.cases import cases_of
 from edgeproof.verdict.pareto import dominates, front_of, objectives_of
@@ -77,6 +78,23 @@ def test_medians_whose_bounds_overlap_are_equal(median, beaten):
     """The builders' bound of the median lies 1 % above it; the floor is 2 % of each."""
     found = front({"onnx-fp32": (0.0, 100.0, 10_000), "litert-fp32": (0.0, median, 10_000)})
     assert bool(found.dominated) is beaten
+
+
+@pytest.mark.parametrize(("fast", "beaten"), [(15.0, True), (1500.0, False)])
+def test_an_uncertain_median_is_as_fast_as_its_bound_is_slow_and_no_faster(fast, beaten):
+    """Of 2.8 ms whose bound is twice that: it may be 1.4 ms, and not 15 µs."""
+    evidence = evidence_of({"onnx-fp32": (0.0, fast, 10_000), "litert-fp32": (0.0, 2800.0, 10_000)})
+    rows = [
+        msgspec.structs.replace(
+            row, steady=msgspec.structs.replace(row.steady, p50=Percentile(value_us=2 * row.steady.median_us))
+        )
+        if row.candidate == "litert-fp32"
+        else row
+        for row in evidence.devices[0].measurements
+    ]
+    device = msgspec.structs.replace(evidence.devices[0], measurements=tuple(rows))
+    found = front_of(cases_of(msgspec.structs.replace(evidence, devices=(device,))).values())
+    assert [off.candidate for off in found.dominated] == ["litert-fp32"] * beaten
 
 
 def test_who_is_behind_only_one_that_is_behind_itself_stays_on_the_front():

@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from edgeproof.documents.policy import PolicyValue
@@ -77,3 +78,32 @@ def test_the_front_counts_what_ships_where_all_of_it_is_known():
     assert front.members == ("sdk-native",)
     front = front_of(found[name] for name in (*names, "litert-fp32"))
     assert front.objectives[-1] == "size"
+
+
+def test_of_equally_faithful_ones_that_comes_first_of_which_it_is_known_that_it_ships_least():
+    """The runtime of one is not known: its small artifact is no reason to ship it, nor is its name."""
+    runtimes = (
+        RuntimeSize(format="executorch", device_class="android", unknown="nobody said"),
+        RuntimeSize(format="onnx", device_class="android", libraries=(library(18_000_000),)),
+        RuntimeSize(format="litert", device_class="android", libraries=(library(3_200_000),)),
+    )
+    names = ("executorch-fp32", "onnx-fp32", "litert-fp32")
+    evidence = build.evidence(
+        samples=build.samples(spiking=False),
+        conversion=build.conversion(
+            *(
+                msgspec.structs.replace(build.conversion().candidates[3], candidate=name, bytes=40_000, format=form)
+                for name, form in zip(names, ("executorch", "onnx", "litert"), strict=True)
+            )
+        ),
+        validation=build.validation(*(build.result(name, spiking=False) for name in names), spiking=False),
+        shipping=ShippingDocument(runtimes=runtimes),
+        devices=(),
+    )
+    platforms = dict.fromkeys(names, ("android",))
+    found = decide(evidence, PolicyValue(), platforms, policy_source="test")
+    android = next(verdict for verdict in found.verdicts if verdict.device_class == "android")
+    assert android.candidate == "litert-fp32"
+    assert "the one that ships least (3.24 MB) of the 3 most faithful conversions" in android.sentence
+    assert "next come onnx-fp32 (ships 18 MB) and executorch-fp32" in android.reasons
+    assert any("the choice falls to onnx-fp32" in change.effect for change in android.would_change)

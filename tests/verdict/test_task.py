@@ -12,7 +12,7 @@ from edgeproof.metrics.intervals import tango
 from edgeproof.verdict.cases import cases_of
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.points import point_of, standing_of
-from edgeproof.verdict.task import judge_drop, slice_point, task_limit, task_point
+from edgeproof.verdict.task import judge_drop, score_in_short, slice_point, slice_words, task_limit, task_point
 
 ACCURACY = MetricSpec(name="accuracy", unit="share", named="accuracy")
 ERROR = MetricSpec(name="mae", better="lower", unit="mm")
@@ -83,9 +83,85 @@ def test_a_limit_is_in_the_metrics_unit_or_relative(policy, metric, reference, l
 def test_any_metric_is_told_in_its_unit(build):
     point = task_point(case_with(build, drawn(0.459, -0.3, 1.75), metric=ERROR), PolicyValue(task_drop=2.0))
     assert (point.state, point.value, point.limit) == ("met", 0.459, 2.0)
-    assert point.text == "0.459 mm of mae lost (95 %: −0.3 to +1.75), limit 2 mm"
+    assert point.text == "mae 0.459 mm higher (95 %: −0.3 to +1.75), limit 2 mm"
+    alike = task_point(case_with(build, drawn(1.6e-7, -1.5e-6, 1.7e-6), metric=ERROR), PolicyValue())
+    assert (alike.state, alike.text) == ("met", "mae unchanged, limit 0.4 mm")
     undefined = task_point(case_with(build, drawn(0.459, None, None), metric=ERROR), PolicyValue())
     assert undefined.state == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "policy", "words"),
+    [
+        (counted(0, 0, 360), ACCURACY, {}, "no accuracy lost on 360 samples, too few to exclude a loss of 1 point"),
+        (counted(0, 0, 2000), ACCURACY, {}, "no accuracy lost on 2,000 samples, enough to exclude a loss of 1 point"),
+        (
+            counted(3, 2, 360),
+            ACCURACY,
+            {"task_drop": 1.5},
+            "0.28 points of accuracy lost on 360 samples, too few to exclude a loss of 1.50 points",
+        ),
+        (counted(0, 0, 360), ACCURACY, {"task_held_to": "estimate"}, "no accuracy lost on 360 samples, limit 1 point"),
+        (drawn(0.3, -0.3, 1.75), ERROR, {}, "mae 0.3 mm higher on 200 samples, too few to exclude 0.4 mm more"),
+        (drawn(0.3, None, None), ERROR, {}, "mae 0.3 mm higher on 200 samples, limit 0.4 mm"),
+    ],
+)
+def test_a_sentence_says_whether_the_samples_are_enough(build, task, metric, policy, words):
+    case, policy = case_with(build, task, metric=metric), PolicyValue(**policy)
+    assert score_in_short(case, policy, task_point(case, policy)) == words
+
+
+def test_the_eager_model_loses_nothing_against_itself(build):
+    point = task_point(case_with(build, counted(0, 0, 360), name="sdk-eager"), PolicyValue())
+    assert (point.state, point.text) == ("met", "no accuracy lost: it is the eager model")
+
+
+@pytest.mark.parametrize(
+    ("relative", "task", "state"),
+    [
+        (9e-6, counted(0, 0, 360), "met"),
+        (2e-5, counted(0, 0, 360), "unsupported"),
+        (9e-6, counted(1, 1, 360), "unsupported"),
+    ],
+)
+def test_outputs_that_differ_by_rounding_alone_lose_nothing(build, relative, task, state):
+    """However few samples there are; but not where one is decided otherwise."""
+    outputs = (build.differences(relative, None, "counts"),)
+    case = case_with(build, task, name="onnx-fp32", differences=outputs[0], outputs=outputs)
+    point = task_point(case, PolicyValue())
+    assert point.state == state
+    if state == "met":
+        assert point.text == "no accuracy lost on 360 samples, for outputs are the eager model's but for rounding"
+        assert score_in_short(case, PolicyValue(), point) == point.text
+
+
+def test_what_gained_a_sample_by_luck_is_not_alone_in_meeting_the_policy(build):
+    """Its interval excludes a loss of a point and that of the others does not, for they lost and gained nothing."""
+    off = {"differences": build.differences(3e-4, None), "outputs": (build.differences(3e-4, None, "counts"),)}
+    results = [
+        build.result(name, spiking=False, task=task, task_drop=task.drop, task_score=task.score, **off)
+        for name, task in (
+            ("litert-fp32", counted(0, 0, 360)),
+            ("onnx-int8", counted(0, 2, 360)),
+            ("litert-int8", counted(1, 0, 360)),
+        )
+    ]
+    rows = [build.measurement(name, time) for name, time in (("litert-fp32", 90), ("onnx-int8", 200))]
+    evidence = build.evidence(
+        samples=build.samples(spiking=False),
+        validation=msgspec.structs.replace(build.validation(*results, spiking=False), metric=ACCURACY),
+        devices=(build.device((*rows, build.measurement("litert-int8", 50))),),
+    )
+    platforms = {result.candidate: ("host",) for result in results}
+    host = decide(evidence, PolicyValue(), platforms, policy_source="test").verdicts[0]
+    assert {found.candidate: found.status for found in host.standings} == {
+        "litert-fp32": "open", "onnx-int8": "meets", "litert-int8": "open",
+    }  # fmt: skip
+    assert host.candidate == "litert-fp32"
+    assert "no accuracy lost on 360 samples, too few to exclude a loss of 1 point (confidence" in host.sentence
+    asked = {change.measurement: change.effect for change in host.would_change}
+    assert "with more than 1 point of accuracy lost" in asked["task score of litert-fp32 on about 390 labelled samples"]
+    assert any(measurement.startswith("litert-int8: ") for measurement in asked)  # it is faster
 
 
 def test_not_finite_is_not_met():
@@ -120,6 +196,16 @@ def test_the_slice_that_loses_most_is_told_of_who_is_recommended(build):
     verdict = decide(evidence, PolicyValue(task_drop=5.0), {"onnx-fp32": ("host",)}, policy_source="test").verdicts[0]
     told = [line for line in verdict.reasons if "loses most" in line]
     assert told[0].startswith("onnx-fp32 loses most on the class 8 (150 samples, of 3): 6.00 points of accuracy lost (")
+
+
+def test_a_slice_that_loses_nothing_that_counts_is_not_told(build):
+    task = drawn(1.6e-7, -1.5e-6, 1.7e-6)
+    case = case_with(build, task, metric=ERROR, slices=(SliceScore(kind="slice", name="a", task=task),))
+    assert slice_words(case, PolicyValue()) is None
+    lost = case_with(build, task, metric=ERROR, slices=(SliceScore(kind="slice", name="a", task=drawn(2, 1, 3)),))
+    assert slice_words(lost, PolicyValue()) == (
+        "onnx-int8 loses most on the slice a (200 samples, of 1): mae 2 mm higher (95 %: +1 to +3)"
+    )
 
 
 OFF = {"status": "failed", "reason": None}
@@ -167,7 +253,8 @@ class TestWhatOutweighs:
 
 def test_what_is_not_decided_is_recommended_with_medium_confidence(build):
     rows = (build.measurement("onnx-fp32", throttled=False),)
-    result = build.result("onnx-fp32", spiking=False, task=counted(0, 0, 360))
+    off = {"differences": build.differences(3e-4, None), "outputs": (build.differences(3e-4, None, "counts"),)}
+    result = build.result("onnx-fp32", spiking=False, task=counted(0, 0, 360), **off)
     evidence = build.evidence(
         samples=build.samples(spiking=False),
         validation=msgspec.structs.replace(build.validation(result, spiking=False), metric=ACCURACY),
@@ -178,3 +265,12 @@ def test_what_is_not_decided_is_recommended_with_medium_confidence(build):
     assert any("not decided at 360 samples" in line for line in found.missing)
     enough = decide(evidence, PolicyValue(task_drop=1.5), {"onnx-fp32": ("host",)}, policy_source="test").verdicts[0]
     assert enough.confidence == "high"
+
+
+def test_what_is_lost_of_the_task_is_what_speaks_against_a_candidate(build):
+    found = build.differences(0.999, None, "counts")
+    task = counted(105, 0, 170)
+    evidence = case_with(build, task, differences=found, outputs=(found,), **OFF).evidence
+    host = decide(evidence, PolicyValue(), {"onnx-int8": ("host",)}, policy_source="test").verdicts[0]
+    assert any(line.startswith("onnx-int8 is out: 61.76 points of accuracy lost (95 %: ") for line in host.reasons)
+    assert "onnx-int8 misses the policy by least: 61.76 points of accuracy lost" in host.sentence

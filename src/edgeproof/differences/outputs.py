@@ -7,7 +7,8 @@ For samples i, d_i = candidate_i - reference_i as flat float64 vectors:
 - ``relative_l2``  ||d||₂ / ||reference||₂ over all samples together
 - ``cosine_min``   min over i of cos(candidate_i, reference_i); 1 where both are zero
 - ``snr_db``       10 log10(Σ reference² / Σ d²)
-- ``argmax_agreement``      share of samples whose argmax over the last axis is equal
+- ``argmax_agreement``      share of equal argmaxes over the classes: the last axis, or the one behind the batch in an
+  output ``[batch, classes, *space]`` of two or more axes of space
 - ``threshold_agreement``   share of elements on the same side of a threshold
 - ``saturation``            share of elements at the candidate's extremes where the reference lies beyond them
 
@@ -131,9 +132,18 @@ def _cosine_min(expected: Array, given: Array) -> float:
 
 
 def _argmax_agreement(reference: Array, candidate: Array) -> float | None:
-    if reference.ndim < 2 or reference.shape[-1] < 2:
+    axis = _class_axis(reference.shape)
+    if axis is None:
         return None
-    return float((reference.argmax(axis=-1) == candidate.argmax(axis=-1)).mean())
+    return float((reference.argmax(axis=axis) == candidate.argmax(axis=axis)).mean())
+
+
+def _class_axis(shape: tuple[int, ...]) -> int | None:
+    """Where the classes stand in ``[samples, batch, classes, *space]`` and in ``[samples, batch, *elements, classes]``;
+    None where there are no two of them."""
+    if len(shape) >= 5:
+        return 2 if shape[2] > 1 else None
+    return len(shape) - 1 if len(shape) >= 2 and shape[-1] > 1 else None
 
 
 def _spikes(difference: Array) -> SpikeDifference:

@@ -34,8 +34,8 @@ class Kind:
         made_with: the user's arguments of ``make``.
         read_with: the user's arguments of ``read``.
         labelled: whether it needs labels.
-        by_class: whether it says something of the samples of one class.
-        value: the score, of the library's object that has seen the samples, and of the targets.
+        value: the score, of the library's object that has seen the samples, and of the targets; of the object alone
+            where it keeps sums.
     """
 
     make: Callable[..., Any]
@@ -45,7 +45,6 @@ class Kind:
     made_with: tuple[str, ...] = ()
     read_with: tuple[str, ...] = ()
     labelled: bool = True
-    by_class: bool = False
     value: Callable[[Any, Any], float] = lambda metric, _: float(metric.compute())
 
 
@@ -83,7 +82,7 @@ class LibraryMetric(Metric):
             metric.update(given[index : index + 1], wanted[index : index + 1])
             rows.append(np.concatenate([np.ravel(getattr(metric, name).numpy()) for name in names]))
         sums = np.stack(rows).astype(np.float64)
-        return _Summed(metric, sums)
+        return _Summed(metric, sums, self.kind.value)
 
     def _read(self, outputs: Outputs, labels: Labels) -> Pair:
         told = {name: self.arguments[name] for name in self.kind.read_with if name in self.arguments}
@@ -110,8 +109,8 @@ def _at(values: Any, index: npt.NDArray[np.intp]) -> Any:
 class _Summed:
     """The score of drawn samples from the sums of each, put back into the library's object."""
 
-    def __init__(self, metric: Any, sums: npt.NDArray[np.float64]) -> None:
-        self.metric, self.sums = metric, sums
+    def __init__(self, metric: Any, sums: npt.NDArray[np.float64], value: Callable[[Any, Any], float]) -> None:
+        self.metric, self.sums, self.value = metric, sums, value
         self.states = {name: value.clone() for name, value in metric._defaults.items()}
 
     def __call__(self, counts: npt.NDArray[np.int64]) -> float:
@@ -123,7 +122,7 @@ class _Summed:
             setattr(self.metric, name, total[begin : begin + size].reshape(default.shape).to(default.dtype))
             begin += size
         self.metric._computed = None
-        return float(self.metric.compute())
+        return self.value(self.metric, None)
 
 
 def _library(name: str) -> Any:
@@ -177,10 +176,25 @@ def _auroc(pair: Pair, ignore: int = -100) -> Any:
 def _mean_area(metric: Any, wanted: Any) -> float:
     """The mean over classes that some samples are of and others not: the library's area is 0 where there are none."""
     counted = wanted if metric.ignore_index is None else wanted[wanted != metric.ignore_index]
+    if not counted.numel():
+        return float("nan")
     areas = metric.compute().reshape(-1)
     kinds = [1] if len(areas) == 1 else range(len(areas))
     defined = [float(areas[i]) for i, kind in enumerate(kinds) if 0 < int((counted == kind).sum()) < counted.numel()]
     return sum(defined) / len(defined) if defined else float("nan")
+
+
+def _of_counted(metric: Any, _: Any) -> float:
+    """The library's value, which is 0 where no element counts: there it is not defined."""
+    return float(metric.compute()) if int((metric.tp + metric.fn).sum()) else float("nan")
+
+
+def _share_explained(metric: Any, _: Any) -> float:
+    """R² of the library's sums. It is not defined on labels that are all the same, and of any scale, where the library
+    takes a spread below 1e-4 for none."""
+    squares, sum_, count = float(metric.sum_squared_error), float(metric.sum_error), int(metric.total)
+    spread = squares - sum_**2 / count if count else 0.0
+    return 1 - float(metric.residual) / spread if spread > 1e-13 * squares else float("nan")
 
 
 def _check_classes(wanted: Any, classes: int, ignore: int) -> None:
@@ -281,16 +295,18 @@ def _greedy(letters: Sequence[int], alphabet: Sequence[str], blank: int) -> str:
 
 LIBRARY: dict[str, Kind] = {
     "macro_f1": Kind(
-        _multiclass("F1Score", average="macro"), _scores, unit=SHARE, made_with=("ignore",), by_class=True
+        _multiclass("F1Score", average="macro"), _scores, unit=SHARE, made_with=("ignore",), value=_of_counted
     ),
     "auroc": Kind(_auroc, _ranked, unit=SHARE, made_with=("ignore",), value=_mean_area),
     "mae": Kind(_from("regression", "MeanAbsoluteError"), _numbers, "lower"),
     "rmse": Kind(_from("regression", "MeanSquaredError", squared=False), _numbers, "lower"),
-    "r2": Kind(_from("regression", "R2Score"), _single_numbers),
+    "r2": Kind(_from("regression", "R2Score"), _single_numbers, value=_share_explained),
     "correlation": Kind(_from("regression", "PearsonCorrCoef"), _single_numbers),
     "cosine": Kind(_from("regression", "CosineSimilarity", reduction="mean"), _numbers, labelled=False),
     "miou": Kind(_multiclass("JaccardIndex", average="macro"), _scores, unit=SHARE, made_with=("ignore",)),
-    "dice": Kind(_multiclass("F1Score", average="macro"), _scores, unit=SHARE, made_with=("ignore",)),
+    "dice": Kind(
+        _multiclass("F1Score", average="macro"), _scores, unit=SHARE, made_with=("ignore",), value=_of_counted
+    ),
     "wer": Kind(_from("text", "WordErrorRate"), _texts, "lower", SHARE, read_with=("alphabet", "blank")),
     "cer": Kind(_from("text", "CharErrorRate"), _texts, "lower", SHARE, read_with=("alphabet", "blank")),
     "perplexity": Kind(_perplexity, _tokens, "lower", made_with=("ignore",)),
@@ -315,6 +331,6 @@ def library_metric(name: str, arguments: Mapping[str, Any]) -> LibraryMetric:
         unit=str(arguments.get("unit", kind.unit)),
         arguments={key: value for key, value in arguments.items() if key != "unit"},
         labelled=kind.labelled,
-        by_class=kind.by_class,
+        by_class=False,
         kind=kind,
     )

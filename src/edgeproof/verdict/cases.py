@@ -13,7 +13,10 @@ from edgeproof.documents.evaluation import CandidateStatus, Evidence
 from edgeproof.documents.signature import Form
 from edgeproof.documents.validation import Differences, ValidationResult
 
-__all__ = ["Case", "Measured", "cases_of"]
+__all__ = ["ROUNDING", "Case", "Measured", "cases_of"]
+
+ROUNDING = 1e-5
+"""Relative L2 below which fp32 runtimes differ by the order of their sums alone."""
 
 
 class Measured(NamedTuple):
@@ -98,6 +101,12 @@ class Case:
         samples = self.evidence.samples
         name = samples.signature.score_output if samples is not None else None
         return next((output for output in self.outputs if output.name == name), self.differences)
+
+    @property
+    def exact(self) -> bool:
+        """Whether what is scored is the eager model's output but for rounding."""
+        off = self.scored.relative_l2 if self.scored is not None else None
+        return off is not None and off <= ROUNDING
 
     @cached_property
     def agreement(self) -> float | None:

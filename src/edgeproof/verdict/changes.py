@@ -9,8 +9,10 @@ from edgeproof.documents.evaluation import Evidence, PolicyPoint, Standing, Woul
 from edgeproof.documents.samples import HELD_OUT_FILE
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import has_real_labels, secondary_gaps
-from edgeproof.verdict.contest import Contest
+from edgeproof.verdict.contest import SCORES, Contest
+from edgeproof.verdict.drops import beyond_words
 from edgeproof.verdict.on_devices import DEVICE_LIMITS
+from edgeproof.verdict.task import metric_of, rounded
 from edgeproof.verdict.wording import TITLES, and_list
 
 __all__ = ["would_change"]
@@ -47,11 +49,7 @@ def would_change(contest: Contest) -> tuple[WouldChange, ...]:
 
 def changes_of_chosen(contest: Contest, chosen: Standing) -> list[WouldChange]:
     """What could overturn the recommendation, or raise its confidence."""
-    evidence, where, others = contest.evidence, TITLES[contest.device], contest.order[1:]
-    rival = next((other for other in others if other.sdk != chosen.sdk), others[0] if others else None)
-    otherwise = (
-        f"the choice falls to {rival.candidate}, if that one does better" if rival else "nothing else qualifies so far"
-    )
+    evidence, where = contest.evidence, TITLES[contest.device]
     changes = []
     for point in chosen.points:
         if point.state in OPEN:
@@ -59,7 +57,7 @@ def changes_of_chosen(contest: Contest, chosen: Standing) -> list[WouldChange]:
             changes.append(
                 WouldChange(
                     measurement=measurement,
-                    effect=f"{beyond} {otherwise}; within the policy the confidence rises",
+                    effect=f"{beyond} {otherwise(contest, chosen, point)}; within the policy the confidence rises",
                     command=command_for(contest, point, *[standing.candidate for standing in contest.order]),
                 )
             )
@@ -73,12 +71,37 @@ def changes_of_chosen(contest: Contest, chosen: Standing) -> list[WouldChange]:
                     command=None if contest.device == "host" else f"edgeproof runbook {shlex.quote(evidence.folder)}",
                 )
             )
+        elif gap.startswith("busy"):
+            changes.append(quiet(contest))
         elif gap.startswith("held-out"):
             changes.append(relabel(evidence, "a held-out split apart from the representative samples"))
     task_asked = any(point.name == "task" and point.state != "met" for point in chosen.points)
     if not has_real_labels(evidence) and not task_asked:
         changes.append(relabel(evidence, "task score on real, labelled samples"))
     return changes
+
+
+def otherwise(contest: Contest, chosen: Standing, point: PolicyPoint) -> str:
+    """Who is next where the recommended candidate misses a point; of a score the next that is no less faithful."""
+    others = contest.order[1:]
+    if point.name in SCORES:
+        least = contest.faithfulness(contest.cases[chosen.candidate])
+        others = [other for other in others if contest.faithfulness(contest.cases[other.candidate]) <= least] or others
+    if not others:
+        return "nothing else qualifies so far"
+    return f"the choice falls to {others[0].candidate}, if that one does better"
+
+
+def quiet(contest: Contest) -> WouldChange:
+    """The measurement again, of the candidates that qualify, on a machine that does nothing else."""
+    folder = shlex.quote(contest.evidence.folder)
+    names = ",".join(standing.candidate for standing in contest.order)
+    on_host = f"edgeproof measure {folder} --candidates {names}"
+    return WouldChange(
+        measurement=f"latency of those that qualify while nothing else runs on {TITLES[contest.device]}",
+        effect="it was busy when they were timed, so another may be the fastest; else the confidence rises",
+        command=on_host if contest.device == "host" else f"edgeproof runbook {folder}",
+    )
 
 
 def lack(contest: Contest, chosen: Standing, point: PolicyPoint) -> tuple[str, str]:
@@ -89,17 +112,29 @@ def lack(contest: Contest, chosen: Standing, point: PolicyPoint) -> tuple[str, s
         more = f" ({point.needs_more} more measurements)" if point.needs_more else ""
         return f"{policy.latency_percentile} latency{more} {there}", f"at {policy.latency_ms:g} ms or more"
     if point.name == "task":
-        return f"task score on labelled samples {of_chosen}", f"with more than {policy.task_drop_points:g} points lost"
+        return score_lack(contest, chosen, point)
     for limit in DEVICE_LIMITS:
         if limit.point == point.name:
             return f"{limit.title} {there}", f"above {limit.asked(policy):g} {limit.unit}"
     return f"{point.name} {of_chosen}", "outside the policy"
 
 
+def score_lack(contest: Contest, chosen: Standing, point: PolicyPoint) -> tuple[str, str]:
+    """The same of a score that was not measured, or on too few samples."""
+    document, result = contest.evidence.validation, contest.cases[chosen.candidate].validation
+    task = result.task if result is not None else None
+    if point.limit is None:
+        beyond = "with more lost than the policy allows"
+    else:
+        beyond = beyond_words(metric_of(document), point.limit)
+    more = f" on about {rounded(task.count + point.needs_more):,} labelled samples" if task and point.needs_more else ""
+    return f"task score of {chosen.candidate}{more or ' on labelled samples'}", beyond
+
+
 def changes_of_open(contest: Contest) -> list[WouldChange]:
     """What open candidates lack before they could be recommended: the first lack of each, and equal ones together."""
     groups: dict[str, list[tuple[str, PolicyPoint]]] = {}
-    for standing in contest.undecided:
+    for standing in contest.rivals:
         lacking = next(iter(contest.lacking(standing)), None)
         if lacking is not None:
             groups.setdefault(told_of(contest, standing, lacking), []).append((standing.candidate, lacking))
@@ -119,8 +154,7 @@ def changes_of_open(contest: Contest) -> list[WouldChange]:
 
 def told_of(contest: Contest, standing: Standing, point: PolicyPoint) -> str:
     """What a point lacks, in words that are equal where it is the same: a busy machine gives each its own figures."""
-    found = contest.cases[standing.candidate].on(contest.device)
-    if point.name == "latency" and any(taken.process is not None and taken.process.starved for _, taken in found):
+    if point.name == "latency" and contest.starved(standing):
         return f"latency on {TITLES[contest.device]} while nothing else runs there: it was busy when they were timed"
     return point.text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeproof.documents.evaluation import Confidence, Evidence, PolicyPoint
 from edgeproof.verdict.contest import Contest
+from edgeproof.verdict.wording import TITLES
 
 __all__ = ["confidence_of", "has_real_labels", "secondary_gaps"]
 
@@ -16,8 +17,9 @@ def confidence_of(contest: Contest) -> Confidence:
     labelled samples held out from the representative ones.
 
     ``medium``: the same, but exactly one secondary thing is missing: the power the policy asks for, the thermal state
-    during the measurement, samples that were held out rather than the representative ones used again, or as many of
-    them as decide whether what is lost of the task score is within the limit.
+    during the measurement, a machine that did nothing else meanwhile, samples that were held out rather than the
+    representative ones used again, or as many of them as decide whether what is lost of the task score is within the
+    limit.
 
     ``low``: everything else, so always when no device of the class was measured, and when nothing is recommended.
     """
@@ -51,6 +53,9 @@ def secondary_gaps(contest: Contest) -> list[str]:
         gaps.append("power")
     if any(undecided_score(point) for point in chosen.points):
         gaps.append("samples: too few to decide what is lost of the task score")
+    if contest.busy:
+        where = TITLES[contest.device]
+        gaps.append(f"busy: {where} did other work while candidates were timed, so another may be faster")
     measured = contest.cases[chosen.candidate].on(contest.device)
     if any(found.steady is not None and found.throttled is None for _, found in measured):
         gaps.append("thermal state: the device does not tell whether it throttled")

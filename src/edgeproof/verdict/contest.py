@@ -10,19 +10,17 @@ from functools import cached_property
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import Evidence, PointName, PolicyPoint, Standing
 from edgeproof.documents.policy import PolicyValue, Preference
-from edgeproof.verdict.cases import Case
+from edgeproof.verdict.cases import ROUNDING, Case
 from edgeproof.verdict.figures import told
 from edgeproof.verdict.points import is_measured, point_of
 from edgeproof.verdict.shipping import ships_bytes
 
-__all__ = ["NOISE", "Contest", "nearest_of"]
+__all__ = ["NOISE", "SCORES", "Contest", "nearest_of"]
 
 NOISE = 0.05
 """Medians on one device that lie no further apart are equal, whatever their own bounds say."""
 ALIKE = 0.1
 """Memory and sizes that lie no further apart are."""
-EXACT = 1e-5
-"""A relative L2 below which nothing but the order of sums is left."""
 SCORES: tuple[PointName, ...] = ("task", "slice")
 PRECISIONS = ("fp32", "fp16")
 """From the most faithful on; others come after."""
@@ -50,6 +48,19 @@ class Contest:
     def measured(self) -> bool:
         """Whether a real device of the class measured a candidate."""
         return any(is_measured(standing) for standing in self.standings)
+
+    @cached_property
+    def busy(self) -> bool:
+        """Whether others took the processor of the recommended candidate, or of one that may be faster, while they were
+        timed on a device of the class: the order of the two is not their own."""
+        if self.chosen is None or (self.prefer == "sdk" and self.chosen.sdk and not self.starved(self.chosen)):
+            return False
+        return any(self.starved(standing) for standing in (*self.order, *self.rivals))
+
+    def starved(self, standing: Standing) -> bool:
+        """Whether a candidate was timed while the device was busy."""
+        found = self.cases[standing.candidate].on(self.device)
+        return any(taken.process is not None and taken.process.starved for _, taken in found)
 
     @property
     def made(self) -> bool:
@@ -83,11 +94,13 @@ class Contest:
     def qualified(self) -> list[Standing]:
         """The candidates that may be recommended: those that meet everything, else those without a point against them.
 
-        Outputs must have been compared, with a model that tells something, and be within the policy; what is known of
-        the task score must be, though its interval may not decide. On a device class that was measured the latency must
-        be met too; on one that was not, latency cannot speak for or against anyone.
+        A score of which nothing was lost counts as met, though its interval may not decide: else one that gained a
+        sample by luck would go before those that decide every sample as the eager model does. Of the others, outputs
+        must have been compared, with a model that tells something, and be within the policy; what is known of the task
+        score must be. On a device class that was measured the latency must be met too; on one that was not, latency
+        cannot speak for or against anyone.
         """
-        complete = [standing for standing in self.standings if standing.status == "meets"]
+        complete = [standing for standing in self.standings if all(met_or_not_lost(point) for point in standing.points)]
         if complete:
             return complete
         needed: tuple[PointName, ...] = ("difference", "latency") if self.measured else ("difference",)
@@ -158,24 +171,24 @@ class Contest:
         return max((float(value) for value in found if value is not None), default=math.inf)
 
     def size(self, case: Case) -> float:
-        """Bytes of everything that ships to the class, else of the artifact; infinite where neither is known.
+        """Bytes of everything that ships to the class; infinite where that is not known.
 
-        Sums are compared where they are known of all, artifacts elsewhere: a sum and an artifact are no pair.
+        Artifacts are compared where it is known of none: a sum and an artifact are no pair.
         """
         known = ships_bytes(case, self.device) if self.sums_known else told("conversion.bytes")(case)
         return math.inf if known is None else float(known)
 
     @cached_property
     def sums_known(self) -> bool:
-        """Whether it is known of all qualified candidates what ships with them."""
-        return all(ships_bytes(self.cases[found.candidate], self.device) is not None for found in self.qualified)
+        """Whether it is known of any qualified candidate what ships with it."""
+        return any(ships_bytes(self.cases[found.candidate], self.device) is not None for found in self.qualified)
 
     def faithfulness(self, case: Case) -> tuple[float, float]:
         """Precision, then by how much outputs are off, in steps of ten; what the order of sums explains is none."""
         precision = next((n for n, name in enumerate(PRECISIONS) if case.precision == name), len(PRECISIONS))
         off = case.differences.relative_l2 if case.differences is not None else None
         known = off is not None and math.isfinite(off)
-        return (float(precision), math.ceil(math.log10(max(off or 0.0, EXACT) / EXACT)) if known else math.inf)
+        return (float(precision), math.ceil(math.log10(max(off or 0.0, ROUNDING) / ROUNDING)) if known else math.inf)
 
     @property
     def chosen(self) -> Standing | None:
@@ -187,6 +200,21 @@ class Contest:
         """Candidates without a point against them that are not qualified yet: a measurement can still decide."""
         return [standing for standing in self.standings if standing.status == "open" and standing not in self.order]
 
+    @cached_property
+    def rivals(self) -> list[Standing]:
+        """Those of them that would be recommended if they qualified, as far as is known: what is slower than the
+        recommended one, or of another family than the preferred, would not."""
+        if self.chosen is None:
+            return self.undecided
+        first = (not self.preferred(self.chosen), *self.rank(self.chosen))
+        return [
+            standing
+            for standing in self.undecided
+            if (point := point_of(standing, "latency")) is None
+            or (self.prefer == "fastest" and self.measured and point.state != "met" and self.preferred(standing))
+            or (not self.preferred(standing), *self.rank(standing)) < first
+        ]
+
     def lacking(self, standing: Standing) -> list[PolicyPoint]:
         """The points that are neither met nor missed, those first without which it cannot be recommended: a score whose
         interval does not decide keeps nobody from that while its estimate is within the limit."""
@@ -197,6 +225,13 @@ class Contest:
     def nearest(self) -> Standing | None:
         """The candidate that misses the policy by least."""
         return nearest_of(self.standings)
+
+
+def met_or_not_lost(point: PolicyPoint) -> bool:
+    """Whether a point is met, or is a score of which nothing was lost on samples that do not decide."""
+    return point.state == "met" or (
+        point.name in SCORES and point.state == "unsupported" and point.value is not None and point.value <= 0
+    )
 
 
 def within_estimate(standing: Standing) -> bool:

@@ -60,7 +60,8 @@ def points_on(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMe
 
 def latency_point(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMeasurement) -> PolicyPoint:
     """The policy's percentile. One that the count does not support meets nothing, and so does one that was taken
-    under throttling or on a busy machine."""
+    under throttling. On a busy machine a process is slower than it is: what is below the limit there is met, and what
+    is above it tells nothing."""
     which, limit, where = policy.latency_percentile, policy.latency_ms, device.device
     if measurement.steady is None:
         text = f"latency not measured on {where}: {measurement.reason or 'no steady state was recorded'}"
@@ -80,14 +81,16 @@ def latency_point(policy: PolicyValue, device: DeviceDocument, measurement: Devi
         )
         return PolicyPoint(name="latency", state="unsupported", text=text, needs_more=max(percentile.needs_more, 1))
     value, told = percentile.value_us / 1000, f"{which} ≤ {milliseconds(percentile.value_us)}"
-    if measurement.process is not None and measurement.process.starved:
-        share = f"{measurement.process.cpu_percent:.0f} % of a core"
-        text = f"{where} was busy: the process had {share} while it was timed, so {told} does not count"
-        return PolicyPoint(name="latency", state="unsupported", text=text, value=value)
     if measurement.throttled:
         text = f"{where} throttled while it was measured, so {told} does not count"
         return PolicyPoint(name="latency", state="unsupported", text=text, value=value)
     text = f"{told}{'' if where == device.device_class else f' on {where}'}, limit {limit:g} ms"
+    if measurement.process is not None and measurement.process.starved:
+        share = f"the process had {measurement.process.cpu_percent:.0f} % of a core"
+        if value >= limit:
+            text = f"{where} was busy: {share} while it was timed, so {told} does not count"
+            return PolicyPoint(name="latency", state="unsupported", text=text, value=value)
+        text = f"{text}, though {where} was busy: {share}"
     state: PointState = "met" if value < limit else "not met"
     return PolicyPoint(name="latency", state=state, text=text, value=value, limit=limit)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from edgeproof.documents.evaluation import Dominated, Front
 from edgeproof.documents.task import SHARE
-from edgeproof.verdict.cases import Case
+from edgeproof.verdict.cases import ROUNDING, Case
 from edgeproof.verdict.figures import told
 from edgeproof.verdict.shipping import ships_bytes
 from edgeproof.verdict.wording import and_list, figure
@@ -29,8 +29,6 @@ LATENCY_NOISE = 0.02
 SIZE_NOISE = 0.01
 """A hundredth of a file is no reason to choose one."""
 ENERGY_NOISE = 0.05
-ROUNDING = 1e-5
-"""Relative L2 below which fp32 runtimes differ by the order of their sums alone."""
 
 
 @dataclass(frozen=True)
@@ -171,13 +169,20 @@ def better_score(case: Case, first: float, second: float) -> str:
 
 
 def latency_noise(one: Case, other: Case) -> float:
-    """How far both medians are certain: from the median to its bound at 99 % confidence."""
-    return sum(max(_uncertain(case), LATENCY_NOISE * (LATENCY.value(case) or 0.0)) for case in (one, other))
+    """How far both medians are certain: by what the bound at 99 % confidence is a multiple of the median.
+
+    The faster one may be as slow as its bound, and the slower one as fast as its median over the same multiple.
+    """
+    faster, slower = sorted((one, other), key=lambda case: LATENCY.value(case) or 0.0)
+    least, most = (LATENCY.value(case) or 0.0 for case in (faster, slower))
+    return least * (_multiple(faster) - 1) + most * (1 - 1 / _multiple(slower))
 
 
-def _uncertain(case: Case) -> float:
+def _multiple(case: Case) -> float:
     steady = case.host.steady if case.host is not None else None
-    return max(steady.p50.value_us - steady.median_us, 0.0) if steady and steady.p50.value_us is not None else 0.0
+    bound = steady.p50.value_us if steady is not None else None
+    certain = bound / steady.median_us if steady and bound is not None and steady.median_us > 0 else 1.0
+    return max(certain, 1 + LATENCY_NOISE)
 
 
 def difference_noise(one: Case, other: Case) -> float:

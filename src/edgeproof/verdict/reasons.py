@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from edgeproof.documents.device import DeviceDocument
-from edgeproof.documents.evaluation import Confidence, ServedOffer, Standing
+from edgeproof.documents.evaluation import Confidence, PolicyPoint, ServedOffer, Standing
 from edgeproof.verdict.batches import batch_lines
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
-from edgeproof.verdict.contest import NOISE, Contest
+from edgeproof.verdict.contest import SCORES, Contest
+from edgeproof.verdict.ratios import compared, expectations, lower_precision, size_only
 from edgeproof.verdict.served import offer_words
-from edgeproof.verdict.task import slice_words
-from edgeproof.verdict.wording import TITLES, and_list, figure, shortened
+from edgeproof.verdict.shipping import ships_bytes, size_words
+from edgeproof.verdict.task import score_in_short, slice_words
+from edgeproof.verdict.wording import TITLES, and_list, shortened
 
 __all__ = ["missing", "reasons", "sentence_of"]
 
@@ -33,7 +34,7 @@ def sentence_of(contest: Contest, confidence: Confidence, offer: ServedOffer | N
     if not contest.measured:
         why = why_chosen(contest, chosen)
         return f"On {where}, provisionally {action_of(contest, chosen)}: {why}, and nothing was measured there {mark}."
-    grounds = [why_chosen(contest, chosen), *grounds_of(chosen)]
+    grounds = [why_chosen(contest, chosen), *grounds_of(contest, chosen)]
     return f"On {where}, {action_of(contest, chosen)}: {', '.join(ground for ground in grounds if ground)} {mark}."
 
 
@@ -47,8 +48,13 @@ def nobody(contest: Contest) -> str:
     nearest = contest.nearest
     if nearest is None:
         return "there is nothing to choose from: no candidate of this run ships there"
-    against = next(point.text for point in nearest.points if point.state == "not met")
-    return f"nothing qualifies; {nearest.candidate} misses the policy by least: {shortened(against)}"
+    return f"nothing qualifies; {nearest.candidate} misses the policy by least: {shortened(against(nearest))}"
+
+
+def against(standing: Standing) -> str:
+    """The point that speaks against a candidate: what is lost of the task where that is too much, else the first."""
+    missed = [point for point in standing.points if point.state == "not met"]
+    return max(missed, key=lambda point: point.name in SCORES).text
 
 
 def action_of(contest: Contest, chosen: Standing) -> str:
@@ -60,7 +66,7 @@ def action_of(contest: Contest, chosen: Standing) -> str:
         return f"run it with its own engine, {chosen.candidate}{threads}"
     if case.eager:
         return f"run it in PyTorch, {chosen.candidate}{threads}"
-    return f"convert, and ship {chosen.candidate}{threads}"
+    return f"convert and ship {chosen.candidate}{threads}"
 
 
 def why_chosen(contest: Contest, chosen: Standing) -> str:
@@ -73,20 +79,27 @@ def why_chosen(contest: Contest, chosen: Standing) -> str:
         family = "a spiking model's own engine" if contest.spiking else "the engine that the policy prefers"
         if contest.measured or not others:
             return family
-        family = f"{family} in the precision that is " if case.precision == "fp32" else ""
+        family = f"{family}, in its most faithful precision" if case.precision == "fp32" else ""
     if contest.prefer == "sdk" and not chosen.sdk:
         family = "its own engine does not qualify; "
     if not others:
-        return f"{family}the only one that qualifies"
+        return f"{family}the only one that qualifies{' so far' if contest.rivals else ''}"
     if contest.prefer == "smallest":
         return (
             f"{family}{superlative(contest, chosen, others, 'smallest', contest.size)} of {len(preferred)} that qualify"
         )
     if contest.prefer == "faithful" or not contest.measured:
-        if family.endswith("is "):
-            return f"{family}most faithful"
-        kind = "conversions that qualify" if not chosen.sdk and not case.eager else "candidates that qualify"
-        return f"{family}the most faithful of {len(preferred)} {kind}"
+        if family.endswith("precision"):
+            return family
+        kind = "conversions" if not chosen.sdk and not case.eager else "candidates"
+        alike = [other for other in others if contest.as_good(other, chosen)]
+        if not alike:
+            return f"{family}the most faithful of {len(preferred)} {kind} that qualify"
+        least = all(contest.size(case) < contest.size(contest.cases[other.candidate]) for other in alike)
+        ships = ships_bytes(case, contest.device)
+        much = f" ({size_words(ships)})" if ships is not None else ""
+        first = f"the one that ships least{much}" if least else "one"
+        return f"{family}{first} of the {len(alike) + 1} most faithful {kind}"
     return f"{family}{superlative(contest, chosen, others, 'fastest', contest.median)} of {len(preferred)} that qualify"
 
 
@@ -111,11 +124,21 @@ def what_is_lacking(contest: Contest) -> str:
     return "and what would tell was not measured"
 
 
-def grounds_of(chosen: Standing) -> list[str]:
+def grounds_of(contest: Contest, chosen: Standing) -> list[str]:
     """The two points that say most for a candidate: latency and task score, else the difference."""
     said = {point.name: point for point in chosen.points if point.state == "met" or point.name == "task"}
     known = [said[name] for name in ("latency", "task", "difference") if name in said and said[name].value is not None]
-    return [point.text.replace(", limit", " against a limit of", 1) for point in known][:2]
+    return [ground_in_short(contest, chosen, point) for point in known][:2]
+
+
+def ground_in_short(contest: Contest, chosen: Standing, point: PolicyPoint) -> str:
+    """A point as a sentence has it; the rest of it stands in the candidate's section."""
+    text = point.text
+    if point.name == "task":
+        text = score_in_short(contest.cases[chosen.candidate], contest.policy, point)
+    if point.name == "latency":
+        text = text.partition(", though ")[0].replace(", limit", f"{' on a busy machine' * contest.busy}, limit", 1)
+    return text.replace(", limit", " against a limit of", 1)
 
 
 def reasons(contest: Contest) -> list[str]:
@@ -125,20 +148,18 @@ def reasons(contest: Contest) -> list[str]:
     if contest.chosen is not None:
         lines.append(rule_in_words(contest, contest.chosen))
         lines += [point.text for point in contest.chosen.points if point.name == "difference" and "warns" in point.text]
-        for other in contest.order[1:3]:
-            lines.append(f"{other.candidate} qualifies too{compared(contest, contest.chosen, other)}")
-        lines += [words] if (words := slice_words(contest.cases[contest.chosen.candidate])) is not None else []
+        lines += next_ones(contest, contest.chosen)
+        worst = slice_words(contest.cases[contest.chosen.candidate], contest.policy)
+        lines += [worst] if worst is not None else []
         lines += lower_precision(contest, contest.chosen)
         lines += expectations(contest)
     elif not contest.standings:
         unconverted = contest.evidence.conversion is None
         lines.append("nothing was converted yet" if unconverted else f"no candidate of this run ships to {where}")
-    if not contest.measured:
-        lines.append(f"nothing was measured on {where}: latency of another machine says nothing about it")
+    lines += fallen_back(contest)
     lines += size_only(contest)
     for failed in [standing for standing in contest.standings if standing.status == "fails"][:4]:
-        against = next(point.text for point in failed.points if point.state == "not met")
-        lines.append(f"{failed.candidate} is out: {shortened(against)}")
+        lines.append(f"{failed.candidate} is out: {shortened(against(failed))}")
     if contest.device == "host" and contest.chosen is not None:
         lines += elsewhere_lines(contest.cases[contest.chosen.candidate])
         lines += batch_lines(contest.evidence.batches, contest.chosen.candidate)
@@ -165,77 +186,30 @@ def rule_in_words(contest: Contest, chosen: Standing) -> str:
     return f"{rule}; {'none of that family does' if ships else 'none of that family ships there'}"
 
 
-SLOWER = 1.05
+def next_ones(contest: Contest, chosen: Standing) -> list[str]:
+    """The two that come after the recommended one: with their ratios where they were measured, else with what ships."""
+    others = contest.order[1:3]
+    if contest.measured:
+        return [f"{other.candidate} qualifies too{compared(contest, chosen, other)}" for other in others]
+    names = []
+    for other in others:
+        ships = ships_bytes(contest.cases[other.candidate], contest.device)
+        names.append(other.candidate if ships is None else f"{other.candidate} (ships {size_words(ships)})")
+    return [f"next {'comes' if len(names) == 1 else 'come'} {and_list(names)}"] if names else []
 
 
-def size_only(contest: Contest) -> list[str]:
-    """Lower precisions that are measured slower than their format's first: they buy size, and nothing else."""
-    lines = []
+def fallen_back(contest: Contest) -> list[str]:
+    """Candidates whose runtime was timed there without its fast kernels, those with the same reason together."""
+    found: dict[str, list[str]] = {}
     for standing in contest.standings:
-        case = contest.cases[standing.candidate]
-        full = next(
-            (
-                other
-                for other in contest.cases.values()
-                if other.format == case.format and other.precision == "fp32" and other.form == case.form
-            ),
-            None,
-        )
-        if full is None or "int" not in case.precision:
-            continue
-        ratio = contest.median(case) / contest.median(full) if math.isfinite(contest.median(full)) else math.nan
-        if math.isfinite(ratio) and ratio > SLOWER:
-            names = f"{case.candidate} buys size only", f"slower than {full.candidate} on {TITLES[contest.device]}"
-            lines.append(f"{names[0]}: {figure(ratio)} × {names[1]}")
+        for _, measurement in contest.cases[standing.candidate].on(contest.device):
+            if measurement.degraded is not None:
+                found.setdefault(measurement.degraded, []).append(standing.candidate)
+    lines = []
+    for why, candidates in found.items():
+        names = list(dict.fromkeys(candidates))
+        lines.append(f"{and_list(names)} ran without {'its' if len(names) == 1 else 'their'} delegate: {why}")
     return lines
-
-
-def lower_precision(contest: Contest, chosen: Standing) -> list[str]:
-    """What asks for a lower precision than the format's first: a limit that this one misses."""
-    case = contest.cases[chosen.candidate]
-    if case.precision == "fp32":
-        return []
-    return [
-        f"{chosen.candidate} and not {standing.candidate}: {shortened(point.text)}"
-        for standing in contest.standings
-        if (full := contest.cases[standing.candidate]).format == case.format and full.precision == "fp32"
-        for point in standing.points
-        if point.state == "not met"
-    ][:1]
-
-
-ARM = ("aarch64", "arm64")
-
-
-def expectations(contest: Contest) -> list[str]:
-    """What the host's ratios suggest of a class that was not measured, where the host has such a processor."""
-    host = next((device for device in contest.evidence.devices if device.device_class == "host"), None)
-    if contest.measured or contest.device == "host" or host is None or host.emulated:
-        return []
-    if host.machine.architecture not in ARM or contest.chosen is None:
-        return []
-    ratios = {
-        found.candidate: found.ratio_to_baseline for found in host.measurements if found.ratio_to_baseline is not None
-    }
-    own = ratios.get(contest.chosen.candidate)
-    faster = [name for standing in contest.order if (name := standing.candidate) in ratios and own is not None
-              and ratios[name] < own * (1 - NOISE)]  # fmt: skip
-    if own is None or not faster:
-        return []
-    best = min(faster, key=lambda name: ratios[name])
-    share = figure(own / ratios[best])
-    return [f"expected, not measured: on this host, of the same family of processors, {best} is {share} × faster"]
-
-
-def compared(contest: Contest, chosen: Standing, other: Standing) -> str:
-    """Median latency of ``other`` over ``chosen``, where one device measured both interleaved."""
-    of_other = {device.device: found for device, found in contest.cases[other.candidate].on(contest.device)}
-    for device, found in contest.cases[chosen.candidate].on(contest.device):
-        against = of_other.get(device.device)
-        if against is not None and against.ratio_to_baseline and found.ratio_to_baseline:
-            ratio = against.ratio_to_baseline / found.ratio_to_baseline
-            return f" (median latency {figure(ratio)} × that of {chosen.candidate}, interleaved on {device.device})"
-    return ""
 
 
 def elsewhere_lines(case: Case) -> list[str]:
@@ -271,7 +245,7 @@ def missing(contest: Contest) -> list[str]:
         for point in standing.points
         if point.state in ("not measured", "unsupported")
     ]
-    lines += [gap for gap in secondary_gaps(contest) if gap != "power"]
+    lines += [gap for gap in secondary_gaps(contest) if not gap.startswith(("power", "samples"))]
     if contest.evidence.samples is None:
         lines.append("whether the model is spiking: the run has no document of its samples and signature")
     return list(dict.fromkeys(lines))

@@ -7,7 +7,7 @@ from edgeproof.documents.shipping import RuntimeSize
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.figures import told
 
-__all__ = ["runtime_of", "ships_bytes", "ships_unknown", "ships_words"]
+__all__ = ["runtime_of", "ships_bytes", "ships_unknown", "ships_words", "size_words"]
 
 
 def runtime_of(case: Case, device: DeviceClass) -> RuntimeSize | None:
@@ -52,3 +52,8 @@ def ships_words(case: Case, device: DeviceClass) -> str:
 
 def megabytes(size: int) -> str:
     return f"{size / 1e6:.3g}" if size < 1e8 else f"{size / 1e6:.0f}"
+
+
+def size_words(size: int) -> str:
+    """``3.27 MB``, and kB below one."""
+    return f"{megabytes(size)} MB" if size >= 1e6 else f"{size / 1e3:.3g} kB"

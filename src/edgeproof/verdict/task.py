@@ -12,14 +12,15 @@ from edgeproof.documents.task import SHARE, MetricSpec, SliceScore, TaskScore
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.metrics.deciding import samples_to_decide
 from edgeproof.verdict.cases import Case
+from edgeproof.verdict.drops import drop_in_short, drop_words, head, is_nothing, limit_words
 from edgeproof.verdict.outputs import judged_outputs
-from edgeproof.verdict.wording import figure
 
 __all__ = [
-    "drop_words",
     "judge_drop",
     "metric_of",
     "outweighed",
+    "rounded",
+    "score_in_short",
     "slice_point",
     "slice_words",
     "task_decides",
@@ -30,6 +31,8 @@ __all__ = [
 
 ACCURACY = MetricSpec(name="accuracy", unit=SHARE)
 """What documents that name no metric scored by."""
+SAME = "for outputs are the eager model's but for rounding"
+"""Of a score that so few samples would not decide."""
 
 
 def task_decides(samples: SamplesDocument | None) -> bool:
@@ -86,34 +89,6 @@ def outweighed(result: ValidationResult, outputs: Sequence[str], metric: MetricS
     return "; ".join(point.text for _, point in missed)
 
 
-def unit_of(metric: MetricSpec, value: float = 2) -> str:
-    """The unit of a drop, with a space before it."""
-    if metric.unit == SHARE:
-        return " point" if value == 1 else " points"
-    return f" {metric.unit}" if metric.unit else ""
-
-
-def drop_words(metric: MetricSpec, drop: float, low: float | None, high: float | None) -> str:
-    """``0.28 points of accuracy lost (−0.9 to +1.4)``, and ``no accuracy lost`` where it is none."""
-    unit = unit_of(metric)
-    small = abs(drop) < (0.005 if metric.unit == SHARE else 1e-12)
-    said = f"no {metric.name} lost" if small else (
-        f"{magnitude(metric, abs(drop))}{unit} of {metric.name} {'lost' if drop > 0 else 'gained'}"
-    )  # fmt: skip
-    if low is None or high is None:
-        return said
-    return f"{said} (95 %: {signed(metric, low)} to {signed(metric, high)})"
-
-
-def magnitude(metric: MetricSpec, value: float) -> str:
-    return f"{value:.2f}" if metric.unit == SHARE else figure(value)
-
-
-def signed(metric: MetricSpec, value: float) -> str:
-    """With its sign, a minus as such; what is lost is above zero."""
-    return f"{'−' if value < 0 else '+'}{magnitude(metric, abs(value))}"
-
-
 def judge_drop(task: TaskScore, limit: float, *, held_to: str = "interval") -> PointState:
     """Whether a drop is within the limit: by its interval, whose end decides, or by the estimate."""
     if not math.isfinite(task.drop):
@@ -138,10 +113,28 @@ def task_point(case: Case, policy: PolicyValue) -> PolicyPoint:
         return PolicyPoint(name="task", state="not met", text=f"{metric.name} is not finite")
     if result.task is None:  # of a document that has no interval
         limit = task_limit(policy, metric, document.reference_score or 0.0 if document is not None else 0.0)
-        text = f"{drop_words(metric, drop, None, None)} (limit {limit:g}{unit_of(metric, limit)})"
+        text = f"{drop_words(metric, drop, None, None, limit)} (limit {limit_words(metric, limit)})"
         state: PointState = "met" if drop <= limit else "not met"
         return PolicyPoint(name="task", state=state, text=text, value=drop, limit=limit)
-    return drop_point("task", result.task, metric, policy)
+    if case.eager and drop == 0:
+        text = f"{drop_words(metric, drop, None, None)}: it is the eager model"
+        return PolicyPoint(name="task", state="met", text=text, value=drop, limit=limit_of(case, policy))
+    return drop_point("task", result.task, metric, policy, exact=case.exact)
+
+
+def limit_of(case: Case, policy: PolicyValue) -> float | None:
+    """The largest drop of the candidate's score that is allowed; None where it has none with an interval."""
+    task = case.validation.task if case.validation is not None else None
+    return task_limit(policy, metric_of(case.evidence.validation), task.reference) if task is not None else None
+
+
+def score_in_short(case: Case, policy: PolicyValue, point: PolicyPoint) -> str:
+    """The point of the candidate's task score as a sentence has it; its interval stands in the candidate's section."""
+    task, limit = case.validation.task if case.validation is not None else None, limit_of(case, policy)
+    if task is None or limit is None or case.eager or point.text.endswith(SAME):
+        return point.text
+    told = None if policy.task_held_to == "estimate" or task.high is None else point.state == "met"
+    return drop_in_short(metric_of(case.evidence.validation), task.drop, task.count, limit, decided=told)
 
 
 def why_unscored(case: Case) -> str:
@@ -151,13 +144,22 @@ def why_unscored(case: Case) -> str:
     return f"{why}; how near its outputs are to the eager model's stands in for it"
 
 
-def drop_point(name: PointName, task: TaskScore, metric: MetricSpec, policy: PolicyValue, of: str = "") -> PolicyPoint:
-    """A drop and its interval against the limit."""
+def drop_point(
+    name: PointName, task: TaskScore, metric: MetricSpec, policy: PolicyValue, of: str = "", *, exact: bool = False
+) -> PolicyPoint:
+    """A drop and its interval against the limit.
+
+    Too few samples leave open what another function would lose; of outputs that are the eager model's but for rounding
+    (``exact``), by which nothing was lost or gained, there is no other function.
+    """
     limit = task_limit(policy, metric, task.reference, slices=name == "slice")
     state = judge_drop(task, limit, held_to=policy.task_held_to)
-    allowed = f"limit {magnitude(metric, limit) if limit % 1 else f'{limit:g}'}{unit_of(metric, limit)}"
-    text = f"{drop_words(metric, task.drop, task.low, task.high)}{of}, {allowed}"
+    said = drop_words(metric, task.drop, task.low, task.high, limit)
+    text = f"{said}{of}, limit {limit_words(metric, limit)}"
     more = 0
+    if state == "unsupported" and exact and task.drop == 0 and not task.lost:
+        text = f"{head(metric, 0.0, limit)}{of} on {task.count:,} samples, {SAME}"
+        return PolicyPoint(name=name, state="met", text=text, value=task.drop, limit=limit)
     if state == "unsupported":
         text += f": not decided at {task.count} samples"
         if task.low is None or task.high is None:
@@ -195,14 +197,15 @@ def worst_slice(case: Case) -> SliceScore | None:
     return max(scores, key=lambda found: (found.task.drop, found.task.count), default=None)
 
 
-def slice_words(case: Case) -> str | None:
-    """On which slice the candidate loses most, with the interval; None where it loses on none."""
-    found = worst_slice(case)
-    if found is None or case.validation is None or found.task.drop <= 0:
+def slice_words(case: Case, policy: PolicyValue) -> str | None:
+    """On which slice the candidate loses most, with the interval; None where it loses nothing that counts on any."""
+    found, metric = worst_slice(case), metric_of(case.evidence.validation)
+    if found is None or case.validation is None:
         return None
-    metric, task = metric_of(case.evidence.validation), found.task
-    lost = drop_words(metric, task.drop, task.low, task.high)
-    many = len(case.validation.slices)
+    task, limit = found.task, task_limit(policy, metric, found.task.reference)
+    if task.drop <= 0 or is_nothing(metric, task.drop, limit):
+        return None
+    lost, many = drop_words(metric, task.drop, task.low, task.high, limit), len(case.validation.slices)
     return f"{case.candidate} loses most on the {found.kind} {found.name} ({task.count} samples, of {many}): {lost}"
 
 
@@ -216,7 +219,14 @@ def slice_point(case: Case, policy: PolicyValue) -> list[PolicyPoint]:
         return [PolicyPoint(name="slice", state="not measured", text=text)]
     metric = metric_of(case.evidence.validation)
     points = [
-        drop_point("slice", found.task, metric, policy, f" on the {found.kind} {found.name}, of {len(scores)}")
+        drop_point(
+            "slice",
+            found.task,
+            metric,
+            policy,
+            f" on the {found.kind} {found.name}, of {len(scores)}",
+            exact=case.exact,
+        )
         for found in scores
     ]
     severity = {"met": 0, "unsupported": 1, "not met": 2}
