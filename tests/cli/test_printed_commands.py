@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from edgeproof.documents.evaluation import Evidence
 from edgeproof.phases.evaluate import judge, read_evidence
 from edgeproof.rundir import RUNBOOK, RunDir
 from edgeproof.verdict.policy import preset_names
@@ -70,14 +72,30 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def idle(evidence: Evidence) -> Evidence:
+    """As measured on a machine with nothing else to do: on a busy one every host's verdict lacks its latency first."""
+    devices = tuple(
+        replace(
+            device,
+            measurements=tuple(
+                found if found.process is None else replace(found, process=replace(found.process, cpu_percent=100.0))
+                for found in device.measurements
+            ),
+        )
+        for device in evidence.devices
+    )
+    return replace(evidence, devices=devices)
+
+
 def printed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What would change a verdict, by its command, under every policy that ships and one that nothing meets."""
     monkeypatch.chdir(folder)
     run = RunDir.open(Path("run"))
     (folder / "strict.toml").write_text("latency_ms = 0.0001\npower_mw = 100.0\nslice_drop = 0.1\nmemory_mb = 1.0\n")
+    (folder / "soaked.toml").write_text('latency_percentile = "p50"\nlatency_ms = 1000.0\nsoak_hours = 24.0\n')
     found: dict[str, str] = {}
-    for policy in (*preset_names(), "strict.toml"):
-        for verdict in judge(run, read_evidence(run), Path(policy)).verdicts:
+    for policy in (*preset_names(), "strict.toml", "soaked.toml"):
+        for verdict in judge(run, idle(read_evidence(run)), Path(policy)).verdicts:
             for change in verdict.would_change:
                 if change.command is not None:
                     found.setdefault(change.command, change.measurement)
