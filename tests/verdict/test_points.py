@@ -375,3 +375,10 @@ def test_processors_that_could_not_be_had_stand_among_what_was_not_measured(buil
     lacking = msgspec.structs.replace(evidence.validation, not_emulated={"cortex-a76": "no emulator"})
     evaluation = decide(build.evidence(validation=lacking), PolicyValue(), PLATFORMS, policy_source="built in")
     assert evaluation.not_measured["outputs on cortex-a76"] == "no emulator"
+
+
+def test_what_does_not_run_is_said_once(build):
+    result = build.result("onnx-fp32", status="error", reason="it does not run: the process was killed by SIGSEGV")
+    evidence = build.evidence(validation=build.validation(result))
+    point = state(build, "difference", candidate="onnx-fp32", evidence=evidence)
+    assert (point.state, point.text) == ("not met", "does not run: the process was killed by SIGSEGV")

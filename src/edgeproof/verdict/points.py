@@ -98,7 +98,8 @@ def difference_point(case: Case, policy: PolicyValue, device_class: DeviceClass)
     if result.status == "skipped":
         return point("not measured", f"outputs not compared: {result.reason or 'it cannot run here'}")
     if result.status == "error":
-        return point("not met", f"does not run: {result.reason or 'no reason given'}")
+        why = (result.reason or "no reason given").removeprefix("it does not run: ")
+        return point("not met", f"does not run: {why}")
     if not case.outputs:
         return point("met" if result.status == "passed" else "not met", f"validation {result.status}, without figures")
     judged = judge_outputs(case.outputs, policy.difference, case.precision)
