@@ -251,7 +251,7 @@ def test_a_busy_machine_makes_slower_and_never_faster(build, percent, median_us,
 
 def test_the_fastest_on_a_busy_machine_is_recommended_with_low_confidence(build):
     use = ProcessUse(cpu_percent=40.0, peak_memory_bytes=1)
-    rows = (build.measurement("sdk-native", 100.0), build.measurement("litert-fp32", 150.0, process=use))
+    rows = (build.measurement("sdk-native", 100.0), build.measurement("litert-fp32", 160.0, process=use))
     evidence = build.evidence(samples=build.samples(spiking=False), devices=(build.device(rows),))
     platforms = dict.fromkeys(("sdk-native", "litert-fp32"), ("host",))
     host = decide(evidence, PolicyValue(), platforms, policy_source="test").verdicts[0]
@@ -259,6 +259,12 @@ def test_the_fastest_on_a_busy_machine_is_recommended_with_low_confidence(build)
     assert " on a busy machine against a limit of 10 ms" in host.sentence
     (change,) = (change for change in host.would_change if "it was busy" in change.effect)
     assert change.command == f"edgeproof measure {evidence.folder} --candidates sdk-native,litert-fp32"
+    near = build.measurement("litert-fp32", 140.0, process=use)  # as good as on such a machine, and with less memory
+    evidence = msgspec.structs.replace(evidence, devices=(build.device((rows[0], near)),))
+    host = decide(evidence, PolicyValue(), platforms, policy_source="test").verdicts[0]
+    assert host.candidate == "litert-fp32"
+    told = "as good within the noise as sdk-native, the fastest of 2 that qualify, and with less memory"
+    assert told in host.sentence
     spiking = decide(build.evidence(devices=evidence.devices), PolicyValue(), platforms, policy_source="test")
     assert "busy" not in spiking.verdicts[0].sentence  # its own engine was timed alone, and is chosen by family
 

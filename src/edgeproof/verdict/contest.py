@@ -19,6 +19,8 @@ __all__ = ["NOISE", "SCORES", "Contest", "nearest_of"]
 
 NOISE = 0.05
 """Medians on one device that lie no further apart are equal, whatever their own bounds say."""
+BUSY_NOISE = 0.5
+"""Those of which one was timed while others had the processor: a repetition can exchange them."""
 ALIKE = 0.1
 """Memory and sizes that lie no further apart are."""
 SCORES: tuple[PointName, ...] = ("task", "slice")
@@ -146,7 +148,8 @@ class Contest:
         if self.prefer == "smallest":
             return self.size(case) <= self.size(first) * (1 + ALIKE)
         if self.prefer != "faithful" and self.measured:
-            return self.median(case) <= max(self.bound(first), self.median(first) * (1 + NOISE))
+            noise = BUSY_NOISE if self.starved(other) or self.starved(best) else NOISE
+            return self.median(case) <= max(self.bound(first), self.median(first) * (1 + noise))
         return self.faithfulness(case) == self.faithfulness(first) and case.form == first.form
 
     def tie_rank(self, standing: Standing) -> tuple[float, float, bool, float, str]:
