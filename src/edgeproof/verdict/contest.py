@@ -15,7 +15,7 @@ from edgeproof.verdict.figures import told
 from edgeproof.verdict.points import is_measured, point_of
 from edgeproof.verdict.shipping import ships_bytes
 
-__all__ = ["NOISE", "SCORES", "Contest", "nearest_of"]
+__all__ = ["BUSY_NOISE", "NOISE", "SCORES", "Contest", "nearest_of"]
 
 NOISE = 0.05
 """Medians on one device that lie no further apart are equal, whatever their own bounds say."""
