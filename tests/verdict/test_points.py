@@ -388,3 +388,20 @@ def test_what_does_not_run_is_said_once(build):
     evidence = build.evidence(validation=build.validation(result))
     point = state(build, "difference", candidate="onnx-fp32", evidence=evidence)
     assert (point.state, point.text) == ("not met", "does not run: the process was killed by SIGSEGV")
+
+
+def test_a_fault_of_the_artifact_is_not_met_whatever_its_outputs_are(build):
+    faults = ("layer_norm a, epsilon: 1e-05 became 0.1", "linear b, weight: these are other weights")
+    result = build.result("litert-fp16", status="failed", reason="; ".join(faults), faults=faults)
+    evidence = build.evidence(validation=build.validation(result))
+    point = state(build, "difference", candidate="litert-fp16", evidence=evidence)
+    assert point.state == "not met"
+    assert point.text == "validation failed: layer_norm a, epsilon: 1e-05 became 0.1, and 1 more"
+
+
+def test_a_failure_without_figures_has_its_reason(build):
+    why = "logits: 3836 values are NaN or Inf, first in sample 0"
+    result = build.result("litert-fp16", status="failed", reason=why, differences=None, outputs=())
+    evidence = build.evidence(validation=build.validation(result))
+    point = state(build, "difference", candidate="litert-fp16", evidence=evidence)
+    assert (point.state, point.text) == ("not met", f"validation failed: {why}")
