@@ -110,7 +110,11 @@ def superlative(
     first, best = contest.cases[ahead.candidate], f"the {word} of {len(others) + 1} that qualify"
     if of(case) <= of(first):
         return best
-    less = "with less memory" if contest.memory(case) < contest.memory(first) else "ships less"
+    less = "ships less"
+    if contest.precision(case) < contest.precision(first):
+        less = "of a higher precision"
+    elif contest.memory(case) < contest.memory(first):
+        less = "with less memory"
     return f"as good within the noise as {ahead.candidate}, {best}, and {less}"
 
 
