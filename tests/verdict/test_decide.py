@@ -155,7 +155,7 @@ def test_a_tie_asks_for_no_lower_precision(build):
     )
     host = verdicts(build, evidence, platforms=dict.fromkeys(("litert-fp32", "litert-fp16"), ("host",)))["host"]
     assert host.candidate == "litert-fp32"
-    told = "as good within the noise as litert-fp16, the fastest of 2 that qualify, and of a higher precision"
+    told = "level with litert-fp16 as the fastest of 2 that qualify, and of a higher precision"
     assert told in host.sentence
 
 

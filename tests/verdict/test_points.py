@@ -263,7 +263,7 @@ def test_the_fastest_on_a_busy_machine_is_recommended_with_low_confidence(build)
     evidence = msgspec.structs.replace(evidence, devices=(build.device((rows[0], near)),))
     host = decide(evidence, PolicyValue(), platforms, policy_source="test").verdicts[0]
     assert host.candidate == "litert-fp32"
-    told = "as good within the noise as sdk-native, the fastest of 2 that qualify, and with less memory"
+    told = "level with sdk-native as the fastest of 2 that qualify, and with less memory"
     assert told in host.sentence
     spiking = decide(build.evidence(devices=evidence.devices), PolicyValue(), platforms, policy_source="test")
     assert "busy" not in spiking.verdicts[0].sentence  # its own engine was timed alone, and is chosen by family

@@ -115,7 +115,7 @@ def superlative(
         less = "of a higher precision"
     elif contest.memory(case) < contest.memory(first):
         less = "with less memory"
-    return f"as good within the noise as {ahead.candidate}, {best}, and {less}"
+    return f"level with {ahead.candidate} as {best}, and {less}"
 
 
 def what_is_lacking(contest: Contest) -> str:
