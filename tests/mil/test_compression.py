@@ -185,6 +185,18 @@ def test_what_is_rounded_to_half_once_is_no_fault(base: Any, tmp_path: Path) -> 
         assert [found.fault for found in compare_weights(before, half).differences if found.fault] == []
 
 
+@pytest.mark.parametrize(("stored", "fault"), [(2.0**-24, False), (0.0, False), (-(2.0**-24), True), (1e-6, True)])
+def test_an_epsilon_too_small_for_half_precision_may_be_its_smallest_number(
+    stored: float, fault: bool, base: Any, tmp_path: Path
+) -> None:
+    """As the epsilon of 1e-12 that BERT's normalisations have becomes one that is not lost."""
+    model = open_model(networks.saved(base, tmp_path, "base"))
+    where, _ = uncompressed(model)[0]
+    before = changed(model, where, lambda value: np.full_like(value, 1e-12))
+    after = changed(model, where, lambda value: np.full_like(value, stored))
+    assert any(found.fault for found in compare_weights(before, after).differences) is fault
+
+
 def renamed(model: Model, *, reverse: bool = False) -> Model:
     """The model as another converter may write it: no operation and no value is called as before.
 

@@ -7,6 +7,7 @@ import pytest
 
 from edgeproof.documents.base import decode, encode
 from edgeproof.documents.evaluation import EvaluationDocument
+from edgeproof.documents.latency import ProcessUse
 from edgeproof.documents.policy import DeviceLimits, PolicyValue
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.gate import gate, measured_classes
@@ -143,6 +144,19 @@ def test_what_asks_for_a_lower_precision_is_said(build):
     verdict = verdicts(build, evidence, PolicyValue(size_mb=0.03), platforms)["android"]
     assert verdict.candidate == "litert-fp16"
     assert any(line.startswith("litert-fp16 and not litert-fp32: ships 0.0397 MB") for line in verdict.reasons)
+
+
+def test_a_tie_asks_for_no_lower_precision(build):
+    """As fast within the noise, and smaller by some kilobytes: not a reason to quantise."""
+    use = ProcessUse(cpu_percent=99.0, peak_memory_bytes=1)
+    rows = tuple(build.measurement(f"litert-{name}", us, process=use) for name, us in (("fp32", 100.0), ("fp16", 98.0)))
+    evidence = build.evidence(
+        samples=build.samples(spiking=False), validation=build.validation(spiking=False), devices=(build.device(rows),)
+    )
+    host = verdicts(build, evidence, platforms=dict.fromkeys(("litert-fp32", "litert-fp16"), ("host",)))["host"]
+    assert host.candidate == "litert-fp32"
+    told = "level with litert-fp16 as the fastest of 2 that qualify, and of a higher precision"
+    assert told in host.sentence
 
 
 def test_what_is_refused_could_not_qualify(build):

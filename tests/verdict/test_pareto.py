@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeproof.documents.latency import Percentile
+from edgeproof.documents.latency import Percentile, ProcessUse
 from edgeproof.documents.task import MetricSpec, TaskScore
 from edgeproof.verdict.cases import cases_of
 from edgeproof.verdict.pareto import dominates, front_of, objectives_of
@@ -95,6 +95,18 @@ def test_an_uncertain_median_is_as_fast_as_its_bound_is_slow_and_no_faster(fast,
     device = msgspec.structs.replace(evidence.devices[0], measurements=tuple(rows))
     found = front_of(cases_of(msgspec.structs.replace(evidence, devices=(device,))).values())
     assert [off.candidate for off in found.dominated] == ["litert-fp32"] * beaten
+
+
+@pytest.mark.parametrize(("percent", "beaten"), [(99.0, ["litert-fp32"]), (50.0, [])])
+def test_a_busy_machine_tells_less_of_who_is_ahead(percent, beaten):
+    evidence = evidence_of({"onnx-fp32": (0.0, 100.0, 10_000), "litert-fp32": (0.0, 140.0, 10_000)})
+    rows = tuple(
+        msgspec.structs.replace(row, process=ProcessUse(cpu_percent=percent, peak_memory_bytes=1))
+        for row in evidence.devices[0].measurements
+    )
+    device = msgspec.structs.replace(evidence.devices[0], measurements=rows)
+    found = front_of(cases_of(msgspec.structs.replace(evidence, devices=(device,))).values())
+    assert [off.candidate for off in found.dominated] == beaten
 
 
 def test_who_is_behind_only_one_that_is_behind_itself_stays_on_the_front():

@@ -251,7 +251,7 @@ def test_a_busy_machine_makes_slower_and_never_faster(build, percent, median_us,
 
 def test_the_fastest_on_a_busy_machine_is_recommended_with_low_confidence(build):
     use = ProcessUse(cpu_percent=40.0, peak_memory_bytes=1)
-    rows = (build.measurement("sdk-native", 100.0), build.measurement("litert-fp32", 150.0, process=use))
+    rows = (build.measurement("sdk-native", 100.0), build.measurement("litert-fp32", 160.0, process=use))
     evidence = build.evidence(samples=build.samples(spiking=False), devices=(build.device(rows),))
     platforms = dict.fromkeys(("sdk-native", "litert-fp32"), ("host",))
     host = decide(evidence, PolicyValue(), platforms, policy_source="test").verdicts[0]
@@ -259,6 +259,12 @@ def test_the_fastest_on_a_busy_machine_is_recommended_with_low_confidence(build)
     assert " on a busy machine against a limit of 10 ms" in host.sentence
     (change,) = (change for change in host.would_change if "it was busy" in change.effect)
     assert change.command == f"edgeproof measure {evidence.folder} --candidates sdk-native,litert-fp32"
+    near = build.measurement("litert-fp32", 140.0, process=use)  # as good as on such a machine, and with less memory
+    evidence = msgspec.structs.replace(evidence, devices=(build.device((rows[0], near)),))
+    host = decide(evidence, PolicyValue(), platforms, policy_source="test").verdicts[0]
+    assert host.candidate == "litert-fp32"
+    told = "level with sdk-native as the fastest of 2 that qualify, and with less memory"
+    assert told in host.sentence
     spiking = decide(build.evidence(devices=evidence.devices), PolicyValue(), platforms, policy_source="test")
     assert "busy" not in spiking.verdicts[0].sentence  # its own engine was timed alone, and is chosen by family
 
@@ -375,3 +381,27 @@ def test_processors_that_could_not_be_had_stand_among_what_was_not_measured(buil
     lacking = msgspec.structs.replace(evidence.validation, not_emulated={"cortex-a76": "no emulator"})
     evaluation = decide(build.evidence(validation=lacking), PolicyValue(), PLATFORMS, policy_source="built in")
     assert evaluation.not_measured["outputs on cortex-a76"] == "no emulator"
+
+
+def test_what_does_not_run_is_said_once(build):
+    result = build.result("onnx-fp32", status="error", reason="it does not run: the process was killed by SIGSEGV")
+    evidence = build.evidence(validation=build.validation(result))
+    point = state(build, "difference", candidate="onnx-fp32", evidence=evidence)
+    assert (point.state, point.text) == ("not met", "does not run: the process was killed by SIGSEGV")
+
+
+def test_a_fault_of_the_artifact_is_not_met_whatever_its_outputs_are(build):
+    faults = ("layer_norm a, epsilon: 1e-05 became 0.1", "linear b, weight: these are other weights")
+    result = build.result("litert-fp16", status="failed", reason="; ".join(faults), faults=faults)
+    evidence = build.evidence(validation=build.validation(result))
+    point = state(build, "difference", candidate="litert-fp16", evidence=evidence)
+    assert point.state == "not met"
+    assert point.text == "validation failed: layer_norm a, epsilon: 1e-05 became 0.1, and 1 more"
+
+
+def test_a_failure_without_figures_has_its_reason(build):
+    why = "logits: 3836 values are NaN or Inf, first in sample 0"
+    result = build.result("litert-fp16", status="failed", reason=why, differences=None, outputs=())
+    evidence = build.evidence(validation=build.validation(result))
+    point = state(build, "difference", candidate="litert-fp16", evidence=evidence)
+    assert (point.state, point.text) == ("not met", f"validation failed: {why}")

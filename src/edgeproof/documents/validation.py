@@ -139,6 +139,8 @@ class ValidationResult(Value, frozen=True, kw_only=True):
     """What a reader should look into though the limits are met."""
     structure: tuple[str, ...] = ()
     """Structural checks that were made on an artifact that cannot run here."""
+    faults: tuple[str, ...] = ()
+    """What is wrong of the artifact whatever its outputs are: constants that are not those of the model."""
 
 
 class ValidationDocument(Document, frozen=True, kw_only=True):

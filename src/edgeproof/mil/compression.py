@@ -124,11 +124,14 @@ def _steps(block: BlockPlan) -> Iterator[Step]:
 
 
 def _kept(where: str, before: Array, after: Array) -> WeightDifference:
-    """A constant that is stored as it was, or rounded once to half precision."""
+    """A constant that is stored as it was, or rounded once to half precision, which what is too small for it may become
+    the smallest number of: an epsilon of 1e-12 is raised to it rather than lost."""
     w, v = before.astype(np.float64), after.astype(np.float64)
     half = before.astype(np.float16).astype(np.float64)
     size, error = float(np.linalg.norm(w)), np.abs(v - w)
-    rounded = (v == half) | (w == after.astype(np.float16)) | (error <= np.finfo(np.float16).eps / 2 * np.abs(w))
+    least = float(np.finfo(np.float16).smallest_subnormal)
+    rounded = (np.abs(w) < least) & (np.abs(v) <= least) & (w * v >= 0)
+    rounded |= (v == half) | (w == after.astype(np.float16)) | (error <= np.finfo(np.float16).eps / 2 * np.abs(w))
     relative = float(np.linalg.norm(v - w)) / size if size else float(error.any())
     fault = None
     if not rounded.all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,10 +15,12 @@ from edgeproof.verdict.figures import told
 from edgeproof.verdict.points import is_measured, point_of
 from edgeproof.verdict.shipping import ships_bytes
 
-__all__ = ["NOISE", "SCORES", "Contest", "nearest_of"]
+__all__ = ["BUSY_NOISE", "NOISE", "SCORES", "Contest", "nearest_of"]
 
 NOISE = 0.05
 """Medians on one device that lie no further apart are equal, whatever their own bounds say."""
+BUSY_NOISE = 0.5
+"""Those of which one was timed while others had the processor: a repetition can exchange them."""
 ALIKE = 0.1
 """Memory and sizes that lie no further apart are."""
 SCORES: tuple[PointName, ...] = ("task", "slice")
@@ -117,15 +119,13 @@ class Contest:
     def order(self) -> list[Standing]:
         """The qualified candidates, best first: the preferred family, then what is preferred, then the ties.
 
-        Of those that are as good as the best, the one with less memory comes first, then what ships less, then the one
-        that needs no runtime of others.
+        Of those that are as good as the best ``first_of`` them comes first.
         """
         rest = sorted(self.qualified, key=lambda standing: (not self.preferred(standing), *self.rank(standing)))
         if not rest:
             return rest
         best = rest[0]
-        tied = [other for other in rest if self.as_good(other, best)]
-        first = min(tied, key=self.tie_rank)
+        first = self.first_of([other for other in rest if self.as_good(other, best)])
         return [first, *(other for other in rest if other is not first)]
 
     def rank(self, standing: Standing) -> tuple[float | str, ...]:
@@ -146,14 +146,23 @@ class Contest:
         if self.prefer == "smallest":
             return self.size(case) <= self.size(first) * (1 + ALIKE)
         if self.prefer != "faithful" and self.measured:
-            return self.median(case) <= max(self.bound(first), self.median(first) * (1 + NOISE))
+            noise = BUSY_NOISE if self.starved(other) or self.starved(best) else NOISE
+            return self.median(case) <= max(self.bound(first), self.median(first) * (1 + noise))
         return self.faithfulness(case) == self.faithfulness(first) and case.form == first.form
 
-    def tie_rank(self, standing: Standing) -> tuple[float, float, bool, float, str]:
-        """Memory where it was measured, what ships, whose runtime, name; the first two in steps of what is alike."""
-        case = self.cases[standing.candidate]
-        memory = self.memory(case) if self.measured else math.inf
-        return (stepped(memory), stepped(self.size(case)), not case.sdk, self.median(case), standing.candidate)
+    def first_of(self, tied: list[Standing]) -> Standing:
+        """Of those that are as good: the one with least memory, where it was measured; then of the highest precision,
+        for a tie asks for no lower one; then what ships least; what is alike in these needs no runtime of others, or is
+        ahead."""
+        tied = self.least_of(tied, self.memory)
+        highest = min(self.precision(self.cases[found.candidate]) for found in tied)
+        tied = [found for found in tied if self.precision(self.cases[found.candidate]) == highest]
+        return min(self.least_of(tied, self.size), key=lambda found: not self.cases[found.candidate].sdk)
+
+    def least_of(self, tied: list[Standing], figure: Callable[[Case], float]) -> list[Standing]:
+        """Those whose figure is the least, or alike."""
+        least = min(figure(self.cases[found.candidate]) for found in tied)
+        return [found for found in tied if figure(self.cases[found.candidate]) <= least * (1 + ALIKE)]
 
     def median(self, case: Case) -> float:
         """Median latency in µs, the worst of the class's devices; infinite where there is none."""
@@ -185,10 +194,14 @@ class Contest:
 
     def faithfulness(self, case: Case) -> tuple[float, float]:
         """Precision, then by how much outputs are off, in steps of ten; what the order of sums explains is none."""
-        precision = next((n for n, name in enumerate(PRECISIONS) if case.precision == name), len(PRECISIONS))
         off = case.differences.relative_l2 if case.differences is not None else None
         known = off is not None and math.isfinite(off)
-        return (float(precision), math.ceil(math.log10(max(off or 0.0, ROUNDING) / ROUNDING)) if known else math.inf)
+        steps = math.ceil(math.log10(max(off or 0.0, ROUNDING) / ROUNDING)) if known else math.inf
+        return (float(self.precision(case)), steps)
+
+    def precision(self, case: Case) -> int:
+        """0 for the highest, more for those that come after."""
+        return next((n for n, name in enumerate(PRECISIONS) if case.precision == name), len(PRECISIONS))
 
     @property
     def chosen(self) -> Standing | None:
@@ -242,11 +255,6 @@ def within_estimate(standing: Standing) -> bool:
 def within_limit(point: PolicyPoint) -> bool:
     """Whether a point's estimate is, as far as there is one."""
     return point.value is None or point.limit is None or point.value <= point.limit
-
-
-def stepped(value: float) -> float:
-    """A figure in steps of what is alike."""
-    return round(math.log(value) / math.log(1 + ALIKE)) if 0 < value < math.inf else value
 
 
 def nearest_of(standings: tuple[Standing, ...]) -> Standing | None:

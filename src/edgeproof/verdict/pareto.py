@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from edgeproof.documents.evaluation import Dominated, Front
 from edgeproof.documents.task import SHARE
 from edgeproof.verdict.cases import ROUNDING, Case
+from edgeproof.verdict.contest import BUSY_NOISE
 from edgeproof.verdict.figures import told
 from edgeproof.verdict.shipping import ships_bytes
 from edgeproof.verdict.wording import and_list, figure
@@ -182,7 +183,8 @@ def _multiple(case: Case) -> float:
     steady = case.host.steady if case.host is not None else None
     bound = steady.p50.value_us if steady is not None else None
     certain = bound / steady.median_us if steady and bound is not None and steady.median_us > 0 else 1.0
-    return max(certain, 1 + LATENCY_NOISE)
+    starved = case.host is not None and case.host.process is not None and case.host.process.starved
+    return max(certain, math.sqrt(1 + BUSY_NOISE) if starved else 1 + LATENCY_NOISE)
 
 
 def difference_noise(one: Case, other: Case) -> float:

@@ -98,9 +98,14 @@ def difference_point(case: Case, policy: PolicyValue, device_class: DeviceClass)
     if result.status == "skipped":
         return point("not measured", f"outputs not compared: {result.reason or 'it cannot run here'}")
     if result.status == "error":
-        return point("not met", f"does not run: {result.reason or 'no reason given'}")
+        why = (result.reason or "no reason given").removeprefix("it does not run: ")
+        return point("not met", f"does not run: {why}")
+    if result.faults:
+        more = f", and {len(result.faults) - 1} more" if len(result.faults) > 1 else ""
+        return point("not met", f"validation failed: {result.faults[0]}{more}")
     if not case.outputs:
-        return point("met" if result.status == "passed" else "not met", f"validation {result.status}, without figures")
+        why = f": {result.reason}" if result.reason else ", without figures"
+        return point("met" if result.status == "passed" else "not met", f"validation {result.status}{why}")
     judged = judge_outputs(case.outputs, policy.difference, case.precision)
     worst = max(judged, key=lambda judgement: SEVERITY[judgement.state])
     missed = outweighed_here(case, policy) if worst.state == "not met" else None

@@ -85,9 +85,7 @@ def why_chosen(contest: Contest, chosen: Standing) -> str:
     if not others:
         return f"{family}the only one that qualifies{' so far' if contest.rivals else ''}"
     if contest.prefer == "smallest":
-        return (
-            f"{family}{superlative(contest, chosen, others, 'smallest', contest.size)} of {len(preferred)} that qualify"
-        )
+        return f"{family}{superlative(contest, chosen, others, 'smallest', contest.size)}"
     if contest.prefer == "faithful" or not contest.measured:
         if family.endswith("precision"):
             return family
@@ -100,20 +98,24 @@ def why_chosen(contest: Contest, chosen: Standing) -> str:
         much = f" ({size_words(ships)})" if ships is not None else ""
         first = f"the one that ships least{much}" if least else "one"
         return f"{family}{first} of the {len(alike) + 1} most faithful {kind}"
-    return f"{family}{superlative(contest, chosen, others, 'fastest', contest.median)} of {len(preferred)} that qualify"
+    return f"{family}{superlative(contest, chosen, others, 'fastest', contest.median)}"
 
 
 def superlative(
     contest: Contest, chosen: Standing, others: list[Standing], word: str, of: Callable[[Case], float]
 ) -> str:
-    """``the fastest``; or, where another is ahead by no more than noise, what decided between the two."""
+    """``the fastest of 9 that qualify``; where another is ahead by no more than noise, what decided between the two."""
     case = contest.cases[chosen.candidate]
     ahead = min(others, key=lambda other: of(contest.cases[other.candidate]))
-    first = contest.cases[ahead.candidate]
+    first, best = contest.cases[ahead.candidate], f"the {word} of {len(others) + 1} that qualify"
     if of(case) <= of(first):
-        return f"the {word}"
-    less = "less memory" if contest.memory(case) < contest.memory(first) else "less that ships"
-    return f"with {less} than {ahead.candidate}, as good within the noise, the {word}"
+        return best
+    less = "ships less"
+    if contest.precision(case) < contest.precision(first):
+        less = "of a higher precision"
+    elif contest.memory(case) < contest.memory(first):
+        less = "with less memory"
+    return f"level with {ahead.candidate} as {best}, and {less}"
 
 
 def what_is_lacking(contest: Contest) -> str:

@@ -149,7 +149,8 @@ class Validating:
         processors = self.elsewhere.results(result, usual, kind)
         if ran.storage_faults:
             reason = "; ".join([*([result.reason] if result.reason else []), *ran.storage_faults])
-            result = msgspec.structs.replace(result, status="failed", reason=reason)
+            faults = tuple(ran.storage_faults)
+            result = msgspec.structs.replace(result, status="failed", reason=reason, faults=faults)
         unheld = wants_base(document, kind) and job.base is None
         warnings = (
             *self.reference.warnings,
