@@ -22,7 +22,7 @@ import numpy as np
 from tests.mil import networks
 
 from edgeproof.documents.artifact import ArtifactDocument, Binding
-from edgeproof.documents.policy import DifferenceLimits
+from edgeproof.documents.policy import DifferenceLimits, PolicyValue
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.documents.validation import ValidationResult
@@ -111,7 +111,7 @@ def flagged(clean: Clean, message: bytes, weights: bytes) -> str | None:
     try:
         usual = _outputs(clean, message, weights, "reference")
         told = ValidationResult(candidate=clean.name, artifact=None, status="error")
-        result = held_against(told, document, usual, clean.reference, limits)
+        result = held_against(told, document, usual, clean.reference, PolicyValue(difference=limits))
         if result.status != "passed":
             return result.reason or result.status
         warnings = list(unexplained(result, FORMAT.explained(clean.precision)))
