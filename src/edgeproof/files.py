@@ -1,15 +1,16 @@
-"""Files that are whole or not there at all: every write goes beside its place and is renamed."""
+"""Files and folders that are whole or not there at all: every write goes beside its place and is renamed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["atomic_path", "utc_now", "write_bytes"]
+__all__ = ["atomic_folder", "atomic_path", "building_folder", "utc_now", "write_bytes"]
 
 
 def utc_now() -> str:
@@ -32,6 +33,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def building_folder(folder: Path) -> Path:
+    """Where a folder is made, before it is moved to its place as a whole."""
+    return folder.with_name(f".{folder.name}.building")
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder beside it that takes the place of ``folder`` when the block ends well, and vanishes when not."""
+    building = building_folder(folder)
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        yield building
+        shutil.rmtree(folder, ignore_errors=True)
+        building.replace(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -228,6 +228,10 @@ class RunDir:
         """``path`` as the documents write it."""
         return path.resolve().relative_to(self.root.resolve()).as_posix()
 
+    def written(self, path: str | None) -> str | None:
+        """A path in this folder as the documents write it, where there is one."""
+        return None if path is None else self.relative(Path(path))
+
     def has(self, kind: type[Document]) -> bool:
         """Whether the document is there."""
         return self.path(kind.FILE).is_file()

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.signature import Form, OutputKind
-from edgeproof.documents.task import MetricSpec, SliceScore, TaskScore
+from edgeproof.documents.task import SHARE, MetricSpec, SliceScore, TaskScore
 
 __all__ = [
     "Agreement",
@@ -160,3 +160,8 @@ class ValidationDocument(Document, frozen=True, kw_only=True):
     metric: MetricSpec | None = None
     not_emulated: dict[str, str] = {}
     """Processors that nothing was run on, and what is lacking for it."""
+
+    @property
+    def scored_by(self) -> MetricSpec | None:
+        """The metric; where a document only names it, a share of that name. None: nothing is scored."""
+        return self.metric or (MetricSpec(name=self.task, unit=SHARE) if self.task is not None else None)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from edgeproof.apart import LostError, call_apart
 from edgeproof.errors import ProcessError
+from edgeproof.files import building_folder
 from edgeproof.forkserver import ForkServer
-from edgeproof.formats.worker import Job, Outcome, building_folder
+from edgeproof.formats.worker import Job, Outcome
 from edgeproof.model.warm import with_export
 from edgeproof.process import Ended, Limits, outcome_of
 from edgeproof.together import each
@@ -90,7 +91,7 @@ class _Converter:
         except ProcessError as error:
             return Outcome(candidate=job.candidate, status="failed", reason=error.message, remedy=BROKEN)
         finally:
-            shutil.rmtree(building_folder(job), ignore_errors=True)
+            shutil.rmtree(building_folder(Path(job.folder)), ignore_errors=True)
 
     def _stand(self) -> Ended | None:
         """Have the process stand: None, or how it ended instead."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import shutil
 import sys
 import time
 import traceback
@@ -14,9 +13,10 @@ import msgspec
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode, encode
 from edgeproof.errors import ConversionError, EdgeProofError, OperatorError, UnsupportedError
+from edgeproof.files import atomic_folder
 from edgeproof.trust import fingerprint
 
-__all__ = ["Job", "Outcome", "building_folder", "load", "make"]
+__all__ = ["Job", "Outcome", "load", "make"]
 
 LONGEST_REASON = 1000
 LONGEST_DETAIL = 2000
@@ -56,12 +56,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int | None = None
 
 
-def building_folder(job: Job) -> Path:
-    """Where the artifact is made, before it is moved to its folder as a whole."""
-    folder = Path(job.folder)
-    return folder.with_name(f".{folder.name}.building")
-
-
 def _convert(job: Job) -> None:
     """In the child: make the artifact and its document."""
     from importlib import metadata
@@ -76,10 +70,7 @@ def _convert(job: Job) -> None:
 
     found = formats()[job.format]
     folder = Path(job.folder)
-    building = building_folder(job)
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    try:
+    with atomic_folder(folder) as building:
         spine = load_spine(Path(job.spine), Path(job.samples))
         base, base_document = _base(job)
         conversion = Conversion(found, spine, job.precision, building, job.name, base, base_document)
@@ -121,10 +112,6 @@ def _convert(job: Job) -> None:
             options=produced.options,
         )
         (building / ArtifactDocument.FILE).write_bytes(encode(document.marked()))
-        shutil.rmtree(folder, ignore_errors=True)
-        building.replace(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _base(job: Job) -> tuple[Path | None, ArtifactDocument | None]:

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -70,7 +70,6 @@ class Beside:
     labels: Labels
     draws: int = DRAWS
     seconds: float = SECONDS
-    _drawn: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -113,9 +112,8 @@ class Beside:
 
     def _drawn_interval(self, told: TaskScore, outputs: Outputs) -> TaskScore:
         """With the interval of the paired bootstrap: the same draws for the eager model and every candidate."""
-        counts = draw_counts(self.count, self.draws)
-        mine = self._reference_scores(counts)
-        scores = _drawn(self.metric.resampled(outputs, self.labels), counts[: len(mine)], self.seconds)
+        mine = self._drawn_scores
+        scores = _drawn(self.metric.resampled(outputs, self.labels), self._counts[: len(mine)], self.seconds)
         told = msgspec.structs.replace(told, draws=len(scores))
         if len(scores) < LEAST_DRAWS:
             return told
@@ -127,11 +125,15 @@ class Beside:
         low, high = ends if ends is not None else (None, None)
         return msgspec.structs.replace(told, low=low, high=high)
 
-    def _reference_scores(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """The eager model's scores of the draws, or of as many as there is time for; each computed once."""
-        if 0 not in self._drawn:
-            self._drawn[0] = _drawn(self.metric.resampled(self.reference, self.labels), counts, self.seconds)
-        return self._drawn[0]
+    @cached_property
+    def _counts(self) -> npt.NDArray[np.int64]:
+        """How often each draw has each sample."""
+        return draw_counts(self.count, self.draws)
+
+    @cached_property
+    def _drawn_scores(self) -> npt.NDArray[np.float64]:
+        """The eager model's scores of the draws, or of as many as there is time for."""
+        return _drawn(self.metric.resampled(self.reference, self.labels), self._counts, self.seconds)
 
 
 def _drawn(again: Any, counts: npt.NDArray[np.int64], seconds: float) -> npt.NDArray[np.float64]:

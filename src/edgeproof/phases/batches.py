@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from msgspec.structs import replace
 
 from edgeproof.devices.base import Effort, Measured, Target
@@ -17,22 +16,19 @@ from edgeproof.devices.discover import open_device
 from edgeproof.devices.measuring import measure
 from edgeproof.documents.batches import BatchesDocument, BatchResult, RefusedBatch
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
-from edgeproof.documents.device import DeviceDocument
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import starved
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.documents.signature import Form
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import EdgeProofError
-from edgeproof.files import write_bytes
-from edgeproof.measure.statistics import steady
 from edgeproof.model.drawing import Draw
 from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.batching.grouped import grouped_workspace, input_words, why_not_grouped
 from edgeproof.phases.conversion.making import Making
 from edgeproof.phases.conversion.planned import Planned, plan
-from edgeproof.phases.measurement.record import fastest_of, why_not
+from edgeproof.phases.measurement.record import fastest_of, steady_of, untimed, why_not
 from edgeproof.phases.prepare import limits_of
 from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
@@ -158,14 +154,11 @@ def _made(
 
 def _placed(run: RunDir, result: ConversionResult) -> ConversionResult:
     """With paths as the run's documents write them."""
-    artifact, log = (None if path is None else run.relative(Path(path)) for path in (result.artifact, result.log))
-    return replace(result, artifact=artifact, log=log)
+    return replace(result, artifact=run.written(result.artifact), log=run.written(result.log))
 
 
 def _compared(run: RunDir, result: ValidationResult | None) -> ValidationResult | None:
-    if result is None or result.artifact is None:
-        return result
-    return replace(result, artifact=run.relative(Path(result.artifact)))
+    return None if result is None else replace(result, artifact=run.written(result.artifact))
 
 
 def _measured(run: RunDir, made: list[Made], effort: Effort, report: Report) -> tuple[tuple[BatchResult, ...], Machine]:
@@ -199,14 +192,11 @@ def _measured(run: RunDir, made: list[Made], effort: Effort, report: Report) -> 
 
 def _timed(run: RunDir, plain: BatchResult, found: Measured) -> BatchResult:
     """With the figures of its processes, single values beside."""
-    values = [value for told in found.reports for value in told.steady_us]
-    if found.failure or not values:
-        return replace(plain, reason=found.failure or "no call was timed")
-    raw = DeviceDocument.raw_path_of("host", found.candidate)
-    write_bytes(run.path(raw), msgspec.json.encode(values))
+    if (lost := untimed(found)) is not None:
+        return replace(plain, reason=lost)
     return replace(
         plain,
-        steady=steady(values, warmup=sum(told.warmup for told in found.reports), raw=raw),
+        steady=steady_of(run, "host", found.candidate, found),
         threads=found.reports[0].threads,
         starved=any(starved(told.cpu_percent) for told in found.reports),
     )

@@ -30,7 +30,7 @@ def convert(run: RunDir, report: Report = lambda _: None) -> ConversionDocument:
     making, planned = _setting(run, report)
     document = making.make(planned)
     results = tuple(
-        msgspec.structs.replace(result, artifact=_in_run(run, result.artifact), log=_in_run(run, result.log))
+        msgspec.structs.replace(result, artifact=run.written(result.artifact), log=run.written(result.log))
         for result in document.candidates
     )
     document = msgspec.structs.replace(document, candidates=(*results, *_taken(run, report)))
@@ -65,13 +65,8 @@ def _taken(run: RunDir, report: Callable[[str], None]) -> list[ConversionResult]
         )
         result = adopt(adoption, limits_of(options), workspace.logs / f"{name}.log")
         report(f"{name}: {'taken' if result.status == 'ok' else 'not taken'}, {path}")
-        found.append(msgspec.structs.replace(result, artifact=_in_run(run, result.artifact)))
+        found.append(msgspec.structs.replace(result, artifact=run.written(result.artifact)))
     return found
-
-
-def _in_run(run: RunDir, path: str | None) -> str | None:
-    """A path as the run's documents write it."""
-    return None if path is None else run.relative(Path(path))
 
 
 def _setting(run: RunDir, report: Report) -> tuple[Making, tuple[Planned, ...]]:

@@ -66,8 +66,7 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
             results=(),
         )
     results = tuple(
-        msgspec.structs.replace(result, artifact=run.relative(Path(result.artifact))) if result.artifact else result
-        for result in document.results
+        msgspec.structs.replace(result, artifact=run.written(result.artifact)) for result in document.results
     )
     document = msgspec.structs.replace(document, results=results)
     run.write(document)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgeproof.documents.evaluation import CandidateRow, Evidence
 from edgeproof.documents.latency import LatencySummary, Served
 from edgeproof.documents.policy import PercentileName
-from edgeproof.documents.task import SHARE, MetricSpec
+from edgeproof.documents.task import MetricSpec
 from edgeproof.report.columns import Field, figured, named, table_of, worded
 from edgeproof.report.content import STATUS_TONES, Table
 from edgeproof.report.quantities import scaled, significant
@@ -54,11 +54,8 @@ def members(rows: Sequence[CandidateRow], evidence: Evidence) -> Table:
 
 
 def metric_of(evidence: Evidence) -> MetricSpec | None:
-    """What the task is scored by; a run from before metrics had names has accuracy."""
-    document = evidence.validation
-    if document is None or document.task is None:
-        return None
-    return document.metric or MetricSpec(name=document.task, unit=SHARE)
+    """What the task is scored by, or None."""
+    return evidence.validation.scored_by if evidence.validation is not None else None
 
 
 def values(rows: Sequence[CandidateRow], key: str) -> list[float]:

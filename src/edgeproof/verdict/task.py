@@ -13,6 +13,7 @@ from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.metrics.deciding import samples_to_decide
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.drops import drop_in_short, drop_words, head, is_nothing, limit_words
+from edgeproof.verdict.limits import SEVERITY
 from edgeproof.verdict.outputs import judged_outputs
 
 __all__ = [
@@ -188,7 +189,7 @@ def metric_of(document: ValidationDocument | None) -> MetricSpec:
     """What the run was scored by."""
     if document is None:
         return ACCURACY
-    return document.metric or MetricSpec(name=document.task or "task score", unit=SHARE)
+    return document.scored_by or MetricSpec(name="task score", unit=SHARE)
 
 
 def worst_slice(case: Case) -> SliceScore | None:
@@ -229,5 +230,4 @@ def slice_point(case: Case, policy: PolicyValue) -> list[PolicyPoint]:
         )
         for found in scores
     ]
-    severity = {"met": 0, "unsupported": 1, "not met": 2}
-    return [max(points, key=lambda point: (severity[point.state], point.value or 0.0))]
+    return [max(points, key=lambda point: (SEVERITY[point.state], point.value or 0.0))]

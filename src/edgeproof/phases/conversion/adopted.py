@@ -14,6 +14,7 @@ from edgeproof.documents.base import encode
 from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.signature import Signature, TensorSpec
 from edgeproof.errors import ArtifactError, EdgeProofError, UsageError
+from edgeproof.files import atomic_folder
 from edgeproof.formats.base import Format
 from edgeproof.formats.registry import artifact_document, candidate_names, formats
 from edgeproof.process import Limits
@@ -121,10 +122,7 @@ def adopted(adoption: Adoption) -> ConversionResult:
     told, source, kind = artifact_document(Path(adoption.path), trust=adoption.trust)
     if told.sha256:
         hold(source, told.file, told.sha256, told.beside)
-    building = folder.with_name(f".{folder.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    try:
+    with atomic_folder(folder) as building:
         for part in _parts(told, source, kind):
             (shutil.copytree if part.is_dir() else shutil.copy2)(part, building / part.name)
         digest, _ = fingerprint(building / told.file)
@@ -142,10 +140,6 @@ def adopted(adoption: Adoption) -> ConversionResult:
         )
         # what runs code is not ours because it was copied
         (building / ArtifactDocument.FILE).write_bytes(encode(document if kind.runs_code else document.marked()))
-        shutil.rmtree(folder, ignore_errors=True)
-        building.replace(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return ConversionResult(
         candidate=name,
         format=document.format,

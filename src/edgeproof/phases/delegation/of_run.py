@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -24,10 +23,7 @@ def tell_delegation(run: RunDir, report: Callable[[str], None] = lambda _: None)
     workspace = Workspace(run.root)
     telling = Telling(workspace.held_out, report, trust=run.trust)
     told = telling.tell([run.path(str(result.artifact)) for result in passed])
-    candidates = tuple(
-        msgspec.structs.replace(found, artifact=run.relative(Path(found.artifact)) if found.artifact else None)
-        for found in told
-    )
+    candidates = tuple(msgspec.structs.replace(found, artifact=run.written(found.artifact)) for found in told)
     others = tuple(
         CandidateDelegation(candidate=result.candidate, artifact=result.artifact, reason="it did not pass")
         for result in validation.results

@@ -13,7 +13,7 @@ from edgeproof.devices.base import Measured, Target
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement, OtherThreads
 from edgeproof.documents.environment import Machine
-from edgeproof.documents.latency import ProcessUse
+from edgeproof.documents.latency import ProcessUse, Steady
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import UsageError
 from edgeproof.files import write_bytes
@@ -21,7 +21,7 @@ from edgeproof.formats.registry import formats
 from edgeproof.measure.statistics import cold_start, steady
 from edgeproof.rundir import RunDir
 
-__all__ = ["Recorded", "chosen_candidates", "record", "targets_of", "why_not"]
+__all__ = ["Recorded", "chosen_candidates", "record", "steady_of", "targets_of", "untimed", "why_not"]
 
 EMULATED = "an emulated device gives no latency, temperature or power"
 
@@ -113,16 +113,13 @@ def record(
         if taken is None:
             reason = skipped.get(candidate, "the device did not measure it")
             measurements.append(DeviceMeasurement(candidate=candidate, status="skipped", reason=reason))
-        elif taken.failure or candidate not in medians:
-            reason = taken.failure or "no call was timed"
-            measurements.append(DeviceMeasurement(candidate=candidate, status="failed", reason=reason))
+        elif (lost := untimed(taken)) is not None:
+            measurements.append(DeviceMeasurement(candidate=candidate, status="failed", reason=lost))
         elif recorded.emulated:
             measurements.append(DeviceMeasurement(candidate=candidate, status="skipped", reason=EMULATED))
         else:
             ratio = medians[candidate] / medians[baseline] if baseline and medians[baseline] else None
-            raw = DeviceDocument.raw_path_of(recorded.device, candidate)
-            write_bytes(run.path(raw), msgspec.json.encode(_values(taken)))
-            found = _measurement(taken, raw, ratio)
+            found = _measurement(taken, steady_of(run, recorded.device, candidate, taken), ratio)
             beside = tuple(_other(run, recorded.device, other) for other in others.get(candidate, ()))
             measurements.append(msgspec.structs.replace(found, other_threads=beside))
     measurements = [*_kept(run, recorded.device, chosen), *measurements]
@@ -155,13 +152,22 @@ def fastest_of(measured: Sequence[Measured]) -> tuple[dict[str, Measured], dict[
 
 def _other(run: RunDir, device: str, taken: Measured) -> OtherThreads:
     threads = taken.threads or 1
-    values = _values(taken)
-    if taken.failure or not values:
-        return OtherThreads(threads=threads, reason=taken.failure or "no call was timed")
-    raw = DeviceDocument.raw_path_of(device, f"{taken.candidate}-{threads}-threads")
-    write_bytes(run.path(raw), msgspec.json.encode(values))
-    warmup = sum(report.warmup for report in taken.reports)
-    return OtherThreads(threads=threads, steady=steady(values, warmup=warmup, raw=raw))
+    if (lost := untimed(taken)) is not None:
+        return OtherThreads(threads=threads, reason=lost)
+    name = f"{taken.candidate}-{threads}-threads"
+    return OtherThreads(threads=threads, steady=steady_of(run, device, name, taken))
+
+
+def untimed(taken: Measured) -> str | None:
+    """Why there is no steady state, or None."""
+    return taken.failure or (None if _values(taken) else "no call was timed")
+
+
+def steady_of(run: RunDir, device: str, name: str, taken: Measured) -> Steady:
+    """The steady state of all processes, with its single values written beside the device's document under a name."""
+    raw = DeviceDocument.raw_path_of(device, name)
+    write_bytes(run.path(raw), msgspec.json.encode(_values(taken)))
+    return steady(_values(taken), warmup=sum(report.warmup for report in taken.reports), raw=raw)
 
 
 def _kept(run: RunDir, device: str, chosen: Sequence[ConversionResult]) -> list[DeviceMeasurement]:
@@ -193,7 +199,7 @@ def _values(measured: Measured) -> list[float]:
     return [value for report in measured.reports for value in report.steady_us]
 
 
-def _measurement(taken: Measured, raw: str, ratio: float | None) -> DeviceMeasurement:
+def _measurement(taken: Measured, steady: Steady, ratio: float | None) -> DeviceMeasurement:
     reports = taken.reports
     percents = [report.cpu_percent for report in reports if report.cpu_percent is not None]
     peaks = [report.peak_memory_bytes for report in reports if report.peak_memory_bytes is not None]
@@ -208,7 +214,7 @@ def _measurement(taken: Measured, raw: str, ratio: float | None) -> DeviceMeasur
             [report.load_ms for report in colds if report.load_ms is not None],
             [report.first_inference_us for report in colds if report.first_inference_us is not None],
         ),
-        steady=steady(_values(taken), warmup=sum(report.warmup for report in reports), raw=raw),
+        steady=steady,
         process=ProcessUse(
             cpu_percent=round(sum(percents) / len(percents), 1) if percents else None,
             peak_memory_bytes=max(peaks, default=None),
