@@ -151,11 +151,25 @@ def test_one_number_of_the_policy_stands_on_the_command_line(started: Path) -> N
 def test_an_artifact_from_elsewhere_is_a_candidate_like_ours(started: Path) -> None:
     (file,) = (started / "run" / "artifacts" / "onnx-int8").glob("*.onnx")
     shutil.copy(file, started / "theirs.onnx")
-    words = ["edgeproof", "run", "net.py:model", "--candidates", "onnx-fp32", "--processors", "none", "--out", "theirs"]
+    words = [
+        "edgeproof",
+        "run",
+        "net.py:model",
+        "--candidates",
+        "sdk-native",
+        "--processors",
+        "none",
+        "--out",
+        "theirs",
+    ]
     words += ["--requests", "20", "--cold-starts", "1", "--artifact", "vendor-int8=theirs.onnx"]
     ended = run_words(words, started)
     assert ended.returncode == 0, ended.stderr
     evidence = read_evidence(RunDir.open(started / "theirs"))
+    assert evidence.shipping is not None
+    assert evidence.shipping.of("onnx", "host") is not None, (
+        "what ships with it is known, though no other is of its format"
+    )
     assert evidence.validation is not None
     results = {result.candidate: result for result in evidence.validation.results}
     assert results["vendor-int8"].precision == "int8"

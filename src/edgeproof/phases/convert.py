@@ -35,7 +35,7 @@ def convert(run: RunDir, report: Report = lambda _: None) -> ConversionDocument:
     )
     document = msgspec.structs.replace(document, candidates=(*results, *_taken(run, report)))
     run.write(document)
-    run.write(shipping_of(result.format for result in results))
+    run.write(shipping_of(result.format for result in document.candidates))
     count_activity(run, report)
     return document
 
