@@ -1,11 +1,13 @@
 """What a device is: a transport. Files go there, the runner runs a job there, files come back.
 
-What is measured on it, and in which order, is the same for every device (``measuring``); it judges nothing.
+What is measured on it, and in which order, is the same for every device (``measuring``); it judges nothing. A device
+lives from ``open_device`` to ``close``: probe (``place``), choose what can run there, ``equip`` it, ``put``, ``run``,
+``get``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +17,7 @@ from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.process import Limits
 
-__all__ = ["Device", "DeviceFactory", "Effort", "Measured", "Report", "Target"]
+__all__ = ["Device", "DeviceFactory", "Effort", "Measured", "Place", "Report", "Target"]
 
 Report = Callable[[str], None]
 """Takes one line of progress."""
@@ -69,6 +71,28 @@ class Measured:
     threads: int | None = None
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a device is, as far as choosing goes: which candidates exist for it, and what they need there.
+
+    Attributes:
+        system: ``linux``, ``android``.
+        architecture: as the system names it: ``aarch64``, ``armv7l``, ``x86_64``.
+        libc: ``glibc 2.36``, ``musl``, ``bionic``; None where it is not told.
+        python: its version, ``3.11``; None: there is none that our runner runs in, and a candidate needs a program of
+            its own.
+        memory_bytes: that a process may hope for.
+        disk_bytes: free where files are brought.
+    """
+
+    system: str
+    architecture: str
+    libc: str | None = None
+    python: str | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+
+
 class Device(Protocol):
     """A place where sessions run."""
 
@@ -99,6 +123,26 @@ class Device(Protocol):
         """
         ...
 
+    def place(self) -> Place | None:
+        """What choosing needs to know; None: it is this very machine, and what is here is there.
+
+        Raises:
+            DeviceError: it cannot be reached.
+        """
+        ...
+
+    def equip(self, requirements: Sequence[str], report: Report) -> None:
+        """Bring the packages that runtimes need there, in the versions that are installed here.
+
+        Args:
+            requirements: as formats name them: ``onnxruntime``.
+            report: takes a line of progress.
+
+        Raises:
+            DeviceError: they cannot be had for it, or it has no room.
+        """
+        ...
+
     def put(self, path: Path) -> str:
         """Bring a file or folder of this machine there, and give its path there.
 
@@ -121,6 +165,10 @@ class Device(Protocol):
         Raises:
             DeviceError: the device was lost, or has no such file.
         """
+        ...
+
+    def close(self) -> None:
+        """Leave nothing of ours running there; may be called twice."""
         ...
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgeproof.devices.base import Place, Report
 from edgeproof.documents.base import decode
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.environment import Machine
@@ -65,6 +66,12 @@ class HostDevice:
     def machine(self) -> Machine:
         return read_machine()
 
+    def place(self) -> Place | None:
+        return None
+
+    def equip(self, requirements: Sequence[str], report: Report) -> None:
+        """What runs here is installed here."""
+
     def put(self, path: Path) -> str:
         return str(path)
 
@@ -74,6 +81,9 @@ class HostDevice:
     def get(self, path: str, to: Path) -> None:
         if Path(path) != to:
             shutil.copyfile(path, to)
+
+    def close(self) -> None:
+        """Every job had a process of its own, which is gone."""
 
 
 DEVICE = HostDevice
