@@ -437,15 +437,28 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def ask(command: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+def ask(
+    command: Sequence[str], *, timeout_s: float, given: IO[bytes] | None = None, into: IO[bytes] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run a program of the system's to its end, such as ``adb devices``, in this process's own environment.
+
+    Args:
+        command: its words.
+        timeout_s: after which it is stopped.
+        given: a file for its standard input; None: none.
+        into: a file for what it prints; None: it is kept.
 
     Raises:
         ProcessError: it is not there, cannot be run, or is silent too long.
     """
     try:
         return subprocess.run(
-            list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+            list(command),
+            stdin=given or subprocess.DEVNULL,
+            stdout=into or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=timeout_s,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProcessError(f"{command[0]} gave no answer: {error}") from error

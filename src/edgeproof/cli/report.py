@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "gate", "report", "runbook"]
 
-DEVICE_CLASSES: tuple[DeviceClass, ...] = ("host", "raspberry-pi", "android", "iphone")
+DEVICE_CLASSES: tuple[DeviceClass, ...] = ("host", "raspberry-pi", "android", "iphone", "linux")
 
 policy_option = click.option(
     "--policy",

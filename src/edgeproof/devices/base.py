@@ -7,12 +7,12 @@ lives from ``open_device`` to ``close``: probe (``place``), choose what can run 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.device import Board, DeviceClass
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.process import Limits
@@ -115,6 +115,14 @@ class Device(Protocol):
         """None when it can be measured now; else why not."""
         ...
 
+    def board(self) -> Board | None:
+        """What it shows of itself beyond its machine; None: this very machine.
+
+        Raises:
+            DeviceError: it cannot be reached.
+        """
+        ...
+
     def machine(self) -> Machine:
         """What it is.
 
@@ -131,15 +139,18 @@ class Device(Protocol):
         """
         ...
 
-    def equip(self, requirements: Sequence[str], report: Report) -> None:
+    def equip(self, requirements: Sequence[str], report: Report) -> Mapping[str, str]:
         """Bring the packages that runtimes need there, in the versions that are installed here.
 
         Args:
             requirements: as formats name them: ``onnxruntime``.
             report: takes a line of progress.
 
+        Returns:
+            why one is not there, for each that is not.
+
         Raises:
-            DeviceError: they cannot be had for it, or it has no room.
+            DeviceError: nothing can be run there, or it has no room.
         """
         ...
 
@@ -153,6 +164,8 @@ class Device(Protocol):
 
     def run(self, job: RunnerJob, limits: Limits) -> RunnerReport:
         """Run a job in a fresh process there; ``error`` is set when it failed, was killed, hung, or reported garbage.
+
+        Outputs that a job names without a folder lie in the device's own, and ``get`` finds them by that name.
 
         Raises:
             DeviceError: the device was lost.

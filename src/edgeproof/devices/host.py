@@ -6,14 +6,14 @@ A process that dies of a signal, hangs or writes garbage becomes a report with a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from edgeproof.devices.base import Place, Report
 from edgeproof.documents.base import decode
-from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.device import Board, DeviceClass
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RUNNER, RunnerJob, RunnerReport
 from edgeproof.errors import DeviceError, DocumentError, ProcessError
@@ -69,8 +69,11 @@ class HostDevice:
     def place(self) -> Place | None:
         return None
 
-    def equip(self, requirements: Sequence[str], report: Report) -> None:
-        """What runs here is installed here."""
+    def board(self) -> Board | None:
+        return None
+
+    def equip(self, requirements: Sequence[str], report: Report) -> Mapping[str, str]:
+        return {}
 
     def put(self, path: Path) -> str:
         return str(path)

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from edgeproof.documents.base import Document, Value, plain_name
 from edgeproof.documents.conversion import Outcome
+from edgeproof.documents.device_class import DEVICE_CLASSES, EVERY_CLASS, DeviceClass, ships_as
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ColdStart, ProcessUse, Steady
+from edgeproof.documents.task import TaskScore
+from edgeproof.documents.validation import Differences
 
-__all__ = ["DEVICE_CLASSES", "DeviceClass", "DeviceDocument", "DeviceMeasurement", "OtherThreads"]
+__all__ = [
+    "DEVICE_CLASSES",
+    "EVERY_CLASS",
+    "Board",
+    "DeviceClass",
+    "DeviceDocument",
+    "DeviceMeasurement",
+    "OtherThreads",
+    "OutputsThere",
+    "ships_as",
+]
 
-DeviceClass = Literal["host", "raspberry-pi", "android", "iphone"]
-DEVICE_CLASSES: tuple[DeviceClass, ...] = get_args(DeviceClass)
+
+class Board(Value, frozen=True, kw_only=True):
+    """What a device over a link shows of itself beyond its machine; None where it does not."""
+
+    name: str | None
+    """``Raspberry Pi 4 Model B Rev 1.4``."""
+    libc: str | None = None
+    disk_free_bytes: int | None = None
+    emulated: Literal["yes", "no", "unknown"] = "unknown"
+    signs: tuple[str, ...] = ()
+    """Of an emulator."""
+    contradictions: tuple[str, ...] = ()
+    """Between what it says it is and what it shows."""
+    throttled_bits: int | None = None
+    """Raspberry Pi's word, before anything was run."""
+    clock_offset_ms: float | None = None
+    """Its clock less this machine's; half a round trip is its error."""
 
 
 class OtherThreads(Value, frozen=True, kw_only=True):
@@ -22,6 +50,26 @@ class OtherThreads(Value, frozen=True, kw_only=True):
     steady: Steady | None = None
     reason: str | None = None
     """Why it was not measured."""
+
+
+class OutputsThere(Value, frozen=True, kw_only=True):
+    """What a candidate gives on the device for the held-out samples, held against the eager model and this machine."""
+
+    status: Literal["passed", "failed", "error"]
+    reason: str | None = None
+    samples: int = 0
+    differences: Differences | None = None
+    """To the eager model, the worst over all outputs."""
+    from_here: Differences | None = None
+    """To the artifact on this machine, the worst over all outputs; None where it does not run here."""
+    same_bits: bool | None = None
+    """Whether they are this machine's, bit for bit; None where it does not run here."""
+    promised: bool = False
+    """Whether the same bits are promised on every processor: of our own engine."""
+    task: TaskScore | None = None
+    """Of the device's own arithmetic."""
+    built: str | None = None
+    """Sha256 of what was built for the device in place of this machine's artifact."""
 
 
 class DeviceMeasurement(Value, frozen=True, kw_only=True):
@@ -46,6 +94,8 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     """Other counts of threads that were measured beside this one, which was the fastest."""
     degraded: str | None = None
     """Why its runtime has fallen back to slow kernels there: the times are those of these. None where it has not."""
+    outputs: OutputsThere | None = None
+    """None on this very machine, where the validation tells them."""
 
 
 class DeviceDocument(Document, frozen=True, kw_only=True):
@@ -62,6 +112,7 @@ class DeviceDocument(Document, frozen=True, kw_only=True):
     machine: Machine
     baseline: str | None
     """The candidate that ratios refer to."""
+    board: Board | None = None
     measurements: tuple[DeviceMeasurement, ...]
     not_measured: dict[str, str]
 

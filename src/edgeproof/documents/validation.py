@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from edgeproof.documents.base import Document, Value
-from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.device_class import DeviceClass
 from edgeproof.documents.signature import Form, OutputKind
 from edgeproof.documents.task import SHARE, MetricSpec, SliceScore, TaskScore
 

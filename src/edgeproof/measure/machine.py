@@ -10,6 +10,7 @@ import contextlib
 import os
 import platform
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +20,10 @@ from edgeproof.documents.environment import Machine
 __all__ = [
     "ROOT",
     "Throttling",
+    "cpu_model_of",
     "device_class",
     "governor",
+    "is_virtual",
     "read_machine",
     "read_throttling",
     "temperature_c",
@@ -57,7 +60,7 @@ def read_machine(root: Path = ROOT) -> Machine:
         system=platform.system(),
         release=_text(root / "proc/sys/kernel/osrelease") or platform.release(),
         architecture=platform.machine(),
-        cpu_model=_cpu_model(root, cpuinfo),
+        cpu_model=cpu_model_of(_board(root), cpuinfo) or platform.processor() or None,
         logical_cores=cores,
         usable_cores=len(usable_cpus()) or cores,
         memory_bytes=_memory_bytes(root),
@@ -144,13 +147,13 @@ def _board(root: Path) -> str | None:
     return _text(root / "proc/device-tree/model") or _text(root / "sys/firmware/devicetree/base/model")
 
 
-def _cpu_model(root: Path, cpuinfo: str) -> str | None:
-    board = _board(root)
+def cpu_model_of(board: str | None, cpuinfo: str) -> str | None:
+    """What a processor is called: by its board, by ``/proc/cpuinfo``, or by both; None where neither tells."""
     named = re.search(r"^(?:model name|Hardware|cpu model)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     model = named.group(1).strip() if named else None
     if board:
         return f"{board} ({model})" if model else board
-    return model or platform.processor() or None
+    return model
 
 
 def _memory_bytes(root: Path) -> int:
@@ -169,14 +172,23 @@ def _max_mhz(root: Path) -> float | None:
 
 
 def _virtual(root: Path, cpuinfo: str) -> bool | None:
-    """True with proof of a hypervisor, False with a board or vendor that is none, None without a sign."""
-    flags = re.search(r"^flags\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
-    if flags and "hypervisor" in flags.group(1).split():
-        return True
-    if (root / "sys/hypervisor/type").exists() or (root / "proc/device-tree/hypervisor").exists():
-        return True
+    hypervisor = (root / "sys/hypervisor/type").exists() or (root / "proc/device-tree/hypervisor").exists()
     names = [_text(root / f"sys/class/dmi/id/{field}") for field in ("sys_vendor", "product_name", "board_vendor")]
-    told = " ".join(name for name in [*names, _board(root)] if name).lower()
+    return is_virtual(cpuinfo, [*names, _board(root)], hypervisor=hypervisor)
+
+
+def is_virtual(cpuinfo: str, names: Sequence[str | None], *, hypervisor: bool) -> bool | None:
+    """True with proof of a hypervisor, False with a board or vendor that is none, None without a sign.
+
+    Args:
+        cpuinfo: the text of ``/proc/cpuinfo``.
+        names: of board and vendor.
+        hypervisor: whether the system shows one by itself.
+    """
+    flags = re.search(r"^flags\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
+    if hypervisor or (flags and "hypervisor" in flags.group(1).split()):
+        return True
+    told = " ".join(name for name in names if name).lower()
     if HYPERVISOR_NAMES.search(told):
         return True
     return False if told or flags else None

@@ -1,28 +1,46 @@
 """Phase 4, the devices: every candidate of phase 3 that can run, on every device that can be measured, interleaved.
 
-What cannot be measured is written down with its reason: a candidate that has no artifact, a figure that has no sensor.
+A device is probed, what exists for it is chosen, its runtimes are brought there, outputs are held against the eager
+model and against this machine, and what passes is timed. What cannot be measured is written down with its reason: a
+candidate that has no artifact, or none for that processor, a figure that has no sensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from edgeproof.devices.base import Effort
+from edgeproof.devices.base import Device, Effort, Measured, Place, Target
 from edgeproof.devices.discover import open_device
-from edgeproof.devices.measuring import measure
-from edgeproof.documents.device import DeviceDocument
+from edgeproof.devices.measuring import Journal, measure
+from edgeproof.documents.base import plain_name
+from edgeproof.documents.conversion import ConversionResult
+from edgeproof.documents.device import DeviceDocument, OutputsThere
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.errors import DeviceError
+from edgeproof.model.workspace import Workspace
+from edgeproof.phases.measurement import verifying
+from edgeproof.phases.measurement.choosing import Chosen, choose
 from edgeproof.phases.measurement.record import Recorded, chosen_candidates, record, targets_of
+from edgeproof.phases.measurement.verifying import Verifying
+from edgeproof.phases.prepare import limits_of
+from edgeproof.phases.validation.against import load_reference
+from edgeproof.phases.validation.scoring import score
 from edgeproof.rundir import RunDir
 
 __all__ = ["measure_devices", "measure_run"]
+
+WORK = "work/devices"
+"""What a measurement that ends early leaves in the run, a folder a device."""
 
 
 def measure_run(run: RunDir, report: Callable[[str], None] = lambda _line: None) -> None:
     """Measure the run's candidates on the devices it asks for; the host, where it asks for none."""
     options = run.options()
-    measure_devices(run, devices=options.devices or ("host",), threads=options.threads, report=report)
+    measure_devices(run, devices=options.devices or ("host",), threads=options.threads, again=False, report=report)
 
 
 def measure_devices(
@@ -32,6 +50,7 @@ def measure_devices(
     candidates: Sequence[str] = (),
     effort: Effort | None = None,
     threads: Sequence[int] = (),
+    again: bool = True,
     report: Callable[[str], None] = lambda _line: None,
 ) -> list[DeviceDocument]:
     """Measure the candidates and write ``phase4_devices/<device>.json`` for each device, raw values beside it.
@@ -42,31 +61,139 @@ def measure_devices(
         candidates: which to measure; empty: all of phase 3.
         effort: how hard to measure; by default 2 fresh processes of 351 calls each, 5 s at most per candidate.
         threads: counts of threads to measure each with, interleaved; empty: the effort's.
+        again: whether what a measurement that ended early left is measured anew, instead of gone on with.
         report: takes a line of progress.
 
     Raises:
         DocumentError: an earlier phase has written nothing, or nothing readable.
         UsageError: a candidate or a device is unknown.
-        DeviceError: no device could be measured.
+        DeviceError: no device could be measured, or one was lost on the way; what was measured is kept.
     """
     chosen, skipped = chosen_candidates(run, candidates)
-    inputs = run.path(run.read(SamplesDocument).held_out.file)
-    targets = targets_of(run, chosen, skipped, threads)
-    documents = []
-    refused = []
+    work = Work(run, chosen, skipped, targets_of(run, chosen, skipped, threads), effort or Effort(), report, again)
+    documents: list[DeviceDocument] = []
+    refused: list[str] = []
+    lost: list[str] = []
     for address in devices:
+        device = None
         try:
             device = open_device(address)
             reason = device.available()
             if reason:
-                raise DeviceError(f"{address}: {reason}")
-            measured = measure(device, targets, inputs, effort or Effort(), report, trust=run.trust)
-            recorded = Recorded(device.name, device.device_class, device.machine(), emulated=device.emulated)
+                refused.append(reason if address in reason else f"{address}: {reason}")
+                report(refused[-1])
+                continue
+            documents.append(work.on(device))
         except DeviceError as error:
             report(str(error))
-            refused.append(str(error))
-            continue
-        documents.append(record(run, chosen, skipped, measured, recorded))
+            (refused if device is None else lost).append(str(error))
+        finally:
+            if device is not None:
+                device.close()
+    if lost:
+        raise DeviceError("; ".join(lost), hint=f"what was measured is kept: edgeproof run --resume {run.root}")
     if not documents:
         raise DeviceError("; ".join(refused) or "no device was named", hint="`edgeproof devices` lists them")
     return documents
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done on each device.
+
+    Attributes:
+        run: the run.
+        results: candidates that stand in the documents.
+        skipped: those that cannot be measured anywhere, with the reason.
+        targets: the others.
+        effort: how hard to measure.
+        report: takes a line of progress.
+        again: whether what an earlier measurement that ended early left is measured anew.
+    """
+
+    run: RunDir
+    results: Sequence[ConversionResult]
+    skipped: Mapping[str, str]
+    targets: Sequence[Target]
+    effort: Effort
+    report: Callable[[str], None]
+    again: bool
+
+    def on(self, device: Device) -> DeviceDocument:
+        """Take one device through all steps, and write its document.
+
+        Raises:
+            DeviceError: it was lost, or cannot be equipped.
+        """
+        run, place = self.run, device.place()
+        folder = run.path(f"{WORK}/{plain_name(device.name)}")
+        if self.again:
+            shutil.rmtree(folder, ignore_errors=True)
+        if place is not None:
+            self.report(f"{device.name}: {_described(device, place)}")
+        chosen, unfit = choose(self.targets, place, device.device_class, folder / "built", trust=run.trust)
+        lacking = self._equipped(device, chosen) if place is not None else {}
+        chosen = [one for one in chosen if one.target.candidate not in lacking]
+        skipped = {**self.skipped, **unfit, **lacking}
+        outputs = self._verified(device, chosen, folder) if place is not None else {}
+        failed = {name: reason for name, told in outputs.items() if (reason := verifying.lost(told)) is not None}
+        timed = [] if device.emulated else [one for one in chosen if one.target.candidate not in failed]
+        measured = [Measured(name, (), failure=reason) for name, reason in failed.items()]
+        inputs = run.path(run.read(SamplesDocument).held_out.file)
+        targets = [one.target for one in timed]
+        journal = Journal(folder / "reports") if place is not None else None
+        if targets:
+            measured += measure(device, targets, inputs, self.effort, self.report, trust=run.trust, journal=journal)
+        recorded = Recorded(
+            device.name,
+            device.device_class,
+            device.machine(),
+            emulated=device.emulated,
+            board=device.board(),
+            outputs=outputs,
+        )
+        document = record(run, self.results, skipped, measured, recorded)
+        shutil.rmtree(folder, ignore_errors=True)
+        return document
+
+    def _equipped(self, device: Device, chosen: Sequence[Chosen]) -> dict[str, str]:
+        """Candidates whose runtime is not to be had there, and why."""
+        needed = {one.target.candidate: one.kind.runtime_requires for one in chosen}
+        lacking = device.equip(list(dict.fromkeys(itertools.chain(*needed.values()))), self.report)
+        return {
+            name: lacking[first]
+            for name, wanted in needed.items()
+            if (first := next((word for word in wanted if word in lacking), None)) is not None
+        }
+
+    def _verified(self, device: Device, chosen: Sequence[Chosen], folder: Path) -> dict[str, OutputsThere]:
+        run = self.run
+        workspace = Workspace(run.root)
+        if not workspace.reference.is_file():
+            return {}
+        manifest = run.manifest()
+        options = manifest.options
+        source, bounds = options.source(manifest.working_directory), limits_of(options)
+        return Verifying(
+            load_reference(workspace),
+            run.policy()[0],
+            folder / "outputs",
+            self.report,
+            trust=run.trust,
+            score=lambda outputs: score(workspace, source, outputs, bounds),
+        ).verify(device, chosen)
+
+
+def _described(device: Device, place: Place) -> str:
+    """What was found, in a line."""
+    board = device.board()
+    words = [word for word in (board.name if board is not None else None, place.architecture, place.libc) if word]
+    words.append(f"Python {place.python}" if place.python else "no Python")
+    if board is not None and board.emulated == "yes":
+        words.append(f"emulated ({'; '.join(board.signs) or 'as its user says'}): outputs, and no times")
+    elif board is not None and board.emulated == "unknown":
+        doubt = "; ".join(board.contradictions) or "it does not say what it is"
+        words.append(
+            f"perhaps no real board ({doubt}): outputs, and no times; where it is one: {device.name}?emulated=0"
+        )
+    return ", ".join(words)

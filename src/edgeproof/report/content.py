@@ -47,6 +47,7 @@ DEVICE_TITLES: dict[DeviceClass, str] = {
     "raspberry-pi": "Raspberry Pi",
     "android": "Android",
     "iphone": "iPhone",
+    "linux": "Linux board",
 }
 DECISIONS: dict[Decision, str] = {
     "sdk": "Own engine",

@@ -22,6 +22,7 @@ TARGETS: dict[DeviceClass, str] = {
     "raspberry-pi": "arm64 Linux",
     "android": "arm64",
     "iphone": "arm64",
+    "linux": "arm64 Linux",
 }
 CAPTION = (
     "The artifact, and what an application in C or C++ ships with it: artifact, runtime and delegate libraries, "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgeproof.documents.device import DEVICE_CLASSES
+from edgeproof.documents.device import DEVICE_CLASSES, EVERY_CLASS, DeviceClass, ships_as
 from edgeproof.documents.evaluation import Decision, EvaluationDocument, Evidence, Verdict
 from edgeproof.documents.policy import PolicyValue
 from edgeproof.verdict.cases import cases_of
@@ -47,10 +47,10 @@ def decide(evidence: Evidence, policy: PolicyValue, platforms: Platforms, *, pol
             standings=tuple(
                 standing_of(case, policy.on(device), device)
                 for name, case in cases.items()
-                if device in platforms.get(name, ())
+                if ships_as(device) in platforms.get(name, ())
             ),
         )
-        for device in DEVICE_CLASSES
+        for device in classes_of(evidence)
     ]
     return EvaluationDocument(
         model=evidence.model,
@@ -62,6 +62,12 @@ def decide(evidence: Evidence, policy: PolicyValue, platforms: Platforms, *, pol
         metric=evidence.validation.metric if evidence.validation is not None else None,
         front=front_of(cases.values()),
     )
+
+
+def classes_of(evidence: Evidence) -> list[DeviceClass]:
+    """The device classes that there is a verdict on: the usual ones, and what else was measured."""
+    seen = {document.device_class for document in evidence.devices}
+    return [known for known in EVERY_CLASS if known in DEVICE_CLASSES or known in seen]
 
 
 def verdict_of(contest: Contest) -> Verdict:

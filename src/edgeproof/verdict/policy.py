@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from edgeproof.documents.device import DEVICE_CLASSES
+from edgeproof.documents.device import EVERY_CLASS
 from edgeproof.documents.policy import DeviceLimits, DifferenceLimits, PolicyValue
 from edgeproof.errors import PolicyError
 
@@ -142,9 +142,9 @@ def parse_policy(text: str, *, source: str = "policy") -> PolicyValue:
         refuse_unknown(table["difference"], DifferenceLimits, source, prefix="difference.")
     if isinstance(table.get("device"), dict):
         for name, own in table["device"].items():
-            if name not in DEVICE_CLASSES:
+            if name not in EVERY_CLASS:
                 raise PolicyError(
-                    f"{source}: there is no device class `{name}`", hint=f"classes: {', '.join(DEVICE_CLASSES)}"
+                    f"{source}: there is no device class `{name}`", hint=f"classes: {', '.join(EVERY_CLASS)}"
                 )
             if isinstance(own, dict):
                 refuse_unknown(own, DeviceLimits, source, prefix=f"device.{name}.")

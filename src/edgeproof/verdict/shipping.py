@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeproof.documents.device import DeviceClass
+from edgeproof.documents.device import DeviceClass, ships_as
 from edgeproof.documents.shipping import RuntimeSize
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.figures import told
@@ -13,7 +13,7 @@ __all__ = ["runtime_of", "ships_bytes", "ships_unknown", "ships_words", "size_wo
 def runtime_of(case: Case, device: DeviceClass) -> RuntimeSize | None:
     """What the candidate's format needs on the device class; None where the run has not recorded it."""
     shipping = case.evidence.shipping
-    return shipping.of(case.format, device) if shipping is not None else None
+    return shipping.of(case.format, ships_as(device)) if shipping is not None else None
 
 
 def ships_bytes(case: Case, device: DeviceClass) -> int | None:

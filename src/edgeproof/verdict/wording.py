@@ -13,6 +13,7 @@ TITLES: dict[DeviceClass, str] = {
     "raspberry-pi": "a Raspberry Pi",
     "android": "an Android phone",
     "iphone": "an iPhone",
+    "linux": "a Linux board",
 }
 
 LONGEST_REASON = 140

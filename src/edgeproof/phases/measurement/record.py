@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from edgeproof.devices.base import Measured, Target
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
-from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement, OtherThreads
+from edgeproof.documents.device import (
+    Board,
+    DeviceClass,
+    DeviceDocument,
+    DeviceMeasurement,
+    OtherThreads,
+    OutputsThere,
+)
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ProcessUse, Steady
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
@@ -78,12 +85,16 @@ class Recorded:
         device_class: what it stands for.
         machine: what it is.
         emulated: an emulated device has no figures.
+        board: what it shows of itself beyond its machine.
+        outputs: what candidates give there.
     """
 
     device: str
     device_class: DeviceClass
     machine: Machine
     emulated: bool
+    board: Board | None = None
+    outputs: Mapping[str, OutputsThere] = field(default_factory=dict)
 
 
 def record(
@@ -111,7 +122,9 @@ def record(
     for candidate in (result.candidate for result in chosen):
         taken = by_name.get(candidate)
         if taken is None:
-            reason = skipped.get(candidate, "the device did not measure it")
+            there = candidate in recorded.outputs
+            usual = EMULATED if there and recorded.emulated else "the device did not measure it"
+            reason = skipped.get(candidate, usual)
             measurements.append(DeviceMeasurement(candidate=candidate, status="skipped", reason=reason))
         elif (lost := untimed(taken)) is not None:
             measurements.append(DeviceMeasurement(candidate=candidate, status="failed", reason=lost))
@@ -122,6 +135,9 @@ def record(
             found = _measurement(taken, steady_of(run, recorded.device, candidate, taken), ratio)
             beside = tuple(_other(run, recorded.device, other) for other in others.get(candidate, ()))
             measurements.append(msgspec.structs.replace(found, other_threads=beside))
+    measurements = [
+        msgspec.structs.replace(measured, outputs=recorded.outputs.get(measured.candidate)) for measured in measurements
+    ]
     measurements = [*_kept(run, recorded.device, chosen), *measurements]
     document = DeviceDocument(
         device=recorded.device,
@@ -129,6 +145,7 @@ def record(
         emulated=recorded.emulated,
         machine=recorded.machine,
         baseline=None if recorded.emulated else baseline,
+        board=recorded.board,
         measurements=tuple(measurements),
         not_measured=_not_measured(recorded.machine, measurements),
     )

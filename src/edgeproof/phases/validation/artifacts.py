@@ -31,7 +31,7 @@ from edgeproof.process import Limits
 from edgeproof.together import each
 from edgeproof.trust import hold
 
-__all__ = ["Validating"]
+__all__ = ["Validating", "inputs_for"]
 
 PARALLEL = 2
 RUN_LIMITS = Limits(seconds=300)
@@ -121,7 +121,7 @@ class Validating:
         except ArtifactError as error:
             return msgspec.structs.replace(told, reason=str(error))
         base = bases.get((document.format, document.form))
-        with _inputs_for(document, self.reference, outputs) as inputs:
+        with inputs_for(document, self.reference, outputs) as inputs:
             job = RunnerJob(
                 artifact=str(path),
                 inputs=str(inputs),
@@ -162,7 +162,7 @@ class Validating:
 
 
 @contextlib.contextmanager
-def _inputs_for(document: ArtifactDocument, reference: Reference, outputs: Path) -> Iterator[Path]:
+def inputs_for(document: ArtifactDocument, reference: Reference, outputs: Path) -> Iterator[Path]:
     """The held-out inputs under the artifact's names; one from elsewhere may have its own, in the same order."""
     count = len(document.inputs) - (len(document.loop.states) if document.loop else 0)
     names = [binding.tensor.name for binding in document.inputs[:count]]
