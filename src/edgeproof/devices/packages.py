@@ -79,7 +79,7 @@ def gather(requirement: str, place: Place, report: Callable[[str], None]) -> Pac
     words = [as_here(word) for word in requirement.split()]
     if any(Requirement(word).name in HEAVY for word in words):
         raise DeviceError(
-            "PyTorch is not brought to boards: its public wheels for ARM come with CUDA, gigabytes of it",
+            "PyTorch is not brought to boards: it is hundreds of MB, and its public wheels for ARM come with CUDA",
             hint="install it there, and name that Python: ssh:user@host?python=PATH",
         )
     if place.python is None:
@@ -123,6 +123,7 @@ def copy_installed(requirements: Sequence[str], into: Path) -> None:
         DeviceError: one is not installed.
     """
     waiting, seen = list(requirements), set()
+    asked = {Requirement(text).name for text in requirements}
     while waiting:
         wanted = Requirement(waiting.pop())
         name = canonicalize_name(wanted.name)
@@ -132,6 +133,8 @@ def copy_installed(requirements: Sequence[str], into: Path) -> None:
         try:
             found = metadata.distribution(wanted.name)
         except metadata.PackageNotFoundError as error:
+            if wanted.name not in asked:
+                continue  # it is asked for and not needed here, and so it is there
             raise DeviceError(f"{wanted.name} is not installed here", hint=f"pip install {wanted.name}") from error
         for file in found.files or ():
             source = Path(str(found.locate_file(file)))

@@ -143,7 +143,9 @@ class Work:
         targets = [one.target for one in timed]
         journal = Journal(folder / "reports") if place is not None else None
         if targets:
-            measured += measure(device, targets, inputs, self.effort, self.report, trust=run.trust, journal=journal)
+            # What left this machine was opened here as trusted, and is nobody else's there.
+            trust = run.trust or place is not None
+            measured += measure(device, targets, inputs, self.effort, self.report, trust=trust, journal=journal)
         recorded = Recorded(
             device.name,
             device.device_class,

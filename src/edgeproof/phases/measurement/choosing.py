@@ -79,6 +79,9 @@ def _fitted(found: Chosen, place: Place, device_class: DeviceClass, out: Path) -
         raise _Unfit(f"{kind.title} does not ship there")
     if place.python is None:
         raise _Unfit("there is no Python 3.11 or newer there, and it has no program of its own")
+    folder = found.here if found.here.is_dir() else found.here.parent
+    if (folder / ArtifactDocument.FILE).is_file():  # what describes it travels with it
+        found = replace(found, target=replace(found.target, artifact=folder))
     size = document.bytes
     if place.disk_bytes is not None and SPARE * size > place.disk_bytes:
         raise _Unfit(f"it takes {size_words(size)}, and {size_words(place.disk_bytes)} are free on the device's disk")

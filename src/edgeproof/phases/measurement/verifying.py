@@ -99,7 +99,11 @@ class Verifying:
                 trust=self._trust,
             )
             wanted = msgspec.structs.replace(
-                job, artifact=device.put(one.target.artifact), inputs=device.put(inputs), outputs=f"{candidate}.npz"
+                job,
+                artifact=device.put(one.target.artifact),
+                inputs=device.put(inputs),
+                outputs=f"{candidate}.npz",
+                trust=True,  # it was opened here as trusted, and is nobody else's there
             )
             ran = device.run(wanted, EMULATED_LIMITS if device.emulated else LIMITS)
             if ran.error:
