@@ -10,14 +10,14 @@ import os
 import platform
 import shutil
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import edgeproof
+from edgeproof.devices.packages import describe_ours
 from edgeproof.devices.processors import Processor
 from edgeproof.errors import MissingDependency
 
-__all__ = ["ROOT_VARIABLE", "SITE", "foreign_python", "foreign_root", "python_on"]
+__all__ = ["ROOT_VARIABLE", "SITE", "foreign_python", "foreign_root", "python_on", "show_processor"]
 
 ROOT_VARIABLE = "EDGEPROOF_{architecture}"
 """The environment variable that names the folder of an architecture: ``EDGEPROOF_AARCH64``."""
@@ -26,6 +26,8 @@ SITE = "site"
 PROGRAMS = ("usr", "lib", "lib64", "bin", "sbin")
 """What of it stands in the place of this machine's."""
 CORES = 4
+IMPLEMENTER = 0x41
+"""Arm, as cores name who made them."""
 
 
 def python_on(processor: Processor, folder: Path) -> tuple[str, ...]:
@@ -84,21 +86,31 @@ def _variable(architecture: str) -> str:
 def _view(processor: Processor, root: Path, view: Path) -> Path:
     """The root as a machine with that processor shows it: a runtime picks its kernels by what ``/proc`` and ``/sys``
     say, and without them leaves its fast ones out or ends."""
-    cpus = view / "sys/devices/system/cpu"
-    cpus.mkdir(parents=True, exist_ok=True)
+    view.mkdir(parents=True, exist_ok=True)
     for part in filter(lambda part: (root / part).exists(), PROGRAMS):
         link = view / part
         if not link.is_symlink():
             link.symlink_to(root / part)
+    show_processor(processor, view)
+    return view
+
+
+def show_processor(processor: Processor, view: Path) -> None:
+    """Write what ``/proc`` and ``/sys`` say on a machine with that processor, into a folder that stands for ``/``."""
+    cpus = view / "sys/devices/system/cpu"
+    cpus.mkdir(parents=True, exist_ok=True)
     for name in ("possible", "present", "online"):
         (cpus / name).write_text(f"0-{CORES - 1}\n")
     core = (
-        f"BogoMIPS\t: 108.00\nFeatures\t: {processor.features}\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
+        f"BogoMIPS\t: 108.00\nFeatures\t: {processor.features}\nCPU implementer\t: {IMPLEMENTER:#x}\nCPU architecture: 8\n"
         f"CPU variant\t: 0x0\nCPU part\t: {processor.part}\nCPU revision\t: 4\n"
     )
+    for number in range(CORES):  # runtimes read which core it is where only its name may be read (MIDR_EL1)
+        told = cpus / f"cpu{number}/regs/identification/midr_el1"
+        told.parent.mkdir(parents=True, exist_ok=True)
+        told.write_text(f"0x{IMPLEMENTER:02x}0f{processor.part.removeprefix('0x')}4\n".rjust(18, "0"))
     (view / "proc").mkdir(exist_ok=True)
     (view / "proc/cpuinfo").write_text("".join(f"processor\t: {core_number}\n{core}\n" for core_number in range(CORES)))
-    return view
 
 
 def _ourselves(folder: Path) -> Path:
@@ -107,9 +119,5 @@ def _ourselves(folder: Path) -> Path:
     link = folder / "edgeproof"
     if not link.is_symlink():
         link.symlink_to(Path(edgeproof.__file__).parent)
-    told = metadata.distribution("edgeproof")
-    described = folder / f"edgeproof-{told.version}.dist-info"
-    described.mkdir(exist_ok=True)
-    for name in ("METADATA", "entry_points.txt"):
-        (described / name).write_text(told.read_text(name) or "")
+    describe_ours(folder)
     return folder

@@ -9,7 +9,7 @@ import platform
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +23,7 @@ from edgeproof.errors import DeviceError, ProcessError
 from edgeproof.files import atomic_folder
 from edgeproof.process import ask
 
-__all__ = ["RUNNER_NEEDS", "Packages", "as_here", "cache_folder", "gather", "ours", "unpack"]
+__all__ = ["RUNNER_NEEDS", "Packages", "as_here", "cache_folder", "describe_ours", "gather", "ours", "unpack"]
 
 RUNNER_NEEDS = ("numpy", "msgspec", "packaging", "psutil", "protobuf", "safetensors")
 """What the runner needs, whichever the runtime."""
@@ -62,7 +62,9 @@ def cache_folder() -> Path:
     return (named if named.is_absolute() else Path("~/.cache").expanduser()) / "edgeproof"
 
 
-def gather(requirement: str, place: Place, report: Callable[[str], None]) -> Packages:
+def gather(
+    requirement: str, place: Place, report: Callable[[str], None], *, beside: Packages | None = None
+) -> Packages:
     """One requirement with all that it needs, unpacked for a device; taken from the cache where it is there already.
 
     A device with this machine's kind of processor and Python gets what is installed here; for any other, wheels are
@@ -72,6 +74,7 @@ def gather(requirement: str, place: Place, report: Callable[[str], None]) -> Pac
         requirement: ``onnxruntime``, or several joined by spaces.
         place: the device.
         report: takes a line of progress.
+        beside: what is there already, and is left out.
 
     Raises:
         DeviceError: it is not to be had.
@@ -85,16 +88,18 @@ def gather(requirement: str, place: Place, report: Callable[[str], None]) -> Pac
     if place.python is None:
         raise DeviceError("there is no Python 3.11 or newer there")
     tag = f"{place.architecture}-{(place.libc or 'linux').replace(' ', '')}-py{place.python}"
-    key = f"{tag}-{hashlib.sha256(' '.join(sorted(words)).encode()).hexdigest()[:12]}"
+    there = frozenset() if beside is None else _distributions(beside.folder)
+    named = " ".join([*sorted(words), "beside", *sorted(there)])
+    key = f"{tag}-{hashlib.sha256(named.encode()).hexdigest()[:12]}"
     folder = cache_folder() / "packages" / key
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder) as making:
             if _as_this(place):
-                copy_installed(words, making)
+                copy_installed(words, making, there)
             else:
                 report(f"fetching {', '.join(words)} for {tag}")
-                fetch(words, place, making)
+                fetch(words, place, making, there)
     return Packages(folder, key)
 
 
@@ -103,26 +108,32 @@ def ours(folder: Path) -> Packages:
     source = Path(edgeproof.__file__).parent
     made = folder / "edgeproof"
     shutil.copytree(source, made, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    told = metadata.distribution("edgeproof")
-    described = folder / f"edgeproof-{told.version}.dist-info"
-    described.mkdir(exist_ok=True)
-    for name in ("METADATA", "entry_points.txt"):
-        (described / name).write_text(told.read_text(name) or "")
+    version = describe_ours(folder)
     digest = hashlib.sha256()
     for path in sorted(made.rglob("*")):
         if path.is_file():
             digest.update(str(path.relative_to(folder)).encode())
             digest.update(path.read_bytes())
-    return Packages(folder, f"edgeproof-{told.version}-{digest.hexdigest()[:12]}")
+    return Packages(folder, f"edgeproof-{version}-{digest.hexdigest()[:12]}")
 
 
-def copy_installed(requirements: Sequence[str], into: Path) -> None:
-    """The files of installed packages, with those of all that they need.
+def describe_ours(folder: Path) -> str:
+    """Write what an installer would of this package, which is how its formats and devices are found; its version."""
+    told = metadata.distribution("edgeproof")
+    described = folder / f"edgeproof-{told.version}.dist-info"
+    described.mkdir(exist_ok=True)
+    for name in ("METADATA", "entry_points.txt"):
+        (described / name).write_text(told.read_text(name) or "")
+    return told.version
+
+
+def copy_installed(requirements: Sequence[str], into: Path, there: Collection[str] = ()) -> None:
+    """The files of installed packages, with those of all that they need but what is there.
 
     Raises:
         DeviceError: one is not installed.
     """
-    waiting, seen = list(requirements), set()
+    waiting, seen = list(requirements), set(there)
     asked = {Requirement(text).name for text in requirements}
     while waiting:
         wanted = Requirement(waiting.pop())
@@ -148,8 +159,8 @@ def copy_installed(requirements: Sequence[str], into: Path) -> None:
                 waiting.append(text)
 
 
-def fetch(requirements: Sequence[str], place: Place, into: Path) -> None:
-    """Wheels with all that they need, by this machine's pip and its settings, unpacked.
+def fetch(requirements: Sequence[str], place: Place, into: Path, there: Collection[str] = ()) -> None:
+    """Wheels with all that they need but what is there, by this machine's pip and its settings, unpacked.
 
     Raises:
         DeviceError: one is not to be had.
@@ -167,7 +178,8 @@ def fetch(requirements: Sequence[str], place: Place, into: Path) -> None:
         reason = (lines or ["pip failed"])[-1].removeprefix("ERROR: ")
         raise DeviceError(f"{', '.join(requirements)} is not to be had for {place.architecture}: {reason}")
     for wheel in sorted(fetched.glob("*.whl")):
-        unpack(wheel, into)
+        if canonicalize_name(wheel.name.partition("-")[0]) not in there:
+            unpack(wheel, into)
     shutil.rmtree(fetched)
 
 
@@ -197,6 +209,11 @@ def platforms(place: Place) -> list[str]:
     newest = (int(version[0]), int(version[1])) if len(version) == 2 else (2, 28)
     tags = [f"manylinux_{major}_{minor}_{place.architecture}" for major, minor in GLIBCS if (major, minor) <= newest]
     return [f"manylinux2014_{place.architecture}", *tags]
+
+
+def _distributions(folder: Path) -> frozenset[str]:
+    """Names of the packages that lie in a folder."""
+    return frozenset(canonicalize_name(path.name.partition("-")[0]) for path in folder.glob("*.dist-info"))
 
 
 def _as_this(place: Place) -> bool:

@@ -67,12 +67,13 @@ class Connection:
 
     Args:
         address: of the board.
+        configuration: of OpenSSH, in place of the user's own.
 
     Raises:
         DeviceError: there is no OpenSSH client here.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, configuration: Path | None = None) -> None:
         program = shutil.which("ssh")
         if program is None:
             raise DeviceError("there is no ssh on this machine", hint="install an OpenSSH client")
@@ -89,6 +90,8 @@ class Connection:
             "ControlPath": self._folder / "c",
         }
         self._ssh = [program, *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
+        if configuration is not None:
+            self._ssh += ["-F", str(configuration)]
         if address.port is not None:
             self._ssh += ["-p", str(address.port)]
 

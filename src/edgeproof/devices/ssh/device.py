@@ -140,13 +140,14 @@ class SshDevice:
             self._packages = [self._bring_packages(ours(folder), report)]
         if self.address.python is not None:
             return self._lacking_there((*RUNNER_NEEDS, *requirements))
-        wanted = {" ".join(RUNNER_NEEDS): "", **dict.fromkeys(requirements, "")}
-        for requirement in wanted:
+        place = self.place()
+        base = gather(" ".join(RUNNER_NEEDS), place, report)
+        self._packages.append(self._bring_packages(base, report))
+        for requirement in requirements:
             try:
-                self._packages.append(self._bring_packages(gather(requirement, self.place(), report), report))
+                packages = gather(requirement, place, report, beside=base)
+                self._packages.append(self._bring_packages(packages, report))
             except DeviceError as error:
-                if requirement not in requirements:
-                    raise
                 lacking[requirement] = str(error)
         return lacking
 

@@ -1,0 +1,71 @@
+"""An emulated board as a device: the way over SSH is that of a real one, and so is all that happens behind it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from edgeproof.devices.emulated.boards import find_board
+from edgeproof.devices.emulated.lodging import Lodging, lacking
+from edgeproof.devices.emulated.root import USER, ready
+from edgeproof.devices.emulation import foreign_root
+from edgeproof.devices.packages import cache_folder
+from edgeproof.devices.ssh.connection import Connection
+from edgeproof.devices.ssh.device import SshDevice
+from edgeproof.documents.device import DeviceClass
+from edgeproof.errors import DeviceError, MissingDependency
+
+__all__ = ["DEVICE", "EmulatedDevice"]
+
+
+class EmulatedDevice(SshDevice):
+    """A Raspberry Pi that is not there.
+
+    Args:
+        address: what stands behind ``emulated:``.
+
+    Raises:
+        UsageError: there is no such board.
+    """
+
+    def __init__(self, address: str = "") -> None:
+        self._board = find_board(address)
+        super().__init__(f"{USER}@{self._board.name}?emulated=1")
+        self._lodging: Lodging | None = None
+
+    @property
+    def name(self) -> str:
+        return f"emulated:{self._board.name}"
+
+    @property
+    def device_class(self) -> DeviceClass:
+        return "raspberry-pi"
+
+    @property
+    def emulated(self) -> bool:
+        return True
+
+    def available(self) -> str | None:
+        missing = lacking(self._board)
+        if missing is not None:
+            return str(missing)
+        architecture = self._board.core.architecture
+        if not ready(architecture):
+            return f"there is no system for it in {foreign_root(architecture)} (edgeproof devices emulate makes one)"
+        return super().available()
+
+    def close(self) -> None:
+        super().close()
+        if self._lodging is not None:
+            self._lodging.close()
+            self._lodging = None
+
+    @cached_property
+    def _connection(self) -> Connection:
+        try:
+            self._lodging = Lodging(self._board, cache_folder() / "boards" / self._board.name)
+        except MissingDependency as error:
+            raise DeviceError(error.message, hint=error.hint) from error
+        return Connection(self.address, self._lodging.server.configuration)
+
+
+DEVICE = EmulatedDevice
