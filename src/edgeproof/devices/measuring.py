@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from edgeproof.devices.base import Device, Effort, Measured, Report, Target
+import msgspec
+
+from edgeproof.devices.base import AtPace, Device, Effort, Measured, Report, Target
 from edgeproof.documents.latency import starved
 from edgeproof.documents.runner import RunnerJob, RunnerReport
+from edgeproof.process import Limits
 
-__all__ = ["measure"]
+__all__ = ["measure", "room"]
 
 
 def measure(
@@ -38,12 +42,14 @@ def measure(
             measure=effort.count,
             warmup=effort.warmup,
             seconds=effort.seconds / effort.rounds,
+            hold=effort.hold,
             threads=target.threads or effort.threads,
             trust=trust,
         )
         for target in targets
     }
     reports: dict[Target, list[RunnerReport]] = {target: [] for target in jobs}
+    paced = {target: {pace: AtPace(pace, ()) for pace in effort.paces} for target in jobs}
     seconds = dict.fromkeys(jobs, 0.0)
     failures: dict[Target, str] = {}
     order, ended = list(jobs), 0
@@ -54,12 +60,14 @@ def measure(
                 continue
             report(f"{device.name}: {_name(target)}, process {index + 1} of {effort.rounds}")
             began = time.monotonic()
-            told = device.run(jobs[target], effort.limits)
+            told = device.run(jobs[target], room(effort.limits, jobs[target]))
             seconds[target] += time.monotonic() - began
             if told.error:
                 failures[target] = told.error
             else:
                 reports[target].append(told)
+                for pace, so_far in paced[target].items():
+                    paced[target][pace] = _at_pace(device, jobs[target], so_far, effort)
             if told.error or index + 1 == effort.rounds:
                 outcome = "failed" if told.error else "measured"
                 ended += 1
@@ -70,8 +78,38 @@ def measure(
             job, first = jobs[target], reports[target]
             reports[target] = [_again(device, _name(target), job, told, effort, report) for told in first]
     return [
-        Measured(target.candidate, tuple(reports[target]), failures.get(target), target.threads) for target in order
+        Measured(
+            target.candidate,
+            tuple(reports[target]),
+            failures.get(target),
+            target.threads,
+            tuple(paced[target].values()),
+        )
+        for target in order
     ]
+
+
+def room(limits: Limits, job: RunnerJob) -> Limits:
+    """The limits of a process, longer by what the job is told to hold and by the rest between its calls."""
+    rest, held = job.measure * (job.pace or 0.0), job.hold or 0.0
+    if not rest + held:
+        return limits
+    return replace(
+        limits, seconds=limits.seconds + held * (job.threads + 1), wall_seconds=limits.wall + 2 * rest + held
+    )
+
+
+def _at_pace(device: Device, job: RunnerJob, so_far: AtPace, effort: Effort) -> AtPace:
+    """One more process at the pace; none where one has failed, or where times are not the device's own."""
+    if so_far.failure is not None or device.emulated:
+        return so_far
+    count = effort.at_pace(so_far.pace_s)
+    seconds = effort.seconds / effort.rounds + 2 * count * so_far.pace_s
+    job = msgspec.structs.replace(job, pace=so_far.pace_s, hold=None, measure=count, seconds=seconds)
+    told = device.run(job, room(effort.limits, job))
+    if told.error:
+        return replace(so_far, failure=told.error)
+    return replace(so_far, reports=(*so_far.reports, told))
 
 
 def _name(target: Target) -> str:
@@ -87,7 +125,7 @@ def _again(
     """The report, or that of another process where others took this one's processor and left more to that one."""
     if device.emulated or not starved(told.cpu_percent):
         return told
-    again = device.run(job, effort.limits)
+    again = device.run(job, room(effort.limits, job))
     better = not again.error and (again.cpu_percent or 0.0) > (told.cpu_percent or 0.0)
     report(
         f"warning: {device.name} is busy: {candidate} had {told.cpu_percent:.0f} % of a core while it was timed; "

@@ -7,6 +7,8 @@ from typing import ClassVar, Literal, get_args
 from edgeproof.documents.base import Document, Value, plain_name
 from edgeproof.documents.conversion import Outcome
 from edgeproof.documents.environment import Machine
+from edgeproof.documents.heat import Heat
+from edgeproof.documents.held import Held, Paced
 from edgeproof.documents.latency import ColdStart, ProcessUse, Steady
 
 __all__ = ["DEVICE_CLASSES", "DeviceClass", "DeviceDocument", "DeviceMeasurement", "OtherThreads"]
@@ -46,6 +48,14 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     """Other counts of threads that were measured beside this one, which was the fastest."""
     degraded: str | None = None
     """Why its runtime has fallen back to slow kernels there: the times are those of these. None where it has not."""
+    stable: bool | None = None
+    """Whether every process's warm-up ended in medians that agree; None where that was not looked at."""
+    paced: tuple[Paced, ...] = ()
+    """At the paces that were asked for; ``steady`` is back to back."""
+    held: tuple[Held, ...] = ()
+    """The load that was held, once a process."""
+    heat: tuple[Heat, ...] = ()
+    """Seen beside the timed stretch and the held load, once a process."""
 
 
 class DeviceDocument(Document, frozen=True, kw_only=True):

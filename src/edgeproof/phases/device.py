@@ -22,7 +22,8 @@ __all__ = ["measure_devices", "measure_run"]
 def measure_run(run: RunDir, report: Callable[[str], None] = lambda _line: None) -> None:
     """Measure the run's candidates on the devices it asks for; the host, where it asks for none."""
     options = run.options()
-    measure_devices(run, devices=options.devices or ("host",), threads=options.threads, report=report)
+    effort = Effort(paces=options.paces, hold=options.hold)
+    measure_devices(run, devices=options.devices or ("host",), effort=effort, threads=options.threads, report=report)
 
 
 def measure_devices(
