@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.measure.test_machine import tree
 
-from edgeproof.measure.heat import MOST_SAMPLES, HeatWatch
+from edgeproof.measure.heat import MOST_SAMPLES, HeatWatch, cool_down
 from edgeproof.measure.machine import usable_cpus
 
 WARM = "sys/class/thermal/thermal_zone0/temp"
@@ -60,3 +60,10 @@ def test_a_machine_without_sensors_tells_nothing(tmp_path: Path) -> None:
     watch = HeatWatch(tmp_path)
     assert watch.seen() == (None, None, None)
     assert watch.told() is None
+
+
+def test_it_waits_until_it_is_cool_and_not_for_ever(tmp_path: Path) -> None:
+    root = board(tmp_path)
+    assert cool_down(55.0, 10.0, root) < 0.5
+    assert 0.2 <= cool_down(45.0, 0.2, root) < 2
+    assert cool_down(45.0, 10.0, tmp_path / "none") < 0.5

@@ -203,6 +203,7 @@ def measure(
     threads: Sequence[int] = (),
     paces: Sequence[float] | None = None,
     hold: float | None = None,
+    sustained: float | None = None,
     progress: Callable[[str], None] = lambda _line: None,
 ) -> EvaluationDocument:
     """Measure candidates of a run again, interleaved, and write its evaluation and report.
@@ -215,6 +216,7 @@ def measure(
         threads: counts of threads; empty: the run's own.
         paces: seconds between the beginnings of calls, measured beside back to back; None: the run's own.
         hold: seconds of load that each process holds for a meter; None: the run's own.
+        sustained: seconds under load of each candidate after all of that, from one temperature; None: none.
         progress: takes a line.
 
     Raises:
@@ -236,7 +238,8 @@ def measure(
     if count is not None:
         effort = Effort(count=math.ceil(count / effort.rounds), seconds=3600, limits=Limits(seconds=3600))
     options = run.options()
-    effort = replace(effort, paces=options.paces if paces is None else tuple(paces), hold=hold or options.hold)
+    at = options.paces if paces is None else tuple(paces)
+    effort = replace(effort, paces=at, hold=hold or options.hold, sustained=sustained)
     with run.held():
         measure_devices(
             run,

@@ -15,6 +15,7 @@ from typing import Protocol
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RunnerJob, RunnerReport
+from edgeproof.documents.sustained import Sustained
 from edgeproof.process import Limits
 
 __all__ = ["AtPace", "Device", "DeviceFactory", "Effort", "Measured", "Place", "Report", "Target"]
@@ -56,6 +57,7 @@ class Effort:
         limits: of one process; what passes them is taken for hung. A pace and a held load come on top.
         paces: seconds between the beginnings of calls, each measured in processes of its own beside back to back.
         hold: seconds of load in each process after its timed calls, for a meter; None: none.
+        sustained: seconds under load of each candidate after all of that, from one temperature; None: none.
     """
 
     rounds: int = 2
@@ -66,6 +68,7 @@ class Effort:
     limits: Limits = field(default_factory=lambda: Limits(seconds=180))
     paces: tuple[float, ...] = ()
     hold: float | None = None
+    sustained: float | None = None
 
     def at_pace(self, pace_s: float) -> int:
         """Timed calls per process at a pace: as many as 5 s have room for, and enough for a p90 of two rounds."""
@@ -90,6 +93,8 @@ class Measured:
     failure: str | None = None
     threads: int | None = None
     paced: tuple[AtPace, ...] = ()
+    sustained: Sustained | str | None = None
+    """Under load for minutes, or why there is nothing of it; None where it was not asked for."""
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,23 @@ turn in rounds, so that all of them see the same period of the device."""
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from edgeproof.devices.base import AtPace, Device, Effort, Measured, Report, Target
+from edgeproof.devices.room import room
+from edgeproof.devices.sustaining import sustain
 from edgeproof.documents.latency import starved
 from edgeproof.documents.runner import RunnerJob, RunnerReport
-from edgeproof.process import Limits
+from edgeproof.documents.sustained import Sustained
 
-__all__ = ["measure", "room"]
+__all__ = ["measure"]
 
 
 def measure(
@@ -77,6 +81,17 @@ def measure(
         if target not in failures:
             job, first = jobs[target], reports[target]
             reports[target] = [_again(device, _name(target), job, told, effort, report) for told in first]
+    lasting: dict[Target, Sustained | str] = {}
+    if effort.sustained is not None and not device.emulated:
+        fastest = _fastest({target: reports[target] for target in order if target not in failures})
+        told_of = sustain(
+            device,
+            {target.candidate: jobs[target] for target in fastest},
+            effort.sustained,
+            effort.limits,
+            report,
+        )
+        lasting = {target: told_of[target.candidate] for target in fastest}
     return [
         Measured(
             target.candidate,
@@ -84,19 +99,21 @@ def measure(
             failures.get(target),
             target.threads,
             tuple(paced[target].values()),
+            lasting.get(target),
         )
         for target in order
     ]
 
 
-def room(limits: Limits, job: RunnerJob) -> Limits:
-    """The limits of a process, longer by what the job is told to hold and by the rest between its calls."""
-    rest, held = job.measure * (job.pace or 0.0), job.hold or 0.0
-    if not rest + held:
-        return limits
-    return replace(
-        limits, seconds=limits.seconds + held * (job.threads + 1), wall_seconds=limits.wall + 2 * rest + held
-    )
+def _fastest(reports: Mapping[Target, Sequence[RunnerReport]]) -> list[Target]:
+    """Per candidate the count of threads with the lowest median."""
+    best: dict[str, tuple[float, Target]] = {}
+    for target, told in reports.items():
+        values = [value for found in told for value in found.steady_us]
+        median = statistics.median(values) if values else math.inf
+        if target.candidate not in best or median < best[target.candidate][0]:
+            best[target.candidate] = (median, target)
+    return [target for _, target in best.values()]
 
 
 def _at_pace(device: Device, job: RunnerJob, so_far: AtPace, effort: Effort) -> AtPace:

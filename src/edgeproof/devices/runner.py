@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--hold", type=float, metavar="S", help="then call back to back for S seconds, with marks")
     parser.add_argument("--window", type=float, metavar="S", help="seconds of one window of what is held")
+    parser.add_argument("--below", type=float, metavar="C", help="first wait until the device is at most so warm")
+    parser.add_argument("--wait", type=float, default=300.0, metavar="S", help="for S seconds at most (default 300)")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop timing, or running samples, after S seconds")
     parser.add_argument("--variant", help="another way to compute the same, as its format names it")
     parser.add_argument("--served", action="store_true", help="open it as a server does, with the fast kernels")
@@ -95,7 +97,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
     from edgeproof.documents.runner import RunnerReport
     from edgeproof.formats.base import StorageFaults
     from edgeproof.formats.registry import artifact_document, open_artifact
-    from edgeproof.measure.heat import HeatWatch
+    from edgeproof.measure.heat import HeatWatch, cool_down
     from edgeproof.measure.holding import hold, window_of
     from edgeproof.measure.latency import Schedule, Settings, Timed, time_calls
     from edgeproof.measure.machine import (
@@ -109,6 +111,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
     from edgeproof.model.streaming import stream_calls
 
     artifact = Path(job.artifact)
+    waited_s = 0.0 if job.below is None else cool_down(job.below, job.wait)
     temperature_before, throttling_before = temperature_c(), read_throttling()
     baseline = own_memory().resident_bytes
     load_begin = time.perf_counter_ns()
@@ -169,6 +172,7 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         exec_to_first_ms=(first_result[1] - executed_unix_ns) / 1e6 if executed_unix_ns else None,
         load_ms=round(load_ms, 3),
         first_inference_us=round(first_us, 3),
+        waited_s=waited_s,
         warmup=timed.warmup,
         stable=timed.stable,
         steady_us=tuple(timed.values_us),

@@ -10,6 +10,7 @@ from edgeproof.documents.environment import Machine
 from edgeproof.documents.heat import Heat
 from edgeproof.documents.held import Held, Paced
 from edgeproof.documents.latency import ColdStart, ProcessUse, Steady
+from edgeproof.documents.sustained import Sustained
 
 __all__ = ["DEVICE_CLASSES", "DeviceClass", "DeviceDocument", "DeviceMeasurement", "OtherThreads"]
 
@@ -56,6 +57,10 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     """The load that was held, once a process."""
     heat: tuple[Heat, ...] = ()
     """Seen beside the timed stretch and the held load, once a process."""
+    sustained: Sustained | None = None
+    """Under load for minutes; None where that was not measured."""
+    not_sustained: str | None = None
+    """Why it was not, where it was asked for."""
 
 
 class DeviceDocument(Document, frozen=True, kw_only=True):

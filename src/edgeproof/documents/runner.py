@@ -32,6 +32,10 @@ class RunnerJob(Value, frozen=True, kw_only=True):
     """Timed calls after the warm-up."""
     warmup: int = 10
     """Calls before the timed ones; 30 or more go on until they are stable."""
+    below: float | None = None
+    """Degrees Celsius: wait until the device is as cool before anything is loaded, for ``wait`` seconds at most."""
+    wait: float = 300.0
+    """Seconds."""
     seconds: float | None = None
     """Cap on the timed stretch, and on running samples for their outputs."""
     pace: float | None = None
@@ -113,6 +117,8 @@ class RunnerReport(Document, frozen=True, kw_only=True):
     load_ms: float | None = None
     """Opening the artifact, the runtime's import included."""
     first_inference_us: float | None = None
+    waited_s: float = 0.0
+    """For the device to cool down."""
     warmup: int = 0
     stable: bool | None = None
     """Whether the warm-up ended in medians that agree; None where it was a count of calls."""

@@ -22,7 +22,9 @@ class SoakWindow(Value, frozen=True, kw_only=True):
     mean_us: float | None = None
     """Of all its calls."""
     p90_us: float | None = None
-    """None where the calls are too few for it."""
+    """None where the calls are too few for it, and so are the next two."""
+    p95_us: float | None = None
+    p99_us: float | None = None
     mhz: float | None = None
     """Median over the window of the fastest core's frequency."""
     throttled: bool | None = None

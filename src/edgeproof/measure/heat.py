@@ -10,9 +10,11 @@ from typing import NamedTuple
 from edgeproof.documents.heat import Heat, HeatSample
 from edgeproof.measure.machine import ROOT, current_mhz, read_throttling, temperature_c, throttled_between, usable_cpus
 
-__all__ = ["HeatWatch", "Seen"]
+__all__ = ["HeatWatch", "Seen", "cool_down"]
 
 EVERY_S = 0.5
+COOLING_S = 1.0
+"""Between two looks while it cools down."""
 MOST_SAMPLES = 600
 """More looks than these are thinned to half, and half as many are made from then on."""
 
@@ -112,3 +114,11 @@ class HeatWatch:
             hottest_c=max(degrees, default=None),
             slowest_mhz=min(speeds, default=None),
         )
+
+
+def cool_down(below_c: float, most_s: float, root: Path = ROOT) -> float:
+    """Wait until the machine is at or below a temperature, or the time is over, or it does not tell; how long, in s."""
+    begin = time.perf_counter()
+    while (now := temperature_c(root)) is not None and now > below_c and time.perf_counter() - begin < most_s:
+        time.sleep(min(COOLING_S, most_s))
+    return round(time.perf_counter() - begin, 3)

@@ -15,6 +15,7 @@ from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasur
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.held import Paced
 from edgeproof.documents.latency import ProcessUse, Steady
+from edgeproof.documents.sustained import Sustained
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import UsageError
 from edgeproof.files import write_bytes
@@ -123,7 +124,15 @@ def record(
             found = _measurement(taken, steady_of(run, recorded.device, candidate, taken), ratio)
             beside = tuple(_other(run, recorded.device, other) for other in others.get(candidate, ()))
             paced = tuple(_paced(run, recorded.device, candidate, at) for at in taken.paced)
-            measurements.append(msgspec.structs.replace(found, other_threads=beside, paced=paced))
+            lasted = taken.sustained
+            found = msgspec.structs.replace(
+                found,
+                other_threads=beside,
+                paced=paced,
+                sustained=lasted if isinstance(lasted, Sustained) else None,
+                not_sustained=lasted if isinstance(lasted, str) else None,
+            )
+            measurements.append(found)
     measurements = [*_kept(run, recorded.device, chosen), *measurements]
     document = DeviceDocument(
         device=recorded.device,
