@@ -107,6 +107,32 @@ def test_a_process_that_others_kept_waiting_is_measured_once_more(
     assert len(device.jobs) == len(percents)
 
 
+def test_each_pace_has_processes_of_its_own_and_more_time() -> None:
+    device = Carried()
+    effort = Effort(rounds=2, count=100, paces=(0.033, 1.0), hold=60.0)
+    measured, _ = taken(device, effort)
+    first = [job for job in device.jobs if job.artifact == "/there/a"]
+    assert [(job.pace, job.measure, job.hold) for job in first] == 2 * [
+        (None, 100, 60.0),
+        (0.033, 100, None),
+        (1.0, 33, None),
+    ]
+    assert [(at.pace_s, len(at.reports)) for at in measured[0].paced] == [(0.033, 2), (1.0, 2)]
+    allowed = [limits.wall for job, limits in zip(device.jobs, device.limits, strict=True) if job.artifact[-1] == "a"]
+    assert allowed[0] == effort.limits.wall + 60
+    assert allowed[2] >= effort.limits.wall + 33
+    assert first[2].seconds is not None
+    assert first[2].seconds > 36
+
+
+def test_an_emulated_device_is_not_measured_at_a_pace() -> None:
+    device = Carried()
+    device.emulated = True
+    measured, _ = taken(device, Effort(rounds=1, paces=(0.033,)))
+    assert [at.reports for at in measured[0].paced] == [()]
+    assert {job.pace for job in device.jobs} == {None}
+
+
 def test_a_device_that_is_lost_is_an_error() -> None:
     with pytest.raises(DeviceError, match="the cable is out"):
         taken(Carried(lost=True), Effort())

@@ -67,6 +67,36 @@ def test_a_cap_in_seconds_ends_the_timing(artifact: Path, samples: Path) -> None
     assert 4 <= len(report.steady_us) < 10**6
 
 
+def test_at_a_pace_the_timed_calls_rest_in_between(artifact: Path, samples: Path) -> None:
+    report = decode(
+        run(artifact, "--inputs", samples, "--measure", 10, "--warmup", 5, "--pace", 0.02).stdout, RunnerReport
+    )
+    assert report.error is None
+    assert (len(report.steady_us), report.warmup) == (10, 8)
+    assert report.steady_begin_unix_ns is not None
+    assert report.steady_end_unix_ns is not None
+    assert (report.steady_end_unix_ns - report.steady_begin_unix_ns) / 1e9 == pytest.approx(0.2, abs=0.1)
+    assert report.cpu_percent is not None
+    assert report.cpu_percent < 60
+
+
+def test_a_load_is_held_after_the_timed_calls_and_its_values_are_not_kept(artifact: Path, samples: Path) -> None:
+    done = run(artifact, "--inputs", samples, "--measure", 40, "--warmup", 30, "--hold", 0.4, "--window", 0.2)
+    report = decode(done.stdout, RunnerReport)
+    assert report.error is None
+    assert report.stable is not None
+    assert report.warmup >= 30
+    assert len(report.steady_us) == 40
+    assert report.held is not None
+    assert report.steady_end_unix_ns is not None
+    assert report.held.begin_unix_ns >= report.steady_end_unix_ns
+    assert len(report.held.windows) == 2
+    assert report.held.calls > 100
+    alone = decode(run(artifact, "--inputs", samples, "--hold", 0.2).stdout, RunnerReport)
+    assert (alone.steady_us, alone.stable) == ((), None)
+    assert alone.held is not None
+
+
 @pytest.mark.parametrize(
     ("artifact_name", "samples_name", "message"),
     [

@@ -8,6 +8,7 @@ import pytest
 
 from edgeproof.measure.machine import (
     Throttling,
+    current_mhz,
     device_class,
     governor,
     read_machine,
@@ -126,12 +127,31 @@ def test_cores_of_different_governors_are_all_named(tmp_path: Path) -> None:
         (Throttling(None, 7), Throttling(None, 7), False),
         (Throttling(None, 7), Throttling(None, 9), True),
         (Throttling(None, None), Throttling(None, None), None),
+        (Throttling(None, None, 0), Throttling(None, None, 0), False),
+        (Throttling(None, None, 0), Throttling(None, None, 2), True),
+        (Throttling(0, None, None), Throttling(0, None, 1), False),
     ],
 )
 def test_throttling_is_a_bit_now_or_a_new_sticky_one(
     before: Throttling, after: Throttling, answer: bool | None
 ) -> None:
     assert throttled_between(before, after) is answer
+
+
+def test_what_slows_a_processor_down_to_cool_it_is_throttling_and_a_fan_is_not(tmp_path: Path) -> None:
+    folder = "sys/class/thermal/cooling_device"
+    fan = {f"{folder}0/type": "pwm-fan\n", f"{folder}0/cur_state": "3\n"}
+    assert read_throttling(tree(tmp_path, fan)) == Throttling(None, None, None)
+    slower = {f"{folder}1/type": "thermal-cpufreq-0\n", f"{folder}1/cur_state": "2\n"}
+    assert read_throttling(tree(tmp_path, slower)) == Throttling(None, None, 2)
+
+
+def test_the_fastest_of_the_cores_that_may_be_used_is_told(tmp_path: Path) -> None:
+    speeds = {f"sys/devices/system/cpu/cpu{n}/cpufreq/scaling_cur_freq": f"{n + 1}00000\n" for n in range(4)}
+    root = tree(tmp_path, speeds)
+    assert current_mhz(root) == 400
+    assert current_mhz(root, (0, 2)) == 300
+    assert current_mhz(tmp_path / "none") is None
 
 
 def test_this_machine_can_be_read() -> None:

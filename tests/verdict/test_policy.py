@@ -150,3 +150,17 @@ def test_the_policy_of_a_spiking_system_is_as_it_was_written():
     assert (policy.cosine_min, policy.threshold, policy.threshold_agreement) == (0.999, 0.5, 0.999)
     assert policy.difference.spike_agreement_int8 == 0.999
     assert (policy.latency_percentile, policy.latency_not_above, policy.soak_hours) == ("p95", "sdk-eager", 24)
+
+
+@pytest.mark.parametrize(("said", "hours"), [("1h", 1.0), ("30min", 0.5), ("72 h", 72.0), ("3d", 72.0), ("36s", 0.01)])
+def test_a_soak_may_be_said_as_a_time(said, hours):
+    assert parse_policy(f'soak = "{said}"').soak_hours == pytest.approx(hours)
+
+
+@pytest.mark.parametrize(
+    "text", ['soak = "long"', "soak = 3", 'soak = "0h"', 'soak = "1h"\nsoak_hours = 1.0', 'throttled = "perhaps"',
+             "soak_drift = -0.1", "soak_errors = 2.0"]
+)  # fmt: skip
+def test_what_is_no_time_or_no_share_of_a_soak_is_refused(text):
+    with pytest.raises(PolicyError):
+        parse_policy(text)

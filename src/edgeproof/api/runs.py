@@ -42,6 +42,8 @@ if TYPE_CHECKING:
                 fp16 and int8 on a usual one or two, where QEMU is installed; ``("none",)``: none.
             artifacts: ``NAME=PATH`` of candidates that were made elsewhere.
             threads: counts of threads to measure each candidate with, such as ``(1, 4)``; empty: one.
+            paces: seconds between the beginnings of calls to measure each at as well, such as ``(0.033, 1.0)``.
+            hold: seconds of load that each process holds after its timed calls, for a power meter.
             batches: samples a call, such as ``(1, 8)``: candidates are made for these too and measured on the host;
                 verdicts are about one.
             latency_ms: milliseconds per inference, in place of the policy's.
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
         processors: Sequence[str]
         artifacts: Sequence[str]
         threads: Sequence[int]
+        paces: Sequence[float]
+        hold: float | None
         batches: Sequence[int]
         latency_ms: float | None
         requests: int
@@ -197,6 +201,9 @@ def measure(
     candidates: Sequence[str] = (),
     count: int | None = None,
     threads: Sequence[int] = (),
+    paces: Sequence[float] | None = None,
+    hold: float | None = None,
+    sustained: float | None = None,
     progress: Callable[[str], None] = lambda _line: None,
 ) -> EvaluationDocument:
     """Measure candidates of a run again, interleaved, and write its evaluation and report.
@@ -207,6 +214,9 @@ def measure(
         candidates: which; empty: all of the run.
         count: timed calls of each; None: 702, in 5 s at most.
         threads: counts of threads; empty: the run's own.
+        paces: seconds between the beginnings of calls, measured beside back to back; None: the run's own.
+        hold: seconds of load that each process holds for a meter; None: the run's own.
+        sustained: seconds under load of each candidate after all of that, from one temperature; None: none.
         progress: takes a line.
 
     Raises:
@@ -215,6 +225,7 @@ def measure(
         DeviceError: no device could be measured.
     """
     import math
+    from dataclasses import replace
 
     from edgeproof.devices.base import Effort
     from edgeproof.phases.device import measure_devices
@@ -226,13 +237,16 @@ def measure(
     effort = Effort()
     if count is not None:
         effort = Effort(count=math.ceil(count / effort.rounds), seconds=3600, limits=Limits(seconds=3600))
+    options = run.options()
+    at = options.paces if paces is None else tuple(paces)
+    effort = replace(effort, paces=at, hold=hold or options.hold, sustained=sustained)
     with run.held():
         measure_devices(
             run,
-            devices=tuple(devices) or run.options().devices or ("host",),
+            devices=tuple(devices) or options.devices or ("host",),
             candidates=candidates,
             effort=effort,
-            threads=tuple(threads) or run.options().threads,
+            threads=tuple(threads) or options.threads,
             report=progress,
         )
         return conclude(run)

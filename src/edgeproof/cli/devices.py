@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress
-from edgeproof.cli.options import quiet_option, split_counts, split_names, trust_option
+from edgeproof.cli.options import as_seconds, pace_options, quiet_option, split_counts, split_names, trust_option
 
 __all__ = ["devices", "measure", "soak"]
 
@@ -35,13 +35,23 @@ def devices(named: tuple[str, ...], as_json: bool) -> None:
 
 @click.command(
     epilog="\b\nExamples:\n  edgeproof measure RUN --candidates onnx-fp32,litert-fp32 --count 2000\n"
-    "  edgeproof measure RUN --threads 1,4"
+    "  edgeproof measure RUN --threads 1,4\n"
+    "  edgeproof measure RUN --pace 33ms,1s --hold 60s\n"
+    "  edgeproof measure RUN --candidates sdk-native,litert-int8 --sustained 30min"
 )
 @click.argument("folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--candidates", callback=split_names, metavar="A,B", help="Which to measure; default: all of the run.")
 @click.option("--devices", "named", callback=split_names, metavar="A,B", help="On which; default: the run's own.")
 @click.option("--count", type=click.IntRange(min=1), help="Timed calls of each; default: 702, in 5 s at most.")
 @click.option("--threads", callback=split_counts, metavar="A,B", help="Counts of threads; default: the run's own.")
+@pace_options
+@click.option(
+    "--sustained",
+    callback=as_seconds,
+    metavar="TIME",
+    help="Then each under load for so long, from the same temperature; 5min shows what heat does, 30min is for the "
+    "record. The verdict rests on the end of it.",
+)
 @quiet_option
 @json_option
 def measure(
@@ -50,6 +60,9 @@ def measure(
     named: tuple[str, ...],
     count: int | None,
     threads: tuple[int, ...],
+    paces: tuple[float, ...] | None,
+    hold: float | None,
+    sustained: float | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -61,7 +74,15 @@ def measure(
 
     with progress("measuring", quiet=quiet) as tell:
         evaluation = api.measure(
-            folder, devices=named, candidates=candidates, count=count, threads=threads, progress=tell
+            folder,
+            devices=named,
+            candidates=candidates,
+            count=count,
+            threads=threads,
+            paces=paces,
+            hold=hold,
+            sustained=sustained,
+            progress=tell,
         )
     if as_json:
         emit_json({"run": str(folder), "evaluation": evaluation})

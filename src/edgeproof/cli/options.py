@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import click
 
 __all__ = [
+    "as_seconds",
     "limit_options",
     "metric_option",
     "model_options",
     "name_option",
+    "pace_options",
     "processors_option",
     "quiet_option",
     "split_counts",
@@ -21,6 +24,9 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)?")
+UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 def split_names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -38,6 +44,50 @@ def split_counts(_context: click.Context, _parameter: click.Parameter, value: st
     if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
         raise click.BadParameter(f"{value}: expected whole numbers above 0, such as 1,4")
     return tuple(dict.fromkeys(int(word) for word in words))
+
+
+def as_seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """A time such as ``33ms``, ``90``, ``5min`` or ``24h`` in seconds; None where none is given.
+
+    Raises:
+        BadParameter: it is no time above 0.
+    """
+    if value is None:
+        return None
+    found = DURATION.fullmatch(value.strip())
+    if found is None or not (seconds := float(found[1]) * UNITS[found[2] or "s"]):
+        raise click.BadParameter(f"{value!r} is no time: expected a number above 0 with ms, s, min or h, such as 5min")
+    return seconds
+
+
+def split_seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+    """A comma-separated list of times in seconds, each once; None where none is given.
+
+    Raises:
+        BadParameter: one is no time above 0.
+    """
+    if value is None:
+        return None
+    times = (as_seconds(context, parameter, word) for word in split_names(context, parameter, value))
+    return tuple(dict.fromkeys(time for time in times if time is not None))
+
+
+def pace_options(command: F) -> F:
+    """``--pace``, ``--hold``: the command is given ``paces``, None where none are asked for, and ``hold``."""
+    pace = click.option(
+        "--pace",
+        "paces",
+        callback=split_seconds,
+        metavar="TIME,…",
+        help="Measure at a pace too, such as 33ms,1s: an app calls now and then, and the clock has gone down by then.",
+    )
+    hold = click.option(
+        "--hold",
+        callback=as_seconds,
+        metavar="TIME",
+        help="Hold the load so long in each process after its timed calls, such as 60s, for a power meter to see.",
+    )
+    return pace(hold(command))
 
 
 trust_option = click.option(

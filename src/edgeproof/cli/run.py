@@ -13,6 +13,7 @@ from edgeproof.cli.options import (
     metric_option,
     model_options,
     name_option,
+    pace_options,
     processors_option,
     quiet_option,
     split_counts,
@@ -78,6 +79,7 @@ __all__ = ["run"]
     metavar="A,B",
     help="Counts of threads to measure each candidate with, such as 1,4; the verdict names the faster. Default: 1.",
 )
+@pace_options
 @click.option(
     "--batch",
     "batches",
@@ -111,6 +113,7 @@ def run(
     source: ModelSource,
     limits: Limits,
     resume: Path | None,
+    paces: tuple[float, ...] | None,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -127,7 +130,7 @@ def run(
 
     if (not source.model) == (resume is None):
         raise UsageError("give MODEL, or --resume RUN to go on with a run", hint="see edgeproof run --help")
-    folder = resume or api.new_run_folder(source, limits=limits, **settings)
+    folder = resume or api.new_run_folder(source, limits=limits, paces=paces or (), **settings)
     with phases("starting", quiet=quiet) as tell:
         evaluation = api.resume(folder, trust=source.trust or resume is None, progress=tell)
     report = str(folder / REPORT_HTML)

@@ -15,9 +15,13 @@ from typing import Protocol
 from edgeproof.documents.device import Board, DeviceClass
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RunnerJob, RunnerReport
+from edgeproof.documents.sustained import Sustained
 from edgeproof.process import Limits
 
-__all__ = ["Device", "DeviceFactory", "Effort", "Measured", "Place", "Report", "Target"]
+__all__ = ["AtPace", "Device", "DeviceFactory", "Effort", "Measured", "Place", "Report", "Target"]
+
+PACED_CALLS, PACED_SECONDS = 33, 5.0
+"""Two rounds of 33 are the 64 that a p90 needs, and two more."""
 
 Report = Callable[[str], None]
 """Takes one line of progress."""
@@ -50,7 +54,10 @@ class Effort:
         warmup: calls before them, in each process.
         seconds: cap on the timed stretch of one candidate, all rounds together.
         threads: of the runtime.
-        limits: of one process; what passes them is taken for hung.
+        limits: of one process; what passes them is taken for hung. A pace and a held load come on top.
+        paces: seconds between the beginnings of calls, each measured in processes of its own beside back to back.
+        hold: seconds of load in each process after its timed calls, for a meter; None: none.
+        sustained: seconds under load of each candidate after all of that, from one temperature; None: none.
     """
 
     rounds: int = 2
@@ -59,16 +66,35 @@ class Effort:
     seconds: float = 5.0
     threads: int = 1
     limits: Limits = field(default_factory=lambda: Limits(seconds=180))
+    paces: tuple[float, ...] = ()
+    hold: float | None = None
+    sustained: float | None = None
+
+    def at_pace(self, pace_s: float) -> int:
+        """Timed calls per process at a pace: as many as 5 s have room for, and enough for a p90 of two rounds."""
+        return min(self.count, max(PACED_CALLS, int(PACED_SECONDS / pace_s)))
+
+
+@dataclass(frozen=True)
+class AtPace:
+    """A candidate at one pace: a report per round, or the reason why it failed."""
+
+    pace_s: float
+    reports: tuple[RunnerReport, ...]
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One candidate on a device: a report per round, or the reason why it failed."""
+    """One candidate on a device: a report per round, or the reason why it failed; beside them those at each pace."""
 
     candidate: str
     reports: tuple[RunnerReport, ...]
     failure: str | None = None
     threads: int | None = None
+    paced: tuple[AtPace, ...] = ()
+    sustained: Sustained | str | None = None
+    """Under load for minutes, or why there is nothing of it; None where it was not asked for."""
 
 
 @dataclass(frozen=True)

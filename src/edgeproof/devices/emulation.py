@@ -102,13 +102,14 @@ def show_processor(processor: Processor, view: Path) -> None:
     for name in ("possible", "present", "online"):
         (cpus / name).write_text(f"0-{CORES - 1}\n")
     core = (
-        f"BogoMIPS\t: 108.00\nFeatures\t: {processor.features}\nCPU implementer\t: {IMPLEMENTER:#x}\nCPU architecture: 8\n"
+        f"BogoMIPS\t: 108.00\nFeatures\t: {processor.features}\n"
+        f"CPU implementer\t: {IMPLEMENTER:#x}\nCPU architecture: 8\n"
         f"CPU variant\t: 0x0\nCPU part\t: {processor.part}\nCPU revision\t: 4\n"
     )
     for number in range(CORES):  # runtimes read which core it is where only its name may be read (MIDR_EL1)
         told = cpus / f"cpu{number}/regs/identification/midr_el1"
         told.parent.mkdir(parents=True, exist_ok=True)
-        told.write_text(f"0x{IMPLEMENTER:02x}0f{processor.part.removeprefix('0x')}4\n".rjust(18, "0"))
+        told.write_text(f"0x00000000{IMPLEMENTER:02x}0f{processor.part.removeprefix('0x')}4\n")
     (view / "proc").mkdir(exist_ok=True)
     (view / "proc/cpuinfo").write_text("".join(f"processor\t: {core_number}\n{core}\n" for core_number in range(CORES)))
 

@@ -3,61 +3,30 @@ turn in rounds, in an order drawn anew for each, so that all of them see the sam
 
 from __future__ import annotations
 
+import math
 import random
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from edgeproof.devices.base import Device, Effort, Measured, Report, Target
-from edgeproof.documents.base import decode, encode, plain_name
+import msgspec
+
+from edgeproof.devices.base import AtPace, Device, Effort, Measured, Report, Target
+from edgeproof.devices.journal import Journal
+from edgeproof.devices.patience import patiently
+from edgeproof.devices.room import room
+from edgeproof.devices.sustaining import sustain
 from edgeproof.documents.latency import starved
 from edgeproof.documents.runner import RunnerJob, RunnerReport
-from edgeproof.errors import DeviceError, DocumentError
-from edgeproof.files import write_bytes
+from edgeproof.documents.sustained import Sustained
 
-__all__ = ["Journal", "measure", "patiently"]
-
-Given = TypeVar("Given")
+__all__ = ["measure"]
 
 SEED = 0
 """Of the order in which candidates take their turns."""
-WAITS_S = (2.0, 10.0, 30.0)
-"""Before a lost device is tried again."""
-
-
-class Journal:
-    """Reports as they were made, so that a measurement that ends early goes on where it stopped.
-
-    Args:
-        folder: None: nothing is kept.
-    """
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-
-    def kept(self, target: Target, job: RunnerJob, turn: int) -> RunnerReport | None:
-        """The report of a turn that was made before, of the very same job."""
-        path = self._path(target, job, turn)
-        if path is None or not path.is_file():
-            return None
-        try:
-            return decode(path.read_bytes(), RunnerReport)
-        except DocumentError:
-            return None
-
-    def keep(self, target: Target, job: RunnerJob, turn: int, report: RunnerReport) -> None:
-        """Write a report down, whole or not at all."""
-        path = self._path(target, job, turn)
-        if path is not None:
-            write_bytes(path, encode(report))
-
-    def _path(self, target: Target, job: RunnerJob, turn: int) -> Path | None:
-        if self._folder is None:
-            return None
-        effort = f"{job.measure}-{job.warmup}-{job.threads}"
-        return self._folder / f"{plain_name(target.candidate)}-{effort}-{turn}.json"
 
 
 def measure(
@@ -93,12 +62,14 @@ def measure(
             measure=effort.count,
             warmup=effort.warmup,
             seconds=effort.seconds / effort.rounds,
+            hold=effort.hold,
             threads=target.threads or effort.threads,
             trust=trust,
         )
         for target in targets
     }
     reports: dict[Target, list[RunnerReport]] = {target: [] for target in jobs}
+    paced = {target: {pace: AtPace(pace, ()) for pace in effort.paces} for target in jobs}
     seconds = dict.fromkeys(jobs, 0.0)
     failures: dict[Target, str] = {}
     order, ended = list(jobs), 0
@@ -111,13 +82,15 @@ def measure(
             if told is None:
                 report(f"{device.name}: {_name(target)}, process {index + 1} of {effort.rounds}")
                 began = time.monotonic()
-                told = patiently(partial(device.run, jobs[target], effort.limits), report)
+                told = patiently(partial(device.run, jobs[target], room(effort.limits, jobs[target])), report)
                 seconds[target] += time.monotonic() - began
                 journal.keep(target, jobs[target], index, told)
             if told.error:
                 failures[target] = told.error
             else:
                 reports[target].append(told)
+                for pace, so_far in paced[target].items():
+                    paced[target][pace] = _at_pace(device, jobs[target], so_far, effort)
             if told.error or index + 1 == effort.rounds:
                 outcome = "failed" if told.error else "measured"
                 ended += 1
@@ -127,27 +100,52 @@ def measure(
         if target not in failures:
             job, first = jobs[target], reports[target]
             reports[target] = [_again(device, _name(target), job, told, effort, report) for told in first]
+    lasting: dict[Target, Sustained | str] = {}
+    if effort.sustained is not None and not device.emulated:
+        fastest = _fastest({target: reports[target] for target in order if target not in failures})
+        told_of = sustain(
+            device,
+            {target.candidate: jobs[target] for target in fastest},
+            effort.sustained,
+            effort.limits,
+            report,
+        )
+        lasting = {target: told_of[target.candidate] for target in fastest}
     return [
-        Measured(target.candidate, tuple(reports[target]), failures.get(target), target.threads) for target in order
+        Measured(
+            target.candidate,
+            tuple(reports[target]),
+            failures.get(target),
+            target.threads,
+            tuple(paced[target].values()),
+            lasting.get(target),
+        )
+        for target in order
     ]
 
 
-def patiently(work: Callable[[], Given], report: Report) -> Given:
-    """Do work on a device; where it is lost meanwhile, wait for it to come back, and do the work anew.
+def _fastest(reports: Mapping[Target, Sequence[RunnerReport]]) -> list[Target]:
+    """Per candidate the count of threads with the lowest median."""
+    best: dict[str, tuple[float, Target]] = {}
+    for target, told in reports.items():
+        values = [value for found in told for value in found.steady_us]
+        median = statistics.median(values) if values else math.inf
+        if target.candidate not in best or median < best[target.candidate][0]:
+            best[target.candidate] = (median, target)
+    return [target for _, target in best.values()]
 
-    Args:
-        work: that may be done twice, such as a process that starts afresh.
 
-    Raises:
-        DeviceError: it did not come back.
-    """
-    for wait_s in WAITS_S:
-        try:
-            return work()
-        except DeviceError as error:
-            report(f"warning: {error}; trying again in {wait_s:g} s")
-            time.sleep(wait_s)
-    return work()
+def _at_pace(device: Device, job: RunnerJob, so_far: AtPace, effort: Effort) -> AtPace:
+    """One more process at the pace; none where one has failed, or where times are not the device's own."""
+    if so_far.failure is not None or device.emulated:
+        return so_far
+    count = effort.at_pace(so_far.pace_s)
+    seconds = effort.seconds / effort.rounds + 2 * count * so_far.pace_s
+    job = msgspec.structs.replace(job, pace=so_far.pace_s, hold=None, measure=count, seconds=seconds)
+    told = device.run(job, room(effort.limits, job))
+    if told.error:
+        return replace(so_far, failure=told.error)
+    return replace(so_far, reports=(*so_far.reports, told))
 
 
 def _name(target: Target) -> str:
@@ -163,7 +161,7 @@ def _again(
     """The report, or that of another process where others took this one's processor and left more to that one."""
     if device.emulated or not starved(told.cpu_percent):
         return told
-    again = device.run(job, effort.limits)
+    again = device.run(job, room(effort.limits, job))
     better = not again.error and (again.cpu_percent or 0.0) > (told.cpu_percent or 0.0)
     report(
         f"warning: {device.name} is busy: {candidate} had {told.cpu_percent:.0f} % of a core while it was timed; "

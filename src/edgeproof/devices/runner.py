@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+MOST_WARMUP = 10
+"""Times the calls of a warm-up, at most, until it is stable."""
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -35,6 +38,13 @@ def _parser() -> argparse.ArgumentParser:
         "--measure", type=int, default=0, metavar="N", help="time N calls after the warm-up (default 0)"
     )
     parser.add_argument("--warmup", type=int, default=10, metavar="W", help="calls before the timed ones (default 10)")
+    parser.add_argument(
+        "--pace", type=float, metavar="S", help="begin a timed call every S seconds, and rest in between"
+    )
+    parser.add_argument("--hold", type=float, metavar="S", help="then call back to back for S seconds, with marks")
+    parser.add_argument("--window", type=float, metavar="S", help="seconds of one window of what is held")
+    parser.add_argument("--below", type=float, metavar="C", help="first wait until the device is at most so warm")
+    parser.add_argument("--wait", type=float, default=300.0, metavar="S", help="for S seconds at most (default 300)")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop timing, or running samples, after S seconds")
     parser.add_argument("--variant", help="another way to compute the same, as its format names it")
     parser.add_argument("--served", action="store_true", help="open it as a server does, with the fast kernels")
@@ -87,7 +97,9 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
     from edgeproof.documents.runner import RunnerReport
     from edgeproof.formats.base import StorageFaults
     from edgeproof.formats.registry import artifact_document, open_artifact
-    from edgeproof.measure.latency import Settings, Timed, time_calls
+    from edgeproof.measure.heat import HeatWatch, cool_down
+    from edgeproof.measure.holding import hold, window_of
+    from edgeproof.measure.latency import Schedule, Settings, Timed, time_calls
     from edgeproof.measure.machine import (
         read_machine,
         read_throttling,
@@ -99,14 +111,15 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
     from edgeproof.model.streaming import stream_calls
 
     artifact = Path(job.artifact)
+    waited_s = 0.0 if job.below is None else cool_down(job.below, job.wait)
     temperature_before, throttling_before = temperature_c(), read_throttling()
     baseline = own_memory().resident_bytes
     load_begin = time.perf_counter_ns()
     with open_artifact(
         artifact,
         threads=job.threads,
-        timed=job.measure > 0,
-        compared=job.outputs is not None and job.measure == 0 and not job.served,
+        timed=job.measure > 0 or job.hold is not None,
+        compared=job.outputs is not None and job.measure == 0 and job.hold is None and not job.served,
         variant=job.variant,
         trust=job.trust,
     ) as session:
@@ -125,9 +138,18 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
             _write_outputs(Path(job.outputs), results)
         results.clear()
         timed = Timed(values_us=[], calls=0, warmup=0, seconds=0.0, cpu_percent=None)
+        watch, held = HeatWatch(), None
         if job.measure:
-            settings = Settings(count=job.measure, warmup=job.warmup, seconds=job.seconds)
-            timed = time_calls(session.run, calls, settings)
+            watch.look()
+            settings = Settings(
+                count=job.measure, warmup=job.warmup, most_warmup=MOST_WARMUP * job.warmup, seconds=job.seconds
+            )
+            timed = time_calls(session.run, calls, settings, schedule=Schedule(pace_s=job.pace), beside=watch)
+            watch.look()
+        if job.hold is not None:
+            if not job.measure:
+                time_calls(session.run, calls, Settings(count=max(1, job.warmup), seconds=1.0, minimum=1))
+            held = hold(session.run, calls, job.hold, job.window or window_of(job.hold), watch)
     faults = StorageFaults()
     cautions: tuple[str, ...] = ()
     if job.outputs and job.variant is None:
@@ -150,8 +172,14 @@ def _run(job: RunnerJob, started: tuple[int, int], executed_unix_ns: int | None)
         exec_to_first_ms=(first_result[1] - executed_unix_ns) / 1e6 if executed_unix_ns else None,
         load_ms=round(load_ms, 3),
         first_inference_us=round(first_us, 3),
+        waited_s=waited_s,
         warmup=timed.warmup,
+        stable=timed.stable,
         steady_us=tuple(timed.values_us),
+        steady_begin_unix_ns=timed.begin_unix_ns or None,
+        steady_end_unix_ns=timed.end_unix_ns or None,
+        held=held,
+        heat=watch.told(),
         cpu_percent=timed.cpu_percent,
         baseline_memory_bytes=baseline,
         peak_memory_bytes=own_memory().peak_bytes,

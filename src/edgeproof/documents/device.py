@@ -8,7 +8,10 @@ from edgeproof.documents.base import Document, Value, plain_name
 from edgeproof.documents.conversion import Outcome
 from edgeproof.documents.device_class import DEVICE_CLASSES, EVERY_CLASS, DeviceClass, ships_as
 from edgeproof.documents.environment import Machine
+from edgeproof.documents.heat import Heat
+from edgeproof.documents.held import Held, Paced
 from edgeproof.documents.latency import ColdStart, ProcessUse, Steady
+from edgeproof.documents.sustained import Sustained
 from edgeproof.documents.task import TaskScore
 from edgeproof.documents.validation import Differences
 
@@ -96,6 +99,18 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     """Why its runtime has fallen back to slow kernels there: the times are those of these. None where it has not."""
     outputs: OutputsThere | None = None
     """None on this very machine, where the validation tells them."""
+    stable: bool | None = None
+    """Whether every process's warm-up ended in medians that agree; None where that was not looked at."""
+    paced: tuple[Paced, ...] = ()
+    """At the paces that were asked for; ``steady`` is back to back."""
+    held: tuple[Held, ...] = ()
+    """The load that was held, once a process."""
+    heat: tuple[Heat, ...] = ()
+    """Seen beside the timed stretch and the held load, once a process."""
+    sustained: Sustained | None = None
+    """Under load for minutes; None where that was not measured."""
+    not_sustained: str | None = None
+    """Why it was not, where it was asked for."""
 
 
 class DeviceDocument(Document, frozen=True, kw_only=True):

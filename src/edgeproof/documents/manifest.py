@@ -43,6 +43,10 @@ class RunOptions(Value, frozen=True, kw_only=True):
     """``NAME=PATH`` of candidates that were made elsewhere."""
     threads: tuple[int, ...] = ()
     """Counts of threads that each candidate is measured with; empty: one."""
+    paces: tuple[float, ...] = ()
+    """Seconds between the beginnings of calls that each candidate is measured at, beside back to back; empty: none."""
+    hold: float | None = None
+    """Seconds of load that each process of a measurement holds for a meter; None: none."""
     batches: tuple[int, ...] = ()
     """Samples a call to make and measure candidates with beside one; empty: none."""
     latency_ms: float | None = None

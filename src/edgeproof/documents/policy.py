@@ -9,11 +9,12 @@ import msgspec
 from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass
 
-__all__ = ["DeviceLimits", "DifferenceLimits", "HeldTo", "PercentileName", "PolicyValue", "Preference"]
+__all__ = ["DeviceLimits", "DifferenceLimits", "HeldTo", "PercentileName", "PolicyValue", "Preference", "Throttled"]
 
 PercentileName = Literal["p50", "p90", "p95", "p99"]
 Preference = Literal["fastest", "smallest", "faithful", "sdk"]
 HeldTo = Literal["interval", "estimate"]
+Throttled = Literal["exclude", "fatal", "count"]
 Drop = float | str
 """In the metric's unit, points for a share; or of the eager model's score, ``"2 %"``."""
 
@@ -66,8 +67,17 @@ class PolicyValue(Value, frozen=True, kw_only=True):
     """Mean power budget in milliwatts."""
     memory_mb: float | None = None
     size_mb: float | None = None
+    throttled: Throttled = "exclude"
+    """What was taken while the device throttled: it does not count, it speaks against the candidate, or it counts."""
     soak_hours: float | None = None
-    """How long it must have run without memory that grows."""
+    """How long it must have run and been stable."""
+    soak_drift: float = 0.1
+    """Share by which latency may rise over a soak."""
+    soak_growth: float = 0.1
+    """Share of what was resident at first by which memory may grow over the hours asked for, or ``soak_growth_mb``."""
+    soak_growth_mb: float = 10.0
+    soak_errors: float = 0.0
+    """Share of a soak's calls that may fail."""
     minimum_samples: int = 200
     prefer: Preference = "fastest"
     prefer_sdk_for_spiking: bool = True

@@ -8,6 +8,8 @@ from typing import ClassVar
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.delegation import Delegation
 from edgeproof.documents.environment import Machine
+from edgeproof.documents.heat import Heat
+from edgeproof.documents.held import Held
 
 __all__ = ["RUNNER", "OutputSummary", "RunnerJob", "RunnerReport"]
 
@@ -29,9 +31,19 @@ class RunnerJob(Value, frozen=True, kw_only=True):
     measure: int = 0
     """Timed calls after the warm-up."""
     warmup: int = 10
-    """Calls before the timed ones."""
+    """Calls before the timed ones; 30 or more go on until they are stable."""
+    below: float | None = None
+    """Degrees Celsius: wait until the device is as cool before anything is loaded, for ``wait`` seconds at most."""
+    wait: float = 300.0
+    """Seconds."""
     seconds: float | None = None
     """Cap on the timed stretch, and on running samples for their outputs."""
+    pace: float | None = None
+    """Seconds between the beginnings of timed calls; None: back to back."""
+    hold: float | None = None
+    """Seconds of back-to-back load after the timed calls, for a meter to see."""
+    window: float | None = None
+    """Seconds of one window of what is held; None: a twentieth of it, a minute at most."""
     threads: int = 1
     """Of the runtime."""
     memory_limit: int | None = None
@@ -105,8 +117,19 @@ class RunnerReport(Document, frozen=True, kw_only=True):
     load_ms: float | None = None
     """Opening the artifact, the runtime's import included."""
     first_inference_us: float | None = None
+    waited_s: float = 0.0
+    """For the device to cool down."""
     warmup: int = 0
+    stable: bool | None = None
+    """Whether the warm-up ended in medians that agree; None where it was a count of calls."""
     steady_us: tuple[float, ...] = ()
+    steady_begin_unix_ns: int | None = None
+    """Of the timed stretch, on the clock of the device."""
+    steady_end_unix_ns: int | None = None
+    held: Held | None = None
+    """The load that was held; None where none was asked for."""
+    heat: Heat | None = None
+    """Seen beside the timed stretch and the held load."""
     cpu_percent: float | None = None
     baseline_memory_bytes: int | None = None
     """Resident before the artifact and its runtime were loaded; numpy is in it."""

@@ -19,6 +19,22 @@ class SoakWindow(Value, frozen=True, kw_only=True):
     max_us: float
     temperature_c: float | None
     resident_bytes: int | None
+    mean_us: float | None = None
+    """Of all its calls."""
+    p90_us: float | None = None
+    """None where the calls are too few for it, and so are the next two."""
+    p95_us: float | None = None
+    p99_us: float | None = None
+    mhz: float | None = None
+    """Median over the window of the fastest core's frequency."""
+    throttled: bool | None = None
+    """Whether the machine throttled in it; None where it does not tell."""
+    errors: int = 0
+    """Calls that gave none but an error."""
+    recovered_s: float | None = None
+    """From the first error to the next answer, of the longest of those that ended in it."""
+    segment: int = 0
+    """Number of the process that it was in: memory goes on within one alone."""
 
 
 class SoakReport(Document, frozen=True, kw_only=True):

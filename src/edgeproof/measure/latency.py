@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from edgeproof.errors import UsageError
+from edgeproof.measure.settling import is_stable
 
-__all__ = ["Schedule", "Settings", "Timed", "still_collector", "time_calls"]
+__all__ = ["Beside", "Endured", "Schedule", "Settings", "Timed", "still_collector", "time_calls"]
 
 Given = TypeVar("Given")
 
@@ -23,6 +25,49 @@ WARMUP_SHARE = 0.25
 """Of the time cap: the warm-up takes no more, so that a slow model is still measured."""
 SPIN_NS = 200_000
 """A sleep wakes late by tens of µs: the last stretch before an intended time is spent awake."""
+PACED_WARMUP = 3
+"""Calls at the pace after the busy warm-up: they still find the processor awake, and are not counted."""
+
+
+class Beside(Protocol):
+    """What is looked at between calls, never inside of one."""
+
+    @property
+    def every_s(self) -> float:
+        """Seconds between two looks, at least."""
+        ...
+
+    def look(self) -> None: ...
+
+
+class Endured:
+    """Calls that raised, where a measurement goes on after them, and how long it took until one gave an answer again.
+
+    Attributes:
+        count: errors so far.
+        last: the last of them.
+        recovered_s: from the first error of a row to the next answer, of the longest row; None where none ended.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last: Exception | None = None
+        self.recovered_s: float | None = None
+        self.failing_since_ns: int | None = None
+
+    def met(self, error: Exception, began_ns: int) -> None:
+        """A call that began then raised."""
+        self.count += 1
+        self.last = error
+        if self.failing_since_ns is None:
+            self.failing_since_ns = began_ns
+
+    def over(self, now_ns: int) -> None:
+        """A call gave an answer."""
+        if self.failing_since_ns is not None:
+            took = (now_ns - self.failing_since_ns) / 1e9
+            self.recovered_s = max(self.recovered_s or 0.0, took)
+            self.failing_since_ns = None
 
 
 @dataclass(frozen=True)
@@ -31,10 +76,16 @@ class Schedule:
 
     Attributes:
         rate_per_s: calls have intended times at this rate, and latency counts from those, whenever the call before was
-            over (no coordinated omission); None: the next call is made when the last is over.
+            over (no coordinated omission): requests that come from outside wait in a line.
+        pace_s: seconds between the beginnings of calls, and latency counts from a call's own beginning: an app calls
+            now and then and nothing waits in a line. A call that takes longer delays the next, which begins at once.
+            The process sleeps in between and does not spin, so that the processor rests as it does in an app.
+
+    With neither the next call is made when the last is over.
     """
 
     rate_per_s: float | None = None
+    pace_s: float | None = None
 
 
 CLOSED_LOOP = Schedule()
@@ -47,16 +98,20 @@ class Settings:
     Attributes:
         count: measured calls; None: until the time is over.
         warmup: calls before them, one after the other.
+        most_warmup: the warm-up goes on to so many until it is stable; None: it is a count.
         seconds: a cap on the wall time of the whole; the warm-up takes at most a quarter of it.
         minimum: measured calls that are made whatever the cap says.
         first: number of the first call: it goes on where another stretch ended.
+        keep: values that are kept at most; beyond that they are thinned evenly, every second, every fourth. None: all.
     """
 
     count: int | None = None
     warmup: int = 0
+    most_warmup: int | None = None
     seconds: float | None = None
     minimum: int = 4
     first: int = 0
+    keep: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +124,11 @@ class Timed:
         warmup: calls before them.
         seconds: wall time of the measured stretch.
         cpu_percent: processor time of this process over wall time, percent of one core.
+        begin_unix_ns: when the measured stretch began, on the system's clock; ``end_unix_ns`` likewise.
+        busy_s: time inside of calls that gave an answer.
+        answered: how many gave one.
+        max_us: the longest of them, kept or not.
+        stable: whether the last windows of the warm-up agreed; None where it was a count.
     """
 
     values_us: list[float]
@@ -76,6 +136,12 @@ class Timed:
     warmup: int
     seconds: float
     cpu_percent: float | None
+    begin_unix_ns: int = 0
+    end_unix_ns: int = 0
+    busy_s: float = 0.0
+    answered: int = 0
+    max_us: float = 0.0
+    stable: bool | None = None
 
 
 @contextlib.contextmanager
@@ -104,6 +170,8 @@ def time_calls(
     *,
     schedule: Schedule = CLOSED_LOOP,
     around: contextlib.AbstractContextManager[object] | None = None,
+    beside: Beside | None = None,
+    endured: Endured | None = None,
 ) -> Timed:
     """Call ``call`` with what is given, in turn, and time each call with ``perf_counter_ns``.
 
@@ -113,6 +181,8 @@ def time_calls(
         settings: how long.
         schedule: when.
         around: entered after the warm-up and left after the last call, such as a look at another process.
+        beside: looked at between calls.
+        endured: takes what a call raises, which gave no answer then; None: it is raised.
 
     Raises:
         UsageError: nothing is given, or a count is out of range.
@@ -122,31 +192,57 @@ def time_calls(
         raise UsageError("nothing to measure with: there is no sample")
     if warmup < 0 or (count is not None and count < 1) or (count is None and settings.seconds is None):
         raise UsageError(f"cannot measure {count} calls after {warmup} warm-up calls: expected at least 1 and 0")
-    clock, size = time.perf_counter_ns, len(given)
+    clock, size, keep = time.perf_counter_ns, len(given), settings.keep or math.inf
     interval_ns = None if schedule.rate_per_s is None else 1e9 / schedule.rate_per_s
+    pace_ns = None if schedule.pace_s is None else int(schedule.pace_s * 1e9)
     values: list[int] = []
     with still_collector():
         began = clock()
         end = None if settings.seconds is None else began + int(settings.seconds * 1e9)
-        warmed = _warm_up(call, given, settings, began)
+        warmed, stable = _warm_up(call, given, settings, schedule, began)
         with around or contextlib.nullcontext():
-            busy, start = time.process_time_ns(), clock()
-            made = 0
+            busy, begin_unix_ns, start = time.process_time_ns(), time.time_ns(), clock()
+            made = answered = total = most = 0
+            stride, due = 1, start + (pace_ns or 0)
+            looked = start
             while count is None or made < count:
                 argument = given[(settings.first + made) % size]
-                if interval_ns is None:
-                    before = clock()
-                else:
+                if interval_ns is not None:
                     before = start + int(made * interval_ns)
                     _wait_until(before)
-                answered = call(argument)
+                else:
+                    if pace_ns is not None:
+                        _sleep_until(due)
+                    before = clock()
+                try:
+                    answer = call(argument)
+                except Exception as error:
+                    if endured is None:
+                        raise
+                    endured.met(error, before)
+                    answer = False
                 after = clock()
                 made += 1
-                if answered is not False:
-                    values.append(after - before)
+                if answer is not False:
+                    took = after - before
+                    total += took
+                    if took > most:
+                        most = took
+                    if answered % stride == 0:
+                        values.append(took)
+                        if len(values) >= keep:
+                            values, stride = values[::2], 2 * stride
+                    answered += 1
+                    if endured is not None:
+                        endured.over(after)
+                if pace_ns is not None:
+                    due = max(due + pace_ns, after)
                 if end is not None and after > end and made >= settings.minimum:
                     break
-            wall = clock() - start
+                if beside is not None and after - looked > beside.every_s * 1e9:
+                    beside.look()
+                    looked = clock()
+            wall, end_unix_ns = clock() - start, time.time_ns()
             busy = time.process_time_ns() - busy
     return Timed(
         values_us=[value / 1000 for value in values],
@@ -154,20 +250,44 @@ def time_calls(
         warmup=warmed,
         seconds=wall / 1e9,
         cpu_percent=round(100 * busy / wall, 1) if wall > 0 else None,
+        begin_unix_ns=begin_unix_ns,
+        end_unix_ns=end_unix_ns,
+        busy_s=total / 1e9,
+        answered=answered,
+        max_us=most / 1000,
+        stable=stable,
     )
 
 
-def _warm_up(call: Callable[[Given], object], given: Sequence[Given], settings: Settings, began_ns: int) -> int:
-    """How many calls were made."""
+def _warm_up(
+    call: Callable[[Given], object], given: Sequence[Given], settings: Settings, schedule: Schedule, began_ns: int
+) -> tuple[int, bool | None]:
+    """How many calls were made, and whether the last of those that were back to back agreed."""
     end = None if settings.seconds is None else began_ns + int(settings.seconds * WARMUP_SHARE * 1e9)
-    for index in range(settings.warmup):
-        call(given[index % len(given)])
+    most = max(settings.warmup, settings.most_warmup or 0)
+    seen: list[int] = []
+    made = 0
+    while made < most and not (made >= settings.warmup and is_stable(seen) is not False):
+        before = time.perf_counter_ns()
+        call(given[made % len(given)])
+        made += 1
+        seen.append(time.perf_counter_ns() - before)
         if end is not None and time.perf_counter_ns() > end:
-            return index + 1
-    return settings.warmup
+            break
+    if schedule.pace_s is not None:
+        for index in range(PACED_WARMUP if settings.warmup else 0):
+            time.sleep(schedule.pace_s)
+            call(given[(made + index) % len(given)])
+            made += 1
+    return made, is_stable(seen) if settings.most_warmup is not None else None
 
 
 def _wait_until(intended_ns: int) -> None:
     while (left := intended_ns - time.perf_counter_ns()) > 0:
         if left > SPIN_NS:
             time.sleep((left - SPIN_NS) / 1e9)
+
+
+def _sleep_until(due_ns: int) -> None:
+    if (left := due_ns - time.perf_counter_ns()) > 0:
+        time.sleep(left / 1e9)

@@ -21,6 +21,7 @@ __all__ = [
     "ROOT",
     "Throttling",
     "cpu_model_of",
+    "current_mhz",
     "device_class",
     "governor",
     "is_virtual",
@@ -35,6 +36,8 @@ ROOT = Path("/")
 RASPBERRY_NOW = 0x0000F
 """``get_throttled`` bits 0-3: under-voltage, frequency capped, throttled, soft temperature limit, at this moment."""
 RASPBERRY_SINCE_BOOT = 0xF0000
+SLOWING = re.compile(r"cpufreq|^Processor$")
+"""Cooling devices that slow a processor down: ``thermal-cpufreq-0``, ``cpufreq-cpu0``, ACPI's ``Processor``."""
 HYPERVISOR_NAMES = re.compile(
     r"kvm|qemu|vmware|virtualbox|innotek|bochs|xen|hyper-v|virtual machine|parallels|amazon ec2|google compute"
     r"|firecracker|dummy-virt"
@@ -45,11 +48,12 @@ class Throttling(NamedTuple):
     """What the system says of throttling at one moment; None where it says nothing.
 
     ``raspberry_bits`` is the word of ``vcgencmd get_throttled``; ``events`` counts x86 thermal throttle events of all
-    cores.
+    cores; ``cooling`` is how far Linux slows processors down to cool them, the sum of its steps.
     """
 
     raspberry_bits: int | None
     events: int | None
+    cooling: int | None = None
 
 
 def read_machine(root: Path = ROOT) -> Machine:
@@ -104,18 +108,37 @@ def temperature_c(root: Path = ROOT) -> float | None:
 
 
 def read_throttling(root: Path = ROOT) -> Throttling:
-    """Raspberry Pi's throttle word and the x86 throttle counters."""
+    """Raspberry Pi's throttle word, the x86 throttle counters, and the steps of what cools a processor by slowing it
+    down; a fan's are none."""
     bits: int | None = None
     for word in sorted(root.glob("sys/devices/platform/soc*/*firmware*/get_throttled")):
         with contextlib.suppress(ValueError):
             bits = int(_text(word) or "", 16)
     counters = root.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")
     counts = [count for count in map(_integer, counters) if count is not None]
-    return Throttling(raspberry_bits=bits, events=sum(counts) if counts else None)
+    return Throttling(raspberry_bits=bits, events=sum(counts) if counts else None, cooling=_cooling(root))
+
+
+def _cooling(root: Path) -> int | None:
+    devices = root.glob("sys/class/thermal/cooling_device*")
+    slowing = [device for device in devices if SLOWING.search(_text(device / "type") or "")]
+    steps = [step for device in slowing if (step := _integer(device / "cur_state")) is not None]
+    return sum(steps) if steps else None
+
+
+def current_mhz(root: Path = ROOT, cpus: Sequence[int] = ()) -> float | None:
+    """What the kernel says that the fastest of these cores runs at now, in MHz; empty: of all cores."""
+    folder = root / "sys/devices/system/cpu"
+    files = [folder / f"cpu{cpu}/cpufreq/scaling_cur_freq" for cpu in cpus] or folder.glob(
+        "cpu[0-9]*/cpufreq/scaling_cur_freq"
+    )
+    known = [khz for khz in map(_integer, files) if khz]
+    return max(known) / 1000 if known else None
 
 
 def throttled_between(before: Throttling, after: Throttling) -> bool | None:
-    """Whether the machine throttled between two readings: a bit that is set now, a sticky bit or counter that is new.
+    """Whether the machine throttled between two readings: a bit that is set now, a sticky bit or counter that is new, a
+    processor that is slowed down to cool it.
 
     None when the system says nothing of throttling.
     """
@@ -126,6 +149,8 @@ def throttled_between(before: Throttling, after: Throttling) -> bool | None:
         answers.append(bool(now or new))
     if before.events is not None and after.events is not None:
         answers.append(after.events > before.events)
+    if before.cooling is not None and after.cooling is not None:
+        answers.append(before.cooling + after.cooling > 0)
     return any(answers) if answers else None
 
 

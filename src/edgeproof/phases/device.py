@@ -15,7 +15,8 @@ from pathlib import Path
 
 from edgeproof.devices.base import Device, Effort, Measured, Place, Target
 from edgeproof.devices.discover import open_device
-from edgeproof.devices.measuring import Journal, measure
+from edgeproof.devices.journal import Journal
+from edgeproof.devices.measuring import measure
 from edgeproof.documents.base import plain_name
 from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.device import DeviceDocument, OutputsThere
@@ -40,7 +41,15 @@ WORK = "work/devices"
 def measure_run(run: RunDir, report: Callable[[str], None] = lambda _line: None) -> None:
     """Measure the run's candidates on the devices it asks for; the host, where it asks for none."""
     options = run.options()
-    measure_devices(run, devices=options.devices or ("host",), threads=options.threads, again=False, report=report)
+    effort = Effort(paces=options.paces, hold=options.hold)
+    measure_devices(
+        run,
+        devices=options.devices or ("host",),
+        effort=effort,
+        threads=options.threads,
+        again=False,
+        report=report,
+    )
 
 
 def measure_devices(

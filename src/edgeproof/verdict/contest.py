@@ -11,6 +11,7 @@ from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import Evidence, PointName, PolicyPoint, Standing
 from edgeproof.documents.policy import PolicyValue, Preference
 from edgeproof.verdict.cases import ROUNDING, Case
+from edgeproof.verdict.enduring import end_of
 from edgeproof.verdict.figures import told
 from edgeproof.verdict.points import is_measured, point_of
 from edgeproof.verdict.shipping import ships_bytes
@@ -164,13 +165,38 @@ class Contest:
         least = min(figure(self.cases[found.candidate]) for found in tied)
         return [found for found in tied if figure(self.cases[found.candidate]) <= least * (1 + ALIKE)]
 
+    @cached_property
+    def in_question(self) -> frozenset[str]:
+        """The candidates that qualify."""
+        return frozenset(standing.candidate for standing in self.qualified)
+
+    @cached_property
+    def enduring(self) -> bool:
+        """Whether all that qualify were measured under load for minutes: then the end of that orders them."""
+        measured = [
+            taken
+            for name in self.in_question
+            for _, taken in self.cases[name].on(self.device)
+            if taken.steady is not None
+        ]
+        return bool(measured) and all(end_of(taken.sustained, self.policy) is not None for taken in measured)
+
     def median(self, case: Case) -> float:
-        """Median latency in µs, the worst of the class's devices; infinite where there is none."""
-        found = [taken.steady.median_us for _, taken in case.on(self.device) if taken.steady is not None]
+        """Median latency in µs, the worst of the class's devices; infinite where there is none. At the end of minutes
+        under load where all that qualify were measured so."""
+        found = [
+            end.median_us
+            if self.enduring and (end := end_of(taken.sustained, self.policy)) is not None
+            else taken.steady.median_us
+            for _, taken in case.on(self.device)
+            if taken.steady is not None
+        ]
         return max(found, default=math.inf)
 
     def bound(self, case: Case) -> float:
         """What the median is below, at 99 % confidence; the median itself where the count supports no bound."""
+        if self.enduring:
+            return self.median(case)
         found = [taken.steady for _, taken in case.on(self.device) if taken.steady is not None]
         return max((steady.p50.value_us or steady.median_us for steady in found), default=math.inf)
 

@@ -9,6 +9,7 @@ from edgeproof.documents.evaluation import PointName, PointState, PolicyPoint
 from edgeproof.documents.latency import Percentile, Steady
 from edgeproof.documents.policy import PercentileName, PolicyValue
 from edgeproof.verdict.cases import Case
+from edgeproof.verdict.enduring import sustained_point
 from edgeproof.verdict.figures import mean_power_mw, told
 from edgeproof.verdict.limits import SEVERITY, Limit
 from edgeproof.verdict.wording import TITLES, figure, milliseconds
@@ -60,12 +61,15 @@ def points_on(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMe
 
 def latency_point(policy: PolicyValue, device: DeviceDocument, measurement: DeviceMeasurement) -> PolicyPoint:
     """The policy's percentile. One that the count does not support meets nothing, and so does one that was taken
-    under throttling. On a busy machine a process is slower than it is: what is below the limit there is met, and what
+    under throttling, unless the policy says otherwise. Where minutes under load were measured, their end decides. On a
+    busy machine a process is slower than it is: what is below the limit there is met, and what
     is above it tells nothing."""
     which, limit, where = policy.latency_percentile, policy.latency_ms, device.device
     if measurement.steady is None:
         text = f"latency not measured on {where}: {measurement.reason or 'no steady state was recorded'}"
         return PolicyPoint(name="latency", state="not measured", text=text)
+    if measurement.sustained is not None:
+        return sustained_point(policy, device, measurement.sustained)
     percentile: Percentile = getattr(measurement.steady, which)
     if percentile.value_us is None or not math.isfinite(percentile.value_us):
         above = cannot_pass(measurement.steady, which, limit)
@@ -81,10 +85,14 @@ def latency_point(policy: PolicyValue, device: DeviceDocument, measurement: Devi
         )
         return PolicyPoint(name="latency", state="unsupported", text=text, needs_more=max(percentile.needs_more, 1))
     value, told = percentile.value_us / 1000, f"{which} ≤ {milliseconds(percentile.value_us)}"
-    if measurement.throttled:
+    if measurement.throttled and policy.throttled == "fatal":
+        text = f"{where} throttled while it was measured ({told})"
+        return PolicyPoint(name="latency", state="not met", text=text, value=value, limit=limit)
+    if measurement.throttled and policy.throttled == "exclude":
         text = f"{where} throttled while it was measured, so {told} does not count"
         return PolicyPoint(name="latency", state="unsupported", text=text, value=value)
     text = f"{told}{'' if where == device.device_class else f' on {where}'}, limit {limit:g} ms"
+    text = f"{text}, though {where} throttled" if measurement.throttled else text
     if measurement.process is not None and measurement.process.starved:
         share = f"the process had {measurement.process.cpu_percent:.0f} % of a core"
         if value >= limit:

@@ -48,7 +48,12 @@ MEANING = {
     "power_mw": "mean power in milliwatts while inferring; leave it out for no budget",
     "memory_mb": "peak resident memory in megabytes (10^6 bytes); leave it out for no limit",
     "size_mb": "everything that ships, artifact and runtime, in megabytes (10^6 bytes)",
-    "soak_hours": "hours that it must have run without memory that grows",
+    "throttled": "what was taken while the device throttled: exclude, fatal or count",
+    "soak_hours": 'hours that it must have run and been stable; soak = "1h" or "30min" says the same',
+    "soak_drift": "share by which latency may rise over a soak, with 99 % confidence that it rises at all",
+    "soak_growth": "share of its memory at first that may come on top in soak_hours; or the next, where that is more",
+    "soak_growth_mb": "megabytes (10^6 bytes) of the same",
+    "soak_errors": "share of a soak's calls that may fail, 0 to 1",
     "minimum_samples": f"representative samples an int8 candidate must stand on, {SAMPLES_FLOOR} or more",
     "prefer": "which of those that meet the policy: fastest, smallest, faithful, sdk",
     "prefer_sdk_for_spiking": "a spiking model runs in its own engine wherever that meets the policy",
@@ -70,7 +75,9 @@ EXAMPLE = {
     "soak_hours": "24.0",
 }
 ABOVE_ZERO = ("latency_ms", "cold_start_ms", "power_mw", "memory_mb", "size_mb", "soak_hours")
-SHARES = ("threshold_agreement", "output_saturation")
+SHARES = ("threshold_agreement", "output_saturation", "soak_errors")
+DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*")
+HOURS = {"s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0}
 
 
 def preset_names() -> list[str]:
@@ -137,6 +144,8 @@ def parse_policy(text: str, *, source: str = "policy") -> PolicyValue:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise PolicyError(f"{source} is not valid TOML: {error}") from error
+    if "soak" in table:
+        table["soak_hours"] = hours_of(table, source)
     refuse_unknown(table, PolicyValue, source, prefix="")
     if isinstance(table.get("difference"), dict):
         refuse_unknown(table["difference"], DifferenceLimits, source, prefix="difference.")
@@ -154,6 +163,21 @@ def parse_policy(text: str, *, source: str = "policy") -> PolicyValue:
         raise PolicyError(f"{source}: {error}", hint="docs/policy.md lists every key with its type and unit") from error
     check_ranges(policy, source)
     return policy
+
+
+def hours_of(table: dict[str, Any], source: str) -> float:
+    """Takes ``soak`` out of a policy's table: its hours.
+
+    Raises:
+        PolicyError: it is no time, or ``soak_hours`` stands beside it.
+    """
+    said = table.pop("soak")
+    found = DURATION.fullmatch(said) if isinstance(said, str) else None
+    if found is None:
+        raise PolicyError(f'{source}: `soak` is {said!r}; expected a time such as "1h" or "30min"')
+    if "soak_hours" in table:
+        raise PolicyError(f"{source}: `soak` and `soak_hours` say the same", hint="leave one of them out")
+    return float(found[1]) * HOURS[found[2]]
 
 
 def refuse_unknown(table: dict[str, Any], kind: type[msgspec.Struct], source: str, *, prefix: str) -> None:
@@ -197,6 +221,9 @@ def check_ranges(policy: PolicyValue, source: str) -> None:
         require(key, share, share is None or 0 <= share <= 1, "a share from 0 to 1")
     require("cosine_min", policy.cosine_min, policy.cosine_min is None or -1 <= policy.cosine_min <= 1, "-1 to 1")
     require("threshold", policy.threshold, True, "a number")
+    for key in ("soak_drift", "soak_growth", "soak_growth_mb"):
+        most: float = getattr(policy, key)
+        require(key, most, most >= 0, "0 or more")
     for key in ("task_drop", "slice_drop"):
         drop: float | str | None = getattr(policy, key)
         if isinstance(drop, str) and RELATIVE.fullmatch(drop) is None:

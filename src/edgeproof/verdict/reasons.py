@@ -10,9 +10,11 @@ from edgeproof.verdict.batches import batch_lines
 from edgeproof.verdict.cases import Case
 from edgeproof.verdict.confidence import secondary_gaps
 from edgeproof.verdict.contest import SCORES, Contest
+from edgeproof.verdict.paces import pace_lines
 from edgeproof.verdict.ratios import compared, expectations, lower_precision, size_only
 from edgeproof.verdict.served import offer_words
 from edgeproof.verdict.shipping import ships_bytes, size_words
+from edgeproof.verdict.sustained import sustained_lines
 from edgeproof.verdict.task import score_in_short, slice_words
 from edgeproof.verdict.wording import TITLES, and_list, shortened
 
@@ -158,6 +160,8 @@ def reasons(contest: Contest) -> list[str]:
     elif not contest.standings:
         unconverted = contest.evidence.conversion is None
         lines.append("nothing was converted yet" if unconverted else f"no candidate of this run ships to {where}")
+    lines += pace_lines(contest)
+    lines += sustained_lines(contest)
     lines += fallen_back(contest)
     lines += size_only(contest)
     for failed in [standing for standing in contest.standings if standing.status == "fails"][:4]:

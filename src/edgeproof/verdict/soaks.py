@@ -20,7 +20,7 @@ from edgeproof.documents.evaluation import PolicyPoint
 from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.soak import SoakReport, SoakWindow
 from edgeproof.verdict.cases import Case
-from edgeproof.verdict.wording import TITLES, figure
+from edgeproof.verdict.wording import TITLES, figure, lasting
 
 __all__ = ["MemoryTrend", "memory_trend", "soak_points"]
 
@@ -160,11 +160,3 @@ def soak_of(case: Case) -> SoakReport | None:
         if soak.candidate == case.candidate and soak.device == "host" and soak.sha256 == sha256:
             return soak
     return None
-
-
-def lasting(hours: float) -> str:
-    """A time in the unit in which it is read."""
-    seconds = hours * HOUR_S
-    if seconds < 120:
-        return f"{figure(seconds)} s"
-    return f"{figure(seconds / 60)} min" if hours < 2 else f"{figure(hours)} h"

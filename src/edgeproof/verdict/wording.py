@@ -6,7 +6,7 @@ import math
 
 from edgeproof.documents.device import DeviceClass
 
-__all__ = ["TITLES", "and_list", "figure", "milliseconds", "share", "shortened"]
+__all__ = ["TITLES", "and_list", "figure", "lasting", "milliseconds", "share", "shortened"]
 
 TITLES: dict[DeviceClass, str] = {
     "host": "this host",
@@ -31,6 +31,14 @@ def figure(value: float) -> str:
 def milliseconds(microseconds: float) -> str:
     """A time with its unit: µs below one millisecond, ms above."""
     return f"{figure(microseconds)} µs" if microseconds < 1000 else f"{figure(microseconds / 1000)} ms"
+
+
+def lasting(hours: float) -> str:
+    """A time in the unit in which it is read."""
+    seconds = 3600 * hours
+    if seconds < 120:
+        return f"{figure(seconds)} s"
+    return f"{figure(seconds / 60)} min" if hours < 2 else f"{figure(hours)} h"
 
 
 def share(value: float) -> str:

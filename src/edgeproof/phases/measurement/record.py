@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from edgeproof.devices.base import Measured, Target
+from edgeproof.devices.base import AtPace, Measured, Target
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.device import (
     Board,
@@ -20,7 +20,9 @@ from edgeproof.documents.device import (
     OutputsThere,
 )
 from edgeproof.documents.environment import Machine
+from edgeproof.documents.held import Paced
 from edgeproof.documents.latency import ProcessUse, Steady
+from edgeproof.documents.sustained import Sustained
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.errors import UsageError
 from edgeproof.files import write_bytes
@@ -134,7 +136,16 @@ def record(
             ratio = medians[candidate] / medians[baseline] if baseline and medians[baseline] else None
             found = _measurement(taken, steady_of(run, recorded.device, candidate, taken), ratio)
             beside = tuple(_other(run, recorded.device, other) for other in others.get(candidate, ()))
-            measurements.append(msgspec.structs.replace(found, other_threads=beside))
+            paced = tuple(_paced(run, recorded.device, candidate, at) for at in taken.paced)
+            lasted = taken.sustained
+            found = msgspec.structs.replace(
+                found,
+                other_threads=beside,
+                paced=paced,
+                sustained=lasted if isinstance(lasted, Sustained) else None,
+                not_sustained=lasted if isinstance(lasted, str) else None,
+            )
+            measurements.append(found)
     measurements = [
         msgspec.structs.replace(measured, outputs=recorded.outputs.get(measured.candidate)) for measured in measurements
     ]
@@ -173,6 +184,13 @@ def _other(run: RunDir, device: str, taken: Measured) -> OtherThreads:
         return OtherThreads(threads=threads, reason=lost)
     name = f"{taken.candidate}-{threads}-threads"
     return OtherThreads(threads=threads, steady=steady_of(run, device, name, taken))
+
+
+def _paced(run: RunDir, device: str, candidate: str, at: AtPace) -> Paced:
+    if at.failure or not at.reports:
+        return Paced(pace_s=at.pace_s, reason=at.failure or "no call was timed")
+    name = f"{candidate}-every-{1e3 * at.pace_s:g}-ms"
+    return Paced(pace_s=at.pace_s, steady=steady_of(run, device, name, Measured(candidate, at.reports)))
 
 
 def untimed(taken: Measured) -> str | None:
@@ -222,6 +240,7 @@ def _measurement(taken: Measured, steady: Steady, ratio: float | None) -> Device
     peaks = [report.peak_memory_bytes for report in reports if report.peak_memory_bytes is not None]
     degrees = [value for report in reports for value in (report.temperature_before_c, report.temperature_after_c)]
     throttled = [report.throttled for report in reports if report.throttled is not None]
+    agreed = [report.stable for report in reports if report.stable is not None]
     colds = [report for report in reports if report.exec_to_first_ms is not None]
     return DeviceMeasurement(
         candidate=taken.candidate,
@@ -246,6 +265,9 @@ def _measurement(taken: Measured, steady: Steady, ratio: float | None) -> Device
         temperature_c=tuple(value for value in degrees if value is not None),
         throttled=any(throttled) if throttled else None,
         degraded=next((report.degraded for report in reports if report.degraded), None),
+        stable=all(agreed) if agreed else None,
+        held=tuple(report.held for report in reports if report.held is not None),
+        heat=tuple(report.heat for report in reports if report.heat is not None),
     )
 
 
