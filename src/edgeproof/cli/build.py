@@ -37,7 +37,8 @@ PACKAGES = ("cmake", "android", "swift")
 )  # fmt: skip
 @click.option(
     "--kind", type=click.Choice([*COMPILED, *PACKAGES]), default="library", show_default=True,
-    help="A shared library; a static program: samples from stdin, outputs to stdout, raw float32; an object to link; "
+    help="A shared library; a static program: samples from stdin, outputs to stdout, raw float32, or with --inputs a "
+    "whole measurement as JSON; an object to link; "
     "or source to build elsewhere: a CMake project, a Gradle module for Android in Java and Kotlin, a Swift package.",
 )  # fmt: skip
 @click.option(

@@ -105,6 +105,9 @@ class RunnerReport(Document, frozen=True, kw_only=True):
     """That were run; those that were read where no outputs were asked for."""
     threads: int | None = None
     cpus: tuple[int, ...] = ()
+    """Cores that the process may run on."""
+    ran_on: tuple[int, ...] = ()
+    """Cores it was seen on when the timed calls began and ended, where it tells."""
     instructions: tuple[str, ...] = ()
     """Extensions of the processor that numpy found, by its names."""
     started_monotonic_ns: int | None = None

@@ -19,7 +19,7 @@ from edgeproof.documents.artifact import ArtifactDocument, Binding, Rewrite
 from edgeproof.documents.delegation import Delegation
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.signature import Form, TensorSpec
-from edgeproof.errors import ArtifactError, ConversionError, EdgeProofError
+from edgeproof.errors import ArtifactError, ConversionError, EdgeProofError, UnsupportedError
 from edgeproof.formats.telemetry import silent_import
 
 if TYPE_CHECKING:
@@ -426,6 +426,28 @@ class Format(ABC):
             EdgeProofError: it cannot be built.
         """
         return artifact
+
+    def program_for(self, architecture: str, artifact: Path, document: ArtifactDocument, out: Path) -> Path:
+        """A program that runs the artifact by itself, for systems without Python: static, it takes and tells what
+        ``devices.native_program`` says.
+
+        Args:
+            architecture: as the system names it.
+            artifact: the file or folder, as a session is opened with it.
+            document: what describes it.
+            out: folder for it.
+
+        Returns:
+            ``out``, with the program and the document of it.
+
+        Raises:
+            UnsupportedError: the format has no such program.
+            EdgeProofError: it cannot be built.
+        """
+        raise UnsupportedError(
+            f"{self.title} has no program that runs an artifact by itself",
+            hint="it runs where Python does, or inside an app",
+        )
 
     def remedy_on(self, architecture: str, precision: str) -> str | None:
         """What helps where an artifact that passes is wrong on another processor; None where nothing is known to.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
     from edgeproof.spike.engine.emit import Source
     from edgeproof.spike.runtime.native import Engine
+    from edgeproof.spike.toolchain.build import Kind
 
 __all__ = ["FORMAT"]
 
@@ -121,20 +122,41 @@ class SdkNative(Format):
         Raises:
             ArtifactError: there is none. ConversionError: no compiler for that architecture, or it failed.
         """
-        from edgeproof.spike.toolchain.build import build
-        from edgeproof.spike.toolchain.targets import target_named
+        return _built("library", architecture, artifact, document, out)
 
-        source = next(iter(sorted((artifact if artifact.is_dir() else artifact.parent).glob("*.c"))), None)
-        if source is None:
-            raise ArtifactError(f"{artifact} is built for this machine, and its C source is not beside it")
-        made = build(source, out, "library", target_named(f"{architecture}-linux")).file
-        digest, size = fingerprint(made)
-        told = msgspec.structs.replace(document, file=made.name, sha256=digest, bytes=size, beside={})
-        write_bytes(out / ArtifactDocument.FILE, encode(told.marked()))
-        return out
+    def program_for(self, architecture: str, artifact: Path, document: ArtifactDocument, out: Path) -> Path:
+        """Compiled of the C beside it; on Android it is the same as on Linux.
+
+        Raises:
+            ArtifactError: there is none. ConversionError: no compiler for that architecture, or it failed.
+        """
+        return _built("program", architecture, artifact, document, out)
 
     def precision_of(self, path: Path) -> str:
         return "fp32"
+
+
+TARGET_OF = {"armv7l": "armv7-linux", "armv8l": "armv7-linux", "arm64": "aarch64-linux", "amd64": "x86_64-linux"}
+"""Architectures as systems name them, where the target of a build has another name."""
+
+
+def _built(kind: Kind, architecture: str, artifact: Path, document: ArtifactDocument, out: Path) -> Path:
+    """A folder with what the C beside an artifact becomes for another architecture, and its document."""
+    from edgeproof.spike.toolchain.build import build
+    from edgeproof.spike.toolchain.targets import TARGETS
+
+    target = TARGETS.get(TARGET_OF.get(architecture, f"{architecture}-linux"))
+    if target is None:
+        known = ", ".join(name.removesuffix("-linux") for name in TARGETS if name.endswith("-linux"))
+        raise ConversionError(f"the engine is not built for {architecture}", hint=f"it is for {known}")
+    source = next(iter(sorted((artifact if artifact.is_dir() else artifact.parent).glob("*.c"))), None)
+    if source is None:
+        raise ArtifactError(f"{artifact} is built for this machine, and its C source is not beside it")
+    made = build(source, out, kind, target).file
+    digest, size = fingerprint(made)
+    told = msgspec.structs.replace(document, file=made.name, sha256=digest, bytes=size, beside={})
+    write_bytes(out / ArtifactDocument.FILE, encode(told.marked()))
+    return out
 
 
 def _shape_of_calls(spine: Spine) -> tuple[str, str] | None:

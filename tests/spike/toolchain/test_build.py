@@ -31,7 +31,7 @@ from edgeproof.spike.toolchain.build_record import write_build_record
 from edgeproof.spike.toolchain.compilers import compiler_for
 from edgeproof.spike.toolchain.description import read_description
 from edgeproof.spike.toolchain.elf import read_sections
-from edgeproof.spike.toolchain.stdin_program import main_program
+from edgeproof.spike.toolchain.main_program import main_program
 from edgeproof.spike.toolchain.targets import TARGETS, Target, target_named
 
 EMULATED = [target for target in TARGETS.values() if target.emulator is not None]

@@ -7,7 +7,7 @@ from string import Template
 
 from edgeproof.spike.source_packages.naming import Naming
 from edgeproof.spike.toolchain.description import Description
-from edgeproof.spike.toolchain.stdin_program import main_program
+from edgeproof.spike.toolchain.main_program import main_program
 
 __all__ = ["cmake_files"]
 

@@ -14,7 +14,7 @@ from edgeproof.spike.engine.emit import Source
 from edgeproof.spike.toolchain.compilers import Choice, Compiler, compiler_for, system_of
 from edgeproof.spike.toolchain.description import read_description
 from edgeproof.spike.toolchain.freestanding import write_headers
-from edgeproof.spike.toolchain.stdin_program import main_program
+from edgeproof.spike.toolchain.main_program import main_program
 from edgeproof.spike.toolchain.targets import Target
 
 __all__ = ["FLAGS", "Build", "Kind", "build", "build_library", "compiler_flags"]
@@ -79,7 +79,7 @@ def build(
     Args:
         c: the source.
         out: folder for the result; made if need be.
-        kind: what to make; a program is that of ``stdin_program``.
+        kind: what to make; a program is that of ``main_program``.
         target: for which machine; None: this one.
         reproducible: False lets the compiler round a multiplication and an addition as one and, for this machine, use
             all that its processor has.
