@@ -10,7 +10,7 @@ import functools
 import importlib
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import msgspec
 from edgeproof import __version__
 from edgeproof.documents.evaluation import EvaluationDocument
 from edgeproof.documents.manifest import NO_PROCESSORS, Manifest, PhaseRecord, RunOptions
-from edgeproof.errors import DeviceError, EdgeProofError, UsageError
+from edgeproof.errors import EdgeProofError, UsageError
 from edgeproof.files import utc_now
 from edgeproof.rundir import RunDir
 
@@ -102,7 +102,6 @@ def check_options(options: RunOptions) -> None:
     Raises:
         UsageError: a candidate, a device, an input, the metric, the policy or a path.
     """
-    from edgeproof.devices.discover import open_device
     from edgeproof.devices.processors import find_processors
     from edgeproof.metrics.registry import find_metric
     from edgeproof.model.model import parse_spec
@@ -121,12 +120,46 @@ def check_options(options: RunOptions) -> None:
         load_policy(Path(options.policy))
     if options.processors != NO_PROCESSORS:
         find_processors(options.processors)
-    for address in options.devices:
-        with contextlib.suppress(DeviceError):  # one that is known and not there is told when it is measured
-            open_device(address)
+    check_devices(options.devices)
     for option, value in (("samples", options.samples), ("held-out samples", options.held_out)):
         if value is not None and not Path(value).exists():
             raise UsageError(f"{option}: there is no {value}")
+
+
+def check_devices(addresses: Sequence[str]) -> None:
+    """Whether each can be measured now: what cannot is better known before anything is done.
+
+    Raises:
+        UsageError: one is no device. DeviceError: one is not there, or does not let us in.
+    """
+    from edgeproof.devices.discover import open_device
+
+    for address in addresses:
+        with contextlib.closing(open_device(address)) as device:
+            refused = device.available()
+            if refused is not None:
+                raise refused
+
+
+def take_devices(run: RunDir, addresses: Sequence[str]) -> None:
+    """Have a run measure on other devices: what was made stays, and its fourth phase and what follows is done anew.
+
+    Raises:
+        UsageError: one is no device. DeviceError: one is not there, or does not let us in.
+    """
+    check_devices(addresses)
+    manifest = run.manifest()
+    options = msgspec.structs.replace(manifest.options, devices=tuple(addresses))
+    names = [phase.name for phase in PHASES]
+    again = names[names.index("devices") :]
+    phases = tuple(
+        PhaseRecord(name=record.name, status="pending") if record.name in again else record
+        for record in manifest.phases
+    )
+    with run.held():
+        run.write(
+            msgspec.structs.replace(manifest, options=options, command=command_of(options), phases=phases).marked()
+        )
 
 
 def new_run(options: RunOptions, out: Path | None) -> RunDir:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgeproof.devices.base import Effort, Measured, Target
-from edgeproof.devices.measuring import measure
+from edgeproof.devices.measuring import SEED, measure
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RunnerJob, RunnerReport
@@ -18,6 +19,9 @@ from edgeproof.errors import DeviceError
 from edgeproof.measure.machine import read_machine
 from edgeproof.phases.device import measure_devices
 from edgeproof.process import Limits
+
+DRAWN = "".join(turn for draw in [random.Random(SEED)] for _ in range(3) for turn in draw.sample("abc", 3))
+"""The order of three rounds."""
 
 
 class Carried:
@@ -67,12 +71,12 @@ def test_files_are_brought_once_and_jobs_speak_of_where_they_are() -> None:
     device = Carried()
     found, lines = taken(device, Effort(rounds=3, count=20, warmup=2, seconds=6.0, threads=4))
     assert [path.name for path in device.put_there] == ["samples.npz", "a", "b", "c"]
-    assert [job.artifact for job in device.jobs] == [f"/there/{name}" for name in "abcbcacab"]
+    assert [job.artifact for job in device.jobs] == [f"/there/{name}" for name in DRAWN]
     for job in device.jobs:
         assert (job.inputs, job.outputs) == ("/there/samples.npz", None)
         assert (job.measure, job.warmup, job.seconds, job.threads) == (20, 2, 2.0, 4)
     assert [len(measured.reports) for measured in found] == [3, 3, 3]
-    assert lines[0] == "double:1: a, process 1 of 3"
+    assert lines[0] == f"double:1: {DRAWN[0]}, process 1 of 3"
 
 
 def test_the_effort_s_limits_hold_for_each_process() -> None:
@@ -100,7 +104,8 @@ def test_one_that_breaks_is_not_tried_again() -> None:
 def test_a_process_that_others_kept_waiting_is_measured_once_more(
     percents: list[float | None], kept: list[float | None], said: list[str]
 ) -> None:
-    device = Carried(percents=percents)
+    by_name = dict(zip("abc", percents, strict=False))
+    device = Carried(percents=[*(by_name[name] for name in DRAWN[:3]), *percents[3:]])
     measured, lines = taken(device, Effort(rounds=1))
     assert [report.cpu_percent for candidate in measured for report in candidate.reports] == kept
     assert [line.partition("had ")[2] for line in lines if " is busy: b " in line] == said

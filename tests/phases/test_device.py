@@ -91,12 +91,13 @@ def test_the_default_effort_supports_p99(tmp_path: Path) -> None:
 def test_devices_that_cannot_be_measured_are_said(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     add_conversion(run, ["onnx-fp32"])
-    with pytest.raises(DeviceError, match="not measured by this version"):
-        measure_devices(run, devices=["ssh:pi@x"], effort=QUICK)
+    away = "ssh:pi@127.0.0.1:1"
+    with pytest.raises(DeviceError, match="Connection refused"):
+        measure_devices(run, devices=[away], effort=QUICK)
     lines: list[str] = []
-    documents = measure_devices(run, devices=["ssh:pi@x", "host"], effort=QUICK, report=lines.append)
+    documents = measure_devices(run, devices=[away, "host"], effort=QUICK, report=lines.append)
     assert [device.device for device in documents] == ["host"]
-    assert "ssh:pi@x" in lines[0]
+    assert away in lines[0]
 
 
 def test_phase_3_comes_first(tmp_path: Path) -> None:

@@ -171,12 +171,17 @@ def _plain(value: Any) -> Any:
 
 
 def resume(
-    folder: str | Path, *, trust: bool = False, progress: Progress = lambda _title, _text: None
+    folder: str | Path,
+    *,
+    devices: Sequence[str] = (),
+    trust: bool = False,
+    progress: Progress = lambda _title, _text: None,
 ) -> EvaluationDocument:
     """Go on with a run that was stopped; phases that are done are not done again.
 
     Args:
         folder: the run folder.
+        devices: to measure on instead of the run's own, though it did so already; empty: the run's own.
         trust: go on with a run that somebody else started: its manifest names the model, whose code runs with your
             rights, and its artifacts may be code.
         progress: as in ``run``.
@@ -184,13 +189,16 @@ def resume(
     Raises:
         TrustError: somebody else started it, and ``trust`` was not said.
         RunFolderError: it is no run folder, or a damaged one.
+        UsageError: a device is none. DeviceError: one is not there, or does not let us in.
         EdgeProofError: a phase failed again.
     """
-    from edgeproof.pipeline import execute
+    from edgeproof.pipeline import execute, take_devices
     from edgeproof.rundir import RunDir
 
     run = RunDir.open(Path(folder), trust=trust)
     run.ask_for_trust()
+    if devices:
+        take_devices(run, devices)
     return execute(run, progress)
 
 

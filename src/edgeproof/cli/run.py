@@ -72,7 +72,13 @@ __all__ = ["run"]
     help="A candidate made elsewhere: .onnx, .tflite, .pte, .xml or .mlpackage; compared and judged like ours. "
     "NAME ends in -int8 or -fp16 where it is. May be given again.",
 )
-@click.option("--devices", callback=split_names, metavar="A,B", help="Devices to measure on; default: the host.")
+@click.option(
+    "--devices",
+    callback=split_names,
+    metavar="A,B",
+    help="Devices to measure on, such as host,ssh:pi@raspberrypi.local; default: the host. With --resume: in place of "
+    "the run's own.",
+)
 @click.option(
     "--threads",
     callback=split_counts,
@@ -132,7 +138,12 @@ def run(
         raise UsageError("give MODEL, or --resume RUN to go on with a run", hint="see edgeproof run --help")
     folder = resume or api.new_run_folder(source, limits=limits, paces=paces or (), **settings)
     with phases("starting", quiet=quiet) as tell:
-        evaluation = api.resume(folder, trust=source.trust or resume is None, progress=tell)
+        evaluation = api.resume(
+            folder,
+            devices=settings["devices"] if resume is not None else (),
+            trust=source.trust or resume is None,
+            progress=tell,
+        )
     report = str(folder / REPORT_HTML)
     if as_json:
         emit_json({"run": str(folder), "report": report, "evaluation": evaluation})

@@ -16,6 +16,7 @@ from edgeproof.documents.device import Board, DeviceClass
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.documents.sustained import Sustained
+from edgeproof.errors import DeviceError
 from edgeproof.process import Limits
 
 __all__ = ["AtPace", "Device", "DeviceFactory", "Effort", "Measured", "Place", "Report", "Target"]
@@ -137,8 +138,8 @@ class Device(Protocol):
         """An emulated device gives outputs, never latency or power."""
         ...
 
-    def available(self) -> str | None:
-        """None when it can be measured now; else why not."""
+    def available(self) -> DeviceError | None:
+        """None when it can be measured now; else why not, and what to do."""
         ...
 
     def board(self) -> Board | None:

@@ -1,4 +1,4 @@
-"""Which devices there are: the host, what ``adb`` sees, and SSH targets that the user names. It measures nothing."""
+"""Which devices there are: the host, what ``adb`` sees, boards that can be emulated here, and what the user names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from importlib import metadata
 from typing import Literal
 
 from edgeproof.devices.base import Device, DeviceFactory
+from edgeproof.devices.emulated.boards import BOARDS
+from edgeproof.devices.emulated.lodging import lacking
+from edgeproof.devices.emulated.root import ready
+from edgeproof.devices.telling import described
 from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass
 from edgeproof.errors import DeviceError, ProcessError, UsageError
@@ -20,22 +24,12 @@ __all__ = ["ListedDevice", "discover", "open_device", "read_adb_list"]
 GROUP = "edgeproof.devices"
 NOT_YET = "listed, not measured by this version: use the run's device runbook"
 ADB_TIMEOUT_S = 15
-SSH_TIMEOUT_S = 10
 ADB_REMEDIES = {
     "unauthorized": "unlock the phone and allow USB debugging for this computer",
     "offline": "reconnect it: adb reconnect offline, or unplug it and plug it in again",
     "no permissions": "add a udev rule for it, or restart adb as a user who may open USB devices",
     "recovery": "start Android on it",
     "bootloader": "start Android on it: fastboot reboot",
-}
-
-
-SSH_REMEDIES = {
-    "Permission denied": "log in by key without a password: ssh-copy-id {target}",
-    "Host key verification failed": "log in once by hand and accept its host key: ssh {target}",
-    "Connection refused": "no SSH server listens there: start sshd on it",
-    "Could not resolve": "no host of that name is known here",
-    "timed out": "is it on, and in this network?",
 }
 
 
@@ -51,10 +45,10 @@ class ListedDevice(Value, frozen=True):
 
 
 def discover(named: Sequence[str] = ()) -> list[ListedDevice]:
-    """The host, everything ``adb`` lists, and the named SSH targets.
+    """The host, everything ``adb`` lists, boards that can be emulated here, and what is named.
 
     Args:
-        named: ``ssh:user@host`` or ``ssh:user@host:port``, looked at one by one; nothing is scanned.
+        named: ``ssh:user@host`` or ``ssh:user@host:port``, asked one by one; nothing is scanned.
 
     Raises:
         UsageError: a name is of no known kind.
@@ -71,7 +65,8 @@ def discover(named: Sequence[str] = ()) -> list[ListedDevice]:
         )
     ]
     found += _attached_phones()
-    found += [_ssh_target(name) for name in named if name != "host"]
+    found += _emulated_boards()
+    found += [_named(name) for name in named if name != "host"]
     return found
 
 
@@ -87,9 +82,11 @@ def open_device(address: str) -> Device:
     if kind in entries:
         factory: DeviceFactory = entries[kind].load()
         return factory(rest)
-    if kind in {"ssh", "adb"}:
+    if kind == "adb":
         raise DeviceError(f"{address} is {NOT_YET}", hint="edgeproof runbook RUN")
-    raise UsageError(f"{address} is no device", hint=f"known kinds: {', '.join([*entries, 'ssh', 'adb'])}")
+    raise UsageError(
+        f"{address} is no device", hint=f"known kinds: {', '.join(dict.fromkeys([*sorted(entries), 'adb']))}"
+    )
 
 
 def read_adb_list(text: str) -> list[ListedDevice]:
@@ -140,40 +137,42 @@ def _broken_adb(detail: str) -> ListedDevice:
     )
 
 
-def _ssh_target(name: str) -> ListedDevice:
-    """Whether a named SSH target lets us in without a password. The only contact is one command that reads its name."""
-    match = re.fullmatch(r"ssh:((?:[\w.-]+@)?[\w.-]+|(?:[\w.-]+@)?\[[0-9A-Fa-f:]+\])(?::(\d+))?", name)
-    if not match or match.group(1).startswith("-"):
-        raise UsageError(f"{name} is no device", hint="give ssh:user@host or ssh:user@host:port")
-    target, port = match.groups()
-    ssh = shutil.which("ssh")
-    if ssh is None:
-        return _unreachable(name, "there is no ssh on this machine", "install an OpenSSH client")
-    command = [ssh, "-o", "BatchMode=yes", "-o", f"ConnectTimeout={SSH_TIMEOUT_S}"]
-    command += ["-p", port] if port else []
+def _named(name: str) -> ListedDevice:
+    """Whether a device that is named can be measured: it is asked what it is, and nothing is brought there."""
+    device = open_device(name)
     try:
-        look = "uname -m; cat /proc/device-tree/model 2>/dev/null || :"
-        done = ask([*command, "--", target, look], timeout_s=2 * SSH_TIMEOUT_S)
-    except ProcessError as error:
-        return _unreachable(name, f"no answer: {error}", "is it on, and in this network?")
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = said[-1] if said else f"ssh ended with {done.returncode}"
-        known = (remedy for part, remedy in SSH_REMEDIES.items() if part in reason)
-        return _unreachable(name, reason, next(known, "try it by hand: ssh {target}").format(target=target))
-    told = done.stdout.decode(errors="replace").replace("\x00", "").split("\n")
-    board = " ".join(part for part in told if part)
-    return ListedDevice(
-        address=name,
-        device_class="raspberry-pi" if "Raspberry Pi" in board else None,
-        state="ready",
-        measurable=False,
-        detail=f"{board}: {NOT_YET}",
-        remedy="scripts/device/rpi_setup_and_bench.sh measures it",
-    )
+        refused = device.available()
+        if refused is not None:
+            raise refused
+        return ListedDevice(
+            address=device.name,
+            device_class=device.device_class,
+            state="ready",
+            measurable=True,
+            detail=described(device),
+        )
+    except DeviceError as error:
+        return _unreachable(name, error.message.removeprefix(f"{device.name}: "), error.hint)
+    finally:
+        device.close()
 
 
-def _unreachable(name: str, detail: str, remedy: str) -> ListedDevice:
+def _emulated_boards() -> list[ListedDevice]:
+    """Boards that can be had by emulation as this machine is."""
+    return [
+        ListedDevice(
+            address=f"emulated:{board.name}",
+            device_class="raspberry-pi",
+            state="ready",
+            measurable=True,
+            detail=f"{board.model}, emulated: outputs, and no times",
+        )
+        for board in BOARDS.values()
+        if lacking(board) is None and ready(board.core.architecture)
+    ]
+
+
+def _unreachable(name: str, detail: str, remedy: str | None) -> ListedDevice:
     return ListedDevice(
         address=name, device_class=None, state="unreachable", measurable=False, detail=detail, remedy=remedy
     )

@@ -60,7 +60,7 @@ class HostDevice:
     def device_class(self) -> DeviceClass:
         return device_class()
 
-    def available(self) -> str | None:
+    def available(self) -> DeviceError | None:
         return None
 
     def machine(self) -> Machine:

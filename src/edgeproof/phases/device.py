@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeproof.devices.base import Device, Effort, Measured, Place, Target
+from edgeproof.devices.base import Device, Effort, Measured, Target
 from edgeproof.devices.discover import open_device
 from edgeproof.devices.journal import Journal
 from edgeproof.devices.measuring import measure
+from edgeproof.devices.telling import described
 from edgeproof.documents.base import plain_name
 from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.device import DeviceDocument, OutputsThere
@@ -87,9 +88,9 @@ def measure_devices(
         device = None
         try:
             device = open_device(address)
-            reason = device.available()
-            if reason:
-                refused.append(reason if address in reason else f"{address}: {reason}")
+            why_not = device.available()
+            if why_not is not None:
+                refused.append(str(why_not))
                 report(refused[-1])
                 continue
             documents.append(work.on(device))
@@ -134,27 +135,42 @@ class Work:
         Raises:
             DeviceError: it was lost, or cannot be equipped.
         """
-        run, place = self.run, device.place()
-        folder = run.path(f"{WORK}/{plain_name(device.name)}")
+        place = device.place()
+        if place is None:
+            measured = self._timed(device, self.targets, trust=self.run.trust)
+            return self._recorded(device, self.skipped, measured, {})
+        self.report(f"{device.name}: {described(device)}")
+        folder = self.run.path(f"{WORK}/{plain_name(device.name)}")
         if self.again:
             shutil.rmtree(folder, ignore_errors=True)
-        if place is not None:
-            self.report(f"{device.name}: {_described(device, place)}")
-        chosen, unfit = choose(self.targets, place, device.device_class, folder / "built", trust=run.trust)
-        lacking = self._equipped(device, chosen) if place is not None else {}
+        chosen, unfit = choose(self.targets, place, device.device_class, folder / "built", trust=self.run.trust)
+        lacking = self._equipped(device, chosen)
         chosen = [one for one in chosen if one.target.candidate not in lacking]
-        skipped = {**self.skipped, **unfit, **lacking}
-        outputs = self._verified(device, chosen, folder) if place is not None else {}
+        outputs = self._verified(device, chosen, folder)
         failed = {name: reason for name, told in outputs.items() if (reason := verifying.lost(told)) is not None}
-        timed = [] if device.emulated else [one for one in chosen if one.target.candidate not in failed]
+        timed = [] if device.emulated else [one.target for one in chosen if one.target.candidate not in failed]
         measured = [Measured(name, (), failure=reason) for name, reason in failed.items()]
-        inputs = run.path(run.read(SamplesDocument).held_out.file)
-        targets = [one.target for one in timed]
-        journal = Journal(folder / "reports") if place is not None else None
-        if targets:
-            # What left this machine was opened here as trusted, and is nobody else's there.
-            trust = run.trust or place is not None
-            measured += measure(device, targets, inputs, self.effort, self.report, trust=trust, journal=journal)
+        # What left this machine was opened here as trusted, and is nobody else's there.
+        measured += self._timed(device, timed, trust=True, journal=Journal(folder / "reports"))
+        document = self._recorded(device, {**self.skipped, **unfit, **lacking}, measured, outputs)
+        shutil.rmtree(folder, ignore_errors=True)
+        return document
+
+    def _timed(
+        self, device: Device, targets: Sequence[Target], *, trust: bool, journal: Journal | None = None
+    ) -> list[Measured]:
+        inputs = self.run.path(self.run.read(SamplesDocument).held_out.file)
+        return (
+            measure(device, targets, inputs, self.effort, self.report, trust=trust, journal=journal) if targets else []
+        )
+
+    def _recorded(
+        self,
+        device: Device,
+        skipped: Mapping[str, str],
+        measured: Sequence[Measured],
+        outputs: Mapping[str, OutputsThere],
+    ) -> DeviceDocument:
         recorded = Recorded(
             device.name,
             device.device_class,
@@ -163,9 +179,7 @@ class Work:
             board=device.board(),
             outputs=outputs,
         )
-        document = record(run, self.results, skipped, measured, recorded)
-        shutil.rmtree(folder, ignore_errors=True)
-        return document
+        return record(self.run, self.results, skipped, measured, recorded)
 
     def _equipped(self, device: Device, chosen: Sequence[Chosen]) -> dict[str, str]:
         """Candidates whose runtime is not to be had there, and why."""
@@ -193,18 +207,3 @@ class Work:
             trust=run.trust,
             score=lambda outputs: score(workspace, source, outputs, bounds),
         ).verify(device, chosen)
-
-
-def _described(device: Device, place: Place) -> str:
-    """What was found, in a line."""
-    board = device.board()
-    words = [word for word in (board.name if board is not None else None, place.architecture, place.libc) if word]
-    words.append(f"Python {place.python}" if place.python else "no Python")
-    if board is not None and board.emulated == "yes":
-        words.append(f"emulated ({'; '.join(board.signs) or 'as its user says'}): outputs, and no times")
-    elif board is not None and board.emulated == "unknown":
-        doubt = "; ".join(board.contradictions) or "it does not say what it is"
-        words.append(
-            f"perhaps no real board ({doubt}): outputs, and no times; where it is one: {device.name}?emulated=0"
-        )
-    return ", ".join(words)

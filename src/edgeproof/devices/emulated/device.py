@@ -44,13 +44,14 @@ class EmulatedDevice(SshDevice):
     def emulated(self) -> bool:
         return True
 
-    def available(self) -> str | None:
+    def available(self) -> DeviceError | None:
         missing = lacking(self._board)
         if missing is not None:
-            return str(missing)
+            return DeviceError(f"{self.name}: {missing.message}", hint=missing.hint)
         architecture = self._board.core.architecture
         if not ready(architecture):
-            return f"there is no system for it in {foreign_root(architecture)} (edgeproof devices emulate makes one)"
+            where = foreign_root(architecture)
+            return DeviceError(f"{self.name}: there is no system for it in {where}", hint="edgeproof devices emulate")
         return super().available()
 
     def close(self) -> None:

@@ -36,6 +36,7 @@ from edgeproof.scratch import scratch_folder
 __all__ = ["DEVICE", "SshDevice"]
 
 PROBE_S, COMMAND_S, TRANSFER_S = 60.0, 60.0, 1800.0
+STALE_DAYS = 7
 KILLED = 128
 """A shell's exit code of a process that was killed is its signal and this."""
 ENDED = "--edgeproof-ended "
@@ -117,13 +118,13 @@ class SshDevice:
         self._clock_offset_ms = round((clock - (began + ended) / 2) / 1e6, 1) if clock else None
         return probe
 
-    def available(self) -> str | None:
+    def available(self) -> DeviceError | None:
         try:
             place = self.place()
         except DeviceError as error:
-            return str(error)
+            return error
         if place.system != "linux":
-            return f"it runs {place.system}, and boards of Linux are measured"
+            return DeviceError(f"{self.name} runs {place.system}; boards of Linux are measured over SSH")
         return None
 
     def machine(self) -> Machine:
@@ -221,6 +222,8 @@ class SshDevice:
         if self._run(f"test -d {there}", COMMAND_S).code:
             size = sum(path.stat().st_size for path in packages.folder.rglob("*") if path.is_file())
             report(f"{self.name}: bringing {packages.key} ({size / 1e6:.0f} MB)")
+            old = f"-maxdepth 1 -name 'edgeproof-*' -mtime +{STALE_DAYS}"  # of this package, each state of it is one
+            self._run(f"find {shlex.quote(self.probe.folder)}/packages {old} -exec rm -rf {{}} +", COMMAND_S)
             self._send(packages.folder, there, whole=True)
         return f"{self.probe.folder}/packages/{packages.key}"
 
@@ -247,13 +250,20 @@ class SshDevice:
         with tempfile.TemporaryFile() as packed:
             with tarfile.open(fileobj=packed, mode="w") as archive:
                 archive.add(path, arcname="." if whole else path.name, filter=_plain)
+            size = packed.tell()
             packed.seek(0)
             script = f"mkdir -p {making} && tar -xf - -C {making} && rm -rf {there} && mv {making} {there}"
             said = self._run(f"{script} || {{ rm -rf {making}; exit 1; }}", TRANSFER_S, given=packed)
         if said.code:
-            reason = next((line for line in said.error.splitlines() if "No space left" in line), said.reason)
-            hint = "make room there" if "No space left" in reason else None
+            reason, hint, free = said.reason, None, self._free_bytes()
+            if free is not None and free < size:
+                reason = f"it takes {size / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free on its disk"
+                hint = "make room there"
             raise DeviceError(f"{self.name}: {path.name} cannot be brought there: {reason}", hint=hint)
+
+    def _free_bytes(self) -> int | None:
+        words = self._run(f"df -Pk {shlex.quote(self.probe.folder)} | tail -1", COMMAND_S).text.split()
+        return 1024 * int(words[3]) if len(words) > 4 and words[3].isdigit() else None
 
 
 DEVICE = SshDevice

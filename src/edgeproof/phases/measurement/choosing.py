@@ -43,13 +43,13 @@ class Chosen:
 
 
 def choose(
-    targets: Sequence[Target], place: Place | None, device_class: DeviceClass, folder: Path, *, trust: bool = False
+    targets: Sequence[Target], place: Place, device_class: DeviceClass, folder: Path, *, trust: bool = False
 ) -> tuple[list[Chosen], dict[str, str]]:
     """The candidates that exist for a device, in order, and why the others do not.
 
     Args:
         targets: candidates with this machine's artifacts.
-        place: the device; None: this very machine.
+        place: the device.
         device_class: what it stands for.
         folder: for what has to be built for it.
         trust: whether artifacts of unknown origin may run code.
@@ -61,7 +61,7 @@ def choose(
             document, beside, kind = artifact_document(target.artifact, trust=trust)
             hold(beside, document.file, document.sha256, document.beside)
             found = Chosen(target, target.artifact, document, kind)
-            chosen.append(found if place is None else _fitted(found, place, device_class, folder / target.candidate))
+            chosen.append(_fitted(found, place, device_class, folder / target.candidate))
         except EdgeProofError as error:
             skipped[target.candidate] = str(error)
         except _Unfit as unfit:
