@@ -100,7 +100,7 @@ def test_repeats_give_an_interval_over_repeats() -> None:
 def test_an_interval_over_repeats_contains_the_truth_as_often_as_it_says() -> None:
     rng, inside = np.random.default_rng(1), 0
     for _ in range(300):
-        times, watts = samples(noise=0.0)
+        times, watts = samples(noise=0.001)
         for number in range(4):  # a level of its own in each repeat
             at = (times >= BEGIN + (20 + 15 * number) * SECOND) & (times < BEGIN + (35 + 15 * number) * SECOND)
             watts[at] += rng.normal(0, 0.1)
@@ -202,6 +202,15 @@ def test_a_gap_in_the_stretch_is_refused_and_one_outside_is_not() -> None:
 def test_a_meter_that_repeats_one_value_has_stalled() -> None:
     watts = samples()[1]
     assert "stalled" in refused(watts=np.full_like(watts, 3.0))
+
+
+def test_a_gauge_that_is_read_more_often_than_it_measures_has_fewer_samples() -> None:
+    times, watts = samples()
+    slow = watts[(np.arange(len(watts)) // 100) * 100]  # a new value each 10 s
+    assert "5 new values" in refused(watts=slow)
+    assert "hold 120 s or more" in refused(watts=slow)
+    quick = watts[(np.arange(len(watts)) // 20) * 20]
+    assert energy_of(trace(times), times, quick, [held()]).reason is None
 
 
 def test_garbage_is_refused_where_it_is_more_than_a_link_loses() -> None:

@@ -29,6 +29,8 @@ CLOCKS_WITHIN_MS = 400.0
 """MLPerf Power's bound."""
 ENOUGH = 30
 """Samples in a stretch, at least."""
+FRESH = 10
+"""Of them, new values: what is read again before it is measured again is no sample."""
 CLOCK_SHARE = 0.05
 """Of a stretch: what the clocks leave open may be no more of it."""
 GARBAGE_SHARE = 0.01
@@ -52,6 +54,11 @@ class Samples:
         """How many lie in a stretch."""
         first, last = np.searchsorted(self.unix_ns, [begin, end])
         return int(last - first)
+
+    def changes(self, begin: int, end: int) -> int:
+        """How many in a stretch differ from the one before: a fuel gauge tells one value for seconds."""
+        first, last = np.searchsorted(self.unix_ns, [begin, end])
+        return int(np.count_nonzero(np.diff(self.watts[first:last])))
 
 
 def energy_of(
@@ -157,8 +164,6 @@ def why_not(
             return f"{fault.text}, while the meter recorded: its times cannot be held against the marks"
     if not np.all(np.isfinite(watts)):
         return "the trace has values that are no numbers"
-    if len(watts) >= ENOUGH and float(np.ptp(watts)) == 0.0:
-        return f"all {len(watts)} samples are the same, {watts[0]:g} W: the meter has stalled"
     samples = Samples(unix_ns + shift, watts)
     return next((reason for stretch in held if (reason := _why_not_in(trace, samples, stretch, shift))), None)
 
@@ -185,6 +190,15 @@ def _why_not_in(trace: PowerTrace, samples: Samples, stretch: Held, shift: int) 
     if count < ENOUGH:
         hold = ENOUGH / max(count, 1) * stretch.seconds
         return f"{count} samples in the held stretch are too few: {ENOUGH} are needed, so hold {hold:.0f} s or more"
+    fresh = samples.changes(begin, end)
+    if not fresh:
+        return f"all {count} samples in the held stretch are the same: the meter has stalled"
+    if fresh < FRESH:
+        hold = FRESH / fresh * stretch.seconds
+        return (
+            f"the meter had {fresh} new values in the held stretch, however often it was read: {FRESH} are needed, so "
+            f"hold {hold:.0f} s or more"
+        )
     return _broken(trace, samples, begin, end, shift)
 
 

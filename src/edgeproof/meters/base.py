@@ -15,7 +15,19 @@ from typing import Literal, NamedTuple, Protocol
 from edgeproof.documents.base import Value
 from edgeproof.documents.power import ClockOffset
 
-__all__ = ["ROOT", "About", "Found", "Garbage", "How", "Meter", "Polled", "Reader", "Reading", "SamplesLost"]
+__all__ = [
+    "ROOT",
+    "About",
+    "CounterBroken",
+    "Found",
+    "Garbage",
+    "How",
+    "Meter",
+    "Polled",
+    "Reader",
+    "Reading",
+    "SamplesLost",
+]
 
 ROOT = Path("/")
 
@@ -29,6 +41,10 @@ class Reading(NamedTuple):
 
 class Garbage(Exception):
     """The meter sent what is no reading. One is a fault of the trace; the next may be good."""
+
+
+class CounterBroken(Garbage):
+    """A counter of energy took a step that no energy explains."""
 
 
 class SamplesLost(Exception):

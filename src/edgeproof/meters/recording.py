@@ -16,7 +16,7 @@ import numpy as np
 
 from edgeproof.documents.power import Fault, FaultKind, PowerTrace
 from edgeproof.errors import MeterError
-from edgeproof.meters.base import About, Garbage, Reader, Reading, SamplesLost
+from edgeproof.meters.base import About, CounterBroken, Garbage, Reader, Reading, SamplesLost
 from edgeproof.meters.traces import Times, Watts, gaps_of, write_trace
 
 __all__ = ["Clock", "Recording", "record", "save"]
@@ -92,7 +92,7 @@ def record(
                 readings = reader.read()
                 garbage = 0 if readings else garbage
             except Garbage as error:
-                kind: FaultKind = "counter" if "counter" in str(error) else "garbage"
+                kind: FaultKind = "counter" if isinstance(error, CounterBroken) else "garbage"
                 seen.fault(kind, clock.unix_ns(), str(error))
                 readings, garbage = (), garbage + 1
             except SamplesLost as error:
