@@ -45,6 +45,8 @@ class Board(Value, frozen=True, kw_only=True):
     """Raspberry Pi's word, before anything was run."""
     clock_offset_ms: float | None = None
     """Its clock less this machine's; half a round trip is its error."""
+    clock_within_ms: float | None = None
+    """That half."""
 
 
 class OtherThreads(Value, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from edgeproof.rundir import RunDir
 __all__ = ["Joined", "TraceGiven", "join_trace", "read_given"]
 
 HOST = "host"
+ASKED = "the device was asked its time when it was measured, within half of the round trip"
 HERE = "recorded by this program on the measured machine: one clock"
 
 
@@ -89,7 +90,7 @@ def join_trace(folder: Path, file: Path, *, candidate: str, device: str | None, 
     document, measurement = measured_on(run, candidate, device)
     trace = read_given(file, given)
     told = trace.document
-    clock = given.clock or told.clock or same_clock(told, document)
+    clock = given.clock or told.clock or clock_between(told, document)
     told = msgspec.structs.replace(told, clock=clock, device=document.device, candidate=candidate)
     energy = energy_of(
         told,
@@ -162,15 +163,18 @@ def measured_on(run: RunDir, candidate: str, device: str | None) -> tuple[Device
     return found[0]
 
 
-def same_clock(trace: PowerTrace, document: DeviceDocument) -> ClockOffset | None:
-    """That the trace's clock is the device's: it was recorded by this program on this host, or by a meter that is part
-    of the device. None where neither is so."""
+def clock_between(trace: PowerTrace, document: DeviceDocument) -> ClockOffset | None:
+    """How the clock of a trace of ours stands to the device's: the same where this host was measured, or the meter is
+    part of the device; else the device was asked. None where nobody knows."""
     if trace.recorder is None:
         return None
     meter = meters().get(trace.meter)
     if document.device == HOST or (meter is not None and meter.about.on_board):
         return ClockOffset(0.0, 0.0, HERE)
-    return None
+    board = document.board
+    if board is None or board.clock_offset_ms is None or board.clock_within_ms is None:
+        return None
+    return ClockOffset(board.clock_offset_ms, board.clock_within_ms, ASKED)
 
 
 def throttled_while_held(measurement: DeviceMeasurement) -> bool | None:
