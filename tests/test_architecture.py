@@ -25,7 +25,7 @@ FLOORS = (
     ("phases",),
     ("rundir", "client", "devices"),
     ("serve",),
-    ("measure",),
+    ("measure", "meters"),
     ("formats", "report"),
     ("model", "differences", "verdict"),
     ("metrics",),

@@ -19,6 +19,7 @@
     ├── ProcessError                        a process of ours crashed, hung or passed a limit
     ├── ServingError                        the server or its client failed
     ├── DeviceError                         a device cannot be reached or lost its work
+    ├── MeterError                          a power meter cannot be read, or its readings mean nothing
     └── PolicyNotMet               exit 3   a gate asked for more than the evidence gives
 
 A message says what happened and what was expected; ``hint`` says what to do.
@@ -33,6 +34,7 @@ __all__ = [
     "DeviceError",
     "DocumentError",
     "EdgeProofError",
+    "MeterError",
     "MissingDependency",
     "ModelReferenceError",
     "OperatorError",
@@ -166,6 +168,10 @@ class ServingError(EdgeProofError):
 
 class DeviceError(EdgeProofError):
     """A device cannot be reached, or lost its work."""
+
+
+class MeterError(EdgeProofError):
+    """A power meter is not there, cannot be read, or says that its readings would mean nothing."""
 
 
 class PolicyNotMet(EdgeProofError):

@@ -10,6 +10,7 @@ import pytest
 from edgeproof.documents.activity import ActivityDocument, NeuronActivity
 from edgeproof.documents.latency import ProcessUse
 from edgeproof.documents.policy import DifferenceLimits, PolicyValue
+from edgeproof.documents.power import Energy
 from edgeproof.documents.samples import SAYS_NOTHING, Check
 from edgeproof.documents.validation import OnProcessor, Variant
 from edgeproof.verdict.cases import Case, cases_of
@@ -216,6 +217,34 @@ def test_mean_power_is_energy_over_time(build):
     found = build.measurement("litert-fp32", 1000.0, energy_mj=2.1)
     assert mean_power_mw(found) == pytest.approx(2.1 / (1050.0 / 1e6))
     assert mean_power_mw(build.measurement("litert-fp32")) is None
+
+
+def energy(**changes) -> Energy:
+    known = {"gross_mj": 2.0, "mean_mw": 1900.0, "mean_low_mw": 1850.0, "mean_high_mw": 1950.0, "source": "a meter"}
+    return Energy(**known | changes)
+
+
+@pytest.mark.parametrize(
+    ("found", "limit", "expected", "words"),
+    [
+        (energy(), 2000.0, "met", "mean power 1900 mW"),
+        (energy(), 1800.0, "not met", "limit 1800 mW"),
+        (energy(), 1900.0, "unsupported", "1850 to 1950 mW"),
+        (energy(estimate="a sum", omits="the 5 V rail"), 2000.0, "unsupported", "leaves out the 5 V rail"),
+        (energy(estimate="a sum", omits="the 5 V rail"), 1800.0, "not met", "limit 1800 mW"),
+        (Energy(reason="the battery was charged"), 2000.0, "not measured", "the battery was charged"),
+    ],
+)
+def test_power_is_decided_with_its_evidence_or_says_what_is_missing(build, found, limit, expected, words):
+    measured = build.measurement("litert-fp32", energy=found, energy_mj=found.gross_mj)
+    evidence = build.evidence(devices=(build.device((measured,)),))
+    point = state(build, "power", evidence=evidence, policy=PolicyValue(power_mw=limit))
+    assert point.state == expected
+    assert words in point.text
+
+
+def test_the_power_of_the_held_load_counts_before_that_of_the_timed_calls(build):
+    assert mean_power_mw(build.measurement("litert-fp32", 1000.0, energy_mj=2.0, energy=energy())) == 1900.0
 
 
 @pytest.mark.parametrize(("candidate", "expected"), [("coreml-fp16", "not measured"), ("openvino-fp32", "not met")])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from edgeproof.api.models import compare, convert, load, open
+    from edgeproof.api.power import power_import, power_list, power_record
     from edgeproof.api.runs import compare_runs, gate, measure, new_run_folder, report, resume, run, runbook
     from edgeproof.client.simulator import Drive
     from edgeproof.client.simulator import drive as bench
@@ -50,6 +51,9 @@ _HOMES = {
     "new_run_folder": "api.runs:new_run_folder",
     "nir": "phases.nir.write:nir_alone",
     "open": "api.models:open",
+    "power_import": "api.power:power_import",
+    "power_list": "api.power:power_list",
+    "power_record": "api.power:power_record",
     "report": "api.runs:report",
     "resume": "api.runs:resume",
     "run": "api.runs:run",
@@ -81,6 +85,9 @@ __all__ = [
     "new_run_folder",
     "nir",
     "open",
+    "power_import",
+    "power_list",
+    "power_record",
     "report",
     "resume",
     "run",

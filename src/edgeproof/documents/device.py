@@ -11,6 +11,7 @@ from edgeproof.documents.environment import Machine
 from edgeproof.documents.heat import Heat
 from edgeproof.documents.held import Held, Paced
 from edgeproof.documents.latency import ColdStart, ProcessUse, Steady
+from edgeproof.documents.power import Energy
 from edgeproof.documents.sustained import Sustained
 from edgeproof.documents.task import TaskScore
 from edgeproof.documents.validation import Differences
@@ -44,6 +45,8 @@ class Board(Value, frozen=True, kw_only=True):
     """Raspberry Pi's word, before anything was run."""
     clock_offset_ms: float | None = None
     """Its clock less this machine's; half a round trip is its error."""
+    clock_within_ms: float | None = None
+    """That half."""
 
 
 class OtherThreads(Value, frozen=True, kw_only=True):
@@ -91,6 +94,8 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     cpus: tuple[int, ...] = ()
     energy_mj: float | None = None
     """Gross millijoules per inference."""
+    energy: Energy | None = None
+    """How that is known, its interval, and what is left without idle power; or why there is none. None: no meter."""
     temperature_c: tuple[float, ...] = ()
     throttled: bool | None = None
     other_threads: tuple[OtherThreads, ...] = ()

@@ -30,6 +30,7 @@ from edgeproof.documents.validation import ValidationDocument
 from edgeproof.errors import RunFolderError
 from edgeproof.files import write_bytes
 from edgeproof.phases.activity.raster import load_raster
+from edgeproof.phases.power.thinned import power_seen
 from edgeproof.rundir import REPORT_HTML, REPORT_MD, RUNBOOK, RunDir
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.policy import policy_toml
@@ -89,6 +90,7 @@ def evaluate(run: RunDir, policy_file: Path | None = None, *, csv: Path | None =
         latencies=latencies_of(run, evidence),
         activity=activity,
         raster=load_raster(run, activity) if activity is not None else {},
+        power=power_seen(run, evidence),
     )
     report = build(given, draw(given))
     run.write(evaluation)

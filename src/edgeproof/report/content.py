@@ -35,6 +35,7 @@ __all__ = [
     "Fact",
     "FrontShown",
     "Plot",
+    "PowerSeen",
     "Report",
     "ReportInput",
     "Said",
@@ -67,6 +68,33 @@ STATUS_TONES: dict[CandidateStatus, str] = {
 
 
 @dataclass(frozen=True)
+class PowerSeen:
+    """A trace of power as it is drawn: thinned out, on the device's clock.
+
+    Attributes:
+        candidate: which one ran.
+        device: on which device.
+        source: what was read, in words.
+        seconds: since the trace began, one a bin.
+        mean_mw: of each bin.
+        low_mw: the smallest of each.
+        high_mw: the largest of each.
+        held: the stretches of the load, in the same seconds.
+        idle: the stretch that idle power is taken of.
+    """
+
+    candidate: str
+    device: str
+    source: str
+    seconds: tuple[float, ...]
+    mean_mw: tuple[float, ...]
+    low_mw: tuple[float, ...]
+    high_mw: tuple[float, ...]
+    held: tuple[tuple[float, float], ...]
+    idle: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """Everything a report is made of.
 
@@ -77,6 +105,7 @@ class ReportInput:
         latencies: per candidate, the host's raw steady-state latencies in µs.
         activity: what was counted in a spiking network; it is no evidence, and no verdict knows it.
         raster: spikes of one sample by neurons, bool ``[time steps, neurons]``.
+        power: traces of power, as they are drawn.
     """
 
     evidence: Evidence
@@ -85,6 +114,7 @@ class ReportInput:
     latencies: Mapping[str, Sequence[float]] = field(default_factory=dict)
     activity: ActivityDocument | None = None
     raster: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    power: tuple[PowerSeen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -265,6 +295,7 @@ class Report:
     activity: Activity | None = None
     delegation: Delegated | None = None
     batches: Table | None = None
+    power: Table | None = None
 
     @property
     def first_changes(self) -> tuple[Change, ...]:
@@ -304,6 +335,6 @@ class Report:
         ships = (self.shipping.sums, self.shipping.libraries) if self.shipping is not None else ()
         parts = self.delegation.parts if self.delegation is not None else ()
         runs = tuple(table for part in parts for table in (part.summary, part.outside))
-        measured = (self.devices, self.batches, self.processors, self.served)
+        measured = (self.devices, self.power, self.batches, self.processors, self.served)
         found = (*first, *ships, *runs, *measured, *activity, *own, self.failures)
         return tuple(table for table in found if table is not None)

@@ -39,6 +39,11 @@ def middle(path: str) -> Callable[[object], float | None]:
     return lambda on_device: sorted(values)[len(values) // 2] if (values := told(path)(on_device)) else None
 
 
+def no_energy(on_device: OnDevice) -> str:
+    """Why there is none."""
+    return told("measured.found.energy.reason")(on_device) or "no power meter"
+
+
 FIELDS: tuple[Field[OnDevice], ...] = (
     named("Candidate", told("candidate")),
     worded("Device", told("measured.device.device")),
@@ -52,7 +57,7 @@ FIELDS: tuple[Field[OnDevice], ...] = (
     figured(
         "Ratio to baseline", "×", told("measured.found.ratio_to_baseline"), absent="it is not compared with a baseline"
     ),
-    figured("Energy", "mJ per inference", told("measured.found.energy_mj"), absent="no power meter"),
+    figured("Energy", "mJ per inference", told("measured.found.energy_mj"), absent=no_energy),
     figured(
         "Hottest",
         "°C",

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from edgeproof.documents.base import plain_name
 from edgeproof.documents.evaluation import CandidateRow
 from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.task import SHARE, MetricSpec
-from edgeproof.report import drawings, svg
-from edgeproof.report.content import Plot, ReportInput
+from edgeproof.report import drawings, power_drawing, svg
+from edgeproof.report.content import Plot, PowerSeen, ReportInput
 from edgeproof.report.quantities import difference, significant
 from edgeproof.verdict.figures import OUTPUTS, figures_in
 
@@ -42,6 +43,7 @@ def draw(given: ReportInput) -> tuple[Plot, ...]:
         latency_plot(given.latencies, styles, policy),
         *(against(rows, styles, axis, given.evaluation.metric) for axis in AXES),
         tolerance_plot(rows, styles),
+        *(power_plot(seen) for seen in given.power),
     )
     return tuple(plot for plot in found if plot is not None)
 
@@ -121,6 +123,24 @@ def tolerance_plot(rows: Sequence[CandidateRow], styles: drawings.Styles) -> Plo
     return finished(
         "tolerance", "Difference against tolerance", caption, description, drawings.tolerances(points, styles)
     )
+
+
+def power_plot(seen: PowerSeen) -> Plot:
+    """A trace of power, with the held load marked."""
+    held = sum(end - begin for begin, end in seen.held)
+    inside = [mean for at, mean in zip(seen.seconds, seen.mean_mw, strict=True) if in_any(at, seen.held)]
+    mean = f", {significant(sum(inside) / len(inside))} mW in them" if inside else ""
+    description = f"{seen.candidate} on {seen.device}: {significant(held)} s of held load{mean}; {seen.source}."
+    idle = " The lighter ground is the stretch of idle power." if seen.idle is not None else ""
+    caption = f"Power over time. Line: mean; band: smallest to largest; dark ground: the load that was held.{idle}"
+    name = plain_name(f"power-{seen.device}-{seen.candidate}").replace(".", "-").replace("@", "-")
+    title = f"Power of {seen.candidate} on {seen.device}"
+    return finished(name, title, caption, description, power_drawing.trace(seen))
+
+
+def in_any(at: float, stretches: Sequence[tuple[float, float]]) -> bool:
+    """Whether a moment lies in one of the stretches."""
+    return any(begin <= at <= end for begin, end in stretches)
 
 
 def finished(name: str, title: str, caption: str, description: str, drawing: str) -> Plot:

@@ -137,7 +137,10 @@ def told(path: str) -> Callable[[object], Any]:
 
 
 def mean_power_mw(found: DeviceMeasurement) -> float | None:
-    """Mean power while inferring back to back: energy per inference over mean time per inference, mJ/s = mW."""
+    """Mean power while inferring back to back: that of the held load; else energy per inference over mean time per
+    inference, mJ/s = mW."""
+    if found.energy is not None and found.energy.mean_mw is not None:
+        return found.energy.mean_mw
     if found.energy_mj is None or found.steady is None or found.steady.mean_us <= 0:
         return None
     return found.energy_mj / (found.steady.mean_us / 1e6)

@@ -30,6 +30,10 @@ class Limit(Generic[S]):
         per_unit: how much of the figure makes one of the budget's unit.
         missing: what is not measured when there is no figure.
         title: what the figure is called when there is one; nothing where the unit says it.
+        why: why there is no figure, where that is known.
+        bounds: between which values the figure lies, where that is known; both must be on one side of the budget.
+        least: why the figure is the least that it can be, such as an estimate that leaves something out: below the
+            budget it then decides nothing. None where it is whole.
     """
 
     point: PointName
@@ -39,6 +43,9 @@ class Limit(Generic[S]):
     per_unit: float
     missing: str
     title: str = ""
+    why: Callable[[S], str | None] = lambda _: None
+    bounds: Callable[[S], tuple[float, float] | None] = lambda _: None
+    least: Callable[[S], str | None] = lambda _: None
 
     def asked(self, policy: PolicyValue) -> float | None:
         """The budget, or None when the policy has none."""
@@ -51,11 +58,24 @@ class Limit(Generic[S]):
         if limit is None:
             return []
         if given is None or not math.isfinite(given):
-            return [PolicyPoint(name=self.point, state="not measured", text=f"{self.missing} not measured{where}")]
+            reason = self.why(subject)
+            text = f"{self.missing} not measured{where}{'' if reason is None else f': {reason}'}"
+            return [PolicyPoint(name=self.point, state="not measured", text=text)]
         value = given / self.per_unit
         text = f"{self.title} {figure(value)} {self.unit}{where}, limit {limit:g} {self.unit}".lstrip()
-        return [
-            PolicyPoint(
-                name=self.point, state="met" if value <= limit else "not met", text=text, value=value, limit=limit
+        state, undecided = self._decided(subject, value, limit)
+        return [PolicyPoint(name=self.point, state=state, text=text + undecided, value=value, limit=limit)]
+
+    def _decided(self, subject: S, value: float, limit: float) -> tuple[PointState, str]:
+        """Whether the budget is kept, and in words why that is open."""
+        bounds = self.bounds(subject)
+        low, high = (value, value) if bounds is None else (bound / self.per_unit for bound in bounds)
+        if low > limit:
+            return "not met", ""
+        if high > limit:
+            return (
+                "unsupported",
+                f"; from {figure(low)} to {figure(high)} {self.unit} with 95 % confidence, on both sides",
             )
-        ]
+        least = self.least(subject)
+        return ("met", "") if least is None else ("unsupported", f"; {least}")

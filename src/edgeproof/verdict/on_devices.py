@@ -16,13 +16,33 @@ from edgeproof.verdict.wording import TITLES, figure, milliseconds
 
 __all__ = ["DEVICE_LIMITS", "device_points"]
 
+
+def power_bounds(found: DeviceMeasurement) -> tuple[float, float] | None:
+    """The confidence interval of mean power, mW."""
+    energy = found.energy
+    if energy is None or energy.mean_low_mw is None or energy.mean_high_mw is None:
+        return None
+    return energy.mean_low_mw, energy.mean_high_mw
+
+
+def power_at_least(found: DeviceMeasurement) -> str | None:
+    """Why the power may be more than the figure: it is an estimate, and what it leaves out is not in it."""
+    energy = found.energy
+    if energy is None or energy.estimate is None:
+        return None
+    return f"an estimate that leaves out {energy.omits or 'an unknown part'}: a meter in the supply decides"
+
+
 SURE = 0.01
 """A percentile that so many calls above the limit would have by chance, at most, cannot pass."""
 DEVICE_LIMITS: tuple[Limit[DeviceMeasurement], ...] = (
-    Limit("power", "power_mw", "mW", mean_power_mw, 1, "power", "mean power"),
+    Limit(
+        "power", "power_mw", "mW", mean_power_mw, 1, "power", "mean power",
+        why=told("energy.reason"), bounds=power_bounds, least=power_at_least,
+    ),
     Limit("memory", "memory_mb", "MB", told("process.peak_memory_bytes"), 1e6, "peak memory", "peak memory"),
     Limit("cold start", "cold_start_ms", "ms", told("cold_start.median_ms"), 1, "cold start", "cold start"),
-)
+)  # fmt: skip
 """What is held against every device by itself."""
 
 

@@ -102,6 +102,7 @@ class SshDevice:
             contradictions=seen.contradictions,
             throttled_bits=told.throttled_bits,
             clock_offset_ms=self._clock_offset_ms,
+            clock_within_ms=self._clock_within_ms,
         )
 
     @cached_property
@@ -116,6 +117,7 @@ class SshDevice:
             raise DeviceError(f"{self.name}: {error.message} ({said.reason})", hint=error.hint) from error
         clock = probe.clock_unix_ns
         self._clock_offset_ms = round((clock - (began + ended) / 2) / 1e6, 1) if clock else None
+        self._clock_within_ms = round((ended - began) / 2e6, 1) if clock else None
         return probe
 
     def available(self) -> DeviceError | None:

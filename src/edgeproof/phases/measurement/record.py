@@ -272,7 +272,9 @@ def _measurement(taken: Measured, steady: Steady, ratio: float | None) -> Device
 
 
 def _not_measured(machine: Machine, measurements: Sequence[DeviceMeasurement]) -> dict[str, str]:
-    missing = {"energy": "no power meter is attached to this device"}
+    missing = {}
+    if all(measured.energy_mj is None for measured in measurements):
+        missing["energy"] = "no meter's trace was joined to it: edgeproof power import"
     where = "a virtual machine shows none" if machine.virtual else "the system shows none"
     done = [measured for measured in measurements if measured.status == "ok"]
     if not any(measured.temperature_c for measured in done):
