@@ -268,12 +268,18 @@ class RunDir:
         return tuple(read_document(file, DeviceDocument) for file in files)
 
     def soaks(self) -> tuple[SoakReport, ...]:
-        """The soaks of the run's candidates, in the order of their files' names.
+        """The soaks of the run's candidates, in the order of their files' names; of one that is not over what was seen
+        so far, where none of that artifact is over.
 
         Raises:
             DocumentError: a document is not valid.
         """
-        return tuple(read_document(file, SoakReport) for file in sorted(self.path(SoakReport.FILE).glob("*.json")))
+        over, partial = (
+            {file.name: read_document(file, SoakReport) for file in sorted(self.path(folder).glob("*.json"))}
+            for folder in (SoakReport.FILE, SoakReport.PARTIAL)
+        )
+        still = [seen for name, seen in partial.items() if name not in over or over[name].sha256 != seen.sha256]
+        return (*over.values(), *still)
 
     def device(self, name: str) -> DeviceDocument | None:
         """What the device of that address measured; None when it has not.

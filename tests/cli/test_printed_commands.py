@@ -43,7 +43,7 @@ def model():
 """
 CANDIDATES = "sdk-eager,sdk-native,onnx-fp32,onnx-int8,coreml-fp16"
 FILL_IN = re.compile(r"\b(SAMPLES|LABELLED)\.npz\b")
-LONG = re.compile(r"--seconds \d+")
+LONG = re.compile(r"--duration \S+")
 
 
 def run_words(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -113,7 +113,7 @@ def test_what_would_change_a_verdict_can_be_done(started: Path, monkeypatch: pyt
         if shape in tried:  # the same with other candidates or counts
             continue
         tried.add(shape)
-        words = shlex.split(LONG.sub("--seconds 1", command))  # nobody waits a day for a test
+        words = shlex.split(LONG.sub("--duration 1s", command))  # nobody waits a day for a test
         if words[:2] == ["edgeproof", "run"] and "--resume" not in words:
             words += ["--out", f"again-{number}"]
         ended = run_words(words, started)

@@ -14,25 +14,19 @@ from edgeproof.documents.held import Held
 from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.documents.soak import SoakWindow
 from edgeproof.documents.sustained import Sustained
-from edgeproof.errors import DeviceError
-from edgeproof.process import Limits
 
 
 class Warming:
     """Stands for a board that warms up: its n-th job starts at the n-th temperature, with the medians of its artifact.
     It leaves out the runner, and files."""
 
-    name = "double:1"
-    emulated = False
-
     def __init__(self, starts: list[float | None], medians: dict[str, list[float]]) -> None:
         self.jobs: list[RunnerJob] = []
         self._starts, self._medians = iter(starts), medians
 
-    def run(self, job: RunnerJob, limits: Limits) -> RunnerReport:
+    def run(self, candidate: str, job: RunnerJob) -> RunnerReport:
+        assert candidate == job.artifact
         self.jobs.append(job)
-        if job.artifact == "lost":
-            raise DeviceError("the cable is out")
         if job.artifact == "broken":
             return RunnerReport(artifact=job.artifact, error="it broke")
         windows = tuple(
@@ -51,7 +45,7 @@ def jobs(*names: str) -> dict[str, RunnerJob]:
 
 def test_each_begins_within_a_band_of_the_first_and_has_a_place_at_both_ends() -> None:
     device = Warming([40.0, 41.0, 45.0], {"a": [1, 5], "b": [3, 3], "c": [2, 4]})
-    found = sustain(device, jobs("a", "b", "c"), 300.0, Limits(seconds=10), print)  # type: ignore[arg-type]
+    found = sustain("board", jobs("a", "b", "c"), 300.0, device.run, print)
     assert [(job.measure, job.pace, job.hold, job.window, job.below) for job in device.jobs] == [
         (0, None, 300.0, 60.0, None),
         (0, None, 300.0, 60.0, 40.0 + BAND_C),
@@ -68,10 +62,9 @@ def test_each_begins_within_a_band_of_the_first_and_has_a_place_at_both_ends() -
     assert told["a"].slowed == 5
 
 
-def test_one_that_breaks_or_a_link_that_is_lost_costs_itself() -> None:
+def test_one_that_breaks_costs_itself() -> None:
     device = Warming([None, None], {"a": [1.0], "b": [2.0]})
-    found = sustain(device, jobs("a", "lost", "broken", "b"), 10.0, Limits(), print)  # type: ignore[arg-type]
-    assert found["lost"] == "the device was lost: the cable is out"
+    found = sustain("board", jobs("a", "broken", "b"), 10.0, device.run, print)
     assert found["broken"] == "it broke"
     kept = [taken for taken in found.values() if isinstance(taken, Sustained)]
     assert [(taken.rank_last, taken.ranked, taken.cool) for taken in kept] == [(1, 2, None), (2, 2, None)]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.doubles.session import DoubleSession
 
 from edgeproof.errors import UsageError
-from edgeproof.measure.soak import SoakLength, soak
+from edgeproof.measure.soak import SoakLength, gone_on_with, keeper, soak
 from edgeproof.model.samples import Call, calls_of, synthetic_samples
 
 
@@ -89,3 +90,63 @@ def test_the_calls_go_round_over_all_windows(tmp_path: Path) -> None:
 
 def test_a_twentieth_is_a_window_and_ten_seconds_at_most() -> None:
     assert (SoakLength(60).window, SoakLength(600).window, SoakLength(1).window) == (3, 10, 0.1)
+
+
+def test_what_was_seen_is_kept_meanwhile_and_when_it_is_interrupted(tmp_path: Path) -> None:
+    class Interrupted(DoubleSession):
+        calls = 0
+
+        def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+            self.calls += 1
+            time.sleep(0.005)
+            if self.calls > 100:
+                raise KeyboardInterrupt
+            return super().run(inputs)
+
+    session, file = Interrupted(), tmp_path / "soak.json"
+    with pytest.raises(KeyboardInterrupt):
+        soak(
+            session, calls(session), artifact="a", length=SoakLength(5, 0.1), root=tmp_path / "none", keep=keeper(file)
+        )
+    kept = gone_on_with(file)
+    assert kept.partial
+    assert 2 <= len(kept.windows) < 10
+    assert kept.asked_seconds == 5
+
+    short = replace(kept, asked_seconds=kept.seconds + 0.3)
+    session = Interrupted()
+    seen = soak(session, calls(session), start=short, root=tmp_path / "none", keep=keeper(file))
+    assert not seen.partial
+    assert seen.seconds == pytest.approx(short.asked_seconds or 0, abs=0.1)
+    assert [segment.number for segment in seen.segments] == [0, 1]
+    assert [window.segment for window in seen.windows] == [0] * len(kept.windows) + [1] * 3
+    starts = [window.start_s for window in seen.windows]
+    assert starts == sorted(starts)
+    assert seen.segments[1].start_s == kept.seconds
+    with pytest.raises(UsageError, match="that soak is over"):
+        gone_on_with(file)
+
+
+def test_errors_are_counted_and_a_session_that_is_dead_ends_it_with_what_was_seen(tmp_path: Path) -> None:
+    class Dying(DoubleSession):
+        calls = 0
+
+        def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+            self.calls += 1
+            time.sleep(0.005)
+            if self.calls == 40 or self.calls > 100:
+                raise RuntimeError("it has no more memory")
+            return super().run(inputs)
+
+    session = Dying()
+    seen = soak(session, calls(session), artifact="a", length=SoakLength(3, 0.1), root=tmp_path)
+    assert seen.partial
+    assert seen.errors >= 2
+    fault = seen.segments[0].fault
+    assert fault is not None
+    assert "it has no more memory" in fault
+    assert any(window.recovered_s for window in seen.windows)
+
+
+def test_windows_of_days_are_longer() -> None:
+    assert SoakLength(72 * 3600).window == pytest.approx(51.84)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from edgeproof.devices.discover import discover as devices
     from edgeproof.documents.source import ModelSource
     from edgeproof.measure.soak import SoakLength
-    from edgeproof.measure.soak import soak_artifact as soak
     from edgeproof.model.drawing import Draw
     from edgeproof.phases.activity.alone import activity_alone as activity
     from edgeproof.phases.alone.samples import draw_alone as samples
     from edgeproof.phases.delegation.alone import delegation_alone as delegation
-    from edgeproof.phases.measurement.soaking import soak_candidate
+    from edgeproof.phases.measurement.soaking import resume_soak, soak_candidate, stopped_soak
+    from edgeproof.phases.measurement.soaking import soak_alone as soak
     from edgeproof.phases.nir.write import nir_alone as nir
     from edgeproof.phases.preparation.environment import read_environment as environment
     from edgeproof.process import Limits
@@ -56,12 +56,14 @@ _HOMES = {
     "power_record": "api.power:power_record",
     "report": "api.runs:report",
     "resume": "api.runs:resume",
+    "resume_soak": "phases.measurement.soaking:resume_soak",
     "run": "api.runs:run",
     "runbook": "api.runs:runbook",
     "samples": "phases.alone.samples:draw_alone",
     "serve": "serve.launch:serve",
-    "soak": "measure.soak:soak_artifact",
+    "soak": "phases.measurement.soaking:soak_alone",
     "soak_candidate": "phases.measurement.soaking:soak_candidate",
+    "stopped_soak": "phases.measurement.soaking:stopped_soak",
 }
 """Where each stands."""
 
@@ -90,12 +92,14 @@ __all__ = [
     "power_record",
     "report",
     "resume",
+    "resume_soak",
     "run",
     "runbook",
     "samples",
     "serve",
     "soak",
     "soak_candidate",
+    "stopped_soak",
 ]
 
 

@@ -33,7 +33,7 @@ COMMANDS = {
     "bench": "edgeproof.cli.serve:bench",
     "devices": "edgeproof.cli.devices:devices",
     "measure": "edgeproof.cli.devices:measure",
-    "soak": "edgeproof.cli.devices:soak",
+    "soak": "edgeproof.cli.soak:soak",
     "power": "edgeproof.cli.power:power",
     "runbook": "edgeproof.cli.report:runbook",
     "report": "edgeproof.cli.report:report",

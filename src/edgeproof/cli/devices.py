@@ -1,16 +1,15 @@
-"""``devices``, ``measure``, ``soak``: where sessions can run, a run measured again, and one session run for long."""
+"""``devices``, ``measure``: where sessions can run, and a run measured again."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress
-from edgeproof.cli.options import as_seconds, pace_options, quiet_option, split_counts, split_names, trust_option
+from edgeproof.cli.options import as_seconds, pace_options, quiet_option, split_counts, split_names
 
-__all__ = ["devices", "measure", "soak"]
+__all__ = ["devices", "measure"]
 
 
 @click.command(epilog="Example:  edgeproof devices ssh:pi@raspberrypi.local --json")
@@ -89,63 +88,3 @@ def measure(
         return
     for verdict in evaluation.verdicts:
         click.echo(verdict.sentence)
-
-
-@click.command(
-    epilog="\b\nExamples:\n  edgeproof soak out/litert-int8/digits.tflite --seconds 600 --samples heldout.npz\n"
-    "  edgeproof soak RUN/artifacts/onnx-fp32 --seconds 86400 --into RUN"
-)
-@click.argument("artifact", type=click.Path(path_type=Path, exists=True))
-@click.option("--seconds", type=click.FloatRange(min=0.2), default=60.0, show_default=True, help="How long.")
-@click.option("--window", type=click.FloatRange(min=0.1), help="Seconds of one window; default: 1/20, at most 10.")
-@click.option(
-    "--samples",
-    type=click.Path(path_type=Path, exists=True),
-    metavar="PATH",
-    help="npz or folder of inputs; default: the run's held-out ones with --into, else seeded random ones.",
-)
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime.")
-@click.option(
-    "--into",
-    metavar="RUN",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The run that ARTIFACT is of: what the soak saw becomes evidence of its verdict.",
-)
-@trust_option
-@quiet_option
-@json_option
-def soak(
-    artifact: Path, seconds: float, window: float | None, into: Path | None, quiet: bool, as_json: bool, **how: Any
-) -> None:
-    """Run ARTIFACT on this host for long, and hold the last window against the first.
-
-    Latency, temperature and memory are read per window: a device that heats up, throttles or leaks shows it here.
-    """
-    from edgeproof import api
-    from edgeproof.verdict.soaks import memory_trend
-
-    with progress("soak", quiet=quiet) as tell:
-        length = api.SoakLength(seconds, window)
-        if into is None:
-            report = api.soak(artifact, length, report=tell, **how)
-        else:
-            report = api.soak_candidate(into, artifact, length, report=tell, **how)
-    if as_json:
-        emit_json(report)
-        return
-    first, last = report.windows[0], report.windows[-1]
-    click.echo(f"{artifact}: {report.count} calls in {report.seconds:.0f} s, {len(report.windows)} windows")
-    click.echo(f"  median   {first.median_us:.1f} µs first, {last.median_us:.1f} µs last: {100 * report.drift:+.1f} %")
-    if report.resident_growth_bytes is not None:
-        click.echo(f"  memory   {report.resident_growth_bytes / (1 << 20):+.1f} MiB from the first window to the last")
-    trend = memory_trend(report.windows)
-    if trend is not None and trend.settled:
-        click.echo(f"  trend    {trend.words}, the first tenth left out")
-    if first.temperature_c is not None and last.temperature_c is not None:
-        click.echo(f"  heat     {first.temperature_c:.1f} °C first, {last.temperature_c:.1f} °C last")
-    if report.throttled:
-        click.secho("  throttled: these figures are not the device's own", fg="red")
-    for what, why in report.not_measured.items():
-        click.echo(f"  not measured: {what}: {why}")
-    if into is not None:
-        click.echo(f"  in the run: {into / report.path_in_run()}")

@@ -42,5 +42,5 @@ class Journal:
     def _path(self, target: Target, job: RunnerJob, turn: int) -> Path | None:
         if self._folder is None:
             return None
-        effort = f"{job.measure}-{job.warmup}-{job.threads}-{job.hold or 0:g}"
+        effort = f"{job.measure}-{job.warmup}-{job.threads}-{job.hold or 0:g}-{job.pace or 0:g}"
         return self._folder / f"{plain_name(target.candidate)}-{effort}-{turn}.json"

@@ -8,7 +8,7 @@ import random
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def measure(
     Raises:
         DeviceError: the device itself was lost, and did not come back.
     """
-    journal = journal or Journal()
+    turns = Turns(device, effort, journal or Journal(), report)
     samples = device.put(inputs)
     jobs = {
         target: RunnerJob(
@@ -78,19 +78,15 @@ def measure(
         for target in drawn.sample(order, len(order)):
             if target in failures:
                 continue
-            told = journal.kept(target, jobs[target], index)
-            if told is None:
-                report(f"{device.name}: {_name(target)}, process {index + 1} of {effort.rounds}")
-                began = time.monotonic()
-                told = patiently(partial(device.run, jobs[target], room(effort.limits, jobs[target])), report)
-                seconds[target] += time.monotonic() - began
-                journal.keep(target, jobs[target], index, told)
+            began = time.monotonic()
+            told = turns.take(target, jobs[target], index)
             if told.error:
                 failures[target] = told.error
             else:
                 reports[target].append(told)
                 for pace, so_far in paced[target].items():
-                    paced[target][pace] = _at_pace(device, jobs[target], so_far, effort)
+                    paced[target][pace] = turns.at_pace(target, jobs[target], index, so_far)
+            seconds[target] += time.monotonic() - began
             if told.error or index + 1 == effort.rounds:
                 outcome = "failed" if told.error else "measured"
                 ended += 1
@@ -99,18 +95,8 @@ def measure(
     for target in order:
         if target not in failures:
             job, first = jobs[target], reports[target]
-            reports[target] = [_again(device, _name(target), job, told, effort, report) for told in first]
-    lasting: dict[Target, Sustained | str] = {}
-    if effort.sustained is not None and not device.emulated:
-        fastest = _fastest({target: reports[target] for target in order if target not in failures})
-        told_of = sustain(
-            device,
-            {target.candidate: jobs[target] for target in fastest},
-            effort.sustained,
-            effort.limits,
-            report,
-        )
-        lasting = {target: told_of[target.candidate] for target in fastest}
+            reports[target] = [turns.again(target, job, told) for told in first]
+    lasting = turns.sustained({target: (jobs[target], reports[target]) for target in order if target not in failures})
     return [
         Measured(
             target.candidate,
@@ -124,28 +110,80 @@ def measure(
     ]
 
 
-def _fastest(reports: Mapping[Target, Sequence[RunnerReport]]) -> list[Target]:
-    """Per candidate the count of threads with the lowest median."""
-    best: dict[str, tuple[float, Target]] = {}
-    for target, told in reports.items():
-        values = [value for found in told for value in found.steady_us]
-        median = statistics.median(values) if values else math.inf
-        if target.candidate not in best or median < best[target.candidate][0]:
-            best[target.candidate] = (median, target)
-    return [target for _, target in best.values()]
+@dataclass(frozen=True)
+class Turns:
+    """One job after the other on a device; what was made before is taken from the journal."""
+
+    device: Device
+    effort: Effort
+    journal: Journal
+    report: Report
+
+    def take(self, target: Target, job: RunnerJob, turn: int) -> RunnerReport:
+        """A turn's report.
+
+        Raises:
+            DeviceError: the device was lost, and did not come back.
+        """
+        told = self.journal.kept(target, job, turn)
+        if told is None:
+            at = "" if job.pace is None else f" every {1e3 * job.pace:g} ms"
+            count = "" if job.hold is not None and not job.measure else f", process {turn + 1} of {self.effort.rounds}"
+            self.report(f"{self.device.name}: {_name(target)}{at}{count}")
+            told = patiently(partial(self.device.run, job, room(self.effort.limits, job)), self.report)
+            self.journal.keep(target, job, turn, told)
+        return told
+
+    def at_pace(self, target: Target, job: RunnerJob, turn: int, so_far: AtPace) -> AtPace:
+        """One more process at the pace; none where one has failed, or where times are not the device's own."""
+        if so_far.failure is not None or self.device.emulated:
+            return so_far
+        count = self.effort.at_pace(so_far.pace_s)
+        seconds = self.effort.seconds / self.effort.rounds + 2 * count * so_far.pace_s
+        job = msgspec.structs.replace(job, pace=so_far.pace_s, hold=None, measure=count, seconds=seconds)
+        told = self.take(target, job, turn)
+        if told.error:
+            return replace(so_far, failure=told.error)
+        return replace(so_far, reports=(*so_far.reports, told))
+
+    def again(self, target: Target, job: RunnerJob, told: RunnerReport) -> RunnerReport:
+        """The report, or that of another process where others took this one's processor and left more to that one."""
+        if self.device.emulated or not starved(told.cpu_percent):
+            return told
+        again = self.device.run(job, room(self.effort.limits, job))
+        better = not again.error and (again.cpu_percent or 0.0) > (told.cpu_percent or 0.0)
+        self.report(
+            f"warning: {self.device.name} is busy: {_name(target)} had {told.cpu_percent:.0f} % of a core while it was "
+            f"timed; measured again, it had {again.cpu_percent or 0:.0f} %"
+        )
+        return again if better else told
+
+    def sustained(
+        self, known: Mapping[Target, tuple[RunnerJob, Sequence[RunnerReport]]]
+    ) -> dict[Target, Sustained | str]:
+        """Each candidate under load, on its fastest count of threads; nothing where that was not asked for."""
+        if self.effort.sustained is None or self.device.emulated:
+            return {}
+        best: dict[str, Target] = {}
+        medians = {target: _median(told) for target, (_, told) in known.items()}
+        for target in known:
+            first = best.setdefault(target.candidate, target)
+            if medians[target] < medians[first]:
+                best[target.candidate] = target
+        jobs = {candidate: known[target][0] for candidate, target in best.items()}
+        told = sustain(
+            self.device.name,
+            jobs,
+            self.effort.sustained,
+            lambda candidate, job: self.take(best[candidate], job, 0),
+            self.report,
+        )
+        return {best[candidate]: found for candidate, found in told.items()}
 
 
-def _at_pace(device: Device, job: RunnerJob, so_far: AtPace, effort: Effort) -> AtPace:
-    """One more process at the pace; none where one has failed, or where times are not the device's own."""
-    if so_far.failure is not None or device.emulated:
-        return so_far
-    count = effort.at_pace(so_far.pace_s)
-    seconds = effort.seconds / effort.rounds + 2 * count * so_far.pace_s
-    job = msgspec.structs.replace(job, pace=so_far.pace_s, hold=None, measure=count, seconds=seconds)
-    told = device.run(job, room(effort.limits, job))
-    if told.error:
-        return replace(so_far, failure=told.error)
-    return replace(so_far, reports=(*so_far.reports, told))
+def _median(reports: Sequence[RunnerReport]) -> float:
+    values = [value for told in reports for value in told.steady_us]
+    return statistics.median(values) if values else math.inf
 
 
 def _name(target: Target) -> str:
@@ -153,18 +191,3 @@ def _name(target: Target) -> str:
     if target.threads is None:
         return target.candidate
     return f"{target.candidate} on {target.threads} thread{'s' * (target.threads > 1)}"
-
-
-def _again(
-    device: Device, candidate: str, job: RunnerJob, told: RunnerReport, effort: Effort, report: Report
-) -> RunnerReport:
-    """The report, or that of another process where others took this one's processor and left more to that one."""
-    if device.emulated or not starved(told.cpu_percent):
-        return told
-    again = device.run(job, room(effort.limits, job))
-    better = not again.error and (again.cpu_percent or 0.0) > (told.cpu_percent or 0.0)
-    report(
-        f"warning: {device.name} is busy: {candidate} had {told.cpu_percent:.0f} % of a core while it was timed; "
-        f"measured again, it had {again.cpu_percent or 0:.0f} %"
-    )
-    return again if better else told

@@ -6,16 +6,13 @@ among the others in the first and in the last of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from edgeproof.devices.base import Device, Report
-from edgeproof.devices.room import room
+from edgeproof.devices.base import Report
 from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.documents.sustained import Sustained
-from edgeproof.errors import DeviceError
-from edgeproof.process import Limits
 
 __all__ = ["BAND_C", "sustain"]
 
@@ -27,31 +24,34 @@ WINDOW_S, LEAST_WINDOWS = 60.0, 5
 
 
 def sustain(
-    device: Device, jobs: Mapping[str, RunnerJob], seconds: float, limits: Limits, report: Report
+    name: str,
+    jobs: Mapping[str, RunnerJob],
+    seconds: float,
+    run: Callable[[str, RunnerJob], RunnerReport],
+    report: Report,
 ) -> dict[str, Sustained | str]:
     """Hold each candidate's load for the time; what it did, or why there is nothing of it.
 
     Args:
-        device: where; an emulated one gives no times.
+        name: of the device.
         jobs: candidate to a job that opens it there; what they are told to time is left out.
         seconds: of each.
-        limits: of a process; the time held comes on top.
+        run: runs a candidate's job on the device.
         report: takes a line a candidate.
+
+    Raises:
+        DeviceError: the device was lost.
     """
     found: dict[str, Sustained | str] = {}
     start_c: float | None = None
     window = min(WINDOW_S, seconds / LEAST_WINDOWS)
     for number, (candidate, job) in enumerate(jobs.items(), 1):
-        report(f"{device.name}: {candidate}, {seconds:g} s under load ({number} of {len(jobs)})")
+        report(f"{name}: {candidate}, {seconds:g} s under load ({number} of {len(jobs)})")
         below = None if start_c is None else start_c + BAND_C
         job = msgspec.structs.replace(
             job, measure=0, pace=None, outputs=None, hold=seconds, window=window, below=below, wait=WAIT_S
         )
-        try:
-            told = device.run(job, room(limits, job))
-        except DeviceError as error:
-            found[candidate] = f"the device was lost: {error}"
-            continue
+        told = run(candidate, job)
         if told.error or told.held is None:
             found[candidate] = told.error or "it told nothing of the load"
             continue
@@ -59,7 +59,7 @@ def sustain(
             start_c = told.temperature_before_c
         found[candidate] = _sustained(told, window, start_c)
         if told.waited_s:
-            report(f"{device.name}: waited {told.waited_s:.0f} s for it to cool down before {candidate}")
+            report(f"{name}: waited {told.waited_s:.0f} s for it to cool down before {candidate}")
     return _ranked(found)
 
 

@@ -84,6 +84,7 @@ def windows(
                 p95_us=percentile(ascending, 0.95).value_us,
                 p99_us=percentile(ascending, 0.99).value_us,
                 mhz=seen.mhz,
+                cpu_percent=timed.cpu_percent,
                 throttled=seen.throttled,
                 errors=endured.count,
                 recovered_s=None if endured.recovered_s is None else round(endured.recovered_s, 6),

@@ -179,7 +179,7 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str |
         hours = contest.policy.soak_hours or 1.0
         if artifact is None or contest.device != "host":
             return None
-        return f"edgeproof soak {artifact} --seconds {3600 * hours:g} --into {folder}"
+        return f"edgeproof soak {artifact} --duration {hours:g}h --into {folder}"
     if point.name != "power" and contest.device == "host":
         return host_command(contest, point, candidates)
     return f"edgeproof runbook {folder}"
