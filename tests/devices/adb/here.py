@@ -35,6 +35,7 @@ def phone_at(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     for name in ("ADB_SERVER_SOCKET", "ANDROID_ADB_SERVER_ADDRESS", "ANDROID_SERIAL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+    home.mkdir(exist_ok=True)
     monkeypatch.setenv("HOME", str(home))
     try:
         with Daemon(folder) as daemon:

@@ -102,6 +102,16 @@ def test_a_phone_that_throttles(phone: Daemon, device: AdbDevice, built: dict[st
     assert device.run(job_of(device, built), LIMITS).throttled is True
 
 
+def test_one_that_has_to_cool_down(
+    phone: Daemon, device: AdbDevice, built: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeproof.devices.adb.device.LOOK_S", 0.1)
+    warm, cool = (device.run(job_of(device, built, below=below, wait=0.5), LIMITS) for below in (30.0, 50.0))
+    assert 0.5 <= warm.waited_s < 5
+    assert cool.waited_s < 0.5
+    assert (warm.error, cool.error) == (None, None)
+
+
 @pytest.mark.parametrize("stage", ["dumpsys thermalservice", "mkdir", "sync", "sha256sum", "--inputs", "cat"])
 def test_a_link_that_is_lost_once(
     stage: str, phone: Daemon, device: AdbDevice, built: dict[str, Path], tmp_path: Path
@@ -230,6 +240,13 @@ def test_it_is_listed(phone: Daemon) -> None:
     found = next(found for found in discover() if found.address == f"adb:localhost:{phone.port}")
     assert (found.state, found.measurable) == ("attention", False)
     assert "adb reconnect" in (found.remedy or "")
+
+
+def test_a_server_that_cannot_start(phone: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/dev/null")
+    reason = AdbDevice("R58M").available() or ""
+    assert "adb failed: Cannot mkdir '/dev/null/.android'" in reason
+    assert "pid" not in reason
 
 
 def test_without_an_adb(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,8 @@ from edgeproof.scratch import scratch_folder
 __all__ = ["DEVICE", "AdbDevice"]
 
 RUN_TRIES = 2
+LOOK_S = 5.0
+"""Between two looks at a phone that cools down."""
 CANNOT_RUN = (126, 127)
 """What a shell ends with for a program of another architecture, or none."""
 ROOM = 4 << 20
@@ -143,6 +145,7 @@ class AdbDevice:
             raise
         except EdgeProofError as error:
             return RunnerReport(artifact=job.artifact, error=str(error))
+        waited_s = self._cooled(job)
         outputs = f"{self._home()}/outputs" if job.outputs is not None else None
         words = [f"{job.artifact}/{program.document.file}", *program_words(job, inputs, outputs)]
         for attempt in range(1, RUN_TRIES + 1):
@@ -167,6 +170,7 @@ class AdbDevice:
         answers = [found for found in (throttled(ran.before), throttled(ran.after)) if found is not None]
         return msgspec.structs.replace(
             report,
+            waited_s=waited_s,
             conditions=(read_conditions(ran.before), read_conditions(ran.after)),
             temperature_before_c=cpu_temperature_c(ran.before) or report.temperature_before_c,
             temperature_after_c=cpu_temperature_c(ran.after) or report.temperature_after_c,
@@ -311,6 +315,16 @@ class AdbDevice:
             raise LinkLost(f"{self.name} was lost while a process ran there")
         before, _, code, said, report, after, _ = parts
         return Ran(int(code), said.strip(), report, before, after)
+
+    def _cooled(self, job: RunnerJob) -> float:
+        """Wait until the phone is as cool as a job asks; seconds that it took."""
+        began = time.monotonic()
+        while job.below is not None and time.monotonic() - began < job.wait:
+            degrees = cpu_temperature_c(self._client().shell(HEALTH).text)
+            if degrees is None or degrees <= job.below:
+                break
+            time.sleep(min(LOOK_S, job.wait))
+        return round(time.monotonic() - began, 3) if job.below is not None else 0.0
 
     def _stop(self) -> None:
         """Kill what runs there, where the device answers."""

@@ -108,8 +108,9 @@ def attached(adb: str) -> list[Attached]:
         raise ProcessError(trouble[0], hint=trouble[1])
     done = ask([adb, "devices", "-l"], timeout_s=LIST_SECONDS)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
-        raise ProcessError(f"adb failed: {said}", hint="restart it: adb kill-server && adb start-server")
+        said = (done.stdout + done.stderr).decode(errors="replace").strip()
+        fatal = re.findall(r"^adb F .*?\] (.*)$", said, re.MULTILINE) or said.splitlines()[-1:]
+        raise ProcessError(f"adb failed: {' '.join(fatal)}", hint="restart it: adb kill-server && adb start-server")
     return read_adb_list(done.stdout.decode(errors="replace"))
 
 
