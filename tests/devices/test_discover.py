@@ -75,5 +75,5 @@ def test_names_that_are_no_devices_are_wrong_use(name: str) -> None:
 
 def test_opening_devices() -> None:
     assert open_device("host").name == "host"
-    with pytest.raises(UsageError, match="known kinds: host"):
+    with pytest.raises(UsageError, match=r"known kinds: .*host"):
         open_device("toaster")

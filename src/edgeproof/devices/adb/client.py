@@ -6,7 +6,6 @@ The client is the user's own, with its keys and its server, and every call is a 
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -100,8 +99,7 @@ class Adb:
         """
 
         def once() -> Answer:
-            done = self._ask(["shell", script], timeout_s)
-            answer = Answer(done.returncode, done.stdout, done.stderr)
+            answer = self._ask(["shell", script], timeout_s)
             if answer.code != 0:
                 self._check(answer.err.decode(errors="replace"))
             return answer
@@ -135,19 +133,20 @@ class Adb:
         return (done.stdout + done.stderr).decode(errors="replace").strip()
 
     def _copy(self, words: Sequence[str], size: int) -> None:
-        done = self._ask(words, FILE_SECONDS + size / SLOWEST_BYTES_PER_S)
-        if done.returncode == 0:
+        answer = self._ask(words, FILE_SECONDS + size / SLOWEST_BYTES_PER_S)
+        if answer.code == 0:
             return
-        said = (done.stdout + b"\n" + done.stderr).decode(errors="replace")
+        said = (answer.out + b"\n" + answer.err).decode(errors="replace")
         self._check(said)
         line = next((line for line in said.splitlines() if "error" in line or "failed" in line), said.strip())
         if any(part in said.lower() for part in NO_ROOM):
             raise DeviceError(f"{self.serial} has no room: {line}", hint="make room on it, and repeat")
         raise DeviceError(f"{self.serial}: {line or f'adb {words[0]} failed'}")
 
-    def _ask(self, words: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+    def _ask(self, words: Sequence[str], timeout_s: float) -> Answer:
         try:
-            return ask([self.program, "-s", self.serial, *words], timeout_s=timeout_s)
+            done = ask([self.program, "-s", self.serial, *words], timeout_s=timeout_s)
+            return Answer(done.returncode, done.stdout, done.stderr)
         except ProcessError as error:
             raise LinkLost(f"{self.serial} gave no answer within {timeout_s:.0f} s") from error
 
