@@ -12,6 +12,8 @@ class Conditions(Value, frozen=True, kw_only=True):
 
     thermal_status: int | None = None
     """Android's, 0 (none) to 6 (shutdown); from 1 on it throttles."""
+    thermal_state: str | None = None
+    """An iPhone's: ``nominal``, ``fair``, ``serious`` or ``critical``; from ``serious`` on it is held back."""
     temperatures_c: dict[str, float] = {}
     """By sensor."""
     cooling: dict[str, int] = {}
@@ -24,3 +26,5 @@ class Conditions(Value, frozen=True, kw_only=True):
     powered_by: tuple[str, ...] = ()
     """What feeds it beside its battery: ``USB``, ``AC``."""
     charging: bool | None = None
+    low_power: bool | None = None
+    """Whether its user asked it to save power."""
