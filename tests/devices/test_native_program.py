@@ -22,6 +22,7 @@ from edgeproof.devices.native_program import (
     report_of,
     write_inputs,
 )
+from edgeproof.devices.runner import MOST_WARMUP
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import encode
 from edgeproof.documents.runner import RunnerJob, RunnerReport
@@ -104,19 +105,35 @@ def test_it_measures_what_the_runner_measures(artifact: Path, inputs: Path, tmp_
 
 def test_a_pace_and_a_hold(artifact: Path, inputs: Path, tmp_path: Path) -> None:
     program = program_of(artifact, "x86_64", tmp_path / "program")
-    write_inputs(program.document, inputs, tmp_path / "in.bin")
-    words = ["--inputs", str(tmp_path / "in.bin"), "--measure", "11", "--pace", "0.02", "--hold", "0.25"]
-    began = str(time.time_ns())
-    done = subprocess.run([str(program.file), *words, "--exec-unix-ns", began], capture_output=True, check=True)
-    told = msgspec.json.decode(done.stdout)
-    assert 0.2 <= (told["steady_end_monotonic_ns"] - told["steady_begin_monotonic_ns"]) / 1e9 < 2
-    assert told["cpu_percent"] < 60
-    held = told["held"]
-    assert 0.25 <= (held["end_unix_ns"] - held["begin_unix_ns"]) / 1e9 < 2
-    assert held["begin_unix_ns"] >= told["steady_end_unix_ns"]
-    assert held["calls"] > 100
-    assert 0 < held["median_us"] * held["calls"] < 1e6
-    assert 0 < told["exec_to_first_ms"] < 10_000
+    job = RunnerJob(artifact="a", inputs=str(inputs), measure=11, pace=0.02, warmup=1, hold=0.4, window=0.1)
+    report, _ = ran(program, job, tmp_path)
+    assert (report.steady_begin_unix_ns, report.steady_end_unix_ns) != (None, None)
+    lasted = (report.steady_end_unix_ns or 0) - (report.steady_begin_unix_ns or 0)
+    assert 11 * 0.02 <= lasted / 1e9 < 2
+    assert report.warmup == 1 + 3, "three calls at the pace find the processor still awake"
+    assert (report.cpu_percent or 100) < 60
+    held = report.held
+    assert held is not None
+    assert held.begin_unix_ns >= (report.steady_end_unix_ns or 0)
+    assert 0.4 <= held.seconds < 2
+    assert abs((held.end_unix_ns - held.begin_unix_ns) / 1e9 - held.seconds) < 0.2
+    assert len(held.windows) == 4
+    assert held.calls == sum(window.count for window in held.windows) > 400
+    assert 0.05 < held.busy_share <= 1
+    assert [round(window.start_s, 1) for window in held.windows] == [0.0, 0.1, 0.2, 0.3]
+    for window in held.windows:
+        assert 0 < window.median_us <= (window.p90_us or 0) <= (window.p99_us or 0) <= window.max_us
+        assert (window.resident_bytes or 0) > 0
+    longest = RunnerJob(artifact="a", inputs=str(inputs), hold=60.0)
+    assert program_words(longest, "in")[-4:] == ["--hold", "60", "--window", "3"]
+
+
+def test_a_warm_up_goes_on_until_its_times_agree(artifact: Path, inputs: Path, tmp_path: Path) -> None:
+    program = program_of(artifact, "x86_64", tmp_path / "program")
+    report, _ = ran(program, RunnerJob(artifact="a", inputs=str(inputs), measure=20, warmup=30), tmp_path)
+    assert 30 <= report.warmup <= 30 * MOST_WARMUP
+    assert report.stable is not None
+    assert report.stable or report.warmup == 30 * MOST_WARMUP
 
 
 def test_many_samples_are_read_call_by_call(artifact: Path, tmp_path: Path) -> None:

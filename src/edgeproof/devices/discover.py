@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Literal
 
+from edgeproof.devices.adb.listing import Attached, attached, find_adb
 from edgeproof.devices.base import Device, DeviceFactory
 from edgeproof.devices.emulated.boards import BOARDS
 from edgeproof.devices.emulated.lodging import lacking
@@ -17,20 +16,10 @@ from edgeproof.documents.base import Value
 from edgeproof.documents.device import DeviceClass
 from edgeproof.errors import DeviceError, ProcessError, UsageError
 from edgeproof.measure.machine import device_class, read_machine
-from edgeproof.process import ask
 
-__all__ = ["ListedDevice", "discover", "open_device", "read_adb_list"]
+__all__ = ["ListedDevice", "discover", "open_device"]
 
 GROUP = "edgeproof.devices"
-NOT_YET = "listed, not measured by this version: use the run's device runbook"
-ADB_TIMEOUT_S = 15
-ADB_REMEDIES = {
-    "unauthorized": "unlock the phone and allow USB debugging for this computer",
-    "offline": "reconnect it: adb reconnect offline, or unplug it and plug it in again",
-    "no permissions": "add a udev rule for it, or restart adb as a user who may open USB devices",
-    "recovery": "start Android on it",
-    "bootloader": "start Android on it: fastboot reboot",
-}
 
 
 class ListedDevice(Value, frozen=True):
@@ -82,58 +71,37 @@ def open_device(address: str) -> Device:
     if kind in entries:
         factory: DeviceFactory = entries[kind].load()
         return factory(rest)
-    if kind == "adb":
-        raise DeviceError(f"{address} is {NOT_YET}", hint="edgeproof runbook RUN")
-    raise UsageError(
-        f"{address} is no device", hint=f"known kinds: {', '.join(dict.fromkeys([*sorted(entries), 'adb']))}"
-    )
-
-
-def read_adb_list(text: str) -> list[ListedDevice]:
-    """The lines of ``adb devices -l`` as devices."""
-    found = []
-    for line in text.splitlines():
-        match = re.match(r"^(\S+)\s+(no permissions|\S+)(.*)$", line)
-        if not match or line.startswith(("List of devices", "*")):
-            continue
-        serial, state, rest = match.groups()
-        told = dict(part.split(":", 1) for part in rest.split() if ":" in part)
-        product = told.get("model", "").replace("_", " ")
-        ready = state == "device"
-        found.append(
-            ListedDevice(
-                address=f"adb:{serial}",
-                device_class="android",
-                state="ready" if ready else "attention",
-                measurable=False,
-                detail=f"{product or 'Android device'}: {NOT_YET if ready else state}",
-                remedy=None if ready else ADB_REMEDIES.get(state, f"adb says {state!r}: reconnect it"),
-            )
-        )
-    return found
+    raise UsageError(f"{address} is no device", hint=f"known kinds: {', '.join(sorted(entries))}")
 
 
 def _attached_phones() -> list[ListedDevice]:
-    adb = shutil.which("adb")
+    adb = find_adb()
     if adb is None:
         return []
     try:
-        done = ask([adb, "devices", "-l"], timeout_s=ADB_TIMEOUT_S)
+        return [_phone(found) for found in attached(adb)]
     except ProcessError as error:
-        return [_broken_adb(f"adb does not answer: {error}")]
-    if done.returncode != 0:
-        return [_broken_adb(f"adb failed: {done.stderr.decode(errors='replace').strip()}")]
-    return read_adb_list(done.stdout.decode(errors="replace"))
+        return [
+            ListedDevice(
+                address="adb:",
+                device_class="android",
+                state="attention",
+                measurable=False,
+                detail=error.message,
+                remedy=error.hint or "restart it: adb kill-server && adb start-server",
+            )
+        ]
 
 
-def _broken_adb(detail: str) -> ListedDevice:
+def _phone(found: Attached) -> ListedDevice:
+    emulated = "; emulated: outputs, no latency" if found.emulator else ""
     return ListedDevice(
-        address="adb:",
+        address=f"adb:{found.serial}",
         device_class="android",
-        state="attention",
-        measurable=False,
-        detail=detail,
-        remedy="restart it: adb kill-server && adb start-server",
+        state="ready" if found.ready else "attention",
+        measurable=found.ready,
+        detail=f"{found.model or 'Android device'}{emulated if found.ready else f': {found.state}'}",
+        remedy=found.remedy,
     )
 
 

@@ -7,17 +7,23 @@ document. A transport brings files there and starts it; it needs neither Python 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeproof.devices.runner import MOST_WARMUP
 from edgeproof.documents.artifact import ArtifactDocument, Binding
 from edgeproof.documents.base import decode, read_marked
 from edgeproof.documents.environment import Machine
+from edgeproof.documents.held import Held
 from edgeproof.documents.runner import OutputSummary, RunnerJob, RunnerReport
+from edgeproof.documents.soak import SoakWindow
 from edgeproof.errors import ArtifactError, DocumentError, SignatureError
+from edgeproof.measure.holding import window_of
+from edgeproof.measure.statistics import percentile
 from edgeproof.trust import ask_for_trust, hold
 
 if TYPE_CHECKING:
@@ -28,7 +34,7 @@ __all__ = ["FLOAT", "Program", "open_program", "program_words", "read_outputs", 
 
 FLOAT = "<f4"
 """What it reads and writes: one number after another, sample after sample."""
-WORDS = ("limit", "measure", "warmup", "seconds", "pace", "hold")
+WORDS = ("limit", "measure", "warmup", "seconds", "pace", "hold", "window")
 """Fields of a job that are words of it."""
 RUNS_CODE = "it is a program, and a device would run it"
 
@@ -63,10 +69,12 @@ def program_words(job: RunnerJob, inputs: str, outputs: str | None = None) -> li
     """
     words = ["--inputs", inputs, *(("--outputs", outputs) if outputs is not None else ())]
     for name in WORDS:
-        value = getattr(job, name, None)
+        value = getattr(job, name)
+        if name == "window" and value is None and job.hold is not None:
+            value = window_of(job.hold)
         if value is not None and (value or name == "warmup"):
             words += [f"--{name}", f"{value:.9g}"]
-    return words
+    return [*words, "--most-warmup", str(MOST_WARMUP * job.warmup)] if job.measure else words
 
 
 def write_inputs(document: ArtifactDocument, samples: Path, to: Path, *, limit: int | None = None) -> int:
@@ -152,7 +160,76 @@ def report_of(
         outputs: of ``read_outputs``.
     """
     try:
-        told = decode(said, RunnerReport)
-    except DocumentError as error:
-        return RunnerReport(artifact=job.artifact, error=f"the program's answer cannot be read: {error.message}")
-    return msgspec.structs.replace(told, artifact=job.artifact, machine=machine, outputs=tuple(outputs))
+        told, load = decode(said, RunnerReport), msgspec.json.decode(said, type=_Told).load
+    except (DocumentError, msgspec.MsgspecError) as error:
+        return RunnerReport(artifact=job.artifact, error=f"the program's answer cannot be read: {error}")
+    return msgspec.structs.replace(
+        told,
+        artifact=job.artifact,
+        machine=machine,
+        outputs=tuple(outputs),
+        held=_held(load) if load is not None else None,
+    )
+
+
+class _Window(msgspec.Struct):
+    """A window of a load, as the program tells it; nanoseconds."""
+
+    start_ns: int
+    count: int
+    total_ns: int
+    most_ns: int
+    kept_ns: list[int]
+    temperature_c: float | None = None
+    mhz: float | None = None
+    resident_bytes: int | None = None
+
+
+class _Load(msgspec.Struct):
+    """A load, as the program tells it; nanoseconds."""
+
+    windows: list[_Window]
+    begin_unix_ns: int
+    end_unix_ns: int
+    begin_monotonic_ns: int
+    end_monotonic_ns: int
+    used_ns: int
+
+
+class _Told(msgspec.Struct):
+    load: _Load | None = None
+
+
+def _held(load: _Load) -> Held:
+    """The load in figures, as ``measure.holding`` makes them."""
+    windows = tuple(_window(window) for window in load.windows)
+    lasted = load.end_monotonic_ns - load.begin_monotonic_ns
+    calls, inside = (sum(getattr(window, name) for window in load.windows) for name in ("count", "total_ns"))
+    return Held(
+        seconds=round(lasted / 1e9, 6),
+        calls=calls,
+        begin_unix_ns=load.begin_unix_ns,
+        end_unix_ns=load.end_unix_ns,
+        median_us=round(statistics.median(window.median_us for window in windows), 3),
+        mean_us=round(inside / calls / 1e3, 3),
+        busy_share=round(inside / lasted, 4),
+        cpu_percent=round(100 * load.used_ns / lasted, 1),
+        windows=windows,
+    )
+
+
+def _window(told: _Window) -> SoakWindow:
+    ascending = sorted(value / 1e3 for value in told.kept_ns)
+    return SoakWindow(
+        start_s=round(told.start_ns / 1e9, 3),
+        count=told.count,
+        median_us=round(statistics.median(ascending), 3),
+        max_us=told.most_ns / 1e3,
+        temperature_c=told.temperature_c,
+        resident_bytes=told.resident_bytes,
+        mean_us=round(told.total_ns / told.count / 1e3, 3),
+        p90_us=percentile(ascending, 0.90).value_us,
+        p95_us=percentile(ascending, 0.95).value_us,
+        p99_us=percentile(ascending, 0.99).value_us,
+        mhz=told.mhz,
+    )

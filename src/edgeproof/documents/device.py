@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from edgeproof.documents.base import Document, Value, plain_name
+from edgeproof.documents.conditions import Conditions
 from edgeproof.documents.conversion import Outcome
 from edgeproof.documents.device_class import DEVICE_CLASSES, EVERY_CLASS, DeviceClass, ships_as
 from edgeproof.documents.environment import Machine
@@ -98,6 +99,10 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     """How that is known, its interval, and what is left without idle power; or why there is none. None: no meter."""
     temperature_c: tuple[float, ...] = ()
     throttled: bool | None = None
+    ran_on: tuple[int, ...] = ()
+    """Cores that its timed calls were seen on, where that is told."""
+    conditions: tuple[Conditions, ...] = ()
+    """Heat, clocks and battery before and after each process, where somebody looked from outside."""
     other_threads: tuple[OtherThreads, ...] = ()
     """Other counts of threads that were measured beside this one, which was the fastest."""
     degraded: str | None = None

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgeproof.documents.base import Document, Value
+from edgeproof.documents.conditions import Conditions
 from edgeproof.documents.delegation import Delegation
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.heat import Heat
@@ -140,6 +141,8 @@ class RunnerReport(Document, frozen=True, kw_only=True):
     temperature_before_c: float | None = None
     temperature_after_c: float | None = None
     throttled: bool | None = None
+    conditions: tuple[Conditions, ...] = ()
+    """Before and after it, where somebody looked from outside."""
     outputs: tuple[OutputSummary, ...] = ()
     storage_faults: tuple[str, ...] = ()
     """What is wrong with its weights, beside those it was told to hold them against."""

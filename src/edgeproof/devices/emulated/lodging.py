@@ -11,7 +11,6 @@ import contextlib
 import shlex
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from edgeproof.devices.emulated.boards import EmulatedBoard
 from edgeproof.devices.emulated.root import USER
 from edgeproof.devices.emulation import foreign_root
 from edgeproof.errors import DeviceError, MissingDependency
-from edgeproof.process import Child
+from edgeproof.process import Child, ask
 
 __all__ = ["Lodging", "Server", "lacking"]
 
@@ -142,7 +141,8 @@ class Lodging:
         board.show(folder / "view")
         for name in ("host", "user"):
             words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
-            subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+            if ask(words, timeout_s=START_S).returncode:
+                raise DeviceError("ssh-keygen makes no key here", hint=f"try it by hand: {' '.join(words)}")
         port = _free_port()
         (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
         enter, start = folder / "enter", folder / "start"

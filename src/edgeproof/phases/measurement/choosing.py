@@ -11,7 +11,7 @@ from pathlib import Path
 from edgeproof.devices.base import Place, Target
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.device import DeviceClass, ships_as
-from edgeproof.errors import EdgeProofError
+from edgeproof.errors import EdgeProofError, UnsupportedError
 from edgeproof.formats.base import Format
 from edgeproof.formats.registry import artifact_document
 from edgeproof.trust import hold
@@ -77,8 +77,6 @@ def _fitted(found: Chosen, place: Place, device_class: DeviceClass, out: Path) -
     kind, document = found.kind, found.document
     if device_class != "host" and ships_as(device_class) not in kind.platforms:
         raise _Unfit(f"{kind.title} does not ship there")
-    if place.python is None:
-        raise _Unfit("there is no Python 3.11 or newer there, and it has no program of its own")
     folder = found.here if found.here.is_dir() else found.here.parent
     if (folder / ArtifactDocument.FILE).is_file():  # what describes it travels with it
         found = replace(found, target=replace(found.target, artifact=folder))
@@ -87,6 +85,8 @@ def _fitted(found: Chosen, place: Place, device_class: DeviceClass, out: Path) -
         raise _Unfit(f"it takes {size_words(size)}, and {size_words(place.disk_bytes)} are free on the device's disk")
     if place.memory_bytes is not None and SPARE * size > place.memory_bytes:
         raise _Unfit(f"it takes {size_words(size)}, and the device has {size_words(place.memory_bytes)} of memory free")
+    if place.python is None:
+        return _program(found, place, out)
     if place.architecture == platform.machine():
         return found
     try:
@@ -95,5 +95,19 @@ def _fitted(found: Chosen, place: Place, device_class: DeviceClass, out: Path) -
         raise _Unfit(f"not built for {place.architecture}: {error}") from error
     if built == found.here:
         return found
+    return _built(found, built)
+
+
+def _program(found: Chosen, place: Place, out: Path) -> Chosen:
+    """What runs by itself there."""
+    try:
+        return _built(found, found.kind.program_for(place.architecture, found.here, found.document, out))
+    except UnsupportedError as error:
+        raise _Unfit("there is no Python 3.11 or newer there, and it has no program of its own") from error
+    except EdgeProofError as error:
+        raise _Unfit(f"not built for {place.architecture}: {error}") from error
+
+
+def _built(found: Chosen, built: Path) -> Chosen:
     told = artifact_document(built)[0]
     return replace(found, target=replace(found.target, artifact=built), built=told.sha256)

@@ -264,6 +264,8 @@ def _measurement(taken: Measured, steady: Steady, ratio: float | None) -> Device
         cpus=reports[0].cpus,
         temperature_c=tuple(value for value in degrees if value is not None),
         throttled=any(throttled) if throttled else None,
+        ran_on=tuple(sorted({core for report in reports for core in report.ran_on})),
+        conditions=tuple(found for report in reports for found in report.conditions),
         degraded=next((report.degraded for report in reports if report.degraded), None),
         stable=all(agreed) if agreed else None,
         held=tuple(report.held for report in reports if report.held is not None),

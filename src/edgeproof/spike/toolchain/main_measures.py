@@ -1,95 +1,14 @@
-"""Parts of the C of ``main_program``: what the system tells, and one job of measurement."""
+"""A part of the C of ``main_program``: one job of measurement, told as one JSON document."""
 
 from __future__ import annotations
 
-__all__ = ["MEASURE", "SYSTEM"]
-
-SYSTEM = """
-static i64 clock_ns(clockid_t which) {
-  struct timespec now;
-  return clock_gettime(which, &now) ? 0 : now.tv_sec * SECOND + now.tv_nsec;
-}
-
-static i64 ticks(void) { return clock_ns(CLOCK_MONOTONIC); }
-
-/* Sleeps, and is awake for the last stretch: a sleep wakes late. */
-static void wait_until(i64 intended) {
-  for (i64 left; (left = intended - ticks()) > 0;) {
-    if (left <= 200000) continue;
-    const struct timespec rest = {(time_t)((left - 200000) / SECOND), (long)((left - 200000) % SECOND)};
-    nanosleep(&rest, NULL);
-  }
-}
-
-/* A line of /proc/self/status behind its name, as "VmHWM:"; 0 where the system has none. */
-static int status_of(const char *field, char *line, int size) {
-  FILE *file = fopen("/proc/self/status", "r");
-  int found = 0;
-  while (file && !found && fgets(line, size, file)) found = !strncmp(line, field, strlen(field));
-  if (file) fclose(file);
-  if (found) memmove(line, line + strlen(field), strlen(line + strlen(field)) + 1);
-  return found;
-}
-
-static i64 memory_of(const char *field) {
-  char line[128];
-  return status_of(field, line, sizeof line) ? atoll(line) * 1024 : -1;
-}
-
-/* The core that runs this: field 39 of /proc/self/stat; -1 where the system does not tell. */
-static int core(void) {
-  char text[1024];
-  FILE *file = fopen("/proc/self/stat", "r");
-  const size_t size = file ? fread(text, 1, sizeof text - 1, file) : 0;
-  if (file) fclose(file);
-  text[size] = 0;
-  const char *at = strrchr(text, ')');
-  for (int field = 2; at && field < 39; field++) at = strchr(at + 1, ' ');
-  return at ? atoi(at) : -1;
-}
-
-/* Degrees of the hottest thermal zone times 1000; -1 where none can be read. */
-static long heat(void) {
-  long most = -1;
-  for (int zone = 0; zone < 64; zone++) {
-    char path[64];
-    long here = -1;
-    sprintf(path, "/sys/class/thermal/thermal_zone%d/temp", zone);
-    FILE *file = fopen(path, "r");
-    if (file && fscanf(file, "%ld", &here) == 1 && here > 0 && here < 150000 && here > most) most = here;
-    if (file) fclose(file);
-  }
-  return most;
-}
-
-static void print_number(const char *field, i64 value) {
-  if (value >= 0) printf(",\\n\\"%s\\":%lld", field, value);
-}
-
-static void print_thousandth(const char *field, i64 value) {
-  if (value >= 0) printf(",\\n\\"%s\\":%lld.%03lld", field, value / 1000, value % 1000);
-}
-
-/* "0-3,6" as 0,1,2,3,6. */
-static void print_cores(void) {
-  char line[512];
-  if (!status_of("Cpus_allowed_list:", line, sizeof line)) return;
-  const char *comma = "";
-  printf(",\\n\\"cpus\\":[");
-  for (char *at = line; *at && *at != '\\n';) {
-    const long first = strtol(at, &at, 10), last = *at == '-' ? strtol(at + 1, &at, 10) : first;
-    for (long each = first; each <= last; each++, comma = ",") printf("%s%ld", comma, each);
-    if (*at) at++;
-  }
-  printf("]");
-}
-"""
+__all__ = ["MEASURE"]
 
 MEASURE = """
 struct job {
   const char *inputs, *outputs;
-  long limit, measure, warmup;
-  double seconds, pace, hold;
+  long limit, measure, warmup, most_warmup;
+  double seconds, pace, hold, window;
   i64 executed_unix_ns;
 };
 
@@ -159,56 +78,108 @@ static int ascending(const void *one, const void *other) {
   return (a > b) - (a < b);
 }
 
-/* Calls without a pause for so long; every call counts, and of their times every 2nd, 4th, … is kept where many. */
-static int hold(double seconds) {
-  i64 *kept = room(KEPT * sizeof *kept);
+/* Calls without a pause until a time, and what they took: of many only every 2nd, 4th, … is told alone. */
+static int window(long number, i64 begin, i64 end, long *made) {
+  static i64 kept[KEPT];
   long calls = 0, size = 0, every = 1;
-  const i64 begin_unix = clock_ns(CLOCK_REALTIME), busy = clock_ns(CLOCK_PROCESS_CPUTIME_ID), begin = ticks();
-  i64 now = begin;
-  for (const i64 end = begin + (i64)(seconds * 1e9); now < end; calls++) {
-    if (load(calls % count)) return 1;
+  i64 now = ticks(), total = 0, most = 0;
+  const i64 start = now;
+  do {
+    if (load((*made)++ % count)) return 1;
     const i64 took = timed();
     now = ticks();
-    if (calls % every) continue;
+    total += took;
+    if (took > most) most = took;
+    if (calls++ % every) continue;
     if (size == KEPT) {
       size = KEPT / 2, every *= 2;
       for (long k = 0; k < size; k++) kept[k] = kept[2 * k];
-      if (calls % every) continue;
+      if ((calls - 1) % every) continue;
     }
     kept[size++] = took;
-  }
-  const i64 end_unix = clock_ns(CLOCK_REALTIME), used = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - busy;
-  qsort(kept, (size_t)size, sizeof *kept, ascending);
-  printf(",\\n\\"held\\":{\\"calls\\":%ld,\\"begin_unix_ns\\":%lld,\\"end_unix_ns\\":%lld,\\"begin_monotonic_ns\\":%lld,"
-         "\\"end_monotonic_ns\\":%lld,\\"median_us\\":%.4f,\\"busy_share\\":%.4f}",
-         calls, begin_unix, end_unix, begin, now, size ? (kept[size / 2] + kept[(size - 1) / 2]) / 2e3 : 0.0,
-         now > begin ? (double)used / (double)(now - begin) : 0.0);
-  free(kept);
+  } while (now < end);
+  printf("%s\\n{\\"start_ns\\":%lld", number ? "," : "", start - begin);
+  print_number("count", calls);
+  print_number("total_ns", total);
+  print_number("most_ns", most);
+  print_thousandth("temperature_c", heat());
+  print_thousandth("mhz", frequency());
+  print_number("resident_bytes", memory_of("VmRSS:"));
+  printf(",\\"kept_ns\\":[");
+  for (long k = 0; k < size; k++) printf("%s%lld", k ? "," : "", kept[k]);
+  printf("]}");
   return 0;
+}
+
+/* A load for a meter, window by window, with marks of its begin and end. */
+static int hold(double seconds, double each) {
+  const i64 length = (i64)(seconds * 1e9), busy = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+  const long windows = each > 0 && each < seconds ? (long)(seconds / each + 0.5) : 1;
+  long made = 0;
+  printf(",\\n\\"load\\":{\\"windows\\":[");
+  const i64 begin_unix = clock_ns(CLOCK_REALTIME), begin = ticks();
+  for (long k = 0; k < windows; k++) {
+    const i64 until = k + 1 < windows ? (i64)((double)(k + 1) * each * 1e9) : length;
+    if (window(k, begin, begin + until, &made)) return 1;
+  }
+  const i64 end = ticks(), end_unix = clock_ns(CLOCK_REALTIME), used = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - busy;
+  printf("]");
+  print_number("begin_unix_ns", begin_unix);
+  print_number("end_unix_ns", end_unix);
+  print_number("begin_monotonic_ns", begin);
+  print_number("end_monotonic_ns", end);
+  print_number("used_ns", used);
+  printf("}");
+  return 0;
+}
+
+/* Whether the medians of the last three windows of ten calls agree within 5 %; -1 where there are too few calls. */
+static int stable(const i64 *took, long calls) {
+  i64 least = 0, most = 0;
+  if (calls < 30) return -1;
+  for (int k = 0; k < 3; k++) {
+    i64 ten[10];
+    memcpy(ten, took + calls - 30 + 10 * k, sizeof ten);
+    qsort(ten, 10, sizeof *ten, ascending);
+    const i64 twice = ten[4] + ten[5];
+    if (k == 0 || twice < least) least = twice;
+    if (k == 0 || twice > most) most = twice;
+  }
+  return (double)most <= 1.05 * (double)least;
 }
 
 /* The timed calls, after their warm-up. */
 static int steady(const struct job *job) {
-  i64 *took = room((size_t)job->measure * sizeof *took);
-  const i64 cap = (i64)(job->seconds * 1e9), began = ticks();
+  const long most = job->most_warmup > job->warmup ? job->most_warmup : job->warmup;
+  i64 *took = room((size_t)(job->measure > most ? job->measure : most) * sizeof *took);
+  const i64 cap = (i64)(job->seconds * 1e9), pace = (i64)(job->pace * 1e9), began = ticks();
   long warmed = 0, made = 0;
-  while (warmed < job->warmup) {
+  while (warmed < most && !(warmed >= job->warmup && stable(took, warmed) != 0)) {
     if (load(warmed % count)) return 1;
-    timed();
+    took[warmed] = timed();
     warmed++;
     if (cap > 0 && ticks() > began + cap / 4) break;
   }
+  const int agreed = stable(took, warmed);
+  for (int k = 0; k < PACED_WARMUP && pace > 0 && job->warmup > 0; k++, warmed++) {
+    sleep_until(ticks() + pace);
+    if (load(warmed % count)) return 1;
+    timed();
+  }
   const int before = core();
   const i64 begin_unix = clock_ns(CLOCK_REALTIME), busy = clock_ns(CLOCK_PROCESS_CPUTIME_ID), begin = ticks();
-  while (made < job->measure) {
+  for (i64 due = begin + pace; made < job->measure;) {
     if (load(made % count)) return 1;
-    if (job->pace > 0) wait_until(begin + (i64)((double)made * job->pace * 1e9));
+    if (pace > 0) sleep_until(due);
     took[made++] = timed();
-    if (cap > 0 && made >= LEAST_CALLS && ticks() > began + cap) break;
+    const i64 now = ticks();
+    due = due + pace > now ? due + pace : now;
+    if (cap > 0 && made >= LEAST_CALLS && now > began + cap) break;
   }
   const i64 end = ticks(), used = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - busy, end_unix = clock_ns(CLOCK_REALTIME);
   const int after = core();
   print_number("warmup", warmed);
+  if (agreed >= 0) printf(",\\n\\"stable\\":%s", agreed ? "true" : "false");
   print_number("steady_begin_unix_ns", begin_unix);
   print_number("steady_end_unix_ns", end_unix);
   print_number("steady_begin_monotonic_ns", begin);
@@ -247,7 +218,7 @@ static int measure(const struct job *job, i64 started, i64 started_unix) {
   if (job->measure > 0 && steady(job)) return 1;
   print_number("baseline_memory_bytes", memory);
   print_number("peak_memory_bytes", memory_of("VmHWM:"));
-  if (job->hold > 0 && hold(job->hold)) return 1;
+  if (job->hold > 0 && hold(job->hold, job->window)) return 1;
   print_number("finished_unix_ns", clock_ns(CLOCK_REALTIME));
   print_thousandth("temperature_before_c", heat_before);
   print_thousandth("temperature_after_c", heat());

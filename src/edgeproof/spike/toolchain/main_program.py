@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeproof.spike.toolchain.main_measures import MEASURE, SYSTEM
+from edgeproof.spike.toolchain.main_measures import MEASURE
+from edgeproof.spike.toolchain.main_system import SYSTEM
 
 __all__ = ["main_program"]
 
@@ -18,8 +19,9 @@ def main_program(name: str, inputs: Sequence[int], outputs: Sequence[int]) -> st
 
     With ``--inputs FILE`` it does what a job of the runner asks for, in this order, and prints one JSON document with
     the fields of ``edgeproof.runner/1``: it loads, makes the first call, runs all samples where ``--outputs FILE`` asks
-    for them, warms up (``--warmup N``), times calls (``--measure N``, at most ``--seconds S`` with a quarter of it for
-    the warm-up, beginning ``--pace S`` apart), and holds a load for a meter (``--hold S``). ``--limit N`` takes the
+    for them, warms up (``--warmup N``, and until its times agree, ``--most-warmup N`` calls at most), times calls
+    (``--measure N``, at most ``--seconds S`` with a quarter of it for the warm-up, beginning ``--pace S`` apart), and
+    holds a load for a meter (``--hold S``, told in windows of ``--window S`` under ``load``). ``--limit N`` takes the
     first samples alone, ``--exec-unix-ns`` says when the process was started. Samples of more than 4 MiB are read call
     by call, outside what is timed.
 
@@ -48,7 +50,7 @@ HEAD = """/* A filter: samples from stdin, outputs to stdout, raw float32; with 
 #include <time.h>
 
 typedef long long i64;
-enum { HELD_BYTES = 4 << 20, LEAST_CALLS = 4, KEPT = 1 << 16 };
+enum { HELD_BYTES = 4 << 20, LEAST_CALLS = 4, PACED_WARMUP = 3, KEPT = 2048 };
 static const i64 SECOND = 1000000000;
 
 static const size_t in_sizes[] = {IN_SIZES};
@@ -106,7 +108,7 @@ MAIN = """
 static int usage(void) {
   fprintf(stderr, "usage: NAME [--time N] < samples, raw float32\\n"
                   "       NAME --inputs FILE [--outputs FILE] [--limit N] [--measure N] [--warmup N] [--seconds S]\\n"
-                  "            [--pace S] [--hold S] [--exec-unix-ns NS]\\n");
+                  "            [--most-warmup N] [--pace S] [--hold S [--window S]] [--exec-unix-ns NS]\\n");
   return 2;
 }
 
@@ -128,6 +130,8 @@ int main(int words, char **word) {
       if (!strcmp(name, "--limit")) job.limit = (long)number;
       else if (!strcmp(name, "--measure")) job.measure = (long)number;
       else if (!strcmp(name, "--warmup")) job.warmup = (long)number;
+      else if (!strcmp(name, "--most-warmup")) job.most_warmup = (long)number;
+      else if (!strcmp(name, "--window")) job.window = number;
       else if (!strcmp(name, "--seconds")) job.seconds = number;
       else if (!strcmp(name, "--pace")) job.pace = number;
       else if (!strcmp(name, "--hold")) job.hold = number;
