@@ -1,49 +1,52 @@
-"""``devices`` through the real command line; SSH is the double, and so is what adb says."""
+"""``devices`` through the real command line: a board is a server on loopback, and what adb says is written here."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.calling import Call
-
-SSH = Path(__file__).parents[1] / "doubles" / "ssh"
+from tests.devices.loopback import Board, board, missing
 
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of programs that comes first: the SSH double is in it, and a Pi's home beside it."""
-    folder, home = tmp_path / "bin", tmp_path / "home"
+    """A folder of programs that comes first, and no board that could be emulated."""
+    folder = tmp_path / "bin"
     folder.mkdir()
-    home.mkdir()
-    shutil.copy(SSH, folder / "ssh")
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv("SSH_DOUBLE_HOME", str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     return folder
 
 
-def test_the_host_and_a_named_target_in_json(edgeproof: Call, programs: Path) -> None:
-    code, out, err = edgeproof("devices", "ssh:pi@raspberrypi.local", "--json")
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
+    lacking = missing()
+    if lacking is not None:
+        pytest.skip(lacking)
+    with board(tmp_path / "board", monkeypatch) as found:
+        yield found
+
+
+def test_the_host_and_a_named_target_in_json(edgeproof: Call, programs: Path, there: Board) -> None:
+    code, out, err = edgeproof("devices", there.address, "--json")
     assert (code, err) == (0, "")
     host, *_, pi = json.loads(out)["devices"]
     assert (host["address"], host["state"], host["measurable"]) == ("host", "ready", True)
-    assert (pi["address"], pi["state"], pi["measurable"]) == ("ssh:pi@raspberrypi.local", "ready", False)
+    assert (pi["address"], pi["state"], pi["measurable"]) == (there.address.partition("?")[0], "ready", True)
     assert os.uname().machine in pi["detail"]
-    assert "rpi_setup_and_bench.sh" in pi["remedy"]
 
 
-def test_a_target_that_refuses_is_said_with_what_to_do(
-    edgeproof: Call, programs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSH_DOUBLE_REFUSE", "1")
-    code, out, _ = edgeproof("devices", "ssh:pi@raspberrypi.local")
+def test_a_target_that_refuses_is_said_with_what_to_do(edgeproof: Call, programs: Path, there: Board) -> None:
+    (there.folder / "user.pub").write_text("")
+    code, out, _ = edgeproof("devices", there.address)
     assert code == 0
     assert "unreachable" in out
     assert "→ " in out
-    assert "ssh-copy-id pi@raspberrypi.local" in out
+    assert f"ssh-copy-id -p {there.port} pi@127.0.0.1" in out
 
 
 def test_what_adb_lists_is_listed(edgeproof: Call, programs: Path) -> None:

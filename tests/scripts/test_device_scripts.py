@@ -1,24 +1,21 @@
-"""The scripts as they are called, with the real programs; only SSH has a double."""
+"""The scripts as they are called, with the real programs; the Pi is a server on loopback."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.devices.loopback import Board, board, missing
 from tests.doubles.artifact import write_onnx
 from tests.phases.run_folder import add_conversion, make_run
 
-from edgeproof.documents.device import DeviceDocument
-from edgeproof.rundir import RunDir
-
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "device"
-DOUBLES = Path(__file__).parents[1] / "doubles"
 RPI = "rpi_setup_and_bench.sh"
 
 
@@ -68,110 +65,81 @@ def test_server_client_collection_and_drawing(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def pi(tmp_path: Path) -> dict[str, str]:
-    """The environment in which ``ssh`` is the double, and the Pi's home is a folder."""
-    home, programs = tmp_path / "pi home", tmp_path / "bin"
-    home.mkdir()
-    programs.mkdir()
-    shutil.copy(DOUBLES / "ssh", programs / "ssh")
-    return {
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "SSH_DOUBLE_HOME": str(home),
-        "PYTHON": sys.executable,
-    }
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
+    lacking = missing()
+    if lacking is not None:
+        pytest.skip(lacking)
+    with board(tmp_path / "board", monkeypatch) as found:
+        yield found
 
 
-def rpi(run: RunDir, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    quick = ("--rounds", 2, "--measure", 20, "--warmup", 2, "--remote-python", sys.executable)
-    return call(RPI, "pi@pi.local", run.root, *quick, *arguments, **environment)
-
-
-def measured_by_the_pi(run: RunDir) -> DeviceDocument | None:
-    return run.device("ssh:pi@pi.local")
-
-
-def test_a_pi_is_measured_and_its_document_is_in_the_run(tmp_path: Path, pi: dict[str, str]) -> None:
+def test_a_pi_is_measured_and_its_document_is_in_the_run(tmp_path: Path, there: Board) -> None:
     run = make_run(tmp_path)
     add_conversion(run, ["onnx-fp32", "onnx-int8"], failed=["litert-fp32"])
     run.path("artifacts/onnx-int8/tiny.onnx").write_bytes(b"damaged")
-    (Path(pi["PATH"].split(":")[0]) / "vcgencmd").write_text(
-        '#!/bin/sh\n[ $1 = get_throttled ] && echo throttled=0x50000 || echo "temp=48.3\'C"\n'
+    done = call(
+        RPI,
+        "pi@127.0.0.1",
+        run.root,
+        "--port",
+        there.port,
+        "--measure",
+        40,
+        "--other-board",
+        XDG_CACHE_HOME=str(tmp_path),
     )
-    (Path(pi["PATH"].split(":")[0]) / "vcgencmd").chmod(0o755)
-    done = rpi(run, "--other-board", **pi)
     assert done.returncode == 0, done.stderr
-    assert "onnx-fp32: ok: median" in done.stdout
-    document = measured_by_the_pi(run)
+    assert "On a Raspberry Pi" in done.stdout
+    document = run.device(f"ssh:pi@127.0.0.1:{there.port}")
     assert document is not None
-    assert run.path("phase4_devices/ssh-pi@pi.local.json").is_file()
-    assert (document.device, document.device_class) == ("ssh:pi@pi.local", "raspberry-pi")
+    assert document.device_class == "raspberry-pi"
+    assert document.board is not None
+    assert document.board.contradictions == ("as its user says",)
     good, bad, failed = document.measurements
     assert good.steady is not None
     assert good.steady.count == 40
     assert good.cold_start is not None
     assert good.cold_start.processes == 2
-    assert good.throttled is False
-    assert bad.status == "failed"
+    assert bad.status in {"failed", "skipped"}
     assert "tiny.onnx" in (bad.reason or "")
     assert failed.status == "skipped"
-    assert len(json.loads(run.path(good.steady.raw).read_bytes())) == 40
 
 
-def test_a_pi_that_throttles_does_not_count(tmp_path: Path, pi: dict[str, str]) -> None:
+def test_a_pi_that_refuses_is_said_with_what_to_do(tmp_path: Path, there: Board) -> None:
     run = make_run(tmp_path)
     add_conversion(run, ["onnx-fp32"])
-    program = Path(pi["PATH"].split(":")[0]) / "vcgencmd"
-    program.write_text(
-        "#!/bin/sh\necho x >> count; echo throttled=0x$([ $(wc -l < count) -gt 2 ] && echo 40004 || echo 0)\n"
-    )
-    program.chmod(0o755)
-    done = rpi(run, "--other-board", **pi)
+    (there.folder / "user.pub").write_text("")
+    done = call(RPI, "pi@127.0.0.1", run.root, "--port", there.port)
     assert done.returncode == 1
-    assert "throttled while it was measured" in done.stderr
-    document = measured_by_the_pi(run)
-    assert document is not None
-    assert document.measurements[0].throttled is True
-
-
-def test_another_board_is_no_pi_unless_it_is_said(tmp_path: Path, pi: dict[str, str]) -> None:
-    run = make_run(tmp_path)
-    add_conversion(run, ["onnx-fp32"])
-    done = rpi(run, **pi)
-    assert done.returncode == 1
-    assert "not a Raspberry Pi" in done.stderr
-    assert measured_by_the_pi(run) is None
-    assert run.devices() == ()
-
-
-def test_a_pi_that_refuses_is_said_with_what_to_do(tmp_path: Path, pi: dict[str, str]) -> None:
-    run = make_run(tmp_path)
-    add_conversion(run, ["onnx-fp32"])
-    done = rpi(run, SSH_DOUBLE_REFUSE="1", **pi)
-    assert done.returncode == 1
-    assert "ssh-copy-id pi@pi.local" in done.stderr
+    assert f"ssh-copy-id -p {there.port} pi@127.0.0.1" in done.stderr
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         ["pi@x"],
-        ["x", "."],
         ["-oProxyCommand=x@y", "."],
         ["pi@x", "/nosuch"],
-        ["pi@x", ".", "--port", "ssh"],
-        ["pi@x", ".", "--folder", "../.."],
-        ["pi@x", ".", "--folder", "$(reboot)"],
-        ["pi@x", ".", "--remote-python", "a;b"],
-        ["pi@x", ".", "--rounds"],
+        ["pi@x", ".", "--port"],
+        ["pi@x", ".", "--rounds", "2"],
     ],
 )
-def test_wrong_use_of_the_pi_script_reaches_no_network(arguments: list[str], pi: dict[str, str]) -> None:
-    done = call(RPI, *arguments, **pi)
+def test_wrong_use_of_the_pi_script_reaches_no_network(arguments: list[str]) -> None:
+    done = call(RPI, *arguments, PYTHON=sys.executable)
     assert done.returncode == 2
     assert "error:" in done.stderr
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, pi: dict[str, str]) -> None:
-    done = call(RPI, "pi@x", tmp_path, **pi)
+@pytest.mark.parametrize("target", ["pi@x:ssh", "pi@$(reboot)", "a b@x"])
+def test_what_is_no_board_is_refused(tmp_path: Path, target: str) -> None:
+    run = make_run(tmp_path)
+    add_conversion(run, ["onnx-fp32"])
+    done = call(RPI, target, run.root, PYTHON=sys.executable)
+    assert done.returncode == 2
+    assert "is no device" in done.stderr
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    done = call(RPI, "pi@x", tmp_path, PYTHON=sys.executable)
     assert done.returncode == 2
     assert "not a run folder" in done.stderr

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgeproof.client.simulator import Drive
     from edgeproof.client.simulator import drive as bench
     from edgeproof.devices.discover import discover as devices
+    from edgeproof.devices.emulated.making import emulate
     from edgeproof.documents.source import ModelSource
     from edgeproof.measure.soak import SoakLength
     from edgeproof.model.drawing import Draw
@@ -44,6 +45,7 @@ _HOMES = {
     "convert": "api.models:convert",
     "delegation": "phases.delegation.alone:delegation_alone",
     "devices": "devices.discover:discover",
+    "emulate": "devices.emulated.making:emulate",
     "environment": "phases.preparation.environment:read_environment",
     "gate": "api.runs:gate",
     "load": "api.models:load",
@@ -80,6 +82,7 @@ __all__ = [
     "convert",
     "delegation",
     "devices",
+    "emulate",
     "environment",
     "gate",
     "load",

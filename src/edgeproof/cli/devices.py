@@ -1,4 +1,4 @@
-"""``devices``, ``measure``: where sessions can run, and a run measured again."""
+"""``devices``, ``devices emulate``, ``measure``: where sessions can run, and a run measured again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,32 @@ from edgeproof.cli.options import as_seconds, pace_options, quiet_option, split_
 __all__ = ["devices", "measure"]
 
 
-@click.command(epilog="Example:  edgeproof devices ssh:pi@raspberrypi.local --json")
-@click.argument("named", nargs=-1, metavar="[ssh:USER@HOST]...")
-@json_option
-def devices(named: tuple[str, ...], as_json: bool) -> None:
-    """List the devices: this host, what adb sees, and SSH targets that are named.
+class Listing(click.Group):
+    """A group that lists where it is given no command's name: its words are devices then."""
 
-    An SSH target is asked for a login without a password and nothing else; no network is scanned.
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asks = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if asks else ["list", *args])
+
+
+@click.group(
+    cls=Listing,
+    epilog="\b\nExamples:\n  edgeproof devices\n  edgeproof devices ssh:pi@raspberrypi.local --json\n"
+    "  edgeproof devices emulate raspberrypi4\n\n"
+    "What may be said of a board: ssh:user@host:port?emulated=1 (or 0), &class=raspberry-pi, &python=PATH of a Python "
+    "there that has the runtimes.",
+)
+def devices() -> None:
+    """List the devices: this host, what adb sees, boards that can be emulated here, and those that are named."""
+
+
+@devices.command("list")
+@click.argument("named", nargs=-1, metavar="[DEVICE]...")
+@json_option
+def list_devices(named: tuple[str, ...], as_json: bool) -> None:
+    """List the devices; one that is named, such as ssh:pi@raspberrypi.local, is asked what it is and nothing more.
+
+    No network is scanned.
     """
     from edgeproof import api
 
@@ -30,6 +49,32 @@ def devices(named: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"{device.address:<28} {device.device_class or 'unknown':<14} {device.state:<12} {device.detail}")
         if device.remedy:
             click.echo(f"{'':<28} → {device.remedy}")
+
+
+@devices.command(
+    epilog="\b\nExamples:\n  edgeproof devices emulate raspberrypi4\n"
+    "  edgeproof run examples/digits_snn.py:model --devices host,emulated:raspberrypi4"
+)
+@click.argument("board", default="raspberrypi4")
+@click.option("--suite", default="bookworm", show_default=True, help="Release of Debian.")
+@quiet_option
+@json_option
+def emulate(board: str, suite: str, quiet: bool, as_json: bool) -> None:
+    """Make what emulating BOARD takes: a small Debian of its processor, and the runtimes' wheels for it.
+
+    It is unpacked into a folder of yours, which takes no right of root and less than a minute where the network is
+    quick; emulated:BOARD is then a device that gives outputs, and never a latency or power.
+    """
+    from edgeproof import api
+
+    with progress("making the board", quiet=quiet) as tell:
+        made = api.emulate(board, suite=suite, progress=tell)
+    if as_json:
+        emit_json(made)
+        return
+    click.echo(f"{made.address}: {made.folder}, {made.bytes / 1e6:.0f} MB")
+    for reason in made.left_out:
+        click.echo(f"left out: {reason}")
 
 
 @click.command(

@@ -136,7 +136,7 @@ def _emulated_boards() -> list[ListedDevice]:
             detail=f"{board.model}, emulated: outputs, and no times",
         )
         for board in BOARDS.values()
-        if lacking(board) is None and ready(board.core.architecture)
+        if lacking(board) is None and ready(board.architecture)
     ]
 
 

@@ -23,13 +23,15 @@ from edgeproof.errors import DeviceError, ProcessError
 from edgeproof.files import atomic_folder
 from edgeproof.process import ask
 
-__all__ = ["RUNNER_NEEDS", "Packages", "as_here", "cache_folder", "describe_ours", "gather", "ours", "unpack"]
+__all__ = ["RUNNER_NEEDS", "WHEELS", "Packages", "as_here", "cache_folder", "describe_ours", "gather", "ours", "unpack"]
 
 RUNNER_NEEDS = ("numpy", "msgspec", "packaging", "psutil", "protobuf", "safetensors")
 """What the runner needs, whichever the runtime."""
 GLIBCS = ((2, 17), (2, 24), (2, 27), (2, 28), (2, 31), (2, 34), (2, 35), (2, 36), (2, 38), (2, 39))
 """Oldest versions that wheels are built for."""
 FETCH_S = 1800
+WHEELS = ("aarch64", "x86_64")
+"""Architectures that the runtimes' wheels are published for: elsewhere a Python is of no use but by its user's word."""
 HEAVY = ("torch",)
 """Never brought: its public wheels for ARM come with CUDA, gigabytes of it."""
 

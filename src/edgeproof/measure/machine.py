@@ -10,12 +10,15 @@ import contextlib
 import os
 import platform
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.environment import Machine
+from edgeproof.errors import ProcessError
+from edgeproof.process import ask
 
 __all__ = [
     "ROOT",
@@ -33,6 +36,8 @@ __all__ = [
 ]
 
 ROOT = Path("/")
+THROTTLED = "sys/devices/platform/soc*/*firmware*/get_throttled"
+VCGENCMD_S = 5.0
 RASPBERRY_NOW = 0x0000F
 """``get_throttled`` bits 0-3: under-voltage, frequency capped, throttled, soft temperature limit, at this moment."""
 RASPBERRY_SINCE_BOOT = 0xF0000
@@ -110,8 +115,8 @@ def temperature_c(root: Path = ROOT) -> float | None:
 def read_throttling(root: Path = ROOT) -> Throttling:
     """Raspberry Pi's throttle word, the x86 throttle counters, and the steps of what cools a processor by slowing it
     down; a fan's are none."""
-    bits: int | None = None
-    for word in sorted(root.glob("sys/devices/platform/soc*/*firmware*/get_throttled")):
+    bits = _asked_bits() if root == ROOT else None
+    for word in sorted(root.glob(THROTTLED)):
         with contextlib.suppress(ValueError):
             bits = int(_text(word) or "", 16)
     counters = root.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")
@@ -134,6 +139,19 @@ def current_mhz(root: Path = ROOT, cpus: Sequence[int] = ()) -> float | None:
     )
     known = [khz for khz in map(_integer, files) if khz]
     return max(known) / 1000 if known else None
+
+
+def _asked_bits() -> int | None:
+    """The same word by Raspberry Pi's own program, where the system does not show it as a file."""
+    program = shutil.which("vcgencmd")
+    if program is None or any(ROOT.glob(THROTTLED)):
+        return None
+    try:
+        said = ask([program, "get_throttled"], timeout_s=VCGENCMD_S).stdout.decode(errors="replace")
+    except ProcessError:
+        return None
+    found = re.search(r"throttled=0x([0-9A-Fa-f]+)", said)
+    return int(found.group(1), 16) if found else None
 
 
 def throttled_between(before: Throttling, after: Throttling) -> bool | None:

@@ -244,7 +244,7 @@ def test_it_is_listed(phone: Daemon) -> None:
 
 def test_a_server_that_cannot_start(phone: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/dev/null")
-    reason = AdbDevice("R58M").available() or ""
+    reason = str(AdbDevice("R58M").available() or "")
     assert "adb failed: Cannot mkdir '/dev/null/.android'" in reason
     assert "pid" not in reason
 

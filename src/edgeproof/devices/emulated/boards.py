@@ -20,19 +20,19 @@ class EmulatedBoard:
     Attributes:
         name: behind ``emulated:``.
         model: what it calls itself.
-        processor: by the name of ``devices/processors``.
+        core: its processor.
         memory_gib: what it shows.
     """
 
     name: str
     model: str
-    processor: str
+    core: Processor
     memory_gib: int
 
     @property
-    def core(self) -> Processor:
-        """Its processor."""
-        return PROCESSORS[self.processor]
+    def architecture(self) -> str:
+        """Of its system."""
+        return self.core.architecture
 
     def show(self, view: Path) -> None:
         """Write what it says of itself into a folder that stands before the system's ``/proc`` and ``/sys``."""
@@ -45,12 +45,23 @@ class EmulatedBoard:
         (view / "proc/meminfo").write_text(memory)
 
 
+ARM32 = "armv7l"
+CORTEX_A7 = Processor(
+    "cortex-a7",
+    "Raspberry Pi 2",
+    ARM32,
+    "cortex-a7",
+    part="0xc07",
+    features="half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm",
+)
+"""32 bits, for which no wheels are published: programs run there, and no Python of ours."""
 BOARDS = {
     board.name: board
     for board in (
-        EmulatedBoard("raspberrypi3", "Raspberry Pi 3 Model B Plus Rev 1.3", "cortex-a53", 1),
-        EmulatedBoard("raspberrypi4", "Raspberry Pi 4 Model B Rev 1.4", "cortex-a72", 4),
-        EmulatedBoard("raspberrypi5", "Raspberry Pi 5 Model B Rev 1.0", "cortex-a76", 8),
+        EmulatedBoard("raspberrypi2", "Raspberry Pi 2 Model B Rev 1.1", CORTEX_A7, 1),
+        EmulatedBoard("raspberrypi3", "Raspberry Pi 3 Model B Plus Rev 1.3", PROCESSORS["cortex-a53"], 1),
+        EmulatedBoard("raspberrypi4", "Raspberry Pi 4 Model B Rev 1.4", PROCESSORS["cortex-a72"], 4),
+        EmulatedBoard("raspberrypi5", "Raspberry Pi 5 Model B Rev 1.0", PROCESSORS["cortex-a76"], 8),
     )
 }
 

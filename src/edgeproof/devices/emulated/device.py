@@ -30,7 +30,6 @@ class EmulatedDevice(SshDevice):
     def __init__(self, address: str = "") -> None:
         self._board = find_board(address)
         super().__init__(f"{USER}@{self._board.name}?emulated=1")
-        self._lodging: Lodging | None = None
 
     @property
     def name(self) -> str:
@@ -48,25 +47,25 @@ class EmulatedDevice(SshDevice):
         missing = lacking(self._board)
         if missing is not None:
             return DeviceError(f"{self.name}: {missing.message}", hint=missing.hint)
-        architecture = self._board.core.architecture
+        architecture = self._board.architecture
         if not ready(architecture):
             where = foreign_root(architecture)
-            return DeviceError(f"{self.name}: there is no system for it in {where}", hint="edgeproof devices emulate")
+            return DeviceError(
+                f"{self.name}: there is no system for it in {where}",
+                hint=f"edgeproof devices emulate {self._board.name}",
+            )
         return super().available()
-
-    def close(self) -> None:
-        super().close()
-        if self._lodging is not None:
-            self._lodging.close()
-            self._lodging = None
 
     @cached_property
     def _connection(self) -> Connection:
         try:
-            self._lodging = Lodging(self._board, cache_folder() / "boards" / self._board.name)
+            lodging = Lodging(self._board, cache_folder() / "boards" / self._board.name)
         except MissingDependency as error:
             raise DeviceError(error.message, hint=error.hint) from error
-        return Connection(self.address, self._lodging.server.configuration)
+        self._here.callback(lodging.close)
+        connection = Connection(self.address, lodging.server.configuration)
+        self._here.callback(connection.close)
+        return connection
 
 
 DEVICE = EmulatedDevice

@@ -26,8 +26,10 @@ __all__ = ["Lodging", "Server", "lacking"]
 
 PROGRAMS = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "unshare": "util-linux"}
 START_S = 20.0
+EMULATORS = {"aarch64": "qemu-aarch64-static", "armv7l": "qemu-arm-static"}
 MAGIC = {
     "aarch64": r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00",
+    "armv7l": r"\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00",
 }
 """The first bytes of a program of that architecture; the mask takes its two kinds, and any system."""
 MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
@@ -94,15 +96,14 @@ class Server:
 
 def lacking(board: EmulatedBoard) -> MissingDependency | None:
     """What this machine lacks for it, with how to get it; None where it lacks nothing."""
-    architecture = board.core.architecture
+    emulator = EMULATORS[board.architecture]
     if not hasattr(socket, "AF_UNIX") or not Path("/proc/sys/fs/binfmt_misc").parent.exists():
         return MissingDependency("boards are emulated on Linux alone")
     for program, package in PROGRAMS.items():
         if _program(program) is None:
             return MissingDependency(f"there is no {program} here", hint=f"apt-get install {package}")
-    if _program(f"qemu-{architecture}-static") is None:
-        package = "qemu-user-static"
-        return MissingDependency(f"there is no qemu-{architecture}-static here", hint=f"apt-get install {package}")
+    if _program(emulator) is None:
+        return MissingDependency(f"there is no {emulator} here", hint="apt-get install qemu-user-static")
     return None
 
 
@@ -136,7 +137,7 @@ class Lodging:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, board: EmulatedBoard, home: Path) -> Server:
-        folder, root = self._folder, foreign_root(board.core.architecture)
+        folder, root = self._folder, foreign_root(board.architecture)
         home.mkdir(parents=True, exist_ok=True)
         board.show(folder / "view")
         for name in ("host", "user"):
@@ -146,12 +147,11 @@ class Lodging:
         port = _free_port()
         (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
         enter, start = folder / "enter", folder / "start"
-        architecture = board.core.architecture
         enter.write_text(
             ENTER.format(
-                magic=MAGIC[architecture],
+                magic=MAGIC[board.architecture],
                 mask=MASK,
-                emulator=_program(f"qemu-{architecture}-static"),
+                emulator=_program(EMULATORS[board.architecture]),
                 root=shlex.quote(str(root)),
                 home=shlex.quote(str(home)),
                 view=folder / "view",

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from edgeproof.devices.base import Place
 from edgeproof.devices.emulation import SITE, foreign_python, foreign_root
-from edgeproof.devices.packages import RUNNER_NEEDS, gather
+from edgeproof.devices.packages import RUNNER_NEEDS, WHEELS, gather
 from edgeproof.errors import DeviceError, MissingDependency, ProcessError
 from edgeproof.formats.registry import formats
 from edgeproof.process import ask
 
 __all__ = ["DEBIAN", "LIBC", "USER", "make_root", "ready"]
 
-DEBIAN = {"aarch64": "arm64"}
+DEBIAN = {"aarch64": "arm64", "armv7l": "armhf"}
 """Architectures, as the system and as Debian name them."""
 LIBC = {"bookworm": "glibc 2.36", "trixie": "glibc 2.41"}
 """The C library of Debian's releases."""
@@ -27,6 +27,7 @@ PYTHON = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1", "zli
 SHELL = ("bash", "dash", "coreutils", "findutils", "grep", "sed", "tar", "gzip", "procps", "util-linux", "libc-bin")
 """What a login there expects to find."""
 USER = "pi"
+USER_FOLDER = f"home/{USER}"
 ACCOUNTS = {
     "etc/passwd": f"root:x:0:0:root:/root:/bin/bash\n{USER}:x:1000:1000::/home/{USER}:/bin/bash\n",
     "etc/group": f"root:x:0:\n{USER}:x:1000:\n",
@@ -37,7 +38,8 @@ FETCH_S = 1800
 def ready(architecture: str) -> bool:
     """Whether the folder is there, with a shell and a Python."""
     root = foreign_root(architecture)
-    return foreign_python(root) is not None and (root / "bin/sh").exists() and (root / "etc/passwd").is_file()
+    with_python = architecture not in WHEELS or foreign_python(root) is not None
+    return with_python and (root / "bin/sh").exists() and (root / USER_FOLDER).is_dir()
 
 
 def make_root(architecture: str, report: Callable[[str], None], *, suite: str = "bookworm") -> list[str]:
@@ -61,12 +63,14 @@ def make_root(architecture: str, report: Callable[[str], None], *, suite: str = 
         building = Path(folder) / "root"
         report(f"unpacking Debian {suite} for {architecture}")
         unpack_system(architecture, suite, building)
-        program = foreign_python(building)
-        if program is None:
-            raise DeviceError(f"Debian {suite} for {architecture} brought no Python")
-        version = program.name.removeprefix("python")
-        place = Place("linux", architecture, LIBC.get(suite, "glibc 2.36"), version)
-        left_out = bring_runtimes(place, building / SITE, report)
+        left_out = []
+        if architecture in WHEELS:
+            program = foreign_python(building)
+            if program is None:
+                raise DeviceError(f"Debian {suite} for {architecture} brought no Python")
+            version = program.name.removeprefix("python")
+            place = Place("linux", architecture, LIBC.get(suite, "glibc 2.36"), version)
+            left_out = bring_runtimes(place, building / SITE, report)
         shutil.rmtree(root, ignore_errors=True)
         building.rename(root)
     return left_out
@@ -81,7 +85,8 @@ def unpack_system(architecture: str, suite: str, root: Path) -> None:
     program = shutil.which("mmdebstrap")
     if program is None:
         raise MissingDependency("there is no mmdebstrap here", hint="apt-get install mmdebstrap")
-    words = ["--variant=extract", f"--architectures={DEBIAN[architecture]}", f"--include={','.join((*PYTHON, *SHELL))}"]
+    packages = ",".join((*SHELL, *(PYTHON if architecture in WHEELS else ())))
+    words = ["--variant=extract", f"--architectures={DEBIAN[architecture]}", f"--include={packages}"]
     try:
         done = ask([program, *words, suite, str(root)], timeout_s=FETCH_S)
     except ProcessError as error:
@@ -94,7 +99,7 @@ def unpack_system(architecture: str, suite: str, root: Path) -> None:
             (root / name).symlink_to(f"usr/{name}")
     for path, text in ACCOUNTS.items():
         (root / path).write_text(text)
-    (root / "home" / USER).mkdir(parents=True, exist_ok=True)
+    (root / USER_FOLDER).mkdir(parents=True, exist_ok=True)
 
 
 def bring_runtimes(place: Place, site: Path, report: Callable[[str], None]) -> list[str]:
