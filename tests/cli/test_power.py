@@ -113,7 +113,8 @@ def test_import_of_an_exported_table(edgeproof: Call, held: RunDir, tmp_path: Pa
     assert "Current(uA) × 5 V as told" in out
     assert "mW over the trace's first 1 s" in out
     code, out, _ = edgeproof(*words, "--starts", starts, "--clock-within", "10ms", "--json")
-    energy = json.loads(out)["energy"]
+    (joined,) = json.loads(out)["joined"]
+    energy = joined["energy"]
     document = held.device("host")
     assert document is not None
     assert document.measurements[0].energy_mj == pytest.approx(energy["gross_mj"])
@@ -132,7 +133,7 @@ def test_clocks_too_far_apart_are_refused_with_exit_code_1(edgeproof: Call, held
     code, out, err = edgeproof(*words, "--clock-within", "500ms", "--json")
     assert code == 1
     assert "400 ms are needed" in err
-    assert json.loads(out)["energy"]["gross_mj"] is None
+    assert json.loads(out)["joined"][0]["energy"]["gross_mj"] is None
     written = held.device("host")
     assert written is not None
     assert "400 ms" in (written.measurements[0].energy.reason or "")

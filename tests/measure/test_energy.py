@@ -192,9 +192,11 @@ def test_a_trace_that_does_not_cover_the_stretch_is_refused_with_how_much_it_doe
 def test_a_gap_in_the_stretch_is_refused_and_one_outside_is_not() -> None:
     times, watts = samples()
     hole = (times < BEGIN + 40 * SECOND) | (times > BEGIN + 43 * SECOND)
-    assert "gap of 3.2" in refused(times=times[hole], watts=watts[hole])
+    assert "gaps of 3.20 s in the stretch, 5% of it" in refused(times=times[hole], watts=watts[hole])
     fault = Fault("stall", BEGIN + 42 * SECOND, "no reading for 2.0 s")
     assert "stalled" in refused(times=times[hole], watts=watts[hole], faults=(fault,))
+    short = (times < BEGIN + 40 * SECOND) | (times > BEGIN + 42 * SECOND)
+    assert energy_of(trace(times[short]), times[short], watts[short], [held()]).reason is None
     outside = (times < BEGIN + 90 * SECOND) | (times > BEGIN + 93 * SECOND)
     assert energy_of(trace(times[outside]), times[outside], watts[outside], [held()]).reason is None
 

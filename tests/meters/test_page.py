@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from edgeproof.measure.energy import CLOCK_SHARE, CLOCKS_WITHIN_MS, ENOUGH, FRESH, GARBAGE_SHARE
+from edgeproof.measure.energy import CLOCK_SHARE, CLOCKS_WITHIN_MS, ENOUGH, FRESH, GAP_SHARE, GARBAGE_SHARE
 from edgeproof.meters.base import About
 from edgeproof.meters.registry import OURS, broken_meters, meters
 
@@ -54,6 +54,7 @@ def test_the_page_has_the_figures_of_the_code() -> None:
     assert f"more than {CLOCKS_WITHIN_MS:.0f} ms" in page
     assert f"more than {CLOCK_SHARE:.0%}".replace("%", " %") in page
     assert f"fewer than {ENOUGH} samples, or {FRESH} new values" in page
+    assert f"gaps (five usual intervals) of more than {GAP_SHARE:.0%}".replace("%", " %") in page
     assert f"more than {GARBAGE_SHARE:.0%}".replace("%", " %") in page
     assert "No meter of this page has been tried on hardware" in page
 

@@ -88,7 +88,7 @@ def test_a_meter_that_stalls(tmp_path: Path) -> None:
     (fault,) = seen.faults
     assert (fault.kind, seen.partial) == ("stall", None)
     found = energy(seen, tmp_path)
-    assert "gap of 3.1" in (found.reason or "")
+    assert "gaps of 3.1" in (found.reason or "")
     assert "stalled" in (found.reason or "")
 
 

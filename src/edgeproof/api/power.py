@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgeproof.documents.power import PowerTrace
@@ -51,24 +51,25 @@ def power_import(
     folder: str | Path,
     file: str | Path,
     *,
-    candidate: str,
+    candidates: Sequence[str] = (),
     device: str | None = None,
     given: TraceGiven | None = None,
-) -> Joined:
-    """Join a trace, or a table that a meter's own program exported, to what a run's device measured of a candidate.
+) -> tuple[PowerTrace, list[Joined]]:
+    """Join a trace, or a table that a meter's own program exported, to what a run's device measured.
 
     Args:
         folder: the run.
         file: the trace or table.
-        candidate: which one ran.
-        device: its address; None: the only one that measured the candidate.
+        candidates: which ran meanwhile; empty: those whose held load lies in the trace's time.
+        device: its address; None: the only one that measured them.
         given: columns, clocks and idle time of the file.
 
     Returns:
-        the energy of a call, or the reason why there is none; it stands in the device's document either way.
+        the trace as it stands in the run, and for each candidate the energy of a call, or the reason why there is
+        none; it stands in the device's document either way.
 
     Raises:
         RunFolderError: it is no run folder. UsageError: no such measurement, or no such column.
         DocumentError: the file has no trace in it.
     """
-    return join_trace(Path(folder), Path(file), candidate=candidate, device=device, given=given or TraceGiven())
+    return join_trace(Path(folder), Path(file), candidates=candidates, device=device, given=given or TraceGiven())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeproof.errors import ModelReferenceError
+from edgeproof.errors import ModelReferenceError, UsageError
 
 TYPE_CHECKING = False  # opening an engine of ours starts in milliseconds, and typing is some of them
 if TYPE_CHECKING:
@@ -212,6 +212,9 @@ def measure(
     paces: Sequence[float] | None = None,
     hold: float | None = None,
     sustained: float | None = None,
+    meter: str | None = None,
+    idle: float | None = None,
+    supply_volts: float | None = None,
     progress: Callable[[str], None] = lambda _line: None,
 ) -> EvaluationDocument:
     """Measure candidates of a run again, interleaved, and write its evaluation and report.
@@ -225,13 +228,17 @@ def measure(
         paces: seconds between the beginnings of calls, measured beside back to back; None: the run's own.
         hold: seconds of load that each process holds for a meter; None: the run's own.
         sustained: seconds under load of each candidate after all of that, from one temperature; None: none.
+        meter: a power meter's address, recorded meanwhile and joined to every load that is held; None: none.
+        idle: seconds that are recorded before anything runs, for idle power.
+        supply_volts: where the meter tells current alone.
         progress: takes a line.
 
     Raises:
         RunFolderError: it is no run folder, or a damaged one.
-        UsageError: a candidate or a device is unknown.
-        DeviceError: no device could be measured.
+        UsageError: a candidate, a device or the meter is unknown, or there is a meter and no load is held.
+        DeviceError: no device could be measured. MeterError: the meter cannot be read.
     """
+    import contextlib
     import math
     from dataclasses import replace
 
@@ -248,8 +255,17 @@ def measure(
     options = run.options()
     at = options.paces if paces is None else tuple(paces)
     effort = replace(effort, paces=at, hold=hold or options.hold, sustained=sustained)
-    with run.held():
-        measure_devices(
+    if meter is not None and effort.hold is None:
+        raise UsageError("a meter sees no call of microseconds: a load has to be held for it", hint="add --hold 60s")
+    with run.held(), contextlib.ExitStack() as beside:
+        metering = None
+        if meter is not None:
+            from edgeproof.meters.base import How
+            from edgeproof.phases.power.beside import metered
+
+            how = How(volts=supply_volts)
+            metering = beside.enter_context(metered(meter, how=how, idle_s=idle, report=progress))
+        documents = measure_devices(
             run,
             devices=tuple(devices) or options.devices or ("host",),
             candidates=candidates,
@@ -257,6 +273,9 @@ def measure(
             threads=tuple(threads) or options.threads,
             report=progress,
         )
+        beside.close()
+        if metering is not None:
+            metering.join(run, documents, idle_s=idle, report=progress)
         return conclude(run)
 
 

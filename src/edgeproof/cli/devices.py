@@ -81,6 +81,7 @@ def emulate(board: str, suite: str, quiet: bool, as_json: bool) -> None:
     epilog="\b\nExamples:\n  edgeproof measure RUN --candidates onnx-fp32,litert-fp32 --count 2000\n"
     "  edgeproof measure RUN --threads 1,4\n"
     "  edgeproof measure RUN --pace 33ms,1s --hold 60s\n"
+    "  edgeproof measure RUN --hold 60s --meter rapl --idle 60s\n"
     "  edgeproof measure RUN --candidates sdk-native,litert-int8 --sustained 30min"
 )
 @click.argument("folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -96,6 +97,13 @@ def emulate(board: str, suite: str, quiet: bool, as_json: bool) -> None:
     help="Then each under load for so long, from the same temperature; 5min shows what heat does, 30min is for the "
     "record. The verdict rests on the end of it.",
 )
+@click.option(
+    "--meter",
+    metavar="ADDRESS",
+    help="Record this power meter meanwhile, with --hold: energy per inference. `edgeproof power list` has addresses.",
+)
+@click.option("--idle", callback=as_seconds, metavar="TIME", help="With --meter: record idle power so long first.")
+@click.option("--supply-volts", type=click.FloatRange(min=0.1), metavar="V", help="Where --meter tells current alone.")
 @quiet_option
 @json_option
 def measure(
@@ -107,6 +115,9 @@ def measure(
     paces: tuple[float, ...] | None,
     hold: float | None,
     sustained: float | None,
+    meter: str | None,
+    idle: float | None,
+    supply_volts: float | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -126,6 +137,9 @@ def measure(
             paces=paces,
             hold=hold,
             sustained=sustained,
+            meter=meter,
+            idle=idle,
+            supply_volts=supply_volts,
             progress=tell,
         )
     if as_json:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeproof.cli.console import emit_json, json_option, progress
-from edgeproof.cli.options import as_seconds, quiet_option
+from edgeproof.cli.options import as_seconds, quiet_option, split_names
 
 if TYPE_CHECKING:
     from edgeproof.documents.power import Energy, PowerTrace
+    from edgeproof.phases.power.joining import Joined
 
 __all__ = ["power"]
 
@@ -96,8 +97,15 @@ def record(
 )
 @click.argument("folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--candidate", required=True, metavar="NAME", help="Which one ran while the meter recorded.")
-@click.option("--device", metavar="ADDRESS", help="On which device; default: the only one that measured it.")
+@click.option(
+    "--candidate",
+    "--candidates",
+    "candidates",
+    callback=split_names,
+    metavar="A,B",
+    help="Which ran while the meter recorded; default: those whose held load lies in its time.",
+)
+@click.option("--device", metavar="ADDRESS", help="On which device; default: the only one that measured them.")
 @click.option("--time", metavar="COLUMN", help="The table's column of time, by name or number; default: found.")
 @click.option("--watts", metavar="COLUMN", help="That of power.")
 @click.option("--volts", metavar="COLUMN", help="That of voltage, with --amps.")
@@ -116,8 +124,10 @@ def record(
 )
 @click.option("--idle", callback=as_seconds, metavar="TIME", help="So long at its beginning nothing ran: idle power.")
 @json_option
-def import_trace(folder: Path, file: Path, candidate: str, device: str | None, as_json: bool, **said: Any) -> None:
-    """Join FILE to what a device of RUN measured of a candidate: energy per inference, in its document and the report.
+def import_trace(
+    folder: Path, file: Path, candidates: tuple[str, ...], device: str | None, as_json: bool, **said: Any
+) -> None:
+    """Join FILE to what a device of RUN measured under a held load: energy per inference, in document and report.
 
     FILE is a trace that `edgeproof power record` wrote, a table (CSV) that a meter's own program exported, what
     `dumpsys batterystats` printed, or looks at a Pixel's power monitor. Columns, delimiter and units of a table are
@@ -126,20 +136,25 @@ def import_trace(folder: Path, file: Path, candidate: str, device: str | None, a
     from edgeproof import api
     from edgeproof.errors import MeterError
 
-    found = api.power_import(folder, file, candidate=candidate, device=device, given=_given(**said))
+    trace, joined = api.power_import(folder, file, candidates=candidates, device=device, given=_given(**said))
+    refused = [found for found in joined if found.energy.reason is not None]
     if as_json:
-        emit_json({"run": str(folder), "energy": found.energy, "trace": found.trace, "kept": found.kept})
+        emit_json({"run": str(folder), "trace": trace, "joined": joined})
     else:
-        click.echo(f"{file}: {trace_words(found.trace)}")
-        for note in found.trace.notes:
+        click.echo(f"{file}: {trace_words(trace)}")
+        for note in trace.notes:
             click.echo(f"  {note}")
-        if found.energy.reason is None:
-            click.echo("\n".join(energy_words(candidate, found.energy)))
-    if found.energy.reason is not None:
-        kept = "; the figure of an earlier trace is kept" if found.kept else ""
-        raise MeterError(
-            f"{candidate}: no energy: {found.energy.reason}{kept}", hint="docs/power.md tells each refusal"
-        )
+        for found in joined:
+            if found.energy.reason is None:
+                click.echo("\n".join(energy_words(found.candidate, found.energy)))
+    if refused:
+        raise MeterError("; ".join(map(refusal_words, refused)), hint="docs/power.md tells each refusal")
+
+
+def refusal_words(found: Joined) -> str:
+    """Why a candidate has no energy."""
+    kept = "; the figure of an earlier trace is kept" if found.kept else ""
+    return f"{found.candidate}: no energy: {found.energy.reason}{kept}"
 
 
 def _given(

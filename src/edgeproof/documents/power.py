@@ -12,6 +12,9 @@ from edgeproof.documents.base import Document, Value, plain_name
 
 __all__ = ["ClockOffset", "Energy", "Fault", "FaultKind", "Gap", "IdleWindow", "PowerTrace"]
 
+NAMED_BY = 12
+"""Letters of its sum that a trace's file in a run is called by."""
+
 FaultKind = Literal["stall", "garbage", "clock jump", "counter", "lost samples"]
 
 
@@ -46,7 +49,7 @@ class PowerTrace(Document, frozen=True, kw_only=True):
 
     SCHEMA: ClassVar[tuple[str, int]] = ("edgeproof.power", 1)
     FILE: ClassVar[str] = "phase4_power"
-    """The folder in a run; one file a device and candidate, the arrays beside it."""
+    """The folder in a run; one file a recording and device, the arrays beside it."""
 
     meter: str
     """As ``edgeproof power list`` names it; ``csv`` for a table that another program wrote."""
@@ -81,15 +84,9 @@ class PowerTrace(Document, frozen=True, kw_only=True):
     """Of that file."""
     device: str | None = None
     """The measured device, once it is joined to one."""
-    candidate: str | None = None
-
-    @classmethod
-    def path_of(cls, device: str, candidate: str) -> str:
-        """The trace of a candidate on a device, in the run folder."""
-        return f"{cls.FILE}/{plain_name(device)}-{plain_name(candidate)}.json"
 
     def path_in_run(self) -> str:
-        return self.path_of(self.device or "", self.candidate or "")
+        return f"{self.FILE}/{plain_name(self.device or '')}-{self.sha256[:NAMED_BY]}.json"
 
 
 class IdleWindow(Value, frozen=True, kw_only=True):

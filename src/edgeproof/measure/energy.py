@@ -35,6 +35,8 @@ CLOCK_SHARE = 0.05
 """Of a stretch: what the clocks leave open may be no more of it."""
 GARBAGE_SHARE = 0.01
 """Of a stretch's samples: so much of what came may be no reading, as a radio link loses."""
+GAP_SHARE = 0.05
+"""Of a stretch: gaps may be no more of it. Between their ends power is taken to go straight."""
 SET_S = 0.05
 """A held stretch is as long by both of the device's clocks, else one was set."""
 BLOCKS = 10
@@ -204,11 +206,12 @@ def _why_not_in(trace: PowerTrace, samples: Samples, stretch: Held, shift: int) 
 
 def _broken(trace: PowerTrace, samples: Samples, begin: int, end: int, shift: int) -> str | None:
     """Why a stretch of the trace cannot be integrated."""
-    for gap in trace.gaps:
-        if gap.begin_unix_ns + shift < end and gap.end_unix_ns + shift > begin:
-            pause = (gap.end_unix_ns - gap.begin_unix_ns) / 1e9
-            stalled = any(fault.kind == "stall" and _in(fault.unix_ns, gap) for fault in trace.faults)
-            return f"the trace has a gap of {pause:.2f} s in the stretch{': the meter stalled' if stalled else ''}"
+    gaps = [gap for gap in trace.gaps if gap.begin_unix_ns + shift < end and gap.end_unix_ns + shift > begin]
+    unseen = sum(min(gap.end_unix_ns + shift, end) - max(gap.begin_unix_ns + shift, begin) for gap in gaps)
+    if unseen > GAP_SHARE * (end - begin):
+        stalled = any(fault.kind == "stall" and _in(fault.unix_ns, gap) for fault in trace.faults for gap in gaps)
+        why = ": the meter stalled" if stalled else ""
+        return f"the trace has gaps of {unseen / 1e9:.2f} s in the stretch, {unseen / (end - begin):.0%} of it{why}"
     inside = [fault for fault in trace.faults if begin <= fault.unix_ns + shift <= end]
     for fault in inside:
         if fault.kind not in ("garbage", "clock jump"):

@@ -68,6 +68,7 @@ def record(
     report: Callable[[str], None] = lambda _line: None,
     *,
     clock: Clock | None = None,
+    over: Callable[[], bool] = lambda: False,
 ) -> Recording:
     """Read until the time is over, the meter ends it, or an interruption does.
 
@@ -76,6 +77,7 @@ def record(
         seconds: how long; None: until interrupted, which is then no early end.
         report: takes a line of progress every few seconds.
         clock: of this machine.
+        over: asked after each reading; True ends it, and is no early end.
     """
     clock = clock or Clock()
     seen, began = Recording(), clock.steady_ns()
@@ -86,7 +88,7 @@ def record(
     try:
         while True:
             now = clock.steady_ns()
-            if seconds is not None and now - began >= seconds * 1e9:
+            if over() or (seconds is not None and now - began >= seconds * 1e9):
                 break
             try:
                 readings = reader.read()

@@ -19,7 +19,7 @@ from edgeproof.errors import DocumentError
 from edgeproof.files import write_bytes
 from edgeproof.trust import lies_in
 
-__all__ = ["Times", "Trace", "Watts", "gaps_of", "read_trace", "write_trace"]
+__all__ = ["Times", "Trace", "Watts", "gaps_of", "named", "read_trace", "write_trace"]
 
 Times = npt.NDArray[np.int64]
 Watts = npt.NDArray[np.float64]
@@ -51,6 +51,18 @@ def gaps_of(unix_ns: Times, rate_hz: float | None = None) -> tuple[Gap, ...]:
     return tuple(Gap(int(unix_ns[at]), int(unix_ns[at + 1])) for at in wide[:MOST_GAPS])
 
 
+def packed(unix_ns: Times, watts: Watts) -> bytes:
+    """The arrays as they stand in a file: the same bytes for the same samples."""
+    file = io.BytesIO()
+    np.savez_compressed(file, unix_ns=unix_ns.astype(np.int64), watts=watts.astype(np.float64))
+    return file.getvalue()
+
+
+def named(document: PowerTrace, unix_ns: Times, watts: Watts) -> PowerTrace:
+    """The document with the sum of its arrays, by which a run names it."""
+    return msgspec.structs.replace(document, sha256=hashlib.sha256(packed(unix_ns, watts)).hexdigest())
+
+
 def write_trace(path: Path, document: PowerTrace, unix_ns: Times, watts: Watts) -> PowerTrace:
     """Write ``path`` and the arrays beside it, and give the document as written: counts, times and sum are the arrays'.
 
@@ -67,17 +79,16 @@ def write_trace(path: Path, document: PowerTrace, unix_ns: Times, watts: Watts) 
         raise DocumentError("a trace without samples says nothing: the meter gave none")
     if np.any(np.diff(unix_ns) <= 0):
         raise DocumentError("the times of a trace must ascend")
-    file = io.BytesIO()
-    np.savez_compressed(file, unix_ns=unix_ns.astype(np.int64), watts=watts.astype(np.float64))
+    data = packed(unix_ns, watts)
     raw = path.with_suffix(".npz")
-    write_bytes(raw, file.getvalue())
+    write_bytes(raw, data)
     written = msgspec.structs.replace(
         document,
         count=len(unix_ns),
         begin_unix_ns=int(unix_ns[0]),
         end_unix_ns=int(unix_ns[-1]),
         raw=raw.name,
-        sha256=hashlib.sha256(file.getvalue()).hexdigest(),
+        sha256=hashlib.sha256(data).hexdigest(),
     )
     write_document(path, written)
     return written

@@ -5,6 +5,7 @@ There is one document a device: a figure of a meter never stands beside it as a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,11 +20,11 @@ from edgeproof.meters.android_text import is_batterystats, is_odpm, read_battery
 from edgeproof.meters.csv_columns import Asked
 from edgeproof.meters.csv_file import read_csv, text_of
 from edgeproof.meters.registry import meters
-from edgeproof.meters.traces import Trace, read_trace, write_trace
+from edgeproof.meters.traces import Trace, named, read_trace, write_trace
 from edgeproof.phases.evaluate import conclude
 from edgeproof.rundir import RunDir
 
-__all__ = ["Joined", "TraceGiven", "join_trace", "read_given"]
+__all__ = ["Joined", "TraceGiven", "join", "join_trace", "read_given"]
 
 HOST = "host"
 ASKED = "the device was asked its time when it was measured, within half of the round trip"
@@ -58,57 +59,108 @@ class TraceGiven:
 
 @dataclass(frozen=True)
 class Joined:
-    """What came of it.
+    """What came of it for one candidate.
 
     Attributes:
+        candidate: its name.
         energy: the figures, or why there are none.
-        trace: as it stands in the run.
         kept: whether an earlier figure was kept, since this trace gives none.
     """
 
+    candidate: str
     energy: Energy
-    trace: PowerTrace
     kept: bool
 
 
-def join_trace(folder: Path, file: Path, *, candidate: str, device: str | None, given: TraceGiven) -> Joined:
-    """Join a file with power in it to what a run's device measured of a candidate, and write the run's report again.
+def join_trace(
+    folder: Path, file: Path, *, candidates: Sequence[str] = (), device: str | None = None, given: TraceGiven
+) -> tuple[PowerTrace, list[Joined]]:
+    """Join a file with power in it to what a run's device measured, and write the run's report again.
 
     Args:
         folder: the run.
         file: a trace of ours, a table of another program, a battery history, or looks at a power monitor.
-        candidate: which one ran.
-        device: its address, as ``phase4_devices`` has it; None: the only one that measured the candidate.
+        candidates: which ran meanwhile; empty: those whose held load lies in the trace's time.
+        device: its address, as ``phase4_devices`` has it; None: the only one that measured them.
         given: what is said of the file.
+
+    Returns:
+        the trace as it stands in the run, and what came of it for each candidate.
 
     Raises:
         RunFolderError: it is no run folder, or another process is at work in it.
-        UsageError: no such candidate was measured on such a device; or as of ``read_csv``.
+        UsageError: no such candidate was measured on such a device, or no held load lies in the trace's time; or as of
+            ``read_csv``.
         DocumentError: the file has no trace in it.
     """
     run = RunDir.open(folder)
-    document, measurement = measured_on(run, candidate, device)
+    measured_on(run, candidates, device)
     trace = read_given(file, given)
-    told = trace.document
-    clock = given.clock or told.clock or clock_between(told, document)
-    told = msgspec.structs.replace(told, clock=clock, device=document.device, candidate=candidate)
-    energy = energy_of(
-        told,
-        trace.unix_ns,
-        trace.watts,
-        measurement.held,
-        throttled=throttled_while_held(measurement),
-        idle_s=given.idle_s,
-    )
-    kept = energy.reason is not None and measurement.energy is not None and measurement.energy.reason is None
     with run.held():
-        path = PowerTrace.path_of(document.device, candidate)
+        joined = join(run, trace, candidates=candidates, device=device, given=given)
+        conclude(run)
+    return joined
+
+
+def join(
+    run: RunDir, trace: Trace, *, candidates: Sequence[str] = (), device: str | None = None, given: TraceGiven
+) -> tuple[PowerTrace, list[Joined]]:
+    """The same with a trace that was read, in a run that is held; no report is written. Arguments as of
+    ``join_trace``."""
+    document = measured_on(run, candidates, device)
+    clock = given.clock or trace.document.clock or clock_between(trace.document, document)
+    told = msgspec.structs.replace(trace.document, clock=clock, device=document.device)
+    told = named(told, trace.unix_ns, trace.watts)
+    chosen = [
+        measurement
+        for measurement in document.measurements
+        if measurement.candidate in candidates or (not candidates and lies_in(measurement, told))
+    ]
+    if not chosen:
+        raise UsageError(
+            f"no load was held on {document.device} while the trace was recorded",
+            hint="are its times right? --starts and --clock-offset say them; --candidate says which one ran",
+        )
+    joined = []
+    for measurement in chosen:
+        energy = energy_of(
+            told,
+            trace.unix_ns,
+            trace.watts,
+            measurement.held,
+            throttled=throttled_while_held(measurement),
+            idle_s=given.idle_s,
+        )
+        kept = energy.reason is not None and measurement.energy is not None and measurement.energy.reason is None
+        energy = msgspec.structs.replace(energy, trace=told.path_in_run())
+        joined.append(Joined(measurement.candidate, energy, kept))
         if not kept:
-            told = write_trace(run.path(path), told, trace.unix_ns, trace.watts)
-            energy = msgspec.structs.replace(energy, trace=path)
-            run.write(with_energy(document, candidate, energy))
-            conclude(run)
-    return Joined(energy, told, kept)
+            document = with_energy(document, measurement.candidate, energy)
+    told = write_trace(run.path(told.path_in_run()), told, trace.unix_ns, trace.watts)
+    run.write(document)
+    remove_unnamed(run)
+    return told, joined
+
+
+def lies_in(measurement: DeviceMeasurement, trace: PowerTrace) -> bool:
+    """Whether any held load of a candidate lies in the trace's time, a part of it at least."""
+    shift = round((trace.clock.offset_ms if trace.clock is not None else 0.0) * 1e6)
+    begin, end = trace.begin_unix_ns + shift, trace.end_unix_ns + shift
+    return any(held.begin_unix_ns < end and held.end_unix_ns > begin for held in measurement.held)
+
+
+def remove_unnamed(run: RunDir) -> None:
+    """The traces that no energy names any more."""
+    named_by = {
+        measurement.energy.trace
+        for document in run.devices()
+        for measurement in document.measurements
+        if measurement.energy is not None
+    }
+    for path in run.path(PowerTrace.FILE).glob("*.json"):
+        if run.relative(path) not in named_by:
+            path.unlink()
+            path.with_suffix(".npz").unlink(missing_ok=True)
 
 
 def read_given(file: Path, given: TraceGiven) -> Trace:
@@ -134,32 +186,34 @@ def read_given(file: Path, given: TraceGiven) -> Trace:
     return read_csv(file, given.asked, starts_unix_ns=given.starts_unix_ns, clock=given.clock)
 
 
-def measured_on(run: RunDir, candidate: str, device: str | None) -> tuple[DeviceDocument, DeviceMeasurement]:
-    """The device's document, and the candidate's measurement in it.
+def measured_on(run: RunDir, candidates: Sequence[str], device: str | None) -> DeviceDocument:
+    """The document of the device that measured them.
 
     Raises:
         UsageError: there is none, more than one, or it is emulated.
     """
-    found = [
-        (document, measurement)
-        for document in run.devices()
-        for measurement in document.measurements
-        if measurement.candidate == candidate and measurement.status == "ok" and device in (None, document.device)
-    ]
-    emulated = [document.device for document in run.devices() if document.emulated and document.device == device]
-    if emulated:
-        raise UsageError(f"{emulated[0]} is emulated: what it draws is what this machine draws")
+    documents = [document for document in run.devices() if device in (None, document.device)]
+    if any(document.emulated for document in documents if document.device == device):
+        raise UsageError(f"{device} is emulated: what it draws is what this machine draws")
+    found = []
+    for document in documents:
+        done = {measurement.candidate for measurement in document.measurements if measurement.status == "ok"}
+        if not document.emulated and done and set(candidates) <= done:
+            found.append(document)
     if not found:
-        where = f"on {device}" if device else "on any device"
-        names = ", ".join(document.device for document in run.devices()) or "none yet"
+        known = ", ".join(document.device for document in run.devices()) or "none yet"
+        what = ", ".join(candidates) or "nothing"
+        asked = f"--candidates {','.join(candidates)} " if candidates else ""
         raise UsageError(
-            f"{candidate} was not measured {where} in {run.root}",
-            hint=f"measured devices: {names}; first measure it there with a held load: edgeproof measure {run.root} "
-            f"--candidates {candidate} --hold 60s",
+            f"{what} was {'not ' if candidates else ''}measured on {device or 'any device'} in {run.root}",
+            hint=f"measured devices: {known}; first measure it there with a held load: edgeproof measure {run.root} "
+            f"{asked}--hold 60s",
         )
     if len(found) > 1:
-        names = ", ".join(document.device for document, _ in found)
-        raise UsageError(f"{candidate} was measured on {names}", hint="say which: --device ADDRESS")
+        names = ", ".join(document.device for document in found)
+        raise UsageError(
+            f"{' and '.join(candidates) or 'candidates'} were measured on {names}", hint="say which: --device"
+        )
     return found[0]
 
 
