@@ -176,9 +176,11 @@ def _soak(
     with scratch_folder("soak") as folder, contextlib.ExitStack() as leave:
         device = open_device(start.device)
         leave.callback(device.close)
-        reason = device.available()
-        if reason:
-            raise DeviceError(reason if start.device in reason else f"{start.device}: {reason}")
+        why_not = device.available()
+        if why_not is not None:
+            raise why_not
+        if device.emulated:
+            raise DeviceError(f"{device.name} is emulated: it has no times of its own, and a soak of it says nothing")
         document, beside, _ = artifact_document(artifact, trust=trust)
         hold(beside, document.file, document.sha256, document.beside)
         target = _fitted(device, Target(document.candidate, artifact, start.threads), folder, report, trust=trust)
@@ -197,9 +199,11 @@ def _fitted(device: Device, target: Target, folder: Path, report: Report, *, tru
         DeviceError: it does not exist for the device, or its runtime is not to be had.
     """
     place = device.place()
+    if place is None:
+        return target
     chosen, unfit = choose([target], place, device.device_class, folder / "built", trust=trust)
     lacking = list(unfit.values())
-    if place is not None and chosen:
+    if chosen:
         lacking += device.equip(list(chosen[0].kind.runtime_requires), report).values()
     if lacking:
         raise DeviceError(f"{target.candidate} cannot be soaked on {device.name}: {'; '.join(lacking)}")
