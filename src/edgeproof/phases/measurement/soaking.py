@@ -176,9 +176,11 @@ def _soak(
     with scratch_folder("soak") as folder, contextlib.ExitStack() as leave:
         device = open_device(start.device)
         leave.callback(device.close)
-        refused = device.available()
-        if refused is not None:
-            raise refused
+        why_not = device.available()
+        if why_not is not None:
+            raise why_not
+        if device.emulated:
+            raise DeviceError(f"{device.name} is emulated: it has no times of its own, and a soak of it says nothing")
         document, beside, _ = artifact_document(artifact, trust=trust)
         hold(beside, document.file, document.sha256, document.beside)
         target = _fitted(device, Target(document.candidate, artifact, start.threads), folder, report, trust=trust)
