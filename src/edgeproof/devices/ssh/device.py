@@ -6,8 +6,10 @@ files of this visit, gone at its end.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shlex
+import shutil
 import tarfile
 import tempfile
 import time
@@ -19,16 +21,17 @@ from pathlib import Path
 import msgspec
 
 from edgeproof.devices.base import Place, Report
+from edgeproof.devices.native_program import open_program, program_words, read_outputs, report_of, write_inputs
 from edgeproof.devices.packages import RUNNER_NEEDS, Packages, gather, ours
 from edgeproof.devices.real import Facts, Reality, look_at
 from edgeproof.devices.ssh.address import Address, parse_address
 from edgeproof.devices.ssh.connection import Connection, Said
 from edgeproof.devices.ssh.probe import Probe, probe_script, read_probe
-from edgeproof.documents.base import decode
+from edgeproof.documents.base import decode, plain_name
 from edgeproof.documents.device import Board, DeviceClass
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RUNNER, RunnerJob, RunnerReport
-from edgeproof.errors import DeviceError, DocumentError, ProcessError
+from edgeproof.errors import DeviceError, DocumentError, EdgeProofError, ProcessError
 from edgeproof.files import atomic_path
 from edgeproof.process import Limits, outcome_of
 from edgeproof.scratch import scratch_folder
@@ -39,6 +42,8 @@ PROBE_S, COMMAND_S, TRANSFER_S = 60.0, 60.0, 1800.0
 STALE_DAYS = 7
 KILLED = 128
 """A shell's exit code of a process that was killed is its signal and this."""
+REPORT = "report-of-job.json"
+"""Stands for the report's file in a command."""
 ENDED = "--edgeproof-ended "
 ALONE = """exec 3<&0
 {command} </dev/null >{log} 2>&1 & job=$!
@@ -64,6 +69,9 @@ class SshDevice:
         self._visit = uuid.uuid4().hex[:12]
         self._packages: list[str] = []
         self._brought: dict[str, str] = {}
+        self._here: dict[str, Path] = {}
+        self._folders = contextlib.ExitStack()
+        self._outputs: Path | None = None
         self._jobs = 0
         self._closed = False
 
@@ -159,37 +167,74 @@ class SshDevice:
         if digest not in self._brought:
             self._send(path, f"{self._mine}/{digest}")
             self._brought[digest] = f"{self._mine}/{digest}/{path.name}"
+        self._here[self._brought[digest]] = path
         return self._brought[digest]
 
     def run(self, job: RunnerJob, limits: Limits) -> RunnerReport:
         if self.probe.python is None:
-            return RunnerReport(artifact=job.artifact, error="there is no Python 3.11 or newer there")
-        self._jobs += 1
-        report, log = f"report-{self._jobs}.json", f"log-{self._jobs}.txt"
-        words = msgspec.structs.replace(job, json=report).words()
-        python = self.probe.python[0]
+            return self._run_program(job, limits)
+        words = msgspec.structs.replace(job, json=REPORT).words()
         packages = ":".join(self._packages)
         pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ORT_DISABLE_TELEMETRY=1 MKL_NUM_THREADS")
         environment = " ".join(f"{pool}={job.threads}" for pool in pools)
-        command = f"env PYTHONPATH={shlex.quote(packages)} {environment} {shlex.quote(python)} -m {RUNNER}"
-        command += f' {shlex.join(words)} --exec-unix-ns "$now"'
+        command = (
+            f"env PYTHONPATH={shlex.quote(packages)} {environment} {shlex.quote(self.probe.python[0])} -m {RUNNER}"
+        )
+        return self._process(job, f'{command} {shlex.join(words)} --exec-unix-ns "$now"', limits)[0]
+
+    def _run_program(self, job: RunnerJob, limits: Limits) -> RunnerReport:
+        """Run the artifact's own program, where there is no Python."""
+        folder, samples = self._here[job.artifact], self._here[job.inputs]
+        try:
+            program = open_program(folder, trust=job.trust)
+            with scratch_folder("inputs") as made:
+                write_inputs(program.document, samples, made / "inputs", limit=job.limit)
+                inputs = self.put(made / "inputs")
+        except DeviceError:
+            raise
+        except EdgeProofError as error:
+            return RunnerReport(artifact=job.artifact, error=str(error))
+        words = [
+            f"{job.artifact}/{program.document.file}",
+            *program_words(job, inputs, "outputs" if job.outputs else None),
+        ]
+        inner = f'exec {shlex.join(words)} --exec-unix-ns "$now" > {REPORT}'
+        report, said = self._process(job, f'env now="$now" sh -c {shlex.quote(inner)}', limits)
+        if report.error is not None:
+            return report
+        if job.outputs is None:
+            return report_of(said, job, machine=self.machine())
+        self._outputs = self._outputs or self._folders.enter_context(scratch_folder("outputs"))
+        raw, npz = self._outputs / "raw", self._outputs / f"{plain_name(job.outputs)}.npz"
+        self.get("outputs", raw)
+        return report_of(said, job, machine=self.machine(), outputs=read_outputs(program.document, raw, npz))
+
+    def _process(self, job: RunnerJob, command: str, limits: Limits) -> tuple[RunnerReport, bytes]:
+        """Run a command that writes a report there, with ``$now`` as its start; the report, and its text."""
+        self._jobs += 1
+        report, log = f"report-{self._jobs}.json", f"log-{self._jobs}.txt"
         script = f"mkdir -p {self._mine} && cd {self._mine} || exit 1\n"
         script += "now=$(date +%s%N); case $now in *[!0-9]*) now=0;; esac\n"
-        script += ALONE.format(command=command, log=log)
+        script += ALONE.format(command=command.replace(REPORT, report), log=log)
         script += f"cat {report} 2>/dev/null; echo; echo '{ENDED}'$code; tail -n 3 {log}; rm -f {report} {log}"
         try:
             said = self._connection.run(script, timeout_s=limits.wall, held=True)
         except ProcessError:
-            return RunnerReport(artifact=job.artifact, error=f"the process was stopped after {limits.wall:.0f} s there")
-        return _report_of(job, said)
+            stopped = f"the process was stopped after {limits.wall:.0f} s there"
+            return RunnerReport(artifact=job.artifact, error=stopped), b""
+        return _report_of(job, said), said.text.rpartition(ENDED)[0].strip().encode()
 
     def get(self, path: str, to: Path) -> None:
+        if self._outputs is not None and (kept := self._outputs / f"{plain_name(path)}.npz").is_file():
+            shutil.copyfile(kept, to)
+            return
         with atomic_path(to) as making, making.open("wb") as file:
             said = self._run(f"cd {self._mine} && cat {shlex.quote(path)}", TRANSFER_S, into=file)
             if said.code:
                 raise DeviceError(f"{self.name}: {path} cannot be brought back: {said.reason}")
 
     def close(self) -> None:
+        self._folders.close()
         if self._closed or "_connection" not in self.__dict__:
             return
         self._closed = True
