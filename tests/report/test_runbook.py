@@ -121,8 +121,8 @@ def test_android_names_no_program_for_files_it_does_not_have(build):
 def test_iphone_compiles_and_records(text):
     iphone = section(text, "iPhone")
     assert "xcrun coremlcompiler compile" in iphone
-    assert "compiled/coreml-fp16/model.mlmodelc --destination Documents/coreml-fp16.mlmodelc" in iphone
-    assert "xcrun devicectl device install app" in iphone
+    assert "--iphone iphone-app" in iphone
+    assert "edgeproof import bench_output/edge_phase_runs/20261120-093000 results/*.json" in iphone
     assert "xcrun xctrace record" in iphone
     assert "edgeproof validate examples/digits_snn.py:model" in iphone
     assert "not known: Core ML runs only on Apple systems" in iphone

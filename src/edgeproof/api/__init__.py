@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
     from edgeproof.api.models import compare, convert, load, open
     from edgeproof.api.power import power_import, power_list, power_record
-    from edgeproof.api.runs import compare_runs, gate, measure, new_run_folder, report, resume, run, runbook
+    from edgeproof.api.runs import (
+        compare_runs,
+        gate,
+        iphone_project,
+        measure,
+        new_run_folder,
+        report,
+        resume,
+        run,
+        runbook,
+    )
     from edgeproof.client.simulator import Drive
     from edgeproof.client.simulator import drive as bench
     from edgeproof.devices.discover import discover as devices
@@ -48,6 +58,7 @@ _HOMES = {
     "emulate": "devices.emulated.making:emulate",
     "environment": "phases.preparation.environment:read_environment",
     "gate": "api.runs:gate",
+    "iphone_project": "api.runs:iphone_project",
     "load": "api.models:load",
     "measure": "api.runs:measure",
     "new_run_folder": "api.runs:new_run_folder",
@@ -85,6 +96,7 @@ __all__ = [
     "emulate",
     "environment",
     "gate",
+    "iphone_project",
     "load",
     "measure",
     "new_run_folder",

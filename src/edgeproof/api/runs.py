@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         trust: bool
 
 
-__all__ = ["compare_runs", "gate", "measure", "new_run_folder", "report", "resume", "run", "runbook"]
+__all__ = ["compare_runs", "gate", "iphone_project", "measure", "new_run_folder", "report", "resume", "run", "runbook"]
 
 
 def run(
@@ -321,6 +321,25 @@ def runbook(folder: str | Path) -> Path:
     from edgeproof.rundir import RunDir
 
     return write_runbook(RunDir.open(Path(folder)))
+
+
+def iphone_project(folder: str | Path, out: str | Path) -> dict[str, str]:
+    """Write an Xcode project that measures a run's artifacts on an iPhone.
+
+    Args:
+        folder: of the run.
+        out: folder of its own; a project that was written there before is replaced.
+
+    Returns:
+        candidates that ship to an iPhone and cannot be in the app, and why.
+
+    Raises:
+        RunFolderError: no run, or nothing in it ships to an iPhone. UsageError: the folder holds something else.
+    """
+    from edgeproof.phases.away.iphone import write_iphone_project
+    from edgeproof.rundir import RunDir
+
+    return write_iphone_project(RunDir.open(Path(folder)), Path(out))
 
 
 def compare_runs(before: str | Path, after: str | Path) -> Comparison:

@@ -102,10 +102,14 @@ def _measured(folder: Path, words: tuple[str, ...]) -> dict[DeviceClass, dict[st
     return files
 
 
-@click.command(epilog="Example:  edgeproof runbook bench_output/edge_phase_runs/20261120-093000")
+@click.command(epilog="Example:  edgeproof runbook bench_output/edge_phase_runs/20261120-093000 --iphone digits-iphone")
 @click.argument("folder", metavar="RUN", type=run_folder)
+@click.option(
+    "--iphone", "project", type=click.Path(path_type=Path), metavar="DIR",
+    help="Write an Xcode project with this run's Core ML packages and engines there too: an app that measures them.",
+)  # fmt: skip
 @json_option
-def runbook(folder: Path, as_json: bool) -> None:
+def runbook(folder: Path, project: Path | None, as_json: bool) -> None:
     """Write the device runbook of a run.
 
     Writes phase4_device_runbook.md into RUN: the commands that measure this run's artifacts on a Raspberry Pi, an
@@ -114,10 +118,16 @@ def runbook(folder: Path, as_json: bool) -> None:
     from edgeproof import api
 
     path = api.runbook(folder)
+    left_out = api.iphone_project(folder, project) if project is not None else {}
     if as_json:
-        emit_json({"run": str(folder), "runbook": str(path)})
-    else:
-        click.echo(str(path))
+        told = {} if project is None else {"iphone": {"project": str(project), "left_out": left_out}}
+        emit_json({"run": str(folder), "runbook": str(path), **told})
+        return
+    click.echo(str(path))
+    if project is not None:
+        click.echo(f"{project}  Xcode project; {project / 'README.md'} has its commands")
+        for candidate, reason in left_out.items():
+            click.echo(f"  without {candidate}: {reason}")
 
 
 @click.command(epilog="Example:  edgeproof compare runs/before runs/after --html compared.html")

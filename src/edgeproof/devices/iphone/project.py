@@ -106,6 +106,7 @@ def write_project(
         except EdgeProofError as error:
             skipped[one.candidate] = str(error)
     if not writing.candidates:
+        shutil.rmtree(out)
         raise ArtifactError(f"no artifact can be in an app: {'; '.join(skipped.values()) or 'none ships to an iPhone'}")
     writing.finish(name)
     return skipped
