@@ -106,10 +106,18 @@ def show_processor(processor: Processor, view: Path) -> None:
         f"CPU implementer\t: {IMPLEMENTER:#x}\nCPU architecture: 8\n"
         f"CPU variant\t: 0x0\nCPU part\t: {processor.part}\nCPU revision\t: 4\n"
     )
-    for number in range(CORES):  # runtimes read which core it is where only its name may be read (MIDR_EL1)
-        told = cpus / f"cpu{number}/regs/identification/midr_el1"
-        told.parent.mkdir(parents=True, exist_ok=True)
-        told.write_text(f"0x00000000{IMPLEMENTER:02x}0f{processor.part.removeprefix('0x')}4\n")
+    for number in range(CORES):  # runtimes read which core it is (MIDR_EL1), and how the cores lie beside each other
+        files = {
+            "regs/identification/midr_el1": f"0x00000000{IMPLEMENTER:02x}0f{processor.part.removeprefix('0x')}4",
+            "topology/core_id": number,
+            "topology/physical_package_id": 0,
+            **{f"topology/{name}": f"{1 << number:x}" for name in ("thread_siblings", "core_cpus")},
+            **{f"topology/{name}": f"{(1 << CORES) - 1:x}" for name in ("core_siblings", "package_cpus")},
+        }
+        for name, value in files.items():
+            told = cpus / f"cpu{number}" / name
+            told.parent.mkdir(parents=True, exist_ok=True)
+            told.write_text(f"{value}\n")
     (view / "proc").mkdir(exist_ok=True)
     (view / "proc/cpuinfo").write_text("".join(f"processor\t: {core_number}\n{core}\n" for core_number in range(CORES)))
 

@@ -16,6 +16,7 @@ from edgeproof.verdict.cases import Case
 from edgeproof.verdict.limits import SEVERITY
 from edgeproof.verdict.on_devices import device_points
 from edgeproof.verdict.outputs import judge_outputs
+from edgeproof.verdict.outputs_there import differing_there, scored_there
 from edgeproof.verdict.shipping import ships_bytes, ships_unknown, ships_words
 from edgeproof.verdict.soaks import soak_points
 from edgeproof.verdict.task import metric_of, outweighed, slice_point, task_decides, task_point
@@ -38,9 +39,10 @@ def standing_of(case: Case, policy: PolicyValue, device_class: DeviceClass) -> S
         policy: as the device class is held to it.
         device_class: the class.
     """
-    points = [*evidence_points(case), difference_point(case, policy, device_class)]
+    outputs = differing_there(difference_point(case, policy, device_class), case, device_class)
+    points = [*evidence_points(case), outputs]
     points += output_points(case, policy)
-    points += [task_point(case, policy), *slice_point(case, policy)]
+    points += [scored_there(task_point(case, policy), case, policy, device_class), *slice_point(case, policy)]
     if "int" in case.precision:
         points.append(samples_point(case, policy))
     points += size_points(case, policy, device_class)

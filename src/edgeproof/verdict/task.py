@@ -17,6 +17,7 @@ from edgeproof.verdict.limits import SEVERITY
 from edgeproof.verdict.outputs import judged_outputs
 
 __all__ = [
+    "drop_point",
     "judge_drop",
     "metric_of",
     "outweighed",

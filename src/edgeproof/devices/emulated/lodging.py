@@ -51,6 +51,7 @@ mount -t tmpfs tmpfs {root}/tmp
 mount --bind {home} {root}/home/{user}
 mkdir -p {root}/tmp/view
 cp -r {view}/. {root}/tmp/view
+mount --bind {view}/sys {root}/sys
 cd /
 exec env -i HOME=/home/{user} USER={user} PATH=/usr/local/bin:/usr/bin:/bin QEMU_CPU={cpu} QEMU_LD_PREFIX=/tmp/view \\
   unshare --user --map-user=1000 --map-group=1000 --root={root} --wd=/home/{user} \\
