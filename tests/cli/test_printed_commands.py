@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from tests.doubles.meters.serial_meters import Terminal, fnb58_report
 
 from edgeproof.documents.evaluation import Evidence
 from edgeproof.phases.evaluate import judge, read_evidence
@@ -88,13 +89,15 @@ def idle(evidence: Evidence) -> Evidence:
 
 
 def printed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What would change a verdict, by its command, under every policy that ships and one that nothing meets."""
+    """What would change a verdict, by its command, under every policy that ships, one that nothing meets, and
+    some that ask for more."""
     monkeypatch.chdir(folder)
     run = RunDir.open(Path("run"))
     (folder / "strict.toml").write_text("latency_ms = 0.0001\npower_mw = 100.0\nslice_drop = 0.1\nmemory_mb = 1.0\n")
     (folder / "soaked.toml").write_text('latency_percentile = "p50"\nlatency_ms = 1000.0\nsoak_hours = 24.0\n')
     found: dict[str, str] = {}
-    for policy in (*preset_names(), "strict.toml", "soaked.toml"):
+    (folder / "powered.toml").write_text('latency_percentile = "p50"\nlatency_ms = 1000.0\npower_mw = 100.0\n')
+    for policy in (*preset_names(), "strict.toml", "soaked.toml", "powered.toml"):
         for verdict in judge(run, idle(read_evidence(run)), Path(policy)).verdicts:
             for change in verdict.would_change:
                 if change.command is not None:
@@ -107,17 +110,22 @@ def test_what_would_change_a_verdict_can_be_done(started: Path, monkeypatch: pyt
     commands = printed(started, monkeypatch)
     kinds = {" ".join(shlex.split(command)[:2]) for command in commands}
     assert {"edgeproof measure", "edgeproof run", "edgeproof soak", "edgeproof runbook"} <= kinds
+    assert any(command.endswith("--hold 60s --meter METER") for command in commands)
     tried: set[str] = set()
-    for number, command in enumerate(commands):
-        shape = re.sub(r"[\d.]+|--candidates \S+", "", command)
-        if shape in tried:  # the same with other candidates or counts
-            continue
-        tried.add(shape)
-        words = shlex.split(LONG.sub("--duration 1s", command))  # nobody waits a day for a test
-        if words[:2] == ["edgeproof", "run"] and "--resume" not in words:
-            words += ["--out", f"again-{number}"]
-        ended = run_words(words, started)
-        assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+    with Terminal(lambda come: (fnb58_report(5.0, 0.2), len(come)), every_s=0.04) as meter:
+        for number, command in enumerate(commands):
+            shape = re.sub(r"[\d.]+|--candidates \S+", "", command)
+            if shape in tried:  # the same with other candidates or counts
+                continue
+            tried.add(shape)
+            short = LONG.sub("--duration 1s", command).replace(
+                "--hold 60s", "--hold 1s"
+            )  # nobody waits a day for a test
+            words = shlex.split(short.replace("METER", f"fnb58:{meter.path}"))
+            if words[:2] == ["edgeproof", "run"] and "--resume" not in words:
+                words += ["--out", f"again-{number}"]
+            ended = run_words(words, started)
+            assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
     assert list((started / "run" / "phase4_soak").glob("*.json")), "what a printed soak saw is evidence of its run"
 
 

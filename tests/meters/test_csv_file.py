@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from edgeproof.errors import DocumentError, UsageError
 from edgeproof.meters.csv_columns import Asked, choose
-from edgeproof.meters.csv_file import parse_time, read_csv
+from edgeproof.meters.csv_file import read_csv
+from edgeproof.meters.csv_table import parse_time
 from edgeproof.meters.traces import Trace
 
 START = 1_796_000_000_000_000_000
@@ -157,3 +158,20 @@ def test_another_encoding_is_read(tmp_path: Path) -> None:
     assert read_csv(file, Asked(), starts_unix_ns=START).watts.tolist() == pytest.approx([3e-6, 4e-6])
     file.write_bytes("Time (s),Power (µW)\n0,3\n1,4\n".encode("latin-1"))
     assert read_csv(file, Asked(), starts_unix_ns=START).watts.tolist() == pytest.approx([3e-6, 4e-6])
+
+
+def test_a_quick_meter_is_averaged_and_its_energy_kept(tmp_path: Path) -> None:
+    rows = "".join(f"{n / 100:.2f},{1000 + n % 7}\n" for n in range(50_000))
+    trace = table(tmp_path, "Timestamp(ms),Current(uA)\n" + rows, Asked(supply_volts=1.0), starts_unix_ns=START)
+    assert trace.document.count == 500
+    assert any("100 samples were averaged to one" in note for note in trace.document.notes)
+    assert trace.watts.mean() == pytest.approx(1.003e-3, rel=1e-4)
+    assert trace.unix_ns[1] - trace.unix_ns[0] == pytest.approx(1_000_000, abs=1000)
+    assert trace.unix_ns[0] - START == pytest.approx(495_000, abs=1000)
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-inf", "1e400"])
+def test_what_is_not_finite_is_no_sample(tmp_path: Path, cell: str) -> None:
+    rows = "".join(f"{n},{n}\n" for n in range(200)) + f"200,{cell}\n"
+    (fault,) = table(tmp_path, "Time (s),Power (W)\n" + rows, starts_unix_ns=START).document.faults
+    assert "line 202" in fault.text

@@ -169,7 +169,8 @@ def test_a_trace_is_read_as_it_was_written(tmp_path: Path) -> None:
         (lambda path: path.with_suffix(".npz").unlink(), "cannot read"),
         (lambda path: path.with_suffix(".npz").write_bytes(b"PK"), "sha256 differs"),
         (lambda path: path.write_text(path.read_text().replace('"t.npz"', '"../t.npz"')), "outside its folder"),
-        (lambda path: path.write_text(path.read_text().replace('"count": 200', '"count": 9')), "no table"),
+        (lambda path: path.write_text(path.read_text().replace('"count": 200', '"count": 201')), "no table"),
+        (lambda path: path.write_text(path.read_text().replace('"count": 200', '"count": 9')), "larger than the 9"),
     ],
 )
 def test_a_trace_that_was_tampered_with_is_refused(tmp_path: Path, spoil: Callable[[Path], object], words: str) -> None:

@@ -28,6 +28,8 @@ GAP_INTERVALS = 5.0
 """A pause so many times as long as the usual one between samples is a gap."""
 SHORTEST_NS = 1_000_000
 """A pause below this is none, however quick the meter: what a millisecond holds, no held load of seconds feels."""
+HEADER_BYTES = 256
+"""Before the numbers of an array, at most."""
 MOST_GAPS = 1000
 """In a document; more say nothing more."""
 
@@ -111,6 +113,10 @@ def read_trace(path: Path) -> Trace:
     if hashlib.sha256(data).hexdigest() != document.sha256:
         raise DocumentError(f"{raw} is not what {path.name} was written with: its sha256 differs")
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > 2 * (8 * document.count + HEADER_BYTES):
+            raise DocumentError(f"{raw} is larger than the {document.count} samples that {path.name} speaks of")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             unix_ns: npt.NDArray[Any] = arrays["unix_ns"]
             watts: npt.NDArray[Any] = arrays["watts"]

@@ -180,7 +180,9 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str |
         if artifact is None or contest.device != "host":
             return None
         return f"edgeproof soak {artifact} --duration {hours:g}h --into {folder}"
-    if point.name != "power" and contest.device == "host":
+    if point.name == "power" and contest.device == "host":
+        return f"edgeproof measure {folder} --candidates {','.join(candidates)} --hold 60s --meter METER"
+    if contest.device == "host":
         return host_command(contest, point, candidates)
     return f"edgeproof runbook {folder}"
 

@@ -10,7 +10,7 @@ import pytest
 from tests.phases.run_folder import add_conversion, add_validation, make_run
 
 from edgeproof.devices.base import Effort
-from edgeproof.documents.device import DeviceDocument
+from edgeproof.documents.device import Board, DeviceDocument
 from edgeproof.documents.heat import Heat, HeatSample
 from edgeproof.documents.power import ClockOffset, PowerTrace
 from edgeproof.errors import DocumentError, UsageError
@@ -182,3 +182,20 @@ def test_a_meter_beside_another_device_has_another_clock(run: RunDir, measured: 
             run.root, outside, candidates=["onnx-fp32"], device="ssh:pi@board", given=TraceGiven()
         )
         assert (joined.energy.reason is not None) == refused
+
+
+@pytest.mark.parametrize(("within", "words"), [(20.0, None), (450.0, "450 ms"), (None, "not known")])
+def test_a_board_that_was_asked_its_time_has_a_known_clock(
+    run: RunDir, measured: tuple[RunDir, Path], within: float | None, words: str | None
+) -> None:
+    document = run.device("host")
+    assert document is not None
+    board = Board(name="a board", clock_offset_ms=2000.0, clock_within_ms=within)
+    run.write(msgspec.structs.replace(document, device="ssh:pi@board", board=board))
+    trace = read_trace(measured[1])
+    outside = run.root.parent / "outside.json"
+    here = msgspec.structs.replace(trace.document, meter="ppk2")
+    write_trace(outside, here, trace.unix_ns - 2 * SECOND, trace.watts)
+    _, (joined,) = join_trace(run.root, outside, candidates=["onnx-fp32"], device="ssh:pi@board", given=TraceGiven())
+    assert (joined.energy.reason is None) == (words is None)
+    assert (words or "") in (joined.energy.reason or "")

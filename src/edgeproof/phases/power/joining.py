@@ -18,7 +18,8 @@ from edgeproof.errors import DocumentError, UsageError
 from edgeproof.measure.energy import energy_of
 from edgeproof.meters.android_text import is_batterystats, is_odpm, read_batterystats, read_odpm
 from edgeproof.meters.csv_columns import Asked
-from edgeproof.meters.csv_file import read_csv, text_of
+from edgeproof.meters.csv_file import read_csv
+from edgeproof.meters.csv_table import text_of
 from edgeproof.meters.registry import meters
 from edgeproof.meters.traces import Trace, named, read_trace, write_trace
 from edgeproof.phases.evaluate import conclude
