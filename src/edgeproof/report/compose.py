@@ -11,6 +11,7 @@ from edgeproof.report import (
     details,
     front,
     on_devices,
+    over_time,
     power,
     processors,
     provenance,
@@ -20,6 +21,7 @@ from edgeproof.report import (
     verdicts,
 )
 from edgeproof.report.content import Plot, Report, ReportInput
+from edgeproof.report.over_time_plots import draw_over_time
 from edgeproof.verdict.cases import cases_of
 
 __all__ = ["build"]
@@ -48,6 +50,7 @@ def build(given: ReportInput, plots: Sequence[Plot]) -> Report:
         power=power.table(cases.values()),
         candidates=tables.candidates(evaluation.candidates, given.evidence),
         processors=processors.table(given.evidence.validation),
+        over_time=over_time.section(cases, given.evidence, evaluation.policy, draw_over_time(given)),
         batches=batches.table(given.evidence.batches),
         served=tables.served(given.evidence.latency),
         served_notes=tables.served_notes(given.evidence.latency),

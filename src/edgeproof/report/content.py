@@ -34,6 +34,7 @@ __all__ = [
     "Detail",
     "Fact",
     "FrontShown",
+    "OverTime",
     "Plot",
     "PowerSeen",
     "Report",
@@ -263,6 +264,15 @@ class Delegated:
 
 
 @dataclass(frozen=True)
+class OverTime:
+    """What was measured at a pace, under load and for long: tables, what each soak is and why, drawings."""
+
+    tables: tuple[Table, ...]
+    words: tuple[str, ...]
+    plots: tuple[Plot, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """The parts in reading order."""
 
@@ -296,6 +306,7 @@ class Report:
     delegation: Delegated | None = None
     batches: Table | None = None
     power: Table | None = None
+    over_time: OverTime | None = None
 
     @property
     def first_changes(self) -> tuple[Change, ...]:
@@ -312,7 +323,8 @@ class Report:
         """Every drawing that the report has a file of."""
         front = self.front.plot if self.front is not None else None
         counted = self.activity.plots if self.activity is not None else ()
-        return (*((front,) if front is not None else ()), *self.plots, *counted)
+        lasting = self.over_time.plots if self.over_time is not None else ()
+        return (*((front,) if front is not None else ()), *lasting, *self.plots, *counted)
 
     @property
     def links(self) -> dict[str, str]:
@@ -335,6 +347,7 @@ class Report:
         ships = (self.shipping.sums, self.shipping.libraries) if self.shipping is not None else ()
         parts = self.delegation.parts if self.delegation is not None else ()
         runs = tuple(table for part in parts for table in (part.summary, part.outside))
-        measured = (self.devices, self.power, self.batches, self.processors, self.served)
+        lasting = self.over_time.tables if self.over_time is not None else ()
+        measured = (self.devices, self.power, *lasting, self.batches, self.processors, self.served)
         found = (*first, *ships, *runs, *measured, *activity, *own, self.failures)
         return tuple(table for table in found if table is not None)
