@@ -72,7 +72,7 @@ def soak_on(
             told = _told(device, job, bounds, soaking, away_s, report)
             if told is None:
                 break
-            deaths = deaths + 1 if told.error or told.held is None else 0
+            deaths = deaths + 1 if told.error or told.held is None or not told.held.windows else 0
             _take(soaking, told)
             soaking.checkpoint()
             report(_line(device, soaking, told))
@@ -124,8 +124,8 @@ def _take(soaking: Soaking, told: RunnerReport) -> None:
         ends = [window.start_s for window in held.windows[1:]] + [held.seconds]
         for window, end in zip(held.windows, ends, strict=True):
             soaking.add(window, end)
-    if told.error or held is None:
-        soaking.died(told.error or "it told nothing of the load")
+    if told.error or held is None or not held.windows:
+        soaking.died(told.error or "it told no windows of the load")
 
 
 def _line(device: Device, soaking: Soaking, told: RunnerReport) -> str:

@@ -52,8 +52,8 @@ def sustain(
             job, measure=0, pace=None, outputs=None, hold=seconds, window=window, below=below, wait=WAIT_S
         )
         told = run(candidate, job)
-        if told.error or told.held is None:
-            found[candidate] = told.error or "it told nothing of the load"
+        if told.error or told.held is None or not told.held.windows:
+            found[candidate] = told.error or "it told no windows of the load"
             continue
         if start_c is None:
             start_c = told.temperature_before_c

@@ -179,6 +179,8 @@ def _soak(
         refused = device.available()
         if refused is not None:
             raise refused
+        if device.emulated:
+            raise DeviceError(f"{device.name} is emulated: it has no times of its own, and a soak of it says nothing")
         document, beside, _ = artifact_document(artifact, trust=trust)
         hold(beside, document.file, document.sha256, document.beside)
         target = _fitted(device, Target(document.candidate, artifact, start.threads), folder, report, trust=trust)
