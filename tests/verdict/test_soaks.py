@@ -165,6 +165,20 @@ def test_the_command_of_a_soak_is_the_hosts_alone(build):
     assert commands["android"] is None
 
 
+def test_the_command_of_a_soak_names_a_device_that_was_measured(build):
+    boards = (build.device(name="ssh:pi@pi", device_class="raspberry-pi"), build.device())
+    evidence = build.evidence(devices=boards)
+    platforms = {"litert-fp32": ("host", "raspberry-pi")}
+    commands = [
+        change.command
+        for verdict in decide(evidence, PolicyValue(soak_hours=1), platforms, policy_source="").verdicts
+        for change in verdict.would_change
+        if change.measurement.startswith("soak of") and verdict.device_class == "raspberry-pi"
+    ]
+    assert len(commands) == 1
+    assert "--duration 1h --device ssh:pi@pi --into " in commands[0]
+
+
 def hour(**columns) -> SoakReport:
     """Sixty windows of a minute; each column is a figure by the number of the window."""
     windows = tuple(

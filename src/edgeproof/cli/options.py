@@ -20,6 +20,7 @@ __all__ = [
     "quiet_option",
     "split_counts",
     "split_names",
+    "split_seconds",
     "trust_option",
 ]
 

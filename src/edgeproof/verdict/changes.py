@@ -18,6 +18,8 @@ from edgeproof.verdict.wording import TITLES, and_list
 __all__ = ["would_change"]
 
 OPEN = ("not measured", "unsupported")
+OVER_A_LINK = ("ssh:", "adb:")
+"""Addresses of devices that can be measured again; the others are files that were brought in."""
 
 
 def would_change(contest: Contest) -> tuple[WouldChange, ...]:
@@ -177,9 +179,10 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str |
     if point.name == "soak":
         artifact = artifact_of(contest.cases[candidates[0]])
         hours = contest.policy.soak_hours or 1.0
-        if artifact is None or contest.device != "host":
+        there = "" if contest.device == "host" else address_of(contest)
+        if artifact is None or there is None:
             return None
-        return f"edgeproof soak {artifact} --duration {hours:g}h --into {folder}"
+        return f"edgeproof soak {artifact} --duration {hours:g}h{there} --into {folder}"
     if point.name == "power" and contest.device == "host":
         return f"edgeproof measure {folder} --candidates {','.join(candidates)} --hold 60s --meter METER"
     if contest.device == "host":
@@ -217,6 +220,16 @@ def asked(evidence: Evidence) -> str:
 def model_address(evidence: Evidence) -> str:
     """The model as the run was given it, quoted for a shell; ``MODEL`` when no manifest tells."""
     return shlex.quote(evidence.manifest.options.model) if evidence.manifest is not None else "MODEL"
+
+
+def address_of(contest: Contest) -> str | None:
+    """The option that names a real device of the class, as one was measured before; None where none was."""
+    found = [
+        device.device
+        for device in contest.evidence.devices
+        if device.device_class == contest.device and not device.emulated and device.device.startswith(OVER_A_LINK)
+    ]
+    return f" --device {shlex.quote(found[0])}" if found else None
 
 
 def artifact_of(case: Case) -> str | None:

@@ -176,9 +176,9 @@ def _soak(
     with scratch_folder("soak") as folder, contextlib.ExitStack() as leave:
         device = open_device(start.device)
         leave.callback(device.close)
-        why_not = device.available()
-        if why_not is not None:
-            raise why_not
+        refused = device.available()
+        if refused is not None:
+            raise refused
         if device.emulated:
             raise DeviceError(f"{device.name} is emulated: it has no times of its own, and a soak of it says nothing")
         document, beside, _ = artifact_document(artifact, trust=trust)
