@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from tests.devices.adb.here import phone_at
+from tests.devices.adb.test_benchmarks import DOUBLE
 from tests.doubles.adb.daemon import Daemon
 from tests.doubles.adb.phone import write_phone
 from tests.spike.installed import need
 
+from edgeproof.devices.adb.benchmarks import ONNX_RUNTIME
 from edgeproof.devices.base import Effort
 from edgeproof.errors import DeviceError
 from edgeproof.phases.convert import convert
@@ -65,6 +67,26 @@ def test_a_run_on_a_phone(run: RunDir, phone: Daemon) -> None:
     assert document.not_measured.keys() == {"energy"}
     assert run.device(address) == document
     assert list(phone.tmp.iterdir()) == []
+
+
+def test_a_benchmark_program_gives_times_without_outputs(
+    new_run: Callable[..., RunDir], phone: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run("onnx-fp32")
+    for phase in (prepare, convert, validate):
+        phase(run)
+    program = tmp_path / "onnxruntime_perf_test"
+    program.write_text(DOUBLE)
+    monkeypatch.setenv(ONNX_RUNTIME, str(program))
+    (document,) = measure_devices(run, devices=[f"adb:localhost:{phone.port}"], effort=EFFORT)
+    (onnx,) = document.measurements
+    assert (onnx.status, onnx.reason) == ("ok", None)
+    assert onnx.steady is not None
+    assert onnx.steady.count == 80
+    assert onnx.outputs is not None
+    assert onnx.outputs.status == "unseen"
+    assert "gives no outputs" in (onnx.outputs.reason or "")
+    assert onnx.cold_start is None, "nobody saw its process start"
 
 
 def test_an_emulator_gives_outputs_and_no_times(run: RunDir, phone: Daemon) -> None:

@@ -110,6 +110,7 @@ class Place:
             its own.
         memory_bytes: that a process may hope for.
         disk_bytes: free where files are brought.
+        timed_only: suffixes of files that a benchmark program of their runtime's times there, without any outputs.
     """
 
     system: str
@@ -118,6 +119,7 @@ class Place:
     python: str | None = None
     memory_bytes: int | None = None
     disk_bytes: int | None = None
+    timed_only: tuple[str, ...] = ()
 
 
 class Device(Protocol):

@@ -62,7 +62,8 @@ class OtherThreads(Value, frozen=True, kw_only=True):
 class OutputsThere(Value, frozen=True, kw_only=True):
     """What a candidate gives on the device for the held-out samples, held against the eager model and this machine."""
 
-    status: Literal["passed", "failed", "error"]
+    status: Literal["passed", "failed", "error", "unseen"]
+    """``unseen``: what runs it there gives times and no outputs."""
     reason: str | None = None
     samples: int = 0
     differences: Differences | None = None

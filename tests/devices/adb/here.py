@@ -30,15 +30,14 @@ def phone_at(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         home: for keys.
     """
     need("adb", "qemu-aarch64-static")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     for name in ("ADB_SERVER_SOCKET", "ANDROID_ADB_SERVER_ADDRESS", "ANDROID_SERIAL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
     home.mkdir(exist_ok=True)
     monkeypatch.setenv("HOME", str(home))
     try:
         with Daemon(folder) as daemon:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(free.getsockname()[1]))
             yield daemon
     finally:
         adb("kill-server")

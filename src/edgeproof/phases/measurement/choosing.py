@@ -33,6 +33,7 @@ class Chosen:
         document: what describes that.
         kind: its format.
         built: sha256 of what was built for the device; None where it is the same file.
+        timed_only: whether what runs it there gives times and no outputs.
     """
 
     target: Target
@@ -40,6 +41,7 @@ class Chosen:
     document: ArtifactDocument
     kind: Format
     built: str | None = None
+    timed_only: bool = False
 
 
 def choose(
@@ -103,6 +105,8 @@ def _program(found: Chosen, place: Place, out: Path) -> Chosen:
     try:
         return _built(found, found.kind.program_for(place.architecture, found.here, found.document, out))
     except UnsupportedError as error:
+        if found.document.file.endswith(place.timed_only) and found.document.loop is None:
+            return replace(found, timed_only=True)
         raise _Unfit("there is no Python 3.11 or newer there, and it has no program of its own") from error
     except EdgeProofError as error:
         raise _Unfit(f"not built for {place.architecture}: {error}") from error
