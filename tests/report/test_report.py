@@ -123,7 +123,7 @@ def test_its_own_script_is_all_that_may_run(page, build):
 
 
 def test_every_verdict_stands_in_one_sentence_with_its_confidence(full, page):
-    assert sorted(device for verdict in full.verdicts for device in verdict.devices) == sorted(DEVICE_TITLES)
+    assert sorted(device for verdict in full.verdicts for device in verdict.devices) == sorted(DEVICE_CLASSES)
     markdown = render_markdown(full)
     for verdict in full.verdicts:
         assert verdict.sentence.count(". ") == 0

@@ -114,7 +114,9 @@ def test_a_measurement_that_two_classes_lack_is_said_once_with_the_command_that_
     found = [change for change in changes(evaluation.verdicts) if change.measurement.startswith("p90 latency")]
     assert [change.title for change in found] == ["Raspberry Pi, Android", "iPhone"]
     assert found[0].measurement.endswith("on a Raspberry Pi and an Android phone")
-    assert [where for where, _ in found[0].commands] == [""]
+    pi, phone = found[0].commands
+    assert (pi[0], "--devices ssh:USER@HOST " in pi[1]) == ("Raspberry Pi", True)
+    assert (phone[0], "--devices adb: " in phone[1]) == ("Android", True)
     assert [where for where, _ in found[1].commands] == [""]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.evaluation import Evidence, PolicyPoint, Standing, WouldChange
 from edgeproof.documents.samples import HELD_OUT_FILE
 from edgeproof.verdict.cases import Case
@@ -18,6 +19,8 @@ from edgeproof.verdict.wording import TITLES, and_list
 __all__ = ["would_change"]
 
 OPEN = ("not measured", "unsupported")
+ADDRESSES: dict[DeviceClass, str] = {"raspberry-pi": "ssh:USER@HOST", "android": "adb:"}
+"""How a device of a class is named that was not measured before; ``adb:`` is the only phone that is attached."""
 OVER_A_LINK = ("ssh:", "adb:")
 """Addresses of devices that can be measured again; the others are files that were brought in."""
 
@@ -70,7 +73,7 @@ def changes_of_chosen(contest: Contest, chosen: Standing) -> list[WouldChange]:
                     measurement=f"temperature and throttling of {where} while it runs {chosen.candidate}",
                     effect="a throttled measurement does not count and would have to be made again; "
                     "without throttling the confidence rises",
-                    command=None if contest.device == "host" else f"edgeproof runbook {shlex.quote(evidence.folder)}",
+                    command=None if contest.device == "host" else there_command(contest, [chosen.candidate]),
                 )
             )
         elif gap.startswith("busy"):
@@ -97,12 +100,12 @@ def otherwise(contest: Contest, chosen: Standing, point: PolicyPoint) -> str:
 def quiet(contest: Contest) -> WouldChange:
     """The measurement again, of the candidates that qualify, on a machine that does nothing else."""
     folder = shlex.quote(contest.evidence.folder)
-    names = ",".join(standing.candidate for standing in contest.order)
-    on_host = f"edgeproof measure {folder} --candidates {names}"
+    names = [standing.candidate for standing in contest.order]
+    on_host = f"edgeproof measure {folder} --candidates {','.join(names)}"
     return WouldChange(
         measurement=f"latency of those that qualify while nothing else runs on {TITLES[contest.device]}",
         effect="it was busy when they were timed, so another may be the fastest; else the confidence rises",
-        command=on_host if contest.device == "host" else f"edgeproof runbook {folder}",
+        command=on_host if contest.device == "host" else there_command(contest, names),
     )
 
 
@@ -187,7 +190,17 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str |
         return f"edgeproof measure {folder} --candidates {','.join(candidates)} --hold 60s --meter METER"
     if contest.device == "host":
         return host_command(contest, point, candidates)
-    return f"edgeproof runbook {folder}"
+    return there_command(contest, candidates, " --hold 60s --meter METER" if point.name == "power" else "")
+
+
+def there_command(contest: Contest, candidates: Sequence[str], more: str = "") -> str:
+    """The measurement of candidates on a device of the class: on one that was measured before, else on the reader's,
+    whose address stands in capitals where it has to be filled in."""
+    folder = shlex.quote(contest.evidence.folder)
+    address = real_device(contest) or ADDRESSES.get(contest.device)
+    if address is None:
+        return f"edgeproof runbook {folder}"
+    return f"edgeproof measure {folder} --devices {shlex.quote(address)} --candidates {','.join(candidates)}{more}"
 
 
 def host_command(contest: Contest, point: PolicyPoint, candidates: Sequence[str]) -> str:
@@ -224,12 +237,20 @@ def model_address(evidence: Evidence) -> str:
 
 def address_of(contest: Contest) -> str | None:
     """The option that names a real device of the class, as one was measured before; None where none was."""
-    found = [
-        device.device
-        for device in contest.evidence.devices
-        if device.device_class == contest.device and not device.emulated and device.device.startswith(OVER_A_LINK)
-    ]
-    return f" --device {shlex.quote(found[0])}" if found else None
+    found = real_device(contest)
+    return f" --device {shlex.quote(found)}" if found is not None else None
+
+
+def real_device(contest: Contest) -> str | None:
+    """The address of a real device of the class that was measured before; None where none was."""
+    return next(
+        (
+            device.device
+            for device in contest.evidence.devices
+            if device.device_class == contest.device and not device.emulated and device.device.startswith(OVER_A_LINK)
+        ),
+        None,
+    )
 
 
 def artifact_of(case: Case) -> str | None:
