@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
+from edgeproof.documents.device import DEVICE_CLASSES
 from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.task import MetricSpec, SliceScore, TaskScore
 from edgeproof.report.compose import build as compose

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from edgeproof.model.drawing import Draw
     from edgeproof.phases.activity.alone import activity_alone as activity
     from edgeproof.phases.alone.samples import draw_alone as samples
+    from edgeproof.phases.away.bundle import write_bundle
+    from edgeproof.phases.away.importing import import_files
     from edgeproof.phases.delegation.alone import delegation_alone as delegation
     from edgeproof.phases.measurement.soaking import resume_soak, soak_candidate, stopped_soak
     from edgeproof.phases.measurement.soaking import soak_alone as soak
@@ -56,6 +58,8 @@ _HOMES = {
     "delegation": "phases.delegation.alone:delegation_alone",
     "devices": "devices.discover:discover",
     "emulate": "devices.emulated.making:emulate",
+    "import_files": "phases.away.importing:import_files",
+    "write_bundle": "phases.away.bundle:write_bundle",
     "environment": "phases.preparation.environment:read_environment",
     "gate": "api.runs:gate",
     "iphone_project": "api.runs:iphone_project",
@@ -96,6 +100,7 @@ __all__ = [
     "emulate",
     "environment",
     "gate",
+    "import_files",
     "iphone_project",
     "load",
     "measure",
@@ -115,6 +120,7 @@ __all__ = [
     "soak",
     "soak_candidate",
     "stopped_soak",
+    "write_bundle",
 ]
 
 

@@ -108,8 +108,13 @@ def _measured(folder: Path, words: tuple[str, ...]) -> dict[DeviceClass, dict[st
     "--iphone", "project", type=click.Path(path_type=Path), metavar="DIR",
     help="Write an Xcode project with this run's Core ML packages and engines there too: an app that measures them.",
 )  # fmt: skip
+@click.option(
+    "--board", type=click.Path(path_type=Path), metavar="DIR",
+    help="Write a folder with all that a Raspberry Pi needs that is not reached over SSH from here, and a script.",
+)  # fmt: skip
+@click.option("--python", default="3.11", show_default=True, help="Of the Raspberry Pi that --board is for.")
 @json_option
-def runbook(folder: Path, project: Path | None, as_json: bool) -> None:
+def runbook(folder: Path, project: Path | None, board: Path | None, python: str, as_json: bool) -> None:
     """Write the device runbook of a run.
 
     Writes phase4_device_runbook.md into RUN: the commands that measure this run's artifacts on a Raspberry Pi, an
@@ -119,11 +124,23 @@ def runbook(folder: Path, project: Path | None, as_json: bool) -> None:
 
     path = api.runbook(folder)
     left_out = api.iphone_project(folder, project) if project is not None else {}
+    not_there: dict[str, str] = {}
+    if board is not None:
+        from dataclasses import replace
+
+        from edgeproof.phases.away.bundle import PLACE
+
+        not_there = api.write_bundle(folder, board, place=replace(PLACE, python=python))
     if as_json:
         told = {} if project is None else {"iphone": {"project": str(project), "left_out": left_out}}
+        told |= {} if board is None else {"board": {"folder": str(board), "left_out": not_there}}
         emit_json({"run": str(folder), "runbook": str(path), **told})
         return
     click.echo(str(path))
+    if board is not None:
+        click.echo(f"{board}  for the board: sh measure.sh there, then edgeproof import RUN DIR/results/*.json")
+        for candidate, reason in not_there.items():
+            click.echo(f"  without {candidate}: {reason}")
     if project is not None:
         click.echo(f"{project}  Xcode project; {project / 'README.md'} has its commands")
         for candidate, reason in left_out.items():

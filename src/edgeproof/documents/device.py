@@ -26,6 +26,7 @@ __all__ = [
     "DeviceMeasurement",
     "OtherThreads",
     "OutputsThere",
+    "Provenance",
     "ships_as",
 ]
 
@@ -108,6 +109,8 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     """Other counts of threads that were measured beside this one, which was the fastest."""
     degraded: str | None = None
     """Why its runtime has fallen back to slow kernels there: the times are those of these. None where it has not."""
+    told: str | None = None
+    """Why its figures are told and not seen, where they are: they came as a file, without the machine or outputs."""
     outputs: OutputsThere | None = None
     """None on this very machine, where the validation tells them."""
     stable: bool | None = None
@@ -122,6 +125,14 @@ class DeviceMeasurement(Value, frozen=True, kw_only=True):
     """Under load for minutes; None where that was not measured."""
     not_sustained: str | None = None
     """Why it was not, where it was asked for."""
+
+
+class Provenance(Value, frozen=True, kw_only=True):
+    """Of figures that were brought in as files: who measured, on what, and how, as far as they say."""
+
+    by: str | None = None
+    on: str | None = None
+    how: str | None = None
 
 
 class DeviceDocument(Document, frozen=True, kw_only=True):
@@ -139,6 +150,8 @@ class DeviceDocument(Document, frozen=True, kw_only=True):
     baseline: str | None
     """The candidate that ratios refer to."""
     board: Board | None = None
+    provenance: Provenance | None = None
+    """Of figures that were brought in; None: this program measured them there."""
     measurements: tuple[DeviceMeasurement, ...]
     not_measured: dict[str, str]
 

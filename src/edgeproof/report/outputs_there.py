@@ -17,8 +17,8 @@ CAPTION = (
     "The held-out samples on devices: outputs against the eager model, and against the same candidate on this machine. "
     "Equal bits are promised for our own engine; fp32 of others may differ in last digits, int8 by a quantisation step."
 )
-TONES = {"passed": "good", "failed": "bad", "error": "bad"}
-WORDS = {"passed": "within the policy", "failed": "misses the policy", "error": "does not run"}
+TONES = {"passed": "good", "failed": "bad", "error": "bad", "unseen": "absent"}
+WORDS = {"passed": "within the policy", "failed": "misses the policy", "error": "does not run", "unseen": "not seen"}
 
 
 class Shown(NamedTuple):

@@ -35,7 +35,8 @@ class Case:
         evidence: the documents of the whole run.
         conversion: what phase 3 says of its conversion.
         validation: what phase 3 says of its numbers.
-        measured: its measurements on real devices, of all classes. An emulated device measures nothing.
+        measured: its measurements on real devices, of all classes. An emulated device measures nothing, and figures
+            that are told and not seen count only where nothing was seen on a device of the class.
     """
 
     candidate: str
@@ -133,10 +134,16 @@ def cases_of(evidence: Evidence) -> dict[str, Case]:
     conversions = {result.candidate: result for result in (conversion.candidates if conversion is not None else ())}
     validations = {result.candidate: result for result in (validation.results if validation is not None else ())}
     measured: dict[str, list[Measured]] = {}
+    seen = {
+        device.device_class
+        for device in evidence.devices
+        for measurement in device.measurements
+        if not device.emulated and measurement.told is None and measurement.steady is not None
+    }
     for device in evidence.devices:
         for measurement in device.measurements:
             found = measured.setdefault(measurement.candidate, [])
-            if not device.emulated:
+            if not device.emulated and (measurement.told is None or device.device_class not in seen):
                 found.append(Measured(device, measurement))
     served = [proof.candidate for proof in (latency.served if latency is not None else ())]
     cases = [

@@ -21,15 +21,25 @@ def confidence_of(contest: Contest) -> Confidence:
     representative ones used again, or as many of them as decide whether what is lost of the task score is within the
     limit.
 
-    ``low``: everything else, so always when no device of the class was measured, and when nothing is recommended.
+    ``low``: everything else, also where its figures were told and not seen; so always when no device of the class was
+    measured, and when nothing is recommended.
     """
     points = contest.chosen.points if contest.chosen is not None else ()
     if any(point.state != "met" for point in points if point.name != "power" and not undecided_score(point)):
         return "low"
     if not any(point.name == "latency" for point in points) or not has_real_labels(contest.evidence):
         return "low"
+    if contest.chosen is not None and told_only(contest, contest.chosen.candidate):
+        return "low"
     gaps = secondary_gaps(contest)
     return "high" if not gaps else "medium" if len(gaps) == 1 else "low"
+
+
+def told_only(contest: Contest, candidate: str) -> str | None:
+    """Why the candidate's figures on the class are told and not seen; None where they are seen, or there are none."""
+    return next(
+        (found.told for _, found in contest.cases[candidate].on(contest.device) if found.told is not None), None
+    )
 
 
 def undecided_score(point: PolicyPoint) -> bool:
@@ -49,6 +59,9 @@ def secondary_gaps(contest: Contest) -> list[str]:
     chosen, samples = contest.chosen, contest.evidence.samples
     if chosen is None:
         return gaps
+    told = told_only(contest, chosen.candidate)
+    if told is not None:
+        gaps.append(f"told, not seen: {told}")
     if any(point.name == "power" and point.state != "met" for point in chosen.points):
         gaps.append("power")
     if any(undecided_score(point) for point in chosen.points):

@@ -1,6 +1,6 @@
-"""Results that were measured by hand on a device, brought back into the run as a device document.
+"""Latencies that were measured by hand, brought into the run: a list, or the object that the runbook describes.
 
-For devices that no program of ours reaches, such as an iPhone. Raw latencies are asked for, never a mean: percentiles
+They are *told*: neither the machine nor the outputs were seen. Raw latencies are asked for, never a mean: percentiles
 come from them by the same rule as everywhere.
 """
 
@@ -9,23 +9,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edgeproof.documents.base import Value
-from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
+from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement, Provenance
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.latency import ProcessUse
-from edgeproof.documents.parsing import file_bytes, parse_json
+from edgeproof.documents.parsing import file_bytes, parse_json, strictly
+from edgeproof.documents.power import Energy
 from edgeproof.documents.runner import RunnerReport
 from edgeproof.errors import DocumentError
 from edgeproof.files import write_bytes
 from edgeproof.measure.statistics import steady
 from edgeproof.rundir import RunDir
 
-__all__ = ["HandResult", "bring_back", "read_result"]
+__all__ = ["HandResult", "bring_back", "read_result", "unknown_machine"]
 
 NOT_RECORDED = "not recorded: brought back by hand"
+TOLD = "it came as a file, and neither the machine nor its outputs were seen"
 
 
 class HandResult(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,13 +44,21 @@ class HandResult(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     throttled: bool | None = None
 
 
-def bring_back(run: RunDir, device_class: DeviceClass, files: Mapping[str, Path]) -> Path:
+def bring_back(
+    run: RunDir,
+    device_class: DeviceClass,
+    files: Mapping[str, Path],
+    provenance: Provenance | None = None,
+) -> Path:
     """Write the results into ``phase4_devices/<class>-by-hand.json``, beside what was brought back before.
+
+    Power of a candidate that a device of the class has measured joins that measurement, instead of standing beside it.
 
     Args:
         run: the run.
         device_class: what they were measured on.
         files: per candidate a JSON file: a list of latencies in µs, a ``HandResult``, or a runner's report.
+        provenance: who measured, on what, and how.
 
     Raises:
         DocumentError: a file is none of these, or has too little or impossible figures.
@@ -55,17 +66,19 @@ def bring_back(run: RunDir, device_class: DeviceClass, files: Mapping[str, Path]
     device = f"{device_class} by hand"
     earlier = run.device(device)
     kept = {measured.candidate: measured for measured in earlier.measurements} if earlier is not None else {}
-    for candidate, file in files.items():
-        result = read_result(file)
+    results = {candidate: read_result(file) for candidate, file in files.items()}
+    for candidate, result in results.items():
         raw = DeviceDocument.raw_path_of(device, candidate)
         write_bytes(run.path(raw), msgspec.json.encode(result.latency_us))
-        kept[candidate] = measured(candidate, result, raw)
+        joined = result.mean_power_mw is not None and join_power(run, device_class, candidate, result)
+        kept[candidate] = measured(candidate, result, raw, power=not joined)
     document = DeviceDocument(
         device=device,
         device_class=device_class,
         emulated=False,
         machine=unknown_machine(),
         baseline=None,
+        provenance=provenance or (earlier.provenance if earlier is not None else None) or Provenance(),
         measurements=tuple(kept.values()),
         not_measured={
             "machine": NOT_RECORDED,
@@ -76,6 +89,30 @@ def bring_back(run: RunDir, device_class: DeviceClass, files: Mapping[str, Path]
     return run.write(document)
 
 
+def join_power(run: RunDir, device_class: DeviceClass, candidate: str, result: HandResult) -> bool:
+    """Put power that was told by hand beside what a device of the class measured of the candidate; whether one has."""
+    for document in run.devices():
+        found = next((known for known in document.measurements if known.candidate == candidate), None)
+        seen = document.provenance is None and document.device_class == device_class and not document.emulated
+        if not seen or found is None or found.steady is None or (found.energy is not None and not found.energy.reason):
+            continue
+        power = result.mean_power_mw or 0.0
+        energy = Energy(
+            gross_mj=power * found.steady.mean_us / 1e6,
+            mean_mw=power,
+            interval="none: a mean was told by hand",
+            calls=found.steady.count,
+            meter="told by hand",
+            source="told by hand",
+            estimate="mean power that was told, times the mean latency that was measured",
+        )
+        changed = msgspec.structs.replace(found, energy=energy, energy_mj=energy.gross_mj)
+        measurements = tuple(changed if known is found else known for known in document.measurements)
+        run.write(msgspec.structs.replace(document, measurements=measurements))
+        return True
+    return False
+
+
 def read_result(file: Path) -> HandResult:
     """A result file in any of its three shapes.
 
@@ -83,13 +120,7 @@ def read_result(file: Path) -> HandResult:
         DocumentError: it is none of them.
     """
     try:
-        head = parse_json(file_bytes(file))
-        if isinstance(head, list):
-            result = HandResult(latency_us=msgspec.convert(head, tuple[float, ...]))
-        elif isinstance(head, dict) and "schema" in head:
-            result = from_runner(msgspec.convert(head, RunnerReport))
-        else:
-            result = msgspec.convert(head, HandResult)
+        result = of_any(parse_json(file_bytes(file)))
     except OSError as error:
         raise DocumentError(f"cannot read {file}: {error.strerror}") from error
     except msgspec.MsgspecError as error:
@@ -99,6 +130,14 @@ def read_result(file: Path) -> HandResult:
         ) from error
     check(result, file)
     return result
+
+
+def of_any(head: Any) -> HandResult:
+    if isinstance(head, list):
+        return HandResult(latency_us=msgspec.convert(head, tuple[float, ...]))
+    if isinstance(head, dict) and "schema" in head:
+        return from_runner(strictly(head, RunnerReport))
+    return msgspec.convert(head, HandResult)
 
 
 def from_runner(report: RunnerReport) -> HandResult:
@@ -128,18 +167,19 @@ def positive(values: Sequence[float]) -> bool:
     return all(math.isfinite(value) and value > 0 for value in values)
 
 
-def measured(candidate: str, result: HandResult, raw: str) -> DeviceMeasurement:
+def measured(candidate: str, result: HandResult, raw: str, *, power: bool = True) -> DeviceMeasurement:
     figures = steady(result.latency_us, warmup=result.warmup, raw=raw)
-    power = result.mean_power_mw
+    watts = result.mean_power_mw if power else None
     return DeviceMeasurement(
         candidate=candidate,
         status="ok",
         steady=figures,
         process=ProcessUse(cpu_percent=None, peak_memory_bytes=result.peak_memory_bytes),
         threads=result.threads,
-        energy_mj=power * figures.mean_us / 1e6 if power is not None else None,
+        energy_mj=watts * figures.mean_us / 1e6 if watts is not None else None,
         temperature_c=result.temperature_c,
         throttled=result.throttled,
+        told=TOLD,
     )
 
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from edgeproof.devices.base import Device
 from edgeproof.devices.host import run_job
@@ -27,6 +29,8 @@ from edgeproof.process import Limits
 __all__ = ["Verifying", "lost"]
 
 UNSEEN = "a benchmark program of its runtime's times it there on inputs of its own, and gives no outputs"
+Outputs = dict[str, npt.NDArray[Any]]
+
 LIMITS = Limits(seconds=600)
 EMULATED_LIMITS = Limits(seconds=3600)
 SECONDS = 300.0
@@ -86,14 +90,7 @@ class Verifying:
     def _outputs(self, device: Device, one: Chosen) -> tuple[OutputsThere, ValidationResult]:
         candidate, document = one.target.candidate, one.document
         there, here = (self._scratch / f"{candidate}-{where}.npz" for where in ("there", "here"))
-        told = ValidationResult(
-            candidate=candidate,
-            artifact=candidate,
-            status="error",
-            format=document.format,
-            precision=document.precision,
-            form=document.form,
-        )
+        told = told_of(one)
         with inputs_for(document, self._reference, there) as inputs:
             job = RunnerJob(
                 artifact=str(one.here),
@@ -116,7 +113,21 @@ class Verifying:
                 return OutputsThere(status="error", reason=reason, built=one.built), told
             device.get(f"{candidate}.npz", there)
             beside = run_job(job, LIMITS)
-        outputs = read_npz(there)
+        beside_outputs = read_npz(here) if beside.error is None else None
+        return self.judge(one, read_npz(there), beside_outputs, there)
+
+    def judge(
+        self, one: Chosen, outputs: Outputs, beside: Outputs | None, there: Path
+    ) -> tuple[OutputsThere, ValidationResult]:
+        """What outputs of a device say.
+
+        Args:
+            one: the candidate.
+            outputs: of the first held-out samples, sample axis first.
+            beside: of this machine; None where it does not run here.
+            there: file for them under the model's names, which the task score is taken of.
+        """
+        document, told = one.document, told_of(one)
         count = len(next(iter(outputs.values())))
         reference = replace(
             self._reference, outputs={name: values[:count] for name, values in self._reference.outputs.items()}
@@ -132,11 +143,8 @@ class Verifying:
         )
         named = by_position(outputs, document, reference.signature)
         np.savez(there, allow_pickle=False, **named)
-        if beside.error is None:
-            ours = {
-                name: values[:count]
-                for name, values in by_position(read_npz(here), document, reference.signature).items()
-            }
+        if beside is not None:
+            ours = {name: values[:count] for name, values in by_position(beside, document, reference.signature).items()}
             same = ours.keys() == named.keys() and all(named[name].tobytes() == ours[name].tobytes() for name in ours)
             try:
                 apart = worst_of(compare_outputs(reference.signature.outputs, ours, named))
@@ -165,6 +173,18 @@ class Verifying:
         outputs = {name: self._scratch / f"{name}-there.npz" for name in whole}
         scored = with_scores(document, self._score(outputs), self._policy)
         return {result.candidate: result for result in scored.results}
+
+
+def told_of(one: Chosen) -> ValidationResult:
+    """What is known of a candidate before its outputs are."""
+    return ValidationResult(
+        candidate=one.target.candidate,
+        artifact=one.target.candidate,
+        status="error",
+        format=one.document.format,
+        precision=one.document.precision,
+        form=one.document.form,
+    )
 
 
 def lost(outputs: OutputsThere) -> str | None:
