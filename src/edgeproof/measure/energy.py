@@ -147,7 +147,10 @@ def why_not(
         return "the device throttled meanwhile: what it drew is not what it draws"
     clock = trace.clock
     if clock is None:
-        return "how far the meter's clock is from the device's is not known: tell it with --clock-within, such as 200ms"
+        return (
+            "how far the meter's clock is from the device's is not known: tell it with --clock-within, or find the "
+            "load by its edges with --align"
+        )
     if clock.within_ms > CLOCKS_WITHIN_MS:
         return f"the clocks agree within {clock.within_ms:.0f} ms only; {CLOCKS_WITHIN_MS:.0f} ms are needed"
     shift = round(clock.offset_ms * 1e6)

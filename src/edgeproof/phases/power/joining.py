@@ -6,7 +6,7 @@ There is one document a device: a figure of a meter never stands beside it as a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from edgeproof.documents.device import DeviceDocument, DeviceMeasurement
 from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.documents.power import ClockOffset, Energy, PowerTrace
 from edgeproof.errors import DocumentError, UsageError
+from edgeproof.measure.aligning import align
 from edgeproof.measure.energy import energy_of
 from edgeproof.meters.android_text import is_batterystats, is_odpm, read_batterystats, read_odpm
 from edgeproof.meters.csv_columns import Asked
@@ -42,6 +43,7 @@ class TraceGiven:
         offset_ms: what is added to its times for the device's.
         within_ms: how far off that may be; None: not told.
         idle_s: seconds at its beginning in which nothing ran.
+        aligned: whether the clocks are brought together by the edges of the load, and no time of the file is believed.
     """
 
     asked: Asked = field(default_factory=Asked)
@@ -49,6 +51,7 @@ class TraceGiven:
     offset_ms: float = 0.0
     within_ms: float | None = None
     idle_s: float | None = None
+    aligned: bool = False
 
     @property
     def clock(self) -> ClockOffset | None:
@@ -95,7 +98,9 @@ def join_trace(
         DocumentError: the file has no trace in it.
     """
     run = RunDir.open(folder)
-    measured_on(run, candidates, device)
+    document = measured_on(run, candidates, device)
+    if given.aligned and given.starts_unix_ns is None:
+        given = replace(given, starts_unix_ns=first_held(document))
     trace = read_given(file, given)
     with run.held():
         joined = join(run, trace, candidates=candidates, device=device, given=given)
@@ -110,6 +115,8 @@ def join(
     ``join_trace``."""
     document = measured_on(run, candidates, device)
     clock = given.clock or trace.document.clock or clock_between(trace.document, document)
+    if given.aligned:
+        clock = aligned(trace, document, candidates)
     told = msgspec.structs.replace(trace.document, clock=clock, device=document.device)
     told = named(told, trace.unix_ns, trace.watts)
     chosen = [
@@ -141,6 +148,32 @@ def join(
     run.write(document)
     remove_unnamed(run)
     return told, joined
+
+
+def first_held(document: DeviceDocument) -> int | None:
+    """When the first load was held on a device."""
+    begins = [held.begin_unix_ns for measurement in document.measurements for held in measurement.held]
+    return min(begins, default=None)
+
+
+def aligned(trace: Trace, document: DeviceDocument, candidates: Sequence[str]) -> ClockOffset:
+    """How the clocks stand by the edges of the loads that were held.
+
+    Raises:
+        UsageError: the loads are not to be found in the trace.
+    """
+    held = [
+        held
+        for measurement in document.measurements
+        if not candidates or measurement.candidate in candidates
+        for held in measurement.held
+    ]
+    found = align(trace.unix_ns, trace.watts, held)
+    if isinstance(found, str):
+        raise UsageError(
+            f"the load is not to be found in the trace: {found}", hint="--starts and --clock-within tell it"
+        )
+    return found
 
 
 def lies_in(measurement: DeviceMeasurement, trace: PowerTrace) -> bool:
