@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeproof.documents.held import Held
 from edgeproof.documents.power import ClockOffset
+from edgeproof.measure.power_samples import Times, Watts
 
 __all__ = ["align"]
-
-Times = npt.NDArray[np.int64]
-Watts = npt.NDArray[np.float64]
 
 WINDOW_S = 2.0
 """Before and after an end that are held against each other; a quarter of a shorter stretch."""

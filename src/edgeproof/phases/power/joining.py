@@ -15,22 +15,23 @@ from edgeproof.documents.device import DeviceDocument, DeviceMeasurement
 from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.documents.power import ClockOffset, Energy, PowerTrace
 from edgeproof.errors import DocumentError, UsageError
-from edgeproof.measure.aligning import align
 from edgeproof.measure.energy import energy_of
 from edgeproof.meters.android_text import is_batterystats, is_odpm, read_batterystats, read_odpm
 from edgeproof.meters.csv_columns import Asked
 from edgeproof.meters.csv_file import read_csv
 from edgeproof.meters.csv_table import text_of
-from edgeproof.meters.registry import meters
 from edgeproof.meters.traces import Trace, named, read_trace, write_trace
 from edgeproof.phases.evaluate import conclude
+from edgeproof.phases.power.measured import (
+    aligned,
+    clock_between,
+    first_held,
+    measured_on,
+    throttled_while_held,
+)
 from edgeproof.rundir import RunDir
 
 __all__ = ["Joined", "TraceGiven", "join", "join_trace", "read_given"]
-
-HOST = "host"
-ASKED = "the device was asked its time when it was measured, within half of the round trip"
-HERE = "recorded by this program on the measured machine: one clock"
 
 
 @dataclass(frozen=True)
@@ -150,32 +151,6 @@ def join(
     return told, joined
 
 
-def first_held(document: DeviceDocument) -> int | None:
-    """When the first load was held on a device."""
-    begins = [held.begin_unix_ns for measurement in document.measurements for held in measurement.held]
-    return min(begins, default=None)
-
-
-def aligned(trace: Trace, document: DeviceDocument, candidates: Sequence[str]) -> ClockOffset:
-    """How the clocks stand by the edges of the loads that were held.
-
-    Raises:
-        UsageError: the loads are not to be found in the trace.
-    """
-    held = [
-        held
-        for measurement in document.measurements
-        if not candidates or measurement.candidate in candidates
-        for held in measurement.held
-    ]
-    found = align(trace.unix_ns, trace.watts, held)
-    if isinstance(found, str):
-        raise UsageError(
-            f"the load is not to be found in the trace: {found}", hint="--starts and --clock-within tell it"
-        )
-    return found
-
-
 def lies_in(measurement: DeviceMeasurement, trace: PowerTrace) -> bool:
     """Whether any held load of a candidate lies in the trace's time, a part of it at least."""
     shift = round((trace.clock.offset_ms if trace.clock is not None else 0.0) * 1e6)
@@ -218,63 +193,6 @@ def read_given(file: Path, given: TraceGiven) -> Trace:
     if is_odpm(text):
         return read_odpm(file, text, clock=given.clock)
     return read_csv(file, given.asked, starts_unix_ns=given.starts_unix_ns, clock=given.clock)
-
-
-def measured_on(run: RunDir, candidates: Sequence[str], device: str | None) -> DeviceDocument:
-    """The document of the device that measured them.
-
-    Raises:
-        UsageError: there is none, more than one, or it is emulated.
-    """
-    documents = [document for document in run.devices() if device in (None, document.device)]
-    if any(document.emulated for document in documents if document.device == device):
-        raise UsageError(f"{device} is emulated: what it draws is what this machine draws")
-    found = []
-    for document in documents:
-        done = {measurement.candidate for measurement in document.measurements if measurement.status == "ok"}
-        if not document.emulated and done and set(candidates) <= done:
-            found.append(document)
-    if not found:
-        known = ", ".join(document.device for document in run.devices()) or "none yet"
-        what = ", ".join(candidates) or "nothing"
-        asked = f"--candidates {','.join(candidates)} " if candidates else ""
-        raise UsageError(
-            f"{what} was {'not ' if candidates else ''}measured on {device or 'any device'} in {run.root}",
-            hint=f"measured devices: {known}; first measure it there with a held load: edgeproof measure {run.root} "
-            f"{asked}--hold 60s",
-        )
-    if len(found) > 1:
-        names = ", ".join(document.device for document in found)
-        raise UsageError(
-            f"{' and '.join(candidates) or 'candidates'} were measured on {names}", hint="say which: --device"
-        )
-    return found[0]
-
-
-def clock_between(trace: PowerTrace, document: DeviceDocument) -> ClockOffset | None:
-    """How the clock of a trace of ours stands to the device's: the same where this host was measured, or the meter is
-    part of the device; else the device was asked. None where nobody knows."""
-    if trace.recorder is None:
-        return None
-    meter = meters().get(trace.meter)
-    if document.device == HOST or (meter is not None and meter.about.on_board):
-        return ClockOffset(0.0, 0.0, HERE)
-    board = document.board
-    if board is None or board.clock_offset_ms is None or board.clock_within_ms is None:
-        return None
-    return ClockOffset(board.clock_offset_ms, board.clock_within_ms, ASKED)
-
-
-def throttled_while_held(measurement: DeviceMeasurement) -> bool | None:
-    """Whether any look at the sensors within the held load saw throttling; what the measurement says without looks."""
-    seen = [
-        look.throttled
-        for heat in measurement.heat
-        for look in heat.samples
-        if look.throttled is not None
-        and any(held.begin_unix_ns <= look.unix_ns <= held.end_unix_ns for held in measurement.held)
-    ]
-    return any(seen) if seen else measurement.throttled
 
 
 def with_energy(document: DeviceDocument, candidate: str, energy: Energy) -> DeviceDocument:
