@@ -149,3 +149,37 @@ def test_wrong_use(edgeproof: Call, held: RunDir, tmp_path: Path, words: tuple[s
     code, _, err = edgeproof("power", "import", held.root, file, *(word for pair in given.items() for word in pair))
     assert code == 2
     assert words[1] in err or words[0] in err
+
+
+def test_a_table_without_a_clock_is_aligned_by_the_load_s_end(
+    edgeproof: Call, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path_factory.mktemp("cli-align"))
+    add_conversion(run, ["onnx-fp32"])
+    add_validation(run, {"onnx-fp32": "passed"})
+    (document,) = measure_devices(run, effort=Effort(rounds=1, count=20, hold=0.5))
+    (held,) = document.measurements[0].held
+    longer = msgspec.structs.replace(held, begin_unix_ns=held.end_unix_ns - 20_000_000_000, seconds=20.0)
+    (measured,) = document.measurements
+    run.write(msgspec.structs.replace(document, measurements=(msgspec.structs.replace(measured, held=(longer,)),)))
+    times = np.arange(0, 60, 0.05)
+    watts = 1 + 2 * ((times > 20) & (times < 45)) + np.random.default_rng(0).normal(0, 0.02, len(times))
+    file = tmp_path / "um25c.csv"
+    rows = [f"{at:.2f},{power:.4f}" for at, power in zip(times, watts, strict=True)]
+    file.write_text("Time (s),Power (W)\n" + "\n".join(rows) + "\n")
+    code, out, err = edgeproof("power", "import", run.root, file, "--align", "--idle", "15s")
+    assert code == 0, err
+    assert "mJ per inference" in out
+    written = run.device("host")
+    assert written is not None
+    energy = written.measurements[0].energy
+    assert energy is not None
+    assert energy.mean_mw == pytest.approx(3000, rel=0.01)
+    assert energy.clock is not None
+    assert "edges" in energy.clock.how
+    assert energy.idle is not None
+    assert energy.idle.mean_mw == pytest.approx(1000, rel=0.02)
+    file.write_text("Time (s),Power (W)\n" + "\n".join(f"{at:.2f},{1 + at % 0.3}" for at in times) + "\n")
+    code, _, err = edgeproof("power", "import", run.root, file, "--align")
+    assert code == 2
+    assert "no end stands out" in err

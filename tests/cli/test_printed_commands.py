@@ -118,10 +118,8 @@ def test_what_would_change_a_verdict_can_be_done(started: Path, monkeypatch: pyt
             if shape in tried:  # the same with other candidates or counts
                 continue
             tried.add(shape)
-            short = LONG.sub("--duration 1s", command).replace(
-                "--hold 60s", "--hold 1s"
-            )  # nobody waits a day for a test
-            words = shlex.split(short.replace("METER", f"fnb58:{meter.path}"))
+            short = LONG.sub("--duration 1s", command)  # nobody waits a day for a test
+            words = shlex.split(short.replace("--hold 60s --meter METER", f"--hold 1s --meter fnb58:{meter.path}"))
             if words[:2] == ["edgeproof", "run"] and "--resume" not in words:
                 words += ["--out", f"again-{number}"]
             ended = run_words(words, started)

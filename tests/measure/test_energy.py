@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from edgeproof.documents.held import Held
 from edgeproof.documents.power import ClockOffset, Fault, PowerTrace
-from edgeproof.measure.energy import energy_of, mean_power, student_t
+from edgeproof.measure.energy import energy_of, student_t
+from edgeproof.measure.power_samples import mean_power
 from edgeproof.meters.traces import gaps_of
 
 BEGIN = 1_796_000_000_000_000_000

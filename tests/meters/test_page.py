@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from edgeproof.measure.energy import CLOCK_SHARE, CLOCKS_WITHIN_MS, ENOUGH, FRESH, GAP_SHARE, GARBAGE_SHARE
+from edgeproof.measure.metering import CLOCK_SHARE, CLOCKS_WITHIN_MS, ENOUGH, FRESH, GAP_SHARE, GARBAGE_SHARE
 from edgeproof.meters.base import About
 from edgeproof.meters.registry import OURS, broken_meters, meters
 

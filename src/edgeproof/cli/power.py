@@ -122,6 +122,7 @@ def record(
 @click.option(
     "--clock-within", callback=as_seconds, metavar="TIME", help="How far off the clocks may be, such as 100ms."
 )
+@click.option("--align", "aligned", is_flag=True, help="Find the load by its edges, where no clock is known.")
 @click.option("--idle", callback=as_seconds, metavar="TIME", help="So long at its beginning nothing ran: idle power.")
 @json_option
 def import_trace(
@@ -169,6 +170,7 @@ def _given(
     starts: str | None,
     clock_offset: float,
     clock_within: float | None,
+    aligned: bool,
     idle: float | None,
 ) -> Any:
     from edgeproof.meters.csv_columns import Asked
@@ -197,6 +199,7 @@ def _given(
         offset_ms=clock_offset,
         within_ms=None if clock_within is None else 1e3 * clock_within,
         idle_s=idle,
+        aligned=aligned,
     )
 
 

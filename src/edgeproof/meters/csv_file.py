@@ -54,7 +54,7 @@ def read_csv(file: Path, asked: Asked, *, starts_unix_ns: int | None = None, clo
         if starts_unix_ns is None:
             raise UsageError(
                 f"the times of {file.name} count from its first sample, so nothing says which stretch was measured",
-                hint="say when it began: --starts 2026-11-30T12:00:00.250Z",
+                hint="say when it began, --starts 2026-11-30T12:00:00.250Z, or find the load by its edges: --align",
             )
         times = times - times[0] + starts_unix_ns / 1e9
         notes.append("times count from the first sample, whose time was told")

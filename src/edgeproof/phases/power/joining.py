@@ -6,7 +6,7 @@ There is one document a device: a figure of a meter never stands beside it as a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -20,16 +20,18 @@ from edgeproof.meters.android_text import is_batterystats, is_odpm, read_battery
 from edgeproof.meters.csv_columns import Asked
 from edgeproof.meters.csv_file import read_csv
 from edgeproof.meters.csv_table import text_of
-from edgeproof.meters.registry import meters
 from edgeproof.meters.traces import Trace, named, read_trace, write_trace
 from edgeproof.phases.evaluate import conclude
+from edgeproof.phases.power.measured import (
+    aligned,
+    clock_between,
+    first_held,
+    measured_on,
+    throttled_while_held,
+)
 from edgeproof.rundir import RunDir
 
 __all__ = ["Joined", "TraceGiven", "join", "join_trace", "read_given"]
-
-HOST = "host"
-ASKED = "the device was asked its time when it was measured, within half of the round trip"
-HERE = "recorded by this program on the measured machine: one clock"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class TraceGiven:
         offset_ms: what is added to its times for the device's.
         within_ms: how far off that may be; None: not told.
         idle_s: seconds at its beginning in which nothing ran.
+        aligned: whether the clocks are brought together by the edges of the load, and no time of the file is believed.
     """
 
     asked: Asked = field(default_factory=Asked)
@@ -49,6 +52,7 @@ class TraceGiven:
     offset_ms: float = 0.0
     within_ms: float | None = None
     idle_s: float | None = None
+    aligned: bool = False
 
     @property
     def clock(self) -> ClockOffset | None:
@@ -95,7 +99,9 @@ def join_trace(
         DocumentError: the file has no trace in it.
     """
     run = RunDir.open(folder)
-    measured_on(run, candidates, device)
+    document = measured_on(run, candidates, device)
+    if given.aligned and given.starts_unix_ns is None:
+        given = replace(given, starts_unix_ns=first_held(document))
     trace = read_given(file, given)
     with run.held():
         joined = join(run, trace, candidates=candidates, device=device, given=given)
@@ -110,6 +116,8 @@ def join(
     ``join_trace``."""
     document = measured_on(run, candidates, device)
     clock = given.clock or trace.document.clock or clock_between(trace.document, document)
+    if given.aligned:
+        clock = aligned(trace, document, candidates)
     told = msgspec.structs.replace(trace.document, clock=clock, device=document.device)
     told = named(told, trace.unix_ns, trace.watts)
     chosen = [
@@ -185,63 +193,6 @@ def read_given(file: Path, given: TraceGiven) -> Trace:
     if is_odpm(text):
         return read_odpm(file, text, clock=given.clock)
     return read_csv(file, given.asked, starts_unix_ns=given.starts_unix_ns, clock=given.clock)
-
-
-def measured_on(run: RunDir, candidates: Sequence[str], device: str | None) -> DeviceDocument:
-    """The document of the device that measured them.
-
-    Raises:
-        UsageError: there is none, more than one, or it is emulated.
-    """
-    documents = [document for document in run.devices() if device in (None, document.device)]
-    if any(document.emulated for document in documents if document.device == device):
-        raise UsageError(f"{device} is emulated: what it draws is what this machine draws")
-    found = []
-    for document in documents:
-        done = {measurement.candidate for measurement in document.measurements if measurement.status == "ok"}
-        if not document.emulated and done and set(candidates) <= done:
-            found.append(document)
-    if not found:
-        known = ", ".join(document.device for document in run.devices()) or "none yet"
-        what = ", ".join(candidates) or "nothing"
-        asked = f"--candidates {','.join(candidates)} " if candidates else ""
-        raise UsageError(
-            f"{what} was {'not ' if candidates else ''}measured on {device or 'any device'} in {run.root}",
-            hint=f"measured devices: {known}; first measure it there with a held load: edgeproof measure {run.root} "
-            f"{asked}--hold 60s",
-        )
-    if len(found) > 1:
-        names = ", ".join(document.device for document in found)
-        raise UsageError(
-            f"{' and '.join(candidates) or 'candidates'} were measured on {names}", hint="say which: --device"
-        )
-    return found[0]
-
-
-def clock_between(trace: PowerTrace, document: DeviceDocument) -> ClockOffset | None:
-    """How the clock of a trace of ours stands to the device's: the same where this host was measured, or the meter is
-    part of the device; else the device was asked. None where nobody knows."""
-    if trace.recorder is None:
-        return None
-    meter = meters().get(trace.meter)
-    if document.device == HOST or (meter is not None and meter.about.on_board):
-        return ClockOffset(0.0, 0.0, HERE)
-    board = document.board
-    if board is None or board.clock_offset_ms is None or board.clock_within_ms is None:
-        return None
-    return ClockOffset(board.clock_offset_ms, board.clock_within_ms, ASKED)
-
-
-def throttled_while_held(measurement: DeviceMeasurement) -> bool | None:
-    """Whether any look at the sensors within the held load saw throttling; what the measurement says without looks."""
-    seen = [
-        look.throttled
-        for heat in measurement.heat
-        for look in heat.samples
-        if look.throttled is not None
-        and any(held.begin_unix_ns <= look.unix_ns <= held.end_unix_ns for held in measurement.held)
-    ]
-    return any(seen) if seen else measurement.throttled
 
 
 def with_energy(document: DeviceDocument, candidate: str, energy: Energy) -> DeviceDocument:
