@@ -19,6 +19,7 @@ import msgspec
 from edgeproof.devices.base import Place, Report
 from edgeproof.devices.iphone import commands
 from edgeproof.devices.iphone.project import AppEffort, Shipped, write_project
+from edgeproof.devices.iphone.reported import TAKEN
 from edgeproof.devices.iphone.results import machine_of, outputs_of, read_app_report, reports_of
 from edgeproof.documents.app import AppReport
 from edgeproof.documents.artifact import ArtifactDocument
@@ -39,8 +40,6 @@ MAC = sys.platform == "darwin"
 BUILD_S, COMMAND_S = 1800.0, 120.0
 IN_FOLDER = 'cd "$1" && shift && exec "$@"'
 EVERY_SAMPLE = 1 << 20
-TAKEN = (".mlpackage", ".so", ".dylib")
-"""A library stands for the C beside it."""
 
 
 class IphoneDevice:
