@@ -110,6 +110,7 @@ class Place:
             its own.
         memory_bytes: that a process may hope for.
         disk_bytes: free where files are brought.
+        taken: suffixes of files that an app of ours runs there as they are, built around them.
         timed_only: suffixes of files that a benchmark program of their runtime's times there, without any outputs.
     """
 
@@ -119,6 +120,7 @@ class Place:
     python: str | None = None
     memory_bytes: int | None = None
     disk_bytes: int | None = None
+    taken: tuple[str, ...] = ()
     timed_only: tuple[str, ...] = ()
 
 

@@ -209,7 +209,9 @@ def test_the_job_tells_what_the_app_reads(project: Path) -> None:
     job = msgspec.json.decode((project / "Resources" / "job.json").read_bytes())
     text = (project / "Sources" / "Job.swift").read_text()
     outer = text.split("    let name: String\n    let candidates")[1]
-    fields = {"name", "candidates"} | {snake(found) for found in re.findall(r"^    let (\w+):", outer, re.MULTILINE)}
+    fields = {"name", "candidates"} | {
+        snake(found) for found in re.findall(r"^    var (\w+): \w+$", outer, re.MULTILINE)
+    }
     assert set(job) == fields
     found = {one["candidate"]: one for one in job["candidates"]}
     assert [one["kind"] for one in found.values()] == ["engine", "engine", "coreml", "coreml", "coreml"]

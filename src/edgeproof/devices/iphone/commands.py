@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from edgeproof.devices.iphone.pbxproj import BUNDLE, NAME
 
-__all__ = ["APP", "build", "copy", "install", "launch", "readme_text", "test", "trace"]
+__all__ = ["APP", "build", "copy", "install", "launch", "listing", "readme_text", "remove", "test", "trace"]
 
 APP = f"build/Build/Products/Release-iphoneos/{NAME}.app"
 """Where ``build`` leaves the app, in the project's folder."""
@@ -33,15 +33,27 @@ def install(device: str) -> list[str]:
     return ["xcrun", "devicectl", "device", "install", "app", "--device", device, APP]
 
 
-def launch(device: str, candidates: str, *, units: str = "all") -> list[str]:
+def listing(to: str) -> list[str]:
+    """Write which devices this Mac knows into a JSON file."""
+    return ["xcrun", "devicectl", "list", "devices", "--json-output", to]
+
+
+def remove(device: str) -> list[str]:
+    """Take the app off a phone, with all that it wrote."""
+    return ["xcrun", "devicectl", "device", "uninstall", "app", "--device", device, BUNDLE]
+
+
+def launch(device: str, candidates: str, *, units: str = "all", effort: str | None = None) -> list[str]:
     """Measure in a fresh process, and wait for its end.
 
     Args:
         device: identifier of the phone.
         candidates: names, separated by commas; ``all``: every one.
         units: ``cpu`` keeps Core ML to the processor.
+        effort: JSON of fields of ``AppEffort`` that differ from the project's; None: as that says.
     """
-    told = json.dumps({"EDGEPROOF_CANDIDATES": candidates, "EDGEPROOF_UNITS": units})
+    variables = {"EDGEPROOF_CANDIDATES": candidates, "EDGEPROOF_UNITS": units}
+    told = json.dumps(variables if effort is None else {**variables, "EDGEPROOF_JOB": effort})
     words = ["xcrun", "devicectl", "device", "process", "launch", "--device", device, "--console"]
     return [*words, "--terminate-existing", "--environment-variables", told, BUNDLE]
 

@@ -87,6 +87,8 @@ def _fitted(found: Chosen, place: Place, device_class: DeviceClass, out: Path) -
         raise _Unfit(f"it takes {size_words(size)}, and {size_words(place.disk_bytes)} are free on the device's disk")
     if place.memory_bytes is not None and SPARE * size > place.memory_bytes:
         raise _Unfit(f"it takes {size_words(size)}, and the device has {size_words(place.memory_bytes)} of memory free")
+    if document.file.endswith(place.taken):
+        return found
     if place.python is None:
         return _program(found, place, out)
     if place.architecture == platform.machine():
