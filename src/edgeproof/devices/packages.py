@@ -3,11 +3,13 @@ machine as wheels of the device's kind. They are unpacked, not installed: no com
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import shutil
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,6 @@ from packaging.utils import canonicalize_name
 import edgeproof
 from edgeproof.devices.base import Place
 from edgeproof.errors import DeviceError, ProcessError
-from edgeproof.files import atomic_folder
 from edgeproof.process import ask
 
 __all__ = ["RUNNER_NEEDS", "WHEELS", "Packages", "as_here", "cache_folder", "describe_ours", "gather", "ours", "unpack"]
@@ -96,12 +97,16 @@ def gather(
     folder = cache_folder() / "packages" / key
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_folder(folder) as making:
+        with tempfile.TemporaryDirectory(prefix=f".{key}.", dir=folder.parent) as building:
+            making = Path(building) / key
+            making.mkdir()
             if _as_this(place):
                 copy_installed(words, making, there)
             else:
                 report(f"fetching {', '.join(words)} for {tag}")
                 fetch(words, place, making, there)
+            with contextlib.suppress(OSError):  # another run has made the same meanwhile
+                making.rename(folder)
     return Packages(folder, key)
 
 

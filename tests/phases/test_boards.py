@@ -1,0 +1,298 @@
+"""A run measured on boards: over a real SSH server on loopback, and on an emulated Raspberry Pi where there is one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.devices.loopback import Board, board, missing
+from tests.spike.installed import need
+
+from edgeproof.api import gate, import_files, resume, write_bundle
+from edgeproof.devices import patience
+from edgeproof.devices.base import Effort, Place
+from edgeproof.devices.emulated.boards import BOARDS
+from edgeproof.devices.emulated.lodging import lacking
+from edgeproof.devices.emulated.root import ready
+from edgeproof.documents.device import DeviceDocument, DeviceMeasurement, Provenance
+from edgeproof.documents.samples import SamplesDocument
+from edgeproof.errors import DeviceError, DocumentError, UsageError
+from edgeproof.phases.away.importing import Given
+from edgeproof.phases.convert import convert
+from edgeproof.phases.device import measure_devices
+from edgeproof.phases.evaluate import conclude, read_evidence
+from edgeproof.phases.measurement.choosing import choose
+from edgeproof.phases.measurement.record import chosen_candidates, targets_of
+from edgeproof.phases.prepare import prepare
+from edgeproof.phases.validate import validate
+from edgeproof.process import Limits
+from edgeproof.rundir import RunDir
+from edgeproof.verdict.cases import cases_of
+
+EFFORT = Effort(rounds=2, count=40, warmup=5, seconds=4.0, limits=Limits(seconds=60))
+PI = Place("linux", "aarch64", "glibc 2.36", "3.11")
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
+    reason = missing()
+    if reason is not None:
+        pytest.skip(reason)
+    with board(tmp_path / "board", monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def run(new_run: Callable[..., RunDir]) -> RunDir:
+    need("gcc")
+    made = new_run("sdk-native", "onnx-fp32", "torchscript-fp32", timesteps=3)
+    for phase in (prepare, convert, validate):
+        phase(made)
+    return made
+
+
+def by_name(document: DeviceDocument) -> dict[str, DeviceMeasurement]:
+    return {measured.candidate: measured for measured in document.measurements}
+
+
+def test_a_run_on_a_board(run: RunDir, there: Board) -> None:
+    lines: list[str] = []
+    address = f"{there.address}&class=raspberry-pi"
+    (document,) = measure_devices(run, devices=[address], effort=EFFORT, report=lines.append)
+    name = address.partition("?")[0]
+    assert (document.device, document.device_class, document.emulated) == (name, "raspberry-pi", False)
+    assert document.board is not None
+    assert document.board.clock_within_ms is not None
+    found = by_name(document)
+    for candidate, promised in (("sdk-native", True), ("onnx-fp32", False)):
+        measured = found[candidate]
+        assert measured.outputs is not None
+        told = measured.outputs
+        assert (told.status, told.same_bits, told.promised) == ("passed", True, promised)
+        assert told.task is not None
+        assert measured.steady is not None
+        assert measured.steady.count == 80
+        assert measured.cold_start is not None
+        assert measured.told is None
+    assert found["torchscript-fp32"].status == "skipped"
+    assert "PyTorch is not brought to boards" in (found["torchscript-fp32"].reason or "")
+    assert run.device(name) == document
+    assert not run.path("work/devices").exists() or not list(run.path("work/devices").iterdir())
+    assert list((there.home / ".cache/edgeproof/visits").iterdir()) == []
+    conclude(run)
+    case = cases_of(read_evidence(run))["sdk-native"]
+    assert [device.device for device, _ in case.on("raspberry-pi")] == [name]
+
+
+def test_one_that_does_not_say_what_it_is_gives_no_times(run: RunDir, there: Board) -> None:
+    lines: list[str] = []
+    address = there.address.partition("?")[0]
+    (document,) = measure_devices(run, devices=[address], effort=EFFORT, report=lines.append)
+    assert document.emulated
+    assert "perhaps no real board" in " ".join(lines)
+    measured = by_name(document)["sdk-native"]
+    assert measured.steady is None
+    assert measured.outputs is not None
+    assert measured.outputs.status == "passed"
+
+
+def test_a_board_that_is_lost_is_gone_on_with_where_it_stopped(
+    run: RunDir, there: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "WAITS_S", ())
+    lines: list[str] = []
+
+    def cut() -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not any("process 2 of 2" in line for line in lines):
+            time.sleep(0.02)
+        there.process.kill()
+        there.cut()
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    slow = Effort(rounds=2, count=10**7, warmup=5, seconds=4.0, limits=Limits(seconds=60))
+    with pytest.raises(DeviceError) as error:
+        measure_devices(run, devices=[there.address], effort=slow, again=False, report=lines.append)
+    cutter.join()
+    assert "edgeproof run --resume" in (error.value.hint or "")
+    kept = list(run.path("work/devices").rglob("reports/*.json"))
+    assert len(kept) >= 2
+    monkeypatch.undo()
+
+
+def test_a_link_that_breaks_for_a_moment_costs_one_process(
+    run: RunDir, there: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "WAITS_S", (0.2, 0.5))
+    lines: list[str] = []
+
+    def cut() -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not any("process 2 of 2" in line for line in lines):
+            time.sleep(0.02)
+        time.sleep(0.3)
+        there.cut()
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    slow = Effort(rounds=2, count=10**6, warmup=5, seconds=4.0, limits=Limits(seconds=60))
+    (document,) = measure_devices(
+        run, devices=[there.address], candidates=["sdk-native"], effort=slow, report=lines.append
+    )
+    cutter.join()
+    assert any("trying again" in line for line in lines)
+    measured = by_name(document)["sdk-native"]
+    assert (measured.status, measured.cold_start is not None) == ("ok", True)
+
+
+def test_what_does_not_exist_for_a_board_is_skipped_and_has_not_failed(run: RunDir, tmp_path: Path) -> None:
+    results, skipped = chosen_candidates(run, ())
+    targets = targets_of(run, results, skipped)
+    for place, reason in (
+        (replace_place(architecture="sparc64"), "not built for sparc64"),
+        (replace_place(disk_bytes=1000), "are free on the device's disk"),
+        (replace_place(memory_bytes=1000), "of memory free"),
+        (replace_place(libc="musl", system="linux"), None),
+    ):
+        chosen, unfit = choose(targets, place, "raspberry-pi", tmp_path / str(place.architecture), trust=run.trust)
+        if reason is None:
+            assert "sdk-native" in {one.target.candidate for one in chosen} | set(unfit)
+        else:
+            assert reason in unfit["sdk-native"]
+
+
+def replace_place(**changed: object) -> Place:
+    return Place(**{**PI.__dict__, **changed})  # type: ignore[arg-type]
+
+
+def test_outputs_that_miss_the_policy_there_are_not_timed(run: RunDir, there: Board) -> None:
+    """The samples' reference is another model's: what was right here is wrong there, and everywhere."""
+    import numpy as np
+
+    reference = run.path("work/reference.npz")
+    with np.load(reference) as held:
+        spoilt = {name: held[name] + 5.0 for name in held.files}
+    np.savez(reference, **spoilt)
+    samples = run.read(SamplesDocument)  # where the task score decides, a distance warns alone
+    run.write(replace(samples, held_out=replace(samples.held_out, source="representative")))
+    lines: list[str] = []
+    (document,) = measure_devices(
+        run, devices=[there.address], candidates=["onnx-fp32"], effort=EFFORT, report=lines.append
+    )
+    measured = by_name(document)["onnx-fp32"]
+    assert (measured.status, measured.steady) == ("failed", None)
+    assert "its outputs there miss the policy" in (measured.reason or "")
+    assert not any("process 1 of 2" in line for line in lines)
+
+
+def test_a_run_that_is_done_takes_another_device(run: RunDir, there: Board) -> None:
+    with pytest.raises(DeviceError, match="Connection refused"):
+        resume(run.root, devices=["ssh:pi@127.0.0.1:1"])
+    with pytest.raises(UsageError, match="is no device"):
+        resume(run.root, devices=["toaster"])
+    assert run.options().devices == ()
+
+
+def test_a_folder_for_a_board_is_measured_there_and_imported(run: RunDir, tmp_path: Path) -> None:
+    import platform
+
+    here = Place("linux", platform.machine(), "glibc 2.36", "{}.{}".format(*sys.version_info[:2]))
+    left_out = write_bundle(run.root, tmp_path / "bundle", place=here)
+    assert left_out.keys() == {"torchscript-fp32"}
+    with pytest.raises(UsageError, match="is there"):
+        write_bundle(run.root, tmp_path / "bundle", place=here)
+    moved = tmp_path / "elsewhere"
+    shutil.move(tmp_path / "bundle", moved)
+    done = subprocess.run(
+        ["sh", str(moved / "measure.sh")],
+        env={"PATH": "/usr/bin:/bin", "PYTHON": str(Path(sys.executable).resolve())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    files = sorted((moved / "results").glob("*.json"))
+    assert [file.stem for file in files] == ["onnx-fp32", "sdk-native"]
+    given = Given(device_class="raspberry-pi", provenance=Provenance(by="a test", how="sh measure.sh"))
+    imported = import_files(run.root, files, given=given)
+    assert all(
+        "does not say that it is a Raspberry Pi" in (one.told or "") or "virtual" in (one.told or "")
+        for one in imported
+    )
+    document = run.device("raspberry-pi by hand")
+    assert document is not None
+    assert document.provenance == given.provenance
+    for measured in document.measurements:
+        assert measured.outputs is not None
+        assert (measured.outputs.status, measured.outputs.same_bits) == ("passed", True)
+        assert measured.told is not None
+
+
+def test_what_is_told_pushes_aside_nothing_that_was_seen(run: RunDir, there: Board, tmp_path: Path) -> None:
+    measure_devices(run, devices=[f"{there.address}&class=raspberry-pi"], effort=EFFORT)
+    conclude(run)
+    before = read_evidence(run)
+    told = tmp_path / "fast.json"
+    told.write_text(json.dumps([0.001] * 700))
+    given = Given(candidate="torchscript-fp32", device_class="raspberry-pi")
+    (imported,) = import_files(run.root, [told], given=given)
+    assert imported.told is not None
+    cases = cases_of(read_evidence(run))
+    assert [found.told for _, found in cases["torchscript-fp32"].on("raspberry-pi")] == [None]
+    assert len(before.devices) + 1 == len(read_evidence(run).devices)
+    held = gate(run.root, device_classes=("raspberry-pi",))
+    (verdict,) = (found for found in held.evaluation.verdicts if found.device_class == "raspberry-pi")
+    assert verdict.candidate != "torchscript-fp32"
+
+
+def test_an_import_with_a_field_that_is_not_known_is_refused(run: RunDir, tmp_path: Path) -> None:
+    before = (
+        sorted(path.name for path in run.path("phase4_devices").glob("*"))
+        if run.path("phase4_devices").exists()
+        else []
+    )
+    strange = tmp_path / "onnx-fp32.json"
+    strange.write_text(json.dumps({"latency_us": [1.0, 2.0], "latncy": 3}))
+    with pytest.raises(DocumentError, match="latncy"):
+        import_files(run.root, [strange], given=Given(device_class="android"))
+    after = (
+        sorted(path.name for path in run.path("phase4_devices").glob("*"))
+        if run.path("phase4_devices").exists()
+        else []
+    )
+    assert before == after
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["raspberrypi4", "raspberrypi5"])
+def test_a_run_on_an_emulated_pi(run: RunDir, name: str) -> None:
+    lack = lacking(BOARDS[name])
+    if lack is not None:
+        pytest.skip(str(lack))
+    if not ready(BOARDS[name].architecture):
+        pytest.skip(f"there is no system for it: edgeproof devices emulate {name}")
+    need("aarch64-linux-gnu-gcc")
+    lines: list[str] = []
+    (document,) = measure_devices(run, devices=[f"emulated:{name}"], effort=EFFORT, report=lines.append)
+    assert (document.device, document.device_class, document.emulated) == (f"emulated:{name}", "raspberry-pi", True)
+    assert document.board is not None
+    assert document.board.emulated == "yes"
+    assert (document.board.name or "").startswith(f"Raspberry Pi {name[-1]}")
+    found = by_name(document)
+    native = found["sdk-native"]
+    assert native.outputs is not None
+    assert (native.outputs.status, native.outputs.same_bits) == ("passed", True)
+    assert native.outputs.built
+    for measured in document.measurements:
+        assert (measured.steady, measured.cold_start, measured.temperature_c) == (None, None, ())
+    other = found["onnx-fp32"].outputs
+    assert other is not None
+    assert other.status == "passed"
