@@ -60,7 +60,7 @@ OF_THE_MACHINE = frozenset(
     {
         *("created", "machine", "packages", "tools", "versions", "log", "seconds", "peak_memory_bytes", "sha256"),
         *("limit_memory_bytes", "windows", "drift", "resident_growth_bytes", "count", "throttled", "not_measured"),
-        *("detail", "bytes", "possible", "missing", "remedy"),
+        *("detail", "bytes", "possible", "missing", "remedy", "segments", "source"),
     }
 )
 """Fields whose values are the machine's own."""

@@ -20,7 +20,8 @@ from edgeproof.model.samples import calls_of, synthetic_samples
 from edgeproof.verdict.cases import cases_of
 from edgeproof.verdict.decide import decide
 from edgeproof.verdict.points import point_of, standing_of
-from edgeproof.verdict.soaks import judge_soak, memory_trend
+from edgeproof.verdict.soak_findings import memory_trend
+from edgeproof.verdict.soaks import judge_soak
 
 MB = 1_000_000
 SECOND = 1 / 3600
@@ -239,6 +240,13 @@ def test_what_others_took_of_the_processor_is_no_drift():
     assert "others had the processor in 40 of 60 windows" in busy.of("latency").text
     waiting = hour(median_us=lambda n: 100.0 + n, cpu_percent=lambda n: 30.0 - n / 10)
     assert judge_soak(waiting).word == "drifting", "one that waits for another chip has little of the processor"
+
+
+def test_what_could_not_be_told_stands_beside_a_point_that_is_met(build):
+    busy = hour(median_us=lambda n: 100.0 + n, cpu_percent=lambda n: 99.0 if n < 20 else 60.0)
+    found = point(build, replace(busy, candidate="litert-fp32"), 1.0)
+    assert found.state == "met"
+    assert "; latency: others had the processor in 40 of 60 windows" in found.text
 
 
 def test_a_second_has_hiccups():

@@ -102,6 +102,8 @@ class SoakReport(Document, frozen=True, kw_only=True):
     outages: tuple[Outage, ...] = ()
     errors: int = 0
     """Calls that gave none but an error, and processes that died."""
+    source: str | None = None
+    """Where the artifact lies, to go on with it; None in a run."""
     threads: int = 1
     samples: str | None = None
     """Where the inputs were from; None: seeded random ones."""

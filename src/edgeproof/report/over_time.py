@@ -18,7 +18,8 @@ from edgeproof.verdict.cases import Case
 from edgeproof.verdict.enduring import end_of
 from edgeproof.verdict.figures import told
 from edgeproof.verdict.paces import pace_words, slower_by
-from edgeproof.verdict.soaks import SoakJudgement, Watched, judge_soak
+from edgeproof.verdict.soak_findings import Watched
+from edgeproof.verdict.soaks import SoakJudgement, judge_soak
 from edgeproof.verdict.wording import lasting
 
 __all__ = ["Endured", "section", "soaks_of", "sustained_of"]

@@ -67,7 +67,8 @@ def soak_alone(
     """
     length.check()
     start = msgspec.structs.replace(
-        begun(str(Path(artifact).resolve()), length),
+        begun(str(artifact), length),
+        source=str(Path(artifact).resolve()),
         device=device,
         sha256=_sha256(Path(artifact), trust=trust),
         threads=threads,
@@ -137,7 +138,7 @@ def resume_soak(place: str | Path, *, trust: bool = False, report: Report = lamb
     """
     file, before = stopped_soak(place)
     if before.candidate is None:
-        artifact = Path(before.artifact)
+        artifact = Path(before.source or before.artifact)
         held_to(before, _sha256(artifact, trust=trust))
         return _soak(artifact, before, before.samples, file, report, trust=trust)
     run = RunDir.open(file.resolve().parents[2], trust=trust)
