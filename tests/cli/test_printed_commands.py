@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import platform
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from tests.devices.adb.here import phone_at
+from tests.devices.loopback import board, missing
+from tests.doubles.adb.phone import write_phone
 from tests.doubles.meters.serial_meters import Terminal, fnb58_report
+from tests.spike.installed import need
 
 from edgeproof.documents.evaluation import Evidence
 from edgeproof.phases.evaluate import judge, read_evidence
@@ -105,14 +112,38 @@ def printed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return found
 
 
+@contextlib.contextmanager
+def devices(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """What a reader fills in for a device: a board behind a real SSH server, a phone's double behind the real adb."""
+    lacking = missing()
+    if lacking is not None:
+        pytest.skip(lacking)
+    need("adb", "qemu-aarch64-static", "aarch64-linux-gnu-gcc")
+    with (
+        board(folder / "board", monkeypatch) as there,
+        phone_at(write_phone(folder / "phone"), folder / "home", monkeypatch) as phone,
+    ):
+        yield {
+            "ssh:USER@HOST": f"{there.address}&class=raspberry-pi",
+            **dict.fromkeys(("adb:", "adb:PHONE_IP:5555"), f"adb:localhost:{phone.port}"),
+        }
+
+
 @pytest.mark.slow
-def test_what_would_change_a_verdict_can_be_done(started: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_would_change_a_verdict_can_be_done(
+    started: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commands = printed(started, monkeypatch)
+    on_devices = [command for command in commands if " --devices " in command]
+    assert {command.split("--devices ")[1].split()[0] for command in on_devices} == {"ssh:USER@HOST", "adb:"}
     kinds = {" ".join(shlex.split(command)[:2]) for command in commands}
     assert {"edgeproof measure", "edgeproof run", "edgeproof soak", "edgeproof runbook"} <= kinds
     assert any(command.endswith("--hold 60s --meter METER") for command in commands)
     tried: set[str] = set()
-    with Terminal(lambda come: (fnb58_report(5.0, 0.2), len(come)), every_s=0.04) as meter:
+    with (
+        Terminal(lambda come: (fnb58_report(5.0, 0.2), len(come)), every_s=0.04) as meter,
+        devices(tmp_path, monkeypatch) as filled_in,
+    ):
         for number, command in enumerate(commands):
             shape = re.sub(r"[\d.]+|--candidates \S+", "", command)
             if shape in tried:  # the same with other candidates or counts
@@ -120,17 +151,25 @@ def test_what_would_change_a_verdict_can_be_done(started: Path, monkeypatch: pyt
             tried.add(shape)
             short = LONG.sub("--duration 1s", command)  # nobody waits a day for a test
             words = shlex.split(short.replace("--hold 60s --meter METER", f"--hold 1s --meter fnb58:{meter.path}"))
+            words = [filled_in.get(word, word) for word in words]
             if words[:2] == ["edgeproof", "run"] and "--resume" not in words:
                 words += ["--out", f"again-{number}"]
             ended = run_words(words, started)
             assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
     assert list((started / "run" / "phase4_soak").glob("*.json")), "what a printed soak saw is evidence of its run"
+    classes = {device.device_class: device for device in RunDir.open(started / "run").devices()}
+    assert classes.keys() >= {"host", "raspberry-pi", "android"}
+    for name in ("raspberry-pi", "android"):
+        (native,) = (found for found in classes[name].measurements if found.candidate == "sdk-native")
+        assert native.outputs is not None
+        assert (native.outputs.status, native.outputs.same_bits) == ("passed", True)
+        assert native.steady is not None
 
 
 @pytest.mark.slow
 def test_counts_of_threads_are_measured_beside_each_other(started: Path) -> None:
     run = RunDir.open(started / "run")
-    (host,) = run.devices()
+    (host,) = (device for device in run.devices() if device.device == "host")
     for measured in host.measurements:
         if measured.status == "ok":
             (other,) = measured.other_threads
@@ -194,27 +233,67 @@ def test_a_gate_says_where_what_would_change_it_stands(started: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_runbook_that_need_no_device_work(started: Path) -> None:
-    """Measuring by hand, on the machine that the files lie on, and bringing the results back."""
+def test_the_commands_of_the_runbook_for_a_pi_work(
+    started: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one command; and by hand, with the folder for the Pi and what it left there brought back."""
     text = (started / "run" / RUNBOOK).read_text()
-    measured = re.findall(r"^ *(python -m edgeproof\.devices\.runner .*)$", text, re.MULTILINE)
-    brought = re.findall(r"^ *(edgeproof report .*)$", text, re.MULTILINE)
-    assert measured
-    assert brought
-    bench = started / "bench"
-    bench.mkdir(exist_ok=True)
-    for artifact in (started / "run" / "artifacts").iterdir():
-        shutil.copytree(artifact, bench / artifact.name, dirs_exist_ok=True)
-    shutil.copy(started / "run" / "phase3_heldout.npz", bench)
-    for command in measured:
-        ended = run_words(shlex.split(command), bench)
-        assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
-    for report in bench.glob("*.json"):
-        shutil.copy(report, started / report.name)
-    for command in brought:
-        wanted = re.findall(r"=(\S+\.json)", command)
-        for name in wanted:  # a phone's figures, from here: only the way back is tried
-            if not (started / name).is_file():
-                shutil.copy(started / "onnx-fp32.json", started / name)
-        ended = run_words(shlex.split(command), started)
-        assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+    section = text.split("## Raspberry Pi")[1].split("## Android")[0]
+    printed_here = re.findall(r"^(edgeproof .*)$", section, re.MULTILINE)
+    kinds = [" ".join(command.split()[:2]) for command in printed_here]
+    assert kinds == ["edgeproof measure", "edgeproof runbook", "edgeproof import"]
+    measured, packed, brought = printed_here
+    with devices(tmp_path, monkeypatch) as filled_in:
+        words = [filled_in.get(word, word) for word in shlex.split(measured)]
+        ended = run_words([*words, "--count", "40"], started)
+        assert ended.returncode == 0, f"{measured}\n{ended.stdout}\n{ended.stderr}"
+    here = platform.machine() == "aarch64"  # the folder holds programs of a Pi's processor
+    packing = run_words(shlex.split(packed), started)
+    if packing.returncode and "is not to be had" in packing.stderr:
+        pytest.skip(f"no wheels for aarch64 can be had from here: {packing.stderr.splitlines()[0]}")
+    assert packing.returncode == 0, packing.stderr
+    script = (started / "for-the-pi" / "measure.sh").read_text()
+    assert "sh for-the-pi/measure.sh" in section
+    results = started / "for-the-pi" / "results"
+    if here:
+        assert run_words(["sh", "for-the-pi/measure.sh"], started).returncode == 0
+    else:  # the same jobs, on the artifacts of this machine
+        results.mkdir()
+        for name in ("onnx-fp32", "sdk-native"):
+            assert f"results/{name}.json" in script
+            for more in (
+                ["--outputs", f"{results}/{name}.npz"],
+                ["--measure", "40", "--json", f"{results}/{name}.json"],
+            ):
+                job = ["python", "-m", "edgeproof.devices.runner", f"run/artifacts/{name}", "--trust", *more]
+                ended = run_words([*job, "--inputs", "run/phase3_heldout.npz"], started)
+                assert ended.returncode == 0, ended.stderr
+    files = [str(path.relative_to(started)) for path in sorted(results.glob("*.json"))]
+    words = [word for word in shlex.split(brought) if word != "for-the-pi/results/*.json"]
+    ended = run_words([*words[:3], *files, *words[3:]], started)
+    assert ended.returncode == 0, f"{brought}\n{ended.stdout}\n{ended.stderr}"
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_runbook_for_phones_that_are_ours_work(
+    started: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the import of what the app of an iPhone told, for there is no iPhone."""
+    text = (started / "run" / RUNBOOK).read_text().split("## Android")[1]
+    commands = re.findall(r"^(edgeproof .*)$", text, re.MULTILINE)
+    ours = [command for command in commands if not command.startswith("edgeproof import")]
+    assert {" ".join(command.split()[:2]) for command in ours} == {
+        "edgeproof measure",
+        "edgeproof runbook",
+        "edgeproof report",
+    }
+    (tmp_path / "latencies.json").write_text(json.dumps([812.0, 805.5, 799.0]))
+    with devices(tmp_path, monkeypatch) as filled_in:
+        for command in ours:
+            for name in re.findall(r"=(\S+\.json)", command):
+                if not (started / name).is_file():
+                    shutil.copy(tmp_path / "latencies.json", started / name)
+            words = [filled_in.get(word, word) for word in shlex.split(command)]
+            ended = run_words([*words, *(["--count", "40"] if words[1] == "measure" else [])], started)
+            assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+    assert (started / "iphone-app").is_dir()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.devices.loopback import Board, board, missing
 from tests.spike.installed import need
 

@@ -47,6 +47,8 @@ class ArtifactDocument(Marked, frozen=True, kw_only=True):
     """Of the file, or of the sorted (path, sha256) list for a folder."""
     beside: dict[str, str] = {}
     """sha256 of the other files that a runtime or a session reads: a file of weights, first states."""
+    sources: dict[str, str] = {}
+    """sha256 of the files that it is built of for other machines; they do not ship."""
     bytes: int
     """Size of everything that ships."""
     inputs: tuple[Binding, ...]

@@ -18,7 +18,7 @@ from edgeproof.formats.base import Array, Conversion, Format, GraphRunner, Produ
 from edgeproof.formats.bindings import bind, plain, safe_names
 from edgeproof.formats.engine_artifact import RUNS_CODE
 from edgeproof.model.samples import evenly
-from edgeproof.trust import fingerprint
+from edgeproof.trust import fingerprint, hold
 
 if TYPE_CHECKING:
     from edgeproof.model.spine import Spine
@@ -149,12 +149,14 @@ def _built(kind: Kind, architecture: str, artifact: Path, document: ArtifactDocu
     if target is None:
         known = ", ".join(name.removesuffix("-linux") for name in TARGETS if name.endswith("-linux"))
         raise ConversionError(f"the engine is not built for {architecture}", hint=f"it is for {known}")
-    source = next(iter(sorted((artifact if artifact.is_dir() else artifact.parent).glob("*.c"))), None)
+    folder = artifact if artifact.is_dir() else artifact.parent
+    source = next(iter(sorted(folder.glob("*.c"))), None)
     if source is None:
         raise ArtifactError(f"{artifact} is built for this machine, and its C source is not beside it")
+    hold(folder, document.file, document.sha256, document.sources)  # what is compiled will run
     made = build(source, out, kind, target).file
     digest, size = fingerprint(made)
-    told = msgspec.structs.replace(document, file=made.name, sha256=digest, bytes=size, beside={})
+    told = msgspec.structs.replace(document, file=made.name, sha256=digest, bytes=size, beside={}, sources={})
     write_bytes(out / ArtifactDocument.FILE, encode(told.marked()))
     return out
 

@@ -97,6 +97,7 @@ def _convert(job: Job) -> None:
             file=produced.file,
             sha256=digest,
             beside=beside,
+            sources={name: fingerprint(building / name)[0] for name in produced.sources},
             bytes=sum(
                 part.stat().st_size
                 for part in building.rglob("*")

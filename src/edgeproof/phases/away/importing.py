@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from edgeproof.devices.base import Measured
-from edgeproof.devices.iphone.results import machine_of, outputs_of, reports_of
 from edgeproof.documents.app import AppReport
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.device import DeviceClass, DeviceDocument, OutputsThere, Provenance
@@ -25,6 +24,7 @@ from edgeproof.documents.power import PowerTrace
 from edgeproof.documents.runner import RunnerReport
 from edgeproof.errors import DocumentError, UsageError
 from edgeproof.model.arrays import read_npz
+from edgeproof.phases.away.app import bring_app_back
 from edgeproof.phases.away.bring_back import bring_back, unknown_machine
 from edgeproof.phases.away.seen import seen
 from edgeproof.phases.evaluate import conclude
@@ -34,6 +34,7 @@ from edgeproof.rundir import RunDir
 
 __all__ = ["Given", "Imported", "import_files"]
 
+APP = "iPhone app"
 NO_MACHINE = "the machine that measured is not known"
 NO_OUTPUTS = "its outputs were not seen: give the runner's npz, --outputs FILE, or name it as the report"
 
@@ -111,7 +112,8 @@ def import_files(
     bringing = Bringing(run, given, report)
     plans = [bringing.plan(Path(file)) for file in files]  # all are read before anything is written
     with run.held():
-        done = [bringing.take(plan) for plan in plans]
+        done = bringing.apps([plan for plan in plans if plan.kind == APP])
+        done += [bringing.take(plan) for plan in plans if plan.kind != APP]
         conclude(run)
     return done
 
@@ -155,7 +157,7 @@ class Bringing:
         name = str(head.get("schema", "")).partition("/")[0] if isinstance(head, dict) else None
         try:
             if name == AppReport.SCHEMA[0]:
-                return Plan(file, "iPhone app", strictly(head, AppReport))
+                return Plan(file, APP, strictly(head, AppReport))
             if name == PowerTrace.SCHEMA[0]:
                 return Plan(file, "power")
             if name == RunnerReport.SCHEMA[0]:
@@ -175,9 +177,20 @@ class Bringing:
             return Imported(
                 plan.file.name, plan.kind, f"{device_class} by hand", (plan.candidate,), f"{NO_MACHINE}; {NO_OUTPUTS}"
             )
-        if plan.kind == "runner":
-            return self._runner(plan)
-        return self._app(plan)
+        return self._runner(plan)
+
+    def apps(self, plans: Sequence[Plan]) -> list[Imported]:
+        """Bring in what the iPhone app told; files of one phone are its processes."""
+        phones: dict[str, list[Plan]] = {}
+        for plan in plans:
+            phones.setdefault(plan.value.phone.model, []).append(plan)
+        done = []
+        for found in phones.values():
+            document = bring_app_back(self.run, [plan.file for plan in found], self.report)
+            self.run.write(msgspec.structs.replace(document, provenance=self.given.provenance))
+            names = tuple(measured.candidate for measured in document.measurements if measured.steady is not None)
+            done += [Imported(plan.file.name, APP, document.device, names) for plan in found]
+        return done
 
     def _power(self, plan: Plan) -> Imported:
         candidates = [self.given.candidate] if self.given.candidate is not None else []
@@ -207,24 +220,6 @@ class Bringing:
         why = "; ".join(lacking) or None
         return Imported(plan.file.name, plan.kind, f"{device_class} by hand", (plan.candidate,), why)
 
-    def _app(self, plan: Plan) -> Imported:
-        told: AppReport = plan.value
-        name = f"iphone:{told.phone.model}"
-        known = {result.candidate for result in self.run.read(ConversionDocument).candidates}
-        strange = [one.candidate for one in told.candidates if one.candidate not in known]
-        if strange:
-            raise UsageError(f"{plan.file}: the run has no candidate {strange[0]}", hint=f"it has {', '.join(known)}")
-        outputs = {
-            one.candidate: seen(self.run, one.candidate, dict(outputs_of(one)), self.report)
-            for one in told.candidates
-            if one.outputs
-        }
-        reports = reports_of(told)
-        measured = [Measured(candidate, (found,), failure=found.error) for candidate, found in reports.items()]
-        lacking = [] if len(outputs) == len(reports) else [NO_OUTPUTS]
-        self._record(name, "iphone", machine_of(told), measured, outputs, lacking, emulated=told.phone.simulator)
-        return Imported(plan.file.name, plan.kind, name, tuple(reports), "; ".join(lacking) or None)
-
     def _record(
         self,
         device: str,
@@ -233,8 +228,6 @@ class Bringing:
         measured: Sequence[Measured],
         outputs: dict[str, OutputsThere | None],
         lacking: Sequence[str],
-        *,
-        emulated: bool = False,
     ) -> DeviceDocument:
         names = {one.candidate for one in measured}
         results: list[ConversionResult] = [
@@ -244,7 +237,7 @@ class Bringing:
             device,
             device_class,
             machine or unknown_machine(),
-            emulated=emulated,
+            emulated=False,
             outputs={name: found for name, found in outputs.items() if found is not None},
         )
         document = record(self.run, results, {}, measured, recorded)
