@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -83,6 +84,13 @@ class Board:
         """Accept its key, as its user would."""
         key = (self.folder / "host.pub").read_text()
         (self.folder / "known").write_text(f"[127.0.0.1]:{self.port} {key}")
+
+    def path_first(self, folder: Path) -> None:
+        """Have programs of a folder found first by what is run there."""
+        with (self.folder / "sshd_config").open("a") as file:
+            file.write(f"SetEnv PATH={folder}:/usr/local/bin:/usr/bin:/bin\n")
+        os.kill(self.process.pid, signal.SIGHUP)  # it reads its configuration again
+        wait_for(self.port, self.folder / "log")
 
     def cut(self) -> None:
         """Cut every connection, as a board does that loses its power."""

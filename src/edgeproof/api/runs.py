@@ -75,6 +75,9 @@ if TYPE_CHECKING:
         trust: bool
 
 
+ON_BOARD = "board:"
+"""Before the address of a meter that the device has."""
+
 __all__ = ["compare_runs", "gate", "iphone_project", "measure", "new_run_folder", "report", "resume", "run", "runbook"]
 
 
@@ -228,7 +231,8 @@ def measure(
         paces: seconds between the beginnings of calls, measured beside back to back; None: the run's own.
         hold: seconds of load that each process holds for a meter; None: the run's own.
         sustained: seconds under load of each candidate after all of that, from one temperature; None: none.
-        meter: a power meter's address, recorded meanwhile and joined to every load that is held; None: none.
+        meter: a power meter's address, recorded meanwhile and joined to every load that is held; ``board:pmic`` is one
+            of the device's own; None: none.
         idle: seconds that are recorded before anything runs, for idle power.
         supply_volts: where the meter tells current alone.
         progress: takes a line.
@@ -259,7 +263,9 @@ def measure(
         raise UsageError("a meter sees no call of microseconds: a load has to be held for it", hint="add --hold 60s")
     with run.held(), contextlib.ExitStack() as beside:
         metering = None
-        if meter is not None:
+        if meter is not None and meter.startswith(ON_BOARD):
+            effort = replace(effort, meter=meter.removeprefix(ON_BOARD))
+        elif meter is not None:
             from edgeproof.meters.base import How
             from edgeproof.phases.power.beside import metered
 

@@ -100,7 +100,8 @@ def emulate(board: str, suite: str, quiet: bool, as_json: bool) -> None:
 @click.option(
     "--meter",
     metavar="ADDRESS",
-    help="Record this power meter meanwhile, with --hold: energy per inference. `edgeproof power list` has addresses.",
+    help="Record this power meter meanwhile, with --hold: energy per inference. `edgeproof power list` has addresses; "
+    "board:pmic is one of the device's own.",
 )
 @click.option("--idle", callback=as_seconds, metavar="TIME", help="With --meter: record idle power so long first.")
 @click.option("--supply-volts", type=click.FloatRange(min=0.1), metavar="V", help="Where --meter tells current alone.")

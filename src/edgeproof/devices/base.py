@@ -8,9 +8,10 @@ lives from ``open_device`` to ``close``: probe (``place``), choose what can run 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edgeproof.documents.device import Board, DeviceClass
 from edgeproof.documents.environment import Machine
@@ -19,7 +20,7 @@ from edgeproof.documents.sustained import Sustained
 from edgeproof.errors import DeviceError
 from edgeproof.process import Limits
 
-__all__ = ["AtPace", "Device", "DeviceFactory", "Effort", "Measured", "Place", "Report", "Target"]
+__all__ = ["AtPace", "Device", "DeviceFactory", "Effort", "Measured", "Place", "RecordsPower", "Report", "Target"]
 
 PACED_CALLS, PACED_SECONDS = 33, 5.0
 """Two rounds of 33 are the 64 that a p90 needs, and two more."""
@@ -59,6 +60,7 @@ class Effort:
         paces: seconds between the beginnings of calls, each measured in processes of its own beside back to back.
         hold: seconds of load in each process after its timed calls, for a meter; None: none.
         sustained: seconds under load of each candidate after all of that, from one temperature; None: none.
+        meter: a power meter of the device's own, recorded there meanwhile; None: none.
     """
 
     rounds: int = 2
@@ -70,6 +72,7 @@ class Effort:
     paces: tuple[float, ...] = ()
     hold: float | None = None
     sustained: float | None = None
+    meter: str | None = None
 
     def at_pace(self, pace_s: float) -> int:
         """Timed calls per process at a pace: as many as 5 s have room for, and enough for a p90 of two rounds."""
@@ -213,6 +216,23 @@ class Device(Protocol):
 
     def close(self) -> None:
         """Leave nothing of ours running there; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class RecordsPower(Protocol):
+    """A device with a power meter of its own, which it can record beside its jobs."""
+
+    def recorded(self, meter: str, to: Path) -> AbstractContextManager[Callable[[], Path]]:
+        """Record while the block runs; what it gives is called once the block has ended, and gives the trace's file.
+
+        Args:
+            meter: its address on the device.
+            to: a folder here for the trace.
+
+        Raises:
+            DeviceError: the meter cannot be read there, or the device was lost.
+        """
         ...
 
 

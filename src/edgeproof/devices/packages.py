@@ -32,7 +32,8 @@ GLIBCS = ((2, 17), (2, 24), (2, 27), (2, 28), (2, 31), (2, 34), (2, 35), (2, 36)
 """Oldest versions that wheels are built for."""
 FETCH_S = 1800
 WHEELS = ("aarch64", "x86_64")
-"""Architectures that the runtimes' wheels are published for: elsewhere a Python is of no use but by its user's word."""
+"""Architectures that the runtimes' wheels are published for, with glibc: elsewhere a Python is of no use but by its
+user's word."""
 HEAVY = ("torch",)
 """Never brought: its public wheels for ARM come with CUDA, gigabytes of it."""
 
@@ -48,6 +49,12 @@ class Packages:
 
     folder: Path
     key: str
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the packages in it, by name."""
+        told = (path.name.removesuffix(".dist-info") for path in self.folder.glob("*.dist-info"))
+        return {canonicalize_name(name): version for name, _, version in (text.rpartition("-") for text in told)}
 
 
 def as_here(requirement: str) -> str:
@@ -91,7 +98,7 @@ def gather(
     if place.python is None:
         raise DeviceError("there is no Python 3.11 or newer there")
     tag = f"{place.architecture}-{(place.libc or 'linux').replace(' ', '')}-py{place.python}"
-    there = frozenset() if beside is None else _distributions(beside.folder)
+    there = frozenset() if beside is None else frozenset(beside.versions)
     named = " ".join([*sorted(words), "beside", *sorted(there)])
     key = f"{tag}-{hashlib.sha256(named.encode()).hexdigest()[:12]}"
     folder = cache_folder() / "packages" / key
@@ -216,11 +223,6 @@ def platforms(place: Place) -> list[str]:
     newest = (int(version[0]), int(version[1])) if len(version) == 2 else (2, 28)
     tags = [f"manylinux_{major}_{minor}_{place.architecture}" for major, minor in GLIBCS if (major, minor) <= newest]
     return [f"manylinux2014_{place.architecture}", *tags]
-
-
-def _distributions(folder: Path) -> frozenset[str]:
-    """Names of the packages that lie in a folder."""
-    return frozenset(canonicalize_name(path.name.partition("-")[0]) for path in folder.glob("*.dist-info"))
 
 
 def _as_this(place: Place) -> bool:

@@ -45,6 +45,8 @@ class Board(Value, frozen=True, kw_only=True):
     """Between what it says it is and what it shows."""
     throttled_bits: int | None = None
     """Raspberry Pi's word, before anything was run."""
+    packages: dict[str, str] = {}
+    """Versions of what was brought there for the runtimes."""
     clock_offset_ms: float | None = None
     """Its clock less this machine's; half a round trip is its error."""
     clock_within_ms: float | None = None

@@ -7,13 +7,14 @@ candidate that has no artifact, or none for that processor, a figure that has no
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeproof.devices.base import Device, Effort, Measured, Target
+from edgeproof.devices.base import Device, Effort, Measured, RecordsPower, Target
 from edgeproof.devices.discover import open_device
 from edgeproof.devices.journal import Journal
 from edgeproof.devices.measuring import measure
@@ -22,12 +23,14 @@ from edgeproof.documents.base import plain_name
 from edgeproof.documents.conversion import ConversionResult
 from edgeproof.documents.device import DeviceDocument, OutputsThere
 from edgeproof.documents.samples import SamplesDocument
-from edgeproof.errors import DeviceError
+from edgeproof.errors import DeviceError, UsageError
+from edgeproof.meters.traces import Trace, read_trace
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.measurement import verifying
 from edgeproof.phases.measurement.choosing import Chosen, choose
 from edgeproof.phases.measurement.record import Recorded, chosen_candidates, record, targets_of
 from edgeproof.phases.measurement.verifying import Verifying
+from edgeproof.phases.power.joining import ONE_CLOCK, TraceGiven, join
 from edgeproof.phases.prepare import limits_of
 from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.scoring import score
@@ -150,11 +153,52 @@ class Work:
         failed = {name: reason for name, told in outputs.items() if (reason := verifying.lost(told)) is not None}
         timed = [] if device.emulated else [one.target for one in chosen if one.target.candidate not in failed]
         measured = [Measured(name, (), failure=reason) for name, reason in failed.items()]
+        timed = self._on_all_cores(device, timed)
         # What left this machine was opened here as trusted, and is nobody else's there.
-        measured += self._timed(device, timed, trust=True, journal=Journal(folder / "reports"))
+        with self._metered(device, folder) as trace:
+            measured += self._timed(device, timed, trust=True, journal=Journal(folder / "reports"))
         document = self._recorded(device, {**self.skipped, **unfit, **lacking}, measured, outputs)
+        if trace is not None:
+            document = self._with_power(document, read_trace(trace()))
         shutil.rmtree(folder, ignore_errors=True)
         return document
+
+    @contextlib.contextmanager
+    def _metered(self, device: Device, folder: Path) -> Iterator[Callable[[], Path] | None]:
+        """The device's own meter, recorded there while the block runs; None where none is asked for."""
+        if self.effort.meter is None or device.emulated:
+            yield None
+            return
+        if not isinstance(device, RecordsPower):
+            raise DeviceError(
+                f"{device.name} records no meter of its own", hint="leave out board: for one of this machine"
+            )
+        with device.recorded(self.effort.meter, folder) as trace:
+            yield trace
+
+    def _with_power(self, document: DeviceDocument, trace: Trace) -> DeviceDocument:
+        """The document with the energy of every load that was held while the trace was recorded."""
+        try:
+            _, joined = join(
+                self.run, trace, device=document.device, given=TraceGiven(within_ms=0.0, clock_by=ONE_CLOCK)
+            )
+        except UsageError as error:
+            self.report(f"warning: {document.device}: {error.message}")
+            return document
+        for one in joined:
+            if one.energy.reason is not None:
+                self.report(f"warning: {document.device}: {one.candidate}: no energy: {one.energy.reason}")
+        return self.run.device(document.device) or document
+
+    def _on_all_cores(self, device: Device, targets: Sequence[Target]) -> list[Target]:
+        """One thread and as many as there are cores, where the run does not say; our own engine has one."""
+        cores = device.machine().usable_cores
+        known = {result.candidate: result for result in self.results}
+        found = []
+        for target in targets:
+            counts = (None,) if target.threads or cores < 2 or known[target.candidate].sdk else (1, cores)
+            found += [replace(target, threads=count or target.threads) for count in counts]
+        return found
 
     def _timed(
         self, device: Device, targets: Sequence[Target], *, trust: bool, journal: Journal | None = None

@@ -59,9 +59,12 @@ def secondary_gaps(contest: Contest) -> list[str]:
     chosen, samples = contest.chosen, contest.evidence.samples
     if chosen is None:
         return gaps
+    measured = contest.cases[chosen.candidate].on(contest.device)
     told = told_only(contest, chosen.candidate)
     if told is not None:
         gaps.append(f"told, not seen: {told}")
+    if any(found.outputs is not None and found.outputs.status == "unseen" for _, found in measured):
+        gaps.append(f"outputs on {TITLES[contest.device]}: what timed it there gives none")
     if any(point.name == "power" and point.state != "met" for point in chosen.points):
         gaps.append("power")
     if any(undecided_score(point) for point in chosen.points):
@@ -69,7 +72,6 @@ def secondary_gaps(contest: Contest) -> list[str]:
     if contest.busy:
         where = TITLES[contest.device]
         gaps.append(f"busy: {where} did other work while candidates were timed, so another may be faster")
-    measured = contest.cases[chosen.candidate].on(contest.device)
     if any(found.steady is not None and found.throttled is None for _, found in measured):
         gaps.append("thermal state: the device does not tell whether it throttled")
     if samples is not None and samples.held_out.source == "representative":

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from edgeproof.devices.ssh.address import Address, parse_address
 from edgeproof.devices.ssh.connection import Connection
 from edgeproof.devices.ssh.jobs import Programs, Runners
 from edgeproof.devices.ssh.probe import Probe, probe_script, read_probe
+from edgeproof.devices.ssh.recorder import recorded_there
 from edgeproof.devices.ssh.visit import Visit
 from edgeproof.documents.device import Board, DeviceClass
 from edgeproof.documents.environment import Machine
@@ -48,6 +49,7 @@ class SshDevice:
     def __init__(self, address: str = "") -> None:
         self.address: Address = parse_address(address)
         self._packages: list[str] = []
+        self._versions: dict[str, str] = {}
         self._here = contextlib.ExitStack()
         self._clock: tuple[float, float] | None = None
 
@@ -85,6 +87,7 @@ class SshDevice:
             signs=seen.signs,
             contradictions=seen.contradictions,
             throttled_bits=told.throttled_bits,
+            packages=self._versions,
             clock_offset_ms=self._clock[0] if self._clock is not None else None,
             clock_within_ms=self._clock[1] if self._clock is not None else None,
         )
@@ -117,8 +120,8 @@ class SshDevice:
 
     def place(self) -> Place:
         place = self.probe.place()
-        usable = self.address.python is not None or place.architecture in WHEELS
-        return place if usable else replace(place, python=None)
+        published = place.architecture in WHEELS and (place.libc or "").startswith("glibc")
+        return place if published or self.address.python is not None else replace(place, python=None)
 
     def equip(self, requirements: Sequence[str], report: Report) -> Mapping[str, str]:
         place = self.place()
@@ -131,9 +134,12 @@ class SshDevice:
             return self._lacking_there((*RUNNER_NEEDS, *requirements))
         base = gather(" ".join(RUNNER_NEEDS), place, report)
         self._packages.append(self._bring(base, report))
+        self._versions = dict(base.versions)
         for requirement in requirements:
             try:
-                self._packages.append(self._bring(gather(requirement, place, report, beside=base), report))
+                brought = gather(requirement, place, report, beside=base)
+                self._packages.append(self._bring(brought, report))
+                self._versions |= brought.versions
             except DeviceError as error:
                 lacking[requirement] = str(error)
         return lacking
@@ -146,6 +152,15 @@ class SshDevice:
         if self.place().python is None or python is None:
             return Programs(self._connection, self._visit, self.machine(), self._scratch).run(job, limits)
         return Runners(self._connection, self._visit, python[0], self._packages).run(job, limits)
+
+    @contextlib.contextmanager
+    def recorded(self, meter: str, to: Path) -> Iterator[Callable[[], Path]]:
+        """As ``RecordsPower``."""
+        python = self.probe.python
+        if self.place().python is None or python is None:
+            raise DeviceError(f"{self.name} has no Python, which records a meter there")
+        with recorded_there(self._connection, self._visit, python[0], self._packages, meter, to) as trace:
+            yield trace
 
     def get(self, path: str, to: Path) -> None:
         if (self._scratch / path).is_file():

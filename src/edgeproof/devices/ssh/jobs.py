@@ -19,19 +19,22 @@ from edgeproof.documents.runner import RUNNER, OutputSummary, RunnerJob, RunnerR
 from edgeproof.errors import DeviceError, DocumentError, EdgeProofError, ProcessError
 from edgeproof.process import Limits, outcome_of
 
-__all__ = ["Programs", "Runners"]
+__all__ = ["Programs", "Ran", "Runners", "environment", "run_there"]
 
+JOB = "job"
+STARTED = '--exec-unix-ns "$now"'
 KILLED = 128
 """A shell's exit code of a process that was killed is its signal and this."""
 ENDED = "--edgeproof-ended "
 PROCESS = """mkdir -p {folder} && cd {folder} || exit 1
 now=$(date +%s%N); case $now in *[!0-9]*) now=0;; esac
 exec 3<&0
-{command} --exec-unix-ns "$now" </dev/null >told 2>said & job=$!
+{command} </dev/null >{name}.told 2>{name}.said & job=$!
+echo $job >{name}.pid
 (cat <&3 >/dev/null; kill -TERM $job; sleep 2; kill -KILL $job) 2>/dev/null & watch=$!
 wait $job; code=$?
 kill $watch 2>/dev/null
-cat told; echo; echo '{ended}'$code; tail -n 3 said; rm -f told said
+cat {name}.told; echo; echo '{ended}'$code; tail -n 3 {name}.said; rm -f {name}.told {name}.said {name}.pid
 """
 """Standard input ends when nobody here waits any longer, and the job with it."""
 
@@ -56,8 +59,13 @@ class Ran:
         return f"the process {outcome_of(self.code or 0)}{f'; it said: {self.said}' if self.said else ''}"
 
 
-def run_there(connection: Connection, visit: Visit, command: str, limits: Limits) -> Ran | str:
+def run_there(connection: Connection, visit: Visit, command: str, limits: Limits, *, name: str = JOB) -> Ran | str:
     """Run a command in a visit's folder, under a limit by the clock.
+
+    Args:
+        command: for the shell; ``$now`` is when it was started, nanoseconds.
+        limits: of it.
+        name: of its files there, while it runs.
 
     Returns:
         how it ended, or why it was stopped.
@@ -65,7 +73,7 @@ def run_there(connection: Connection, visit: Visit, command: str, limits: Limits
     Raises:
         DeviceError: the board was lost.
     """
-    script = PROCESS.format(folder=shlex.quote(visit.folder), command=command, ended=ENDED)
+    script = PROCESS.format(folder=shlex.quote(visit.folder), command=command, ended=ENDED, name=name)
     try:
         said = connection.run(script, timeout_s=limits.wall, held=True)
     except ProcessError:
@@ -80,6 +88,12 @@ def _ended(said: Said) -> Ran | str:
         return f"the process wrote no report: {said.reason}"
     number = int(code) if int(code) <= KILLED else KILLED - int(code)
     return Ran(told.strip(), number, " | ".join(line.strip() for line in log.splitlines() if line.strip()))
+
+
+def environment(packages: Sequence[str], threads: int = 1) -> list[str]:
+    """The words before a Python there."""
+    pools = [f"{pool}={threads}" for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]
+    return ["env", f"PYTHONPATH={':'.join(packages)}", "ORT_DISABLE_TELEMETRY=1", *pools]
 
 
 @dataclass(frozen=True)
@@ -100,10 +114,14 @@ class Runners:
 
     def run(self, job: RunnerJob, limits: Limits) -> RunnerReport:
         """As ``Device.run``."""
-        pools = [f"{pool}={job.threads}" for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]
-        environment = ["env", f"PYTHONPATH={':'.join(self.packages)}", "ORT_DISABLE_TELEMETRY=1", *pools]
-        words = [*environment, self.python, "-m", RUNNER, *msgspec.structs.replace(job, json=None).words()]
-        ran = run_there(self.connection, self.visit, shlex.join(words), limits)
+        words = [
+            *environment(self.packages, job.threads),
+            self.python,
+            "-m",
+            RUNNER,
+            *msgspec.structs.replace(job, json=None).words(),
+        ]
+        ran = run_there(self.connection, self.visit, f"{shlex.join(words)} {STARTED}", limits)
         if isinstance(ran, str):
             return RunnerReport(artifact=job.artifact, error=ran)
         if not ran.told:
@@ -150,7 +168,7 @@ class Programs:
         outputs = "outputs" if job.outputs is not None else None
         words = [f"{job.artifact}/{program.document.file}", *program_words(job, self.visit.put(raw), outputs)]
         self.visit.shell(f"chmod 755 {shlex.quote(words[0])}")
-        ran = run_there(self.connection, self.visit, shlex.join(words), limits)
+        ran = run_there(self.connection, self.visit, f"{shlex.join(words)} {STARTED}", limits)
         if isinstance(ran, str) or ran.code != 0:
             return RunnerReport(artifact=job.artifact, error=ran if isinstance(ran, str) else ran.outcome)
         summaries: tuple[OutputSummary, ...] = ()

@@ -31,7 +31,10 @@ from edgeproof.phases.power.measured import (
 )
 from edgeproof.rundir import RunDir
 
-__all__ = ["Joined", "TraceGiven", "join", "join_trace", "read_given"]
+__all__ = ["ONE_CLOCK", "Joined", "TraceGiven", "join", "join_trace", "read_given"]
+
+BY_HAND = "told by hand"
+ONE_CLOCK = "recorded on the device itself: one clock"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class TraceGiven:
         offset_ms: what is added to its times for the device's.
         within_ms: how far off that may be; None: not told.
         idle_s: seconds at its beginning in which nothing ran.
+        clock_by: how the clocks' difference is known.
         aligned: whether the clocks are brought together by the edges of the load, and no time of the file is believed.
     """
 
@@ -52,6 +56,7 @@ class TraceGiven:
     offset_ms: float = 0.0
     within_ms: float | None = None
     idle_s: float | None = None
+    clock_by: str = BY_HAND
     aligned: bool = False
 
     @property
@@ -59,7 +64,7 @@ class TraceGiven:
         """As it was told."""
         if self.within_ms is None:
             return None
-        return ClockOffset(self.offset_ms, self.within_ms, "told by hand")
+        return ClockOffset(self.offset_ms, self.within_ms, self.clock_by)
 
 
 @dataclass(frozen=True)
