@@ -21,17 +21,27 @@ from pathlib import Path
 import psutil
 import pytest
 
+from edgeproof.devices.emulated.lodging import MAGIC, MASK
+
 PROGRAMS = ("ssh", "sshd", "ssh-keygen", "unshare", "setpriv")
 SERVER = """set -e
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/sshd
 {disk}
+mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && [ -x "{arm}" ] &&
+  printf '%s' ':edgeproof-arm:M::{magic}:{mask}:{arm}:F' > /proc/sys/fs/binfmt_misc/register || true
 printf 'root:x:0:0::/root:/bin/sh\\npi:x:1000:1000::{home}:/bin/sh\\n' > /run/passwd
 printf 'root:x:0:\\npi:x:1000:\\n' > /run/group
 mount --bind /run/passwd /etc/passwd
 mount --bind /run/group /etc/group
 exec unshare --user --map-user=1000 --map-group=1000 setpriv --pdeathsig KILL {sshd} -D -e -f {folder}/sshd_config
 """
+ARM = {
+    "arm": shutil.which("qemu-arm-static") or "none",
+    "magic": MAGIC["armv7l"],
+    "mask": MASK,
+}
+"""Programs of 32-bit ARM run behind the door, by a table of foreign binaries that nobody else sees."""
 CONFIGURATION = """Port {port}
 ListenAddress 127.0.0.1
 HostKey {folder}/host
@@ -75,6 +85,18 @@ class Board:
     port: int
     process: subprocess.Popen[bytes]
 
+    def becomes_armv7(self) -> None:
+        """Have it say that it is a board of 32-bit ARM, whose programs this machine then runs by emulation there."""
+        programs = self.folder / "armv7"
+        programs.mkdir()
+        for name, script in (
+            ("uname", 'case "$1" in -m) echo armv7l ;; *) /usr/bin/uname "$@" ;; esac'),
+            ("getconf", 'case "$1" in LONG_BIT) echo 32 ;; *) /usr/bin/getconf "$@" ;; esac'),
+        ):
+            (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+            (programs / name).chmod(0o755)
+        self.path_first(programs)
+
     @property
     def address(self) -> str:
         """As a user names it; its user says that it is no emulator, for nothing else tells."""
@@ -115,7 +137,7 @@ def board(folder: Path, monkeypatch: pytest.MonkeyPatch, *, disk_mb: int | None 
         port = int(probe.getsockname()[1])
     disk = f"mount -t tmpfs -o mode=777,size={disk_mb}m tmpfs {home}" if disk_mb else ""
     (folder / "sshd_config").write_text(CONFIGURATION.format(port=port, folder=folder))
-    (folder / "start").write_text(SERVER.format(folder=folder, home=home, sshd=program("sshd"), disk=disk))
+    (folder / "start").write_text(SERVER.format(folder=folder, home=home, sshd=program("sshd"), disk=disk, **ARM))
     (folder / "ssh_config").write_text(CLIENT.format(folder=folder))
     programs = folder / "bin"
     programs.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -272,28 +273,82 @@ def test_an_import_with_a_field_that_is_not_known_is_refused(run: RunDir, tmp_pa
     assert before == after
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["raspberrypi4", "raspberrypi5"])
-def test_a_run_on_an_emulated_pi(run: RunDir, name: str) -> None:
-    lack = lacking(BOARDS[name])
-    if lack is not None:
-        pytest.skip(str(lack))
-    if not ready(BOARDS[name].architecture):
-        pytest.skip(f"there is no system for it: edgeproof devices emulate {name}")
-    need("aarch64-linux-gnu-gcc")
+def test_a_board_records_its_own_meter(run: RunDir, there: Board) -> None:
+    """Raspberry Pi's own program, written here, tells what a Pi 5's would; an estimate, which the document says."""
+    program = there.home / "bin" / "vcgencmd"
+    program.parent.mkdir()
+    rails = "\\n".join(f"     RAIL_{n}_A current({n})=0.5${{now}}A\\n     RAIL_{n}_V volt({n})=2.0V" for n in range(3))
+    program.write_text(
+        f"""#!/bin/sh
+now=$(date +%N | cut -c1-2)
+case "$1" in pmic_read_adc) printf "{rails}\\n" ;; *) echo throttled=0x0 ;; esac
+"""
+    )
+    program.chmod(0o755)
+    there.path_first(program.parent)
     lines: list[str] = []
-    (document,) = measure_devices(run, devices=[f"emulated:{name}"], effort=EFFORT, report=lines.append)
-    assert (document.device, document.device_class, document.emulated) == (f"emulated:{name}", "raspberry-pi", True)
-    assert document.board is not None
-    assert document.board.emulated == "yes"
-    assert (document.board.name or "").startswith(f"Raspberry Pi {name[-1]}")
-    found = by_name(document)
-    native = found["sdk-native"]
-    assert native.outputs is not None
-    assert (native.outputs.status, native.outputs.same_bits) == ("passed", True)
-    assert native.outputs.built
-    for measured in document.measurements:
-        assert (measured.steady, measured.cold_start, measured.temperature_c) == (None, None, ())
-    other = found["onnx-fp32"].outputs
-    assert other is not None
-    assert other.status == "passed"
+    effort = Effort(rounds=1, count=40, warmup=5, seconds=4.0, hold=10.0, meter="pmic", limits=Limits(seconds=60))
+    (document,) = measure_devices(
+        run, devices=[there.address], candidates=["sdk-native"], effort=effort, report=lines.append
+    )
+    native = by_name(document)["sdk-native"]
+    assert native.energy is not None, lines
+    assert native.energy.reason is None
+    assert native.energy.estimate is not None
+    assert native.energy.clock is not None
+    assert native.energy.clock.within_ms == 0
+    assert native.energy_mj == native.energy.gross_mj
+    assert run.device(document.device) == document
+    assert native.throttled is False
+
+
+def edgeproof(*words: str, folder: Path) -> None:
+    """The command line, in a process of its own."""
+    script = "from edgeproof.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.slow
+def test_emulated_pis_from_the_verdict_s_own_sentence(tmp_path: Path) -> None:
+    """The command that the verdict of an example prints for a Raspberry Pi, with emulated ones filled in."""
+    names = [name for name in ("raspberrypi4", "raspberrypi5") if lacking(BOARDS[name]) is None]
+    if not names or not ready(BOARDS[names[0]].architecture):
+        lack = lacking(BOARDS["raspberrypi4"])
+        pytest.skip(
+            str(lack) if lack is not None else "there is no system for it: edgeproof devices emulate raspberrypi4"
+        )
+    need("aarch64-linux-gnu-gcc")
+    example = Path(__file__).parents[2] / "examples" / "digits_snn.py"
+    candidates = "sdk-native,sdk-native-int8,onnx-fp32"
+    options = ["--candidates", candidates, "--processors", "none", "--cold-starts", "1", "--requests", "20"]
+    edgeproof("run", f"{example}:model", *options, "--out", "run", folder=tmp_path)
+    run = RunDir.open(tmp_path / "run")
+    (verdict,) = (found for found in conclude(run).verdicts if found.device_class == "raspberry-pi")
+    assert verdict.candidate == "sdk-native"
+    command = next(change.command for change in verdict.would_change if "ssh:USER@HOST" in (change.command or ""))
+    for name in names:
+        words = shlex.split((command or "").replace("ssh:USER@HOST", f"emulated:{name}"))
+        assert words[:2] == ["edgeproof", "measure"]
+        edgeproof(*words[1:], folder=tmp_path)
+        document = run.device(f"emulated:{name}")
+        assert document is not None
+        assert (document.device_class, document.emulated) == ("raspberry-pi", True)
+        assert document.board is not None
+        assert document.board.emulated == "yes"
+        assert document.board.signs
+        assert (document.board.name or "").startswith(f"Raspberry Pi {name[-1]}")
+        for candidate, measured in by_name(document).items():
+            assert measured.outputs is not None
+            assert measured.outputs.status == "passed"
+            assert measured.outputs.samples == 360
+            if candidate.startswith("sdk-native"):
+                assert (measured.outputs.same_bits, measured.outputs.built is not None) == (True, True)
+            assert (measured.steady, measured.cold_start, measured.temperature_c) == (None, None, ())
+    (again,) = (found for found in conclude(run).verdicts if found.device_class == "raspberry-pi")
+    (standing,) = (found for found in again.standings if found.candidate == "sdk-native")
+    (outputs,) = (point for point in standing.points if point.name == "difference")
+    assert f"the same bits on emulated:{names[0]}" in outputs.text
+    assert all(point.state != "met" for point in standing.points if point.name == "latency")

@@ -68,3 +68,26 @@ def test_what_is_wrong_with_a_program_is_said(there: Board, tmp_path: Path) -> N
         assert told == "the process was stopped after 2 s there"
     finally:
         device.close()
+
+
+def test_the_same_bits_on_32_bit_arm(there: Board, tmp_path: Path) -> None:
+    """A board that says so: its program is built for it, and run by its processor's emulator behind the door."""
+    need("gcc", "arm-linux-gnueabihf-gcc", "qemu-arm-static")
+    there.becomes_armv7()
+    document = write_artifact(tmp_path / "artifact")
+    samples = write_digits(tmp_path / "heldout.npz")
+    device = SshDevice(there.address.removeprefix("ssh:"))
+    try:
+        place = device.place()
+        assert (place.architecture, place.python) == ("armv7l", None), "no wheels are published for it"
+        program = FORMAT.program_for(place.architecture, tmp_path / "artifact", document, tmp_path / "program")
+        job = RunnerJob(artifact=device.put(program), inputs=device.put(samples), outputs="there.npz", trust=True)
+        report = device.run(job, LIMITS)
+        assert (report.error, report.samples) == (None, 40)
+        device.get("there.npz", tmp_path / "there.npz")
+        here = RunnerJob(artifact=str(tmp_path / "artifact"), inputs=str(samples), outputs=str(tmp_path / "here.npz"))
+        assert run_job(here).error is None
+        ours, theirs = np.load(tmp_path / "here.npz"), np.load(tmp_path / "there.npz")
+        assert all(ours[name].tobytes() == theirs[name].tobytes() for name in SHAPES)
+    finally:
+        device.close()
