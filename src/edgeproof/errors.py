@@ -174,6 +174,10 @@ class MeterError(EdgeProofError):
     """A power meter is not there, cannot be read, or says that its readings would mean nothing."""
 
 
+class DeviceLost(DeviceError):
+    """The link to a device broke, or it went away: it may come back, and the work may be done anew."""
+
+
 class PolicyNotMet(EdgeProofError):
     """A gate asked for more than the evidence gives."""
 

@@ -53,7 +53,7 @@ def measure(
     Raises:
         DeviceError: the device itself was lost, and did not come back.
     """
-    turns = Turns(device, effort, journal or Journal(), report)
+    turns = Turns(device, inputs, effort, journal or Journal(), report)
     samples = device.put(inputs)
     jobs = {
         target: RunnerJob(
@@ -115,6 +115,7 @@ class Turns:
     """One job after the other on a device; what was made before is taken from the journal."""
 
     device: Device
+    inputs: Path
     effort: Effort
     journal: Journal
     report: Report
@@ -130,9 +131,15 @@ class Turns:
             at = "" if job.pace is None else f" every {1e3 * job.pace:g} ms"
             count = "" if job.hold is not None and not job.measure else f", process {turn + 1} of {self.effort.rounds}"
             self.report(f"{self.device.name}: {_name(target)}{at}{count}")
-            told = patiently(partial(self.device.run, job, room(self.effort.limits, job)), self.report)
+            told = patiently(partial(self._run, target, job), self.report)
             self.journal.keep(target, job, turn, told)
         return told
+
+    def _run(self, target: Target, job: RunnerJob) -> RunnerReport:
+        """The job, with its files there: they are brought anew where the device was lost meanwhile."""
+        files = {"artifact": self.device.put(target.artifact), "inputs": self.device.put(target.inputs or self.inputs)}
+        job = msgspec.structs.replace(job, **files)
+        return self.device.run(job, room(self.effort.limits, job))
 
     def at_pace(self, target: Target, job: RunnerJob, turn: int, so_far: AtPace) -> AtPace:
         """One more process at the pace; none where one has failed, or where times are not the device's own."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from edgeproof.devices.base import Report
-from edgeproof.errors import DeviceError
+from edgeproof.errors import DeviceLost
 
 __all__ = ["WAITS_S", "patiently"]
 
@@ -25,12 +25,12 @@ def patiently(work: Callable[[], Given], report: Report) -> Given:
         report: takes a line of progress.
 
     Raises:
-        DeviceError: it did not come back.
+        DeviceLost: it did not come back. DeviceError: something else, which waiting does not mend.
     """
     for wait_s in WAITS_S:
         try:
             return work()
-        except DeviceError as error:
+        except DeviceLost as error:
             report(f"warning: {error}; trying again in {wait_s:g} s")
             time.sleep(wait_s)
     return work()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from edgeproof.devices.ssh.address import Address
-from edgeproof.errors import DeviceError, ProcessError
+from edgeproof.errors import DeviceError, DeviceLost, ProcessError
 from edgeproof.process import ask
 
 __all__ = ["Connection", "Said"]
@@ -115,7 +115,7 @@ class Connection:
                 when it is alone.
 
         Raises:
-            DeviceError: the link failed. ProcessError: it was silent too long.
+            DeviceLost: the link failed. ProcessError: it was silent too long.
         """
         command = [*self._ssh, "--", self.address.target, f"exec sh -c {shlex.quote(script)}"]
         with _held_open() if held else contextlib.nullcontext(given) as stdin:
@@ -132,16 +132,16 @@ class Connection:
             ask([*self._ssh, "-O", "exit", "--", self.address.target], timeout_s=CONNECT_TIMEOUT_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _broken(self, said: Said) -> DeviceError:
+    def _broken(self, said: Said) -> DeviceLost:
         where = self.address.name
         if CHANGED in said.error:
-            return DeviceError(
+            return DeviceLost(
                 f"{where}: its host key is another than the one that was accepted once: a new system, or somebody else",
                 hint=f"where you know why: ssh-keygen -R '{self._known_as()}', then {self.address.command}",
             )
         if UNKNOWN in said.error:
             shown = self._host_key()
-            return DeviceError(
+            return DeviceLost(
                 f"{where}: its host key is not known here{f': {shown}' if shown else ''}",
                 hint=f"compare it with the board's own, then accept it by logging in once: {self.address.command}",
             )
@@ -149,7 +149,7 @@ class Connection:
         known = (text for part, text in REMEDIES.items() if part in said.error)
         remedy = next(known, "try it by hand: {command}")
         remedy = remedy.format(target=self.address.target, port=port, command=self.address.command)
-        return DeviceError(f"{where}: {said.reason}", hint=remedy)
+        return DeviceLost(f"{where}: {said.reason}", hint=remedy)
 
     def _known_as(self) -> str:
         host = self.address.target.rpartition("@")[2].strip("[]")

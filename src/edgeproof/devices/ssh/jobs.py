@@ -16,7 +16,7 @@ from edgeproof.devices.ssh.visit import Visit
 from edgeproof.documents.base import decode
 from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RUNNER, OutputSummary, RunnerJob, RunnerReport
-from edgeproof.errors import DeviceError, DocumentError, EdgeProofError, ProcessError
+from edgeproof.errors import DeviceError, DeviceLost, DocumentError, EdgeProofError, ProcessError
 from edgeproof.process import Limits, outcome_of
 
 __all__ = ["Programs", "Ran", "Runners", "environment", "run_there"]
@@ -76,6 +76,9 @@ def run_there(connection: Connection, visit: Visit, command: str, limits: Limits
     script = PROCESS.format(folder=shlex.quote(visit.folder), command=command, ended=ENDED, name=name)
     try:
         said = connection.run(script, timeout_s=limits.wall, held=True)
+    except DeviceLost:
+        visit.forget()
+        raise
     except ProcessError:
         return f"the process was stopped after {limits.wall:.0f} s there"
     return _ended(said)

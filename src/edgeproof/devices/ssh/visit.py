@@ -13,7 +13,7 @@ from typing import IO
 
 from edgeproof.devices.packages import Packages
 from edgeproof.devices.ssh.connection import Connection, Said
-from edgeproof.errors import DeviceError, ProcessError
+from edgeproof.errors import DeviceError, DeviceLost, ProcessError
 from edgeproof.files import atomic_path
 
 __all__ = ["COMMAND_S", "Visit"]
@@ -55,13 +55,21 @@ class Visit:
         """A script that is waited for.
 
         Raises:
-            DeviceError: the board was lost.
+            DeviceLost: the board was lost.
         """
         try:
             return self._connection.run(script, timeout_s=timeout_s, given=given, into=into)
         except ProcessError as error:
+            self.forget()
             reason = f"{self._name} gave no answer within {timeout_s:g} s"
-            raise DeviceError(reason, hint="is it busy or gone?") from error
+            raise DeviceLost(reason, hint="is it busy or gone?") from error
+        except DeviceLost:
+            self.forget()
+            raise
+
+    def forget(self) -> None:
+        """Bring anew what was brought: a board that loses its power loses what it had not written yet."""
+        self._brought.clear()
 
     def put(self, path: Path) -> str:
         """Bring a file or folder there, once; its path there.
@@ -120,6 +128,7 @@ class Visit:
             size = packed.tell()
             packed.seek(0)
             script = f"mkdir -p {making} && tar -xf - -C {making} && rm -rf {place} && mv {making} {place}"
+            script += " && sync" if whole else ""  # packages stay, and outlast a loss of power
             said = self.shell(f"{script} || {{ rm -rf {making}; exit 1; }}", TRANSFER_S, given=packed)
         if said.code:
             reason, hint, free = said.reason, None, self._free_bytes()

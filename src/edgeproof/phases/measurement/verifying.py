@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from edgeproof.devices.base import Device
 from edgeproof.devices.host import run_job
+from edgeproof.devices.patience import patiently
 from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
 from edgeproof.documents.device import OutputsThere
 from edgeproof.documents.policy import PolicyValue
-from edgeproof.documents.runner import RunnerJob
+from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.model.arrays import read_npz
 from edgeproof.phases.measurement.choosing import Chosen
@@ -100,18 +101,10 @@ class Verifying:
                 served=True,
                 trust=self._trust,
             )
-            wanted = msgspec.structs.replace(
-                job,
-                artifact=device.put(one.target.artifact),
-                inputs=device.put(inputs),
-                outputs=f"{candidate}.npz",
-                trust=True,  # it was opened here as trusted, and is nobody else's there
-            )
-            ran = device.run(wanted, EMULATED_LIMITS if device.emulated else LIMITS)
+            ran = patiently(lambda: _run_there(device, one, job, there), self._report)
             if ran.error:
                 reason = f"it does not run there: {ran.error}"
                 return OutputsThere(status="error", reason=reason, built=one.built), told
-            device.get(f"{candidate}.npz", there)
             beside = run_job(job, LIMITS)
         beside_outputs = read_npz(here) if beside.error is None else None
         return self.judge(one, read_npz(there), beside_outputs, there)
@@ -173,6 +166,21 @@ class Verifying:
         outputs = {name: self._scratch / f"{name}-there.npz" for name in whole}
         scored = with_scores(document, self._score(outputs), self._policy)
         return {result.candidate: result for result in scored.results}
+
+
+def _run_there(device: Device, one: Chosen, job: RunnerJob, there: Path) -> RunnerReport:
+    """Run the job of this machine on a device, and bring its outputs back."""
+    wanted = msgspec.structs.replace(
+        job,
+        artifact=device.put(one.target.artifact),
+        inputs=device.put(Path(job.inputs)),
+        outputs=f"{one.target.candidate}.npz",
+        trust=True,  # it was opened here as trusted, and is nobody else's there
+    )
+    ran = device.run(wanted, EMULATED_LIMITS if device.emulated else LIMITS)
+    if not ran.error:
+        device.get(f"{one.target.candidate}.npz", there)
+    return ran
 
 
 def told_of(one: Chosen) -> ValidationResult:
