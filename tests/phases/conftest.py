@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from edgeproof.documents.manifest import Manifest, PhaseRecord, RunOptions
 from edgeproof.pipeline import PHASES
 from edgeproof.rundir import RunDir
 
-__all__ = ["MODEL", "_misbehaving", "new_run"]
+__all__ = ["MODEL", "_misbehaving", "make_new_run", "new_run"]
 
 MODEL = """
 import numpy as np
@@ -46,23 +47,26 @@ def model():
 """
 
 
+def make_new_run(
+    folder: Path, *candidates: str, body: str = "x = x * 2", timesteps: int | None = None, **options: Any
+) -> RunDir:
+    """A run of the small model, in a folder with its file; ``body`` is one line of its forward."""
+    file = folder / "small.py"
+    file.write_text(MODEL.format(body=body, timesteps=timesteps))
+    manifest = Manifest(
+        created="2026-01-01T00:00:00Z",
+        edgeproof="0",
+        command="edgeproof run small.py:model",
+        working_directory=str(folder),
+        options=RunOptions(
+            model=f"{file}:model", model_name="small", candidates=candidates, sample_count=210, **options
+        ),
+        phases=tuple(PhaseRecord(name=phase.name, status="pending") for phase in PHASES),
+    )
+    return RunDir.create(manifest, folder / "run")
+
+
 @pytest.fixture
 def new_run(tmp_path: Path) -> Callable[..., RunDir]:
-    """Makes a run of the small model; ``body`` is one line of its forward."""
-
-    def make(*candidates: str, body: str = "x = x * 2", timesteps: int | None = None, **options: Any) -> RunDir:
-        file = tmp_path / "small.py"
-        file.write_text(MODEL.format(body=body, timesteps=timesteps))
-        manifest = Manifest(
-            created="2026-01-01T00:00:00Z",
-            edgeproof="0",
-            command="edgeproof run small.py:model",
-            working_directory=str(tmp_path),
-            options=RunOptions(
-                model=f"{file}:model", model_name="small", candidates=candidates, sample_count=210, **options
-            ),
-            phases=tuple(PhaseRecord(name=phase.name, status="pending") for phase in PHASES),
-        )
-        return RunDir.create(manifest, tmp_path / "run")
-
-    return make
+    """Makes a run of the small model; arguments as of ``make_new_run``."""
+    return functools.partial(make_new_run, tmp_path)

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from tests.devices.loopback import Board, board, missing
+from tests.phases.conftest import make_new_run
 from tests.spike.installed import need
 
 from edgeproof.api import gate, import_files, resume, write_bundle
@@ -38,6 +39,7 @@ from edgeproof.process import Limits
 from edgeproof.rundir import RunDir
 from edgeproof.verdict.cases import cases_of
 
+pytestmark = pytest.mark.xdist_group("boards")  # they share a run that takes seconds to make
 EFFORT = Effort(rounds=2, count=40, warmup=5, seconds=4.0, limits=Limits(seconds=60))
 PI = Place("linux", "aarch64", "glibc 2.36", "3.11")
 
@@ -51,13 +53,20 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
         yield found
 
 
-@pytest.fixture
-def run(new_run: Callable[..., RunDir]) -> RunDir:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """A run as its first three phases leave it."""
     need("gcc")
-    made = new_run("sdk-native", "onnx-fp32", "torchscript-fp32", timesteps=3)
+    made = make_new_run(tmp_path_factory.mktemp("made"), "sdk-native", "onnx-fp32", "torchscript-fp32", timesteps=3)
     for phase in (prepare, convert, validate):
         phase(made)
     return made
+
+
+@pytest.fixture
+def run(made: RunDir, tmp_path: Path) -> RunDir:
+    shutil.copytree(made.root, tmp_path / "run")
+    return RunDir.open(tmp_path / "run")
 
 
 def by_name(document: DeviceDocument) -> dict[str, DeviceMeasurement]:

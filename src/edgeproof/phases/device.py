@@ -18,6 +18,7 @@ from edgeproof.devices.base import Device, Effort, Measured, RecordsPower, Targe
 from edgeproof.devices.discover import open_device
 from edgeproof.devices.journal import Journal
 from edgeproof.devices.measuring import measure
+from edgeproof.devices.patience import patiently
 from edgeproof.devices.telling import described
 from edgeproof.documents.base import plain_name
 from edgeproof.documents.conversion import ConversionResult
@@ -228,7 +229,8 @@ class Work:
     def _equipped(self, device: Device, chosen: Sequence[Chosen]) -> dict[str, str]:
         """Candidates whose runtime is not to be had there, and why."""
         needed = {one.target.candidate: one.kind.runtime_requires for one in chosen}
-        lacking = device.equip(list(dict.fromkeys(itertools.chain(*needed.values()))), self.report)
+        wanted = list(dict.fromkeys(itertools.chain(*needed.values())))
+        lacking = patiently(lambda: device.equip(wanted, self.report), self.report)
         return {
             name: lacking[first]
             for name, wanted in needed.items()

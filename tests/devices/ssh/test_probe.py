@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from edgeproof.devices.ssh.device import SshDevice
 from edgeproof.devices.ssh.probe import COMMANDS, FILES, MARK, probe_script, read_probe
 from edgeproof.errors import DeviceError
 
@@ -95,3 +96,22 @@ def test_this_machine_answers_the_whole_script(tmp_path, monkeypatch: pytest.Mon
     assert probe.folder == f"{tmp_path}/.cache/edgeproof"
     assert probe.place().disk_bytes
     assert probe.text("emulator").splitlines()[-1].endswith(("sleep", "coreutils", "busybox"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "python"),
+    [
+        ({}, "3.11"),
+        ({"libc": "musl libc (aarch64)"}, None),
+        ({"architecture": "armv7l"}, None),
+        ({"bits": "32"}, None),
+        ({"architecture": "riscv64"}, None),
+    ],
+)
+def test_a_python_for_which_no_wheels_are_published_is_of_no_use(changed: dict[str, str], python: str | None) -> None:
+    """Programs of their own run there; its user may name a Python that has the runtimes."""
+    device, told = SshDevice("pi@x"), SshDevice("pi@x?python=/opt/python")
+    for one in (device, told):
+        one.__dict__["probe"] = read_probe(answer(**changed))
+    assert device.place().python == python
+    assert told.place().python == "3.11"

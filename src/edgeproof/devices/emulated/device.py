@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 from edgeproof.devices.emulated.boards import find_board
 from edgeproof.devices.emulated.lodging import Lodging, lacking
@@ -23,6 +24,10 @@ class EmulatedDevice(SshDevice):
     Args:
         address: what stands behind ``emulated:``.
 
+    Attributes:
+        shows: the folder with what it says of itself, once it was asked anything; its next process sees what is changed
+            there.
+
     Raises:
         UsageError: there is no such board.
     """
@@ -30,6 +35,7 @@ class EmulatedDevice(SshDevice):
     def __init__(self, address: str = "") -> None:
         self._board = find_board(address)
         super().__init__(f"{USER}@{self._board.name}?emulated=1")
+        self.shows: Path | None = None
 
     @property
     def name(self) -> str:
@@ -63,6 +69,7 @@ class EmulatedDevice(SshDevice):
         except MissingDependency as error:
             raise DeviceError(error.message, hint=error.hint) from error
         self._here.callback(lodging.close)
+        self.shows = lodging.shows
         connection = Connection(self.address, lodging.server.configuration)
         self._here.callback(connection.close)
         return connection

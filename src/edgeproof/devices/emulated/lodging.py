@@ -131,6 +131,11 @@ class Lodging:
             self.close()
             raise
 
+    @property
+    def shows(self) -> Path:
+        """The folder that stands before the board's ``/proc`` and ``/sys``, as its next login sees it."""
+        return self._folder / "view"
+
     def close(self) -> None:
         """End it, and whatever runs behind it."""
         if self._child is not None:
