@@ -192,8 +192,10 @@ class Work:
         return self.run.device(document.device) or document
 
     def _on_all_cores(self, device: Device, targets: Sequence[Target]) -> list[Target]:
-        """One thread and as many as there are cores, where the run does not say; our own engine has one."""
-        cores = device.machine().usable_cores
+        """On a board that runs our runner: one thread and as many as there are cores, where the run does not say. Our
+        own engine has one."""
+        place = device.place()
+        cores = device.machine().usable_cores if place is not None and place.python is not None else 1
         known = {result.candidate: result for result in self.results}
         found = []
         for target in targets:
