@@ -27,7 +27,7 @@ from edgeproof.documents.evaluation import EvaluationDocument
 from edgeproof.documents.manifest import RunOptions
 from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.validation import ValidationDocument
-from edgeproof.errors import ConversionError, RunFolderError, TrustError, UsageError
+from edgeproof.errors import ConversionError, DeviceError, RunFolderError, TrustError, UsageError
 from edgeproof.pipeline import Phase, execute, new_run
 from edgeproof.rundir import RunDir
 
@@ -110,8 +110,10 @@ def test_an_unknown_device_is_told_before_a_folder_is_made(tmp_path: Path) -> No
     wrong = msgspec.structs.replace(OPTIONS, devices=("host", "moon"))
     with pytest.raises(UsageError, match="moon is no device"):
         new_run(wrong, tmp_path / "run")
+    away = msgspec.structs.replace(OPTIONS, devices=("ssh:pi@127.0.0.1:1",))
+    with pytest.raises(DeviceError, match="Connection refused"):
+        new_run(away, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    new_run(msgspec.structs.replace(OPTIONS, devices=("ssh:pi@nowhere",)), tmp_path / "run")
 
 
 def test_a_run_that_somebody_else_started_goes_on_when_it_is_trusted(done: list[str], tmp_path: Path) -> None:

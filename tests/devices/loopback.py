@@ -24,6 +24,7 @@ import pytest
 from edgeproof.devices.emulated.lodging import MAGIC, MASK
 
 PROGRAMS = ("ssh", "sshd", "ssh-keygen", "unshare", "setpriv")
+LOGIN_PATH = "/usr/local/bin:/usr/bin:/bin"
 SERVER = """set -e
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/sshd
@@ -66,6 +67,10 @@ def missing() -> str | None:
     lacking = [name for name in PROGRAMS if program(name) is None]
     if lacking:
         return f"{', '.join(lacking)} not installed: apt-get install openssh-server openssh-client util-linux"
+    first = next((name for name in PYTHONS if shutil.which(name, path=LOGIN_PATH)), None)
+    here = "python{}.{}".format(*sys.version_info[:2])
+    if first is None or Path(str(shutil.which(first, path=LOGIN_PATH))).resolve().name != here:
+        return f"a login here finds {first}, and no {here}: wheels for it would have to be fetched"
     tried = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "true"], capture_output=True, check=False
     )

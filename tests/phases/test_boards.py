@@ -124,8 +124,8 @@ def test_a_board_that_is_lost_is_gone_on_with_where_it_stopped(
         end = time.monotonic() + 60
         while time.monotonic() < end and not any("process 2 of 2" in line for line in lines):
             time.sleep(0.02)
-        there.process.kill()
         there.cut()
+        there.process.kill()
 
     cutter = threading.Thread(target=cut)
     cutter.start()

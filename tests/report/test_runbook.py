@@ -37,7 +37,6 @@ def given(build, evidence=None, **changes):
             "evidence": evidence,
             "artifacts": artifacts,
             "platforms": build.PLATFORMS,
-            "code": frozenset({"torchscript-fp32"}),
             "policy": PolicyValue(),
             "held_out": "phase3_heldout.npz",
         }
@@ -72,23 +71,16 @@ def test_every_command_is_shell_that_can_be_read(text):
 def test_raspberry_pi_measures_this_runs_artifacts(text, build):
     pi = section(text, "Raspberry Pi")
     folder = build.evidence().folder
-    assert f"scripts/device/rpi_setup_and_bench.sh USER@HOST {folder}" in pi
-    assert (
-        "python -m edgeproof.devices.runner litert-int8 --inputs phase3_heldout.npz --measure 700 --warmup 50 "
-        "--json litert-int8.json" in pi
-    )
-    assert f"sha256sum {folder}/artifacts/onnx-fp32/model.onnx   # {'03' * 32}" in pi
+    assert f"edgeproof measure {folder} --devices ssh:USER@HOST" in pi
+    assert f"edgeproof runbook {folder} --board for-the-pi" in pi
+    assert f"edgeproof import {folder} for-the-pi/results/*.json --device raspberry-pi" in pi
+    assert "artifacts/onnx-fp32/model.onnx" in pi
+    assert "03" * 32 in pi
     assert "vcgencmd get_throttled" in pi
     assert "pmic_read_adc" in pi
+    assert "pip install" not in pi, "no step asks an index for what is not on it"
     assert "coreml" not in pi
     assert "openvino" not in pi
-
-
-def test_what_is_code_is_trusted_on_the_device_in_words(build):
-    pi = section(render_runbook(given(build, code=frozenset({"litert-int8"}))), "Raspberry Pi")
-    lines = [line for line in commands(pi) if "edgeproof.devices.runner" in line]
-    assert [line.endswith(" --trust") for line in lines] == ["litert-int8" in line for line in lines]
-    assert len(lines) > 1
 
 
 def test_android_groups_by_the_file_a_runtime_opens(text):
@@ -138,7 +130,7 @@ def test_each_device_has_a_table_to_fill(text, build):
 
 
 def test_results_come_back_through_the_report(text):
-    assert "--measured raspberry-pi:sdk-native=sdk-native.json" in text
+    assert "--measured android:sdk-native=sdk-native.json" in text
     assert "--measured iphone:coreml-fp32=coreml-fp32.json" in text
 
 

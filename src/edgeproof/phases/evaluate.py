@@ -189,14 +189,6 @@ def platforms_of(evidence: Evidence) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def code_of(conversion: ConversionDocument) -> frozenset[str]:
-    """The candidates whose files are code."""
-    from edgeproof.formats.registry import formats
-
-    code = {name for name, known in formats().items() if known.runs_code is not None}
-    return frozenset(result.candidate for result in conversion.candidates if result.format in code)
-
-
 def reduced_builds(conversion: ConversionDocument) -> dict[str, tuple[ReducedBuild, ...]]:
     """By candidate, how its runtime is built with the operators of its artifact alone."""
     from edgeproof.formats.registry import formats
@@ -248,7 +240,6 @@ def write_runbook(run: RunDir) -> Path:
         evidence=evidence,
         artifacts=artifacts_of(run, evidence.conversion),
         platforms=platforms_of(evidence),
-        code=code_of(evidence.conversion),
         policy=run.policy()[0],
         held_out=held_out_file(evidence),
         reduced=reduced_builds(evidence.conversion),

@@ -43,7 +43,6 @@ class RunbookInput:
         evidence: the run's documents; the conversion must be there.
         artifacts: ``artifact.json`` per candidate, where it could be read.
         platforms: candidate to the device classes it ships to.
-        code: candidates whose files are code: on a device, where this user's mark is not known, that asks for trust.
         policy: what the measurements will be held against.
         held_out: path of the samples in the run folder.
     """
@@ -51,7 +50,6 @@ class RunbookInput:
     evidence: Evidence
     artifacts: Mapping[str, ArtifactDocument]
     platforms: Mapping[str, tuple[str, ...]]
-    code: frozenset[str]
     policy: PolicyValue
     held_out: str
     reduced: Mapping[str, tuple[ReducedBuild, ...]] = field(default_factory=dict)
@@ -73,8 +71,6 @@ class Item:
     bytes: int | None
     sha256: str
     expected: str
-    code: bool
-    """Whether opening it runs code."""
     steps: int | None
     """Time steps of one inference when the file holds a single step; None when it holds a whole inference."""
 
@@ -111,7 +107,6 @@ def render_runbook(given: RunbookInput) -> str:
         folder=evidence.folder,
         reference=evidence.manifest.options.model if evidence.manifest is not None else "MODEL",
         held_out=f"{evidence.folder}/{given.held_out}",
-        held_out_name=PurePosixPath(given.held_out).name,
         held_out_count=evidence.samples.held_out.count if evidence.samples is not None else None,
         policy=given.policy,
         inputs=tuple(tensor_text(tensor) for tensor in signature.inputs) if signature else (),
@@ -177,7 +172,6 @@ def item(result: ConversionResult, case: Case, given: RunbookInput) -> Item:
         bytes=artifact.bytes if artifact is not None else result.bytes,
         sha256=(artifact.sha256 if artifact is not None else result.sha256) or "not recorded",
         expected=expected(case),
-        code=result.candidate in given.code,
         steps=artifact.loop.timesteps if artifact is not None and artifact.loop is not None else None,
     )
 

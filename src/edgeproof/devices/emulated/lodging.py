@@ -8,6 +8,7 @@ table of foreign binaries stay as they are, and with the server everything is go
 from __future__ import annotations
 
 import contextlib
+import functools
 import shlex
 import shutil
 import socket
@@ -19,13 +20,18 @@ from pathlib import Path
 from edgeproof.devices.emulated.boards import EmulatedBoard
 from edgeproof.devices.emulated.root import USER
 from edgeproof.devices.emulation import foreign_root
-from edgeproof.errors import DeviceError, MissingDependency
+from edgeproof.errors import DeviceError, MissingDependency, ProcessError
 from edgeproof.process import Child, ask
 
 __all__ = ["Lodging", "Server", "lacking"]
 
 PROGRAMS = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "unshare": "util-linux"}
 START_S = 20.0
+TABLE = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && test -w /proc/sys/fs/binfmt_misc/register"
+NAMESPACES = (
+    "it needs Linux 6.7 and user namespaces: sysctl kernel.unprivileged_userns_clone=1, and on Ubuntu "
+    "kernel.apparmor_restrict_unprivileged_userns=0"
+)
 EMULATORS = {"aarch64": "qemu-aarch64-static", "armv7l": "qemu-arm-static"}
 MAGIC = {
     "aarch64": r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00",
@@ -105,7 +111,19 @@ def lacking(board: EmulatedBoard) -> MissingDependency | None:
             return MissingDependency(f"there is no {program} here", hint=f"apt-get install {package}")
     if _program(emulator) is None:
         return MissingDependency(f"there is no {emulator} here", hint="apt-get install qemu-user-static")
-    return None
+    refused = _refused()
+    return None if refused is None else MissingDependency(f"no board can be emulated here: {refused}", hint=NAMESPACES)
+
+
+@functools.cache
+def _refused() -> str | None:
+    """What the system says to a namespace with a table of foreign binaries of its own; None where it gives one."""
+    words = [_program("unshare") or "", "--user", "--map-root-user", "--mount", "sh", "-c", TABLE]
+    try:
+        done = ask(words, timeout_s=START_S)
+    except ProcessError as error:
+        return error.message
+    return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip() or "it gives no namespaces"
 
 
 class Lodging:
@@ -202,6 +220,5 @@ def _wait_for(port: int, child: Child) -> None:
     said = child.said() or "it said nothing"
     raise DeviceError(
         f"the emulated board does not start: {said}",
-        hint="it needs user namespaces: sysctl kernel.unprivileged_userns_clone=1, and on Ubuntu "
-        "kernel.apparmor_restrict_unprivileged_userns=0",
+        hint=NAMESPACES,
     )

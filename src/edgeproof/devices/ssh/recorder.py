@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ MODULE = "edgeproof.meters.record"
 LIMITS = Limits(seconds=100 * 3600.0)
 BEGIN_S = 30.0
 """In which the recorder has to begin: a board imports numpy slowly."""
+AFTER_S = 1.5
+"""It goes on for so long after the last load, whose end has to lie in the trace."""
 
 
 @contextlib.contextmanager
@@ -59,6 +62,7 @@ def recorded_there(
     _check(ended, lost, meter, running=True)
     try:
         yield lambda: _brought(visit, to)
+        time.sleep(AFTER_S)
     finally:
         with contextlib.suppress(DeviceError):
             visit.shell(f"kill -TERM $(cat {shlex.quote(visit.folder)}/{NAME}.pid)")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
 
 from edgeproof.documents.device import DeviceMeasurement
 from edgeproof.documents.evaluation import Evidence
 from edgeproof.documents.power import Energy
 from edgeproof.errors import DocumentError, RunFolderError
-from edgeproof.meters.traces import Trace, read_trace
 from edgeproof.report.content import PowerSeen
 from edgeproof.rundir import RunDir
+
+if TYPE_CHECKING:
+    from edgeproof.meters.traces import Trace
 
 __all__ = ["power_seen", "thinned"]
 
@@ -25,6 +27,8 @@ def power_seen(run: RunDir, evidence: Evidence) -> tuple[PowerSeen, ...]:
             energy = measurement.energy
             if device.emulated or energy is None or energy.trace is None or energy.reason is not None:
                 continue
+            from edgeproof.meters.traces import read_trace  # numpy, of which a report without power has no need
+
             try:
                 trace = read_trace(run.path(energy.trace))
             except (DocumentError, RunFolderError):
@@ -35,6 +39,8 @@ def power_seen(run: RunDir, evidence: Evidence) -> tuple[PowerSeen, ...]:
 
 def thinned(trace: Trace, device: str, measurement: DeviceMeasurement, energy: Energy) -> PowerSeen:
     """A trace in four hundred bins at most, each with a sample in it; seconds count from the trace's begin."""
+    import numpy as np
+
     begin, end = int(trace.unix_ns[0]), int(trace.unix_ns[-1])
     shift = round((energy.clock.offset_ms if energy.clock is not None else 0.0) * 1e6)
     count = min(BINS, len(trace.unix_ns))
