@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import psutil
 import pytest
 
 from edgeproof.devices.emulated.lodging import MAGIC, MASK
+from edgeproof.devices.ssh.probe import PYTHONS
 
 PROGRAMS = ("ssh", "sshd", "ssh-keygen", "unshare", "setpriv")
 LOGIN_PATH = "/usr/local/bin:/usr/bin:/bin"
