@@ -143,7 +143,7 @@ class Work:
         if place is None:
             measured = self._timed(device, self.targets, trust=self.run.trust)
             return self._recorded(device, self.skipped, measured, {})
-        self.report(f"{device.name}: {described(device)}")
+        self.report(f"note: {device.name}: {described(device)}")
         folder = self.run.path(f"{WORK}/{plain_name(device.name)}")
         if self.again:
             shutil.rmtree(folder, ignore_errors=True)

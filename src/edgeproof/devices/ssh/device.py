@@ -191,9 +191,11 @@ class SshDevice:
         return self._here.enter_context(scratch_folder("board"))
 
     def _bring(self, packages: Packages, report: Report) -> str:
+        began = time.monotonic()
         there, sent = self._visit.bring(packages)
         if sent:
-            report(f"{self.name}: brought {packages.key} ({sent / 1e6:.0f} MB)")
+            seconds = time.monotonic() - began
+            report(f"{self.name}: {packages.key}: {sent / 1e6:.0f} MB brought in {seconds:.1f} s")
         return there
 
     def _lacking_there(self, requirements: Sequence[str]) -> dict[str, str]:

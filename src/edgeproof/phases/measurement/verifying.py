@@ -3,6 +3,7 @@ against the same candidate on this machine. One whose outputs miss the policy th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -78,10 +79,14 @@ class Verifying:
                 found[candidate] = OutputsThere(status="unseen", reason=UNSEEN)
                 self._report(f"{device.name}: outputs of {candidate}: unseen ({number} of {len(candidates)})")
                 continue
+            began = time.monotonic()
             told, result = self._outputs(device, one)
+            seconds = time.monotonic() - began
             results[candidate], found[candidate] = result, told
             words = told.status if told.same_bits is not True else f"{told.status}, the bits of this machine"
-            self._report(f"{device.name}: outputs of {candidate}: {words} ({number} of {len(candidates)})")
+            self._report(
+                f"{device.name}: outputs of {candidate}: {words}, in {seconds:.1f} s ({number} of {len(candidates)})"
+            )
         for name, scored in self._scored(results).items():
             found[name] = msgspec.structs.replace(found[name], task=scored.task)
             if scored.outweighed:
