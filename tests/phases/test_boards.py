@@ -264,6 +264,24 @@ def test_what_is_told_pushes_aside_nothing_that_was_seen(run: RunDir, there: Boa
     assert verdict.candidate != "torchscript-fp32"
 
 
+def test_power_that_is_told_joins_what_the_device_measured(run: RunDir, there: Board, tmp_path: Path) -> None:
+    (document,) = measure_devices(
+        run, devices=[f"{there.address}&class=raspberry-pi"], candidates=["sdk-native"], effort=EFFORT
+    )
+    told = tmp_path / "sdk-native.json"
+    told.write_text(json.dumps({"latency_us": [10.0, 11.0, 12.0], "mean_power_mw": 3000.0}))
+    import_files(run.root, [told], given=Given(device_class="raspberry-pi"))
+    seen, by_hand = run.device(document.device), run.device("raspberry-pi by hand")
+    assert seen is not None
+    assert by_hand is not None
+    native = by_name(seen)["sdk-native"]
+    assert native.energy is not None
+    assert native.steady is not None
+    assert native.energy_mj == pytest.approx(3000.0 * native.steady.mean_us / 1e6)
+    assert native.energy.estimate is not None, "it is told, and an estimate meets no budget"
+    assert by_name(by_hand)["sdk-native"].energy_mj is None
+
+
 def test_an_import_with_a_field_that_is_not_known_is_refused(run: RunDir, tmp_path: Path) -> None:
     before = (
         sorted(path.name for path in run.path("phase4_devices").glob("*"))
