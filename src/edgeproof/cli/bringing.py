@@ -9,13 +9,12 @@ import click
 
 from edgeproof.cli.console import emit_json, json_option, progress
 from edgeproof.cli.options import quiet_option
+from edgeproof.documents.device_class import EVERY_CLASS
 
 if TYPE_CHECKING:
-    from edgeproof.documents.device import DeviceClass
+    from edgeproof.documents.device_class import DeviceClass
 
 __all__ = ["bring"]
-
-CLASSES = ("host", "raspberry-pi", "android", "iphone", "linux")
 
 
 @click.command(
@@ -29,7 +28,7 @@ CLASSES = ("host", "raspberry-pi", "android", "iphone", "linux")
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--candidate", metavar="NAME", help="That the files are of, where they do not say.")
-@click.option("--device", "device_class", type=click.Choice(CLASSES), help="What they were measured on.")
+@click.option("--device", "device_class", type=click.Choice(EVERY_CLASS), help="What they were measured on.")
 @click.option(
     "--outputs",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

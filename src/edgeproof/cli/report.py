@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeproof.cli.console import emit_json, json_option
+from edgeproof.documents.device_class import EVERY_CLASS
 
 if TYPE_CHECKING:
-    from edgeproof.documents.device import DeviceClass
+    from edgeproof.documents.device_class import DeviceClass
     from edgeproof.documents.evaluation import EvaluationDocument
     from edgeproof.verdict.gate import Held, Unmet
 
 __all__ = ["compare", "gate", "report", "runbook"]
 
-DEVICE_CLASSES: tuple[DeviceClass, ...] = ("host", "raspberry-pi", "android", "iphone", "linux")
 
 policy_option = click.option(
     "--policy",
@@ -88,11 +88,11 @@ def _measured(folder: Path, words: tuple[str, ...]) -> dict[DeviceClass, dict[st
     for word in words:
         target, _, file = word.partition("=")
         named, _, candidate = target.partition(":")
-        device_class = next((known_class for known_class in DEVICE_CLASSES if known_class == named), None)
+        device_class = next((known_class for known_class in EVERY_CLASS if known_class == named), None)
         if device_class is None or not candidate or not file:
             raise UsageError(
                 f"--measured {word}: expected CLASS:CANDIDATE=FILE",
-                hint=f"CLASS is one of {', '.join(DEVICE_CLASSES)}; for example iphone:coreml-fp16=latencies.json",
+                hint=f"CLASS is one of {', '.join(EVERY_CLASS)}; for example iphone:coreml-fp16=latencies.json",
             )
         if candidate not in known:
             raise UsageError(
@@ -185,7 +185,7 @@ def compare(before: Path, after: Path, page: Path | None, as_json: bool) -> None
 @click.option(
     "--device-class",
     "device_classes",
-    type=click.Choice(DEVICE_CLASSES),
+    type=click.Choice(EVERY_CLASS),
     multiple=True,
     help="Device class that must meet the policy; may be given again. Default: every class that was measured.",
 )

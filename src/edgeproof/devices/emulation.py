@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import edgeproof
-from edgeproof.devices.packages import describe_ours
+from edgeproof.devices.packages import describe_ours, user_folder
 from edgeproof.devices.processors import Processor
 from edgeproof.errors import MissingDependency
 
@@ -70,8 +70,7 @@ def foreign_root(architecture: str) -> Path:
     named = os.environ.get(_variable(architecture))
     if named:
         return Path(named).expanduser().absolute()
-    data = Path(os.environ.get("XDG_DATA_HOME", ""))
-    return (data if data.is_absolute() else Path("~/.local/share").expanduser()) / "edgeproof" / architecture
+    return user_folder("XDG_DATA_HOME", "~/.local/share") / architecture
 
 
 def foreign_python(root: Path) -> Path | None:

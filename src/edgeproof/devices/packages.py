@@ -23,8 +23,20 @@ import edgeproof
 from edgeproof.devices.base import Place
 from edgeproof.errors import DeviceError, ProcessError
 from edgeproof.process import ask
+from edgeproof.trust import fingerprint
 
-__all__ = ["RUNNER_NEEDS", "WHEELS", "Packages", "as_here", "cache_folder", "describe_ours", "gather", "ours", "unpack"]
+__all__ = [
+    "RUNNER_NEEDS",
+    "WHEELS",
+    "Packages",
+    "as_here",
+    "cache_folder",
+    "describe_ours",
+    "gather",
+    "ours",
+    "unpack",
+    "user_folder",
+]
 
 RUNNER_NEEDS = ("numpy", "msgspec", "packaging", "psutil", "protobuf", "safetensors")
 """What the runner needs, whichever the runtime."""
@@ -68,8 +80,18 @@ def as_here(requirement: str) -> str:
 
 def cache_folder() -> Path:
     """Where what was fetched stays for the next time: a folder of ours in the user's cache."""
-    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (named if named.is_absolute() else Path("~/.cache").expanduser()) / "edgeproof"
+    return user_folder("XDG_CACHE_HOME", "~/.cache")
+
+
+def user_folder(variable: str, usual: str) -> Path:
+    """Our folder among the user's (XDG Base Directory Specification: a relative path is none).
+
+    Args:
+        variable: that names where.
+        usual: where, if it does not.
+    """
+    named = Path(os.environ.get(variable, ""))
+    return (named if named.is_absolute() else Path(usual).expanduser()) / "edgeproof"
 
 
 def gather(
@@ -123,12 +145,7 @@ def ours(folder: Path) -> Packages:
     made = folder / "edgeproof"
     shutil.copytree(source, made, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     version = describe_ours(folder)
-    digest = hashlib.sha256()
-    for path in sorted(made.rglob("*")):
-        if path.is_file():
-            digest.update(str(path.relative_to(folder)).encode())
-            digest.update(path.read_bytes())
-    return Packages(folder, f"edgeproof-{version}-{digest.hexdigest()[:12]}")
+    return Packages(folder, f"edgeproof-{version}-{fingerprint(made)[0][:12]}")
 
 
 def describe_ours(folder: Path) -> str:

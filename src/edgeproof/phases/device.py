@@ -26,15 +26,11 @@ from edgeproof.documents.device import DeviceDocument, OutputsThere
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.errors import DeviceError, UsageError
 from edgeproof.meters.traces import Trace, read_trace
-from edgeproof.model.workspace import Workspace
 from edgeproof.phases.measurement import verifying
 from edgeproof.phases.measurement.choosing import Chosen, choose
 from edgeproof.phases.measurement.record import Recorded, chosen_candidates, record, targets_of
 from edgeproof.phases.measurement.verifying import Verifying
 from edgeproof.phases.power.joining import ONE_CLOCK, TraceGiven, join
-from edgeproof.phases.prepare import limits_of
-from edgeproof.phases.validation.against import load_reference
-from edgeproof.phases.validation.scoring import score
 from edgeproof.rundir import RunDir
 
 __all__ = ["measure_devices", "measure_run"]
@@ -240,18 +236,5 @@ class Work:
         }
 
     def _verified(self, device: Device, chosen: Sequence[Chosen], folder: Path) -> dict[str, OutputsThere]:
-        run = self.run
-        workspace = Workspace(run.root)
-        if not workspace.reference.is_file():
-            return {}
-        manifest = run.manifest()
-        options = manifest.options
-        source, bounds = options.source(manifest.working_directory), limits_of(options)
-        return Verifying(
-            load_reference(workspace),
-            run.policy()[0],
-            folder / "outputs",
-            self.report,
-            trust=run.trust,
-            score=lambda outputs: score(workspace, source, outputs, bounds),
-        ).verify(device, chosen)
+        verifying_run = Verifying.of_run(self.run, folder / "outputs", self.report)
+        return verifying_run.verify(device, chosen) if verifying_run is not None else {}

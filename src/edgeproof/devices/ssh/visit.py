@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shlex
 import tarfile
 import tempfile
@@ -15,6 +14,7 @@ from edgeproof.devices.packages import Packages
 from edgeproof.devices.ssh.connection import Connection, Said
 from edgeproof.errors import DeviceError, DeviceLost, ProcessError
 from edgeproof.files import atomic_path
+from edgeproof.trust import fingerprint
 
 __all__ = ["COMMAND_S", "Visit"]
 
@@ -77,7 +77,7 @@ class Visit:
         Raises:
             DeviceError: the board was lost, or has no room.
         """
-        digest = _digest(path)
+        digest = f"{fingerprint(path)[0][:16]}-{path.name}"
         if digest not in self._brought:
             there = f"{self.folder}/{digest}"
             self._send(path, there)
@@ -148,13 +148,3 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return None if "__pycache__" in member.name else member
-
-
-def _digest(path: Path) -> str:
-    """Of a file, or of a folder's files with their names."""
-    digest = hashlib.sha256(path.name.encode())
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            digest.update(str(file.relative_to(path.parent)).encode())
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()[:16]

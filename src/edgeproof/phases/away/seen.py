@@ -18,9 +18,6 @@ from edgeproof.model.arrays import read_npz
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.measurement.choosing import Chosen
 from edgeproof.phases.measurement.verifying import Verifying
-from edgeproof.phases.prepare import limits_of
-from edgeproof.phases.validation.against import load_reference
-from edgeproof.phases.validation.scoring import score
 from edgeproof.process import Limits
 from edgeproof.rundir import RunDir
 from edgeproof.scratch import scratch_folder
@@ -44,31 +41,21 @@ def seen(
     Raises:
         DocumentError: they are not the model's.
     """
-    workspace = Workspace(run.root)
     result = next(found for found in run.read(ConversionDocument).candidates if found.candidate == candidate)
-    if not workspace.reference.is_file() or result.artifact is None:
+    if result.artifact is None:
         return None
-    manifest = run.manifest()
-    options = manifest.options
-    source, bounds = options.source(manifest.working_directory), limits_of(options)
     artifact = run.path(result.artifact)
     document, _, kind = artifact_document(artifact, trust=run.trust)
     one = Chosen(Target(candidate, artifact), artifact, document, kind)
-    reference = load_reference(workspace)
     with scratch_folder("import") as folder:
+        verifying = Verifying.of_run(run, folder, report)
+        if verifying is None:
+            return None
         here = folder / f"{candidate}-here.npz"
         report(f"{candidate}: running it here, to be held beside")
-        job = RunnerJob(
-            artifact=str(artifact), inputs=str(reference.held_out), outputs=str(here), served=True, trust=run.trust
-        )
+        held_out = Workspace(run.root).held_out
+        job = RunnerJob(artifact=str(artifact), inputs=str(held_out), outputs=str(here), served=True, trust=run.trust)
         beside = read_npz(here) if run_job(job, LIMITS).error is None else None
-        verifying = Verifying(
-            reference,
-            run.policy()[0],
-            folder,
-            report,
-            score=lambda files: score(workspace, source, files, bounds),
-        )
         try:
             return verifying.judge(one, outputs, beside, folder / f"{candidate}-there.npz")[0]
         except (KeyError, ValueError, IndexError) as error:

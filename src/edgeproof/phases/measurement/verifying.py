@@ -22,11 +22,14 @@ from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.documents.validation import ValidationDocument, ValidationResult
 from edgeproof.model.arrays import read_npz
+from edgeproof.model.workspace import Workspace
 from edgeproof.phases.measurement.choosing import Chosen
-from edgeproof.phases.validation.against import Reference, by_position, held_against
+from edgeproof.phases.prepare import limits_of
+from edgeproof.phases.validation.against import Reference, by_position, held_against, load_reference
 from edgeproof.phases.validation.artifacts import inputs_for
-from edgeproof.phases.validation.scoring import Scored, with_scores
+from edgeproof.phases.validation.scoring import Scored, score, with_scores
 from edgeproof.process import Limits
+from edgeproof.rundir import RunDir
 
 __all__ = ["Verifying", "lost"]
 
@@ -63,6 +66,23 @@ class Verifying:
     ) -> None:
         self._reference, self._policy, self._scratch = reference, policy, scratch
         self._report, self._trust, self._score = report, trust, score
+
+    @classmethod
+    def of_run(cls, run: RunDir, scratch: Path, report: Callable[[str], None]) -> Verifying | None:
+        """With the run's reference, policy and metric; None where it has no reference to hold anything against."""
+        workspace = Workspace(run.root)
+        if not workspace.reference.is_file():
+            return None
+        manifest = run.manifest()
+        source, bounds = manifest.options.source(manifest.working_directory), limits_of(manifest.options)
+        return cls(
+            load_reference(workspace),
+            run.policy()[0],
+            scratch,
+            report,
+            trust=run.trust,
+            score=lambda outputs: score(workspace, source, outputs, bounds),
+        )
 
     def verify(self, device: Device, chosen: Sequence[Chosen]) -> dict[str, OutputsThere]:
         """What each candidate gives there, whatever its outputs are worth.
