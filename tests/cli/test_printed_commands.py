@@ -21,9 +21,13 @@ from tests.devices.adb.here import phone_at
 from tests.devices.loopback import board, missing
 from tests.doubles.adb.phone import write_phone
 from tests.doubles.meters.serial_meters import Terminal, fnb58_report
+from tests.phases.away.app_file import told
 from tests.spike.installed import need
 
+from edgeproof.devices.host import run_job
 from edgeproof.documents.evaluation import Evidence
+from edgeproof.documents.runner import RunnerJob
+from edgeproof.documents.samples import SamplesDocument
 from edgeproof.phases.evaluate import judge, read_evidence
 from edgeproof.rundir import RUNBOOK, RunDir
 from edgeproof.verdict.policy import preset_names
@@ -268,9 +272,7 @@ def test_the_commands_of_the_runbook_for_a_pi_work(
                 job = ["python", "-m", "edgeproof.devices.runner", f"run/artifacts/{name}", "--trust", *more]
                 ended = run_words([*job, "--inputs", "run/phase3_heldout.npz"], started)
                 assert ended.returncode == 0, ended.stderr
-    files = [str(path.relative_to(started)) for path in sorted(results.glob("*.json"))]
-    words = [word for word in shlex.split(brought) if word != "for-the-pi/results/*.json"]
-    ended = run_words([*words[:3], *files, *words[3:]], started)
+    ended = run_words(globbed(shlex.split(brought), started), started)
     assert ended.returncode == 0, f"{brought}\n{ended.stdout}\n{ended.stderr}"
 
 
@@ -278,22 +280,50 @@ def test_the_commands_of_the_runbook_for_a_pi_work(
 def test_the_commands_of_the_runbook_for_phones_that_are_ours_work(
     started: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All but the import of what the app of an iPhone told, for there is no iPhone."""
+    """The file that is brought back from an iPhone is a double's; its outputs are the engine's own."""
     text = (started / "run" / RUNBOOK).read_text().split("## Android")[1]
-    commands = re.findall(r"^(edgeproof .*)$", text, re.MULTILINE)
-    ours = [command for command in commands if not command.startswith("edgeproof import")]
-    assert {" ".join(command.split()[:2]) for command in ours} == {
+    commands = re.findall(r"^ *(edgeproof .*)$", text, re.MULTILINE)
+    assert {" ".join(command.split()[:2]) for command in commands} == {
         "edgeproof measure",
         "edgeproof runbook",
         "edgeproof report",
+        "edgeproof import",
+        "edgeproof validate",
     }
     (tmp_path / "latencies.json").write_text(json.dumps([812.0, 805.5, 799.0]))
+    app_left(started / "results", RunDir.open(started / "run"))
     with devices(tmp_path, monkeypatch) as filled_in:
-        for command in ours:
+        for command in commands:
             for name in re.findall(r"=(\S+\.json)", command):
                 if not (started / name).is_file():
                     shutil.copy(tmp_path / "latencies.json", started / name)
             words = [filled_in.get(word, word) for word in shlex.split(command)]
-            ended = run_words([*words, *(["--count", "40"] if words[1] == "measure" else [])], started)
+            words = [*globbed(words, started), *(["--count", "40"] if words[1] == "measure" else [])]
+            ended = run_words(words, started)
             assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
     assert (started / "iphone-app").is_dir()
+    phone = RunDir.open(started / "run").device("iphone:iPhone15,2")
+    assert phone is not None
+    (native,) = (found for found in phone.measurements if found.candidate == "sdk-native")
+    assert native.outputs is not None
+    assert (native.outputs.status, native.outputs.same_bits) == ("passed", True)
+
+
+def app_left(folder: Path, run: RunDir) -> None:
+    """What the app would have left in the folder that its runbook brings it back to."""
+    folder.mkdir()
+    held_out = run.path(run.read(SamplesDocument).held_out.file)
+    outputs = folder.parent / "engine.npz"
+    job = RunnerJob(artifact=str(run.path("artifacts/sdk-native")), inputs=str(held_out), outputs=str(outputs))
+    assert run_job(job).error is None
+    with np.load(outputs) as found:
+        told(folder, {name: found[name] for name in found})
+
+
+def globbed(words: list[str], folder: Path) -> list[str]:
+    """The words as a shell gives them: a pattern is the files that it fits."""
+    return [
+        file
+        for word in words
+        for file in (sorted(str(path.relative_to(folder)) for path in folder.glob(word)) if "*" in word else [word])
+    ]

@@ -21,9 +21,9 @@ RPI = "rpi_setup_and_bench.sh"
 
 def call(script: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = ["bash" if script.endswith(".sh") else sys.executable, str(SCRIPTS / script), *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=180, check=False, env={**os.environ, **environment}
-    )
+    # The shell's own $PYTHON may name one without the package: the tests' own is meant.
+    env = {**os.environ, "PYTHON": sys.executable, **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, env=env)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_pi_that_refuses_is_said_with_what_to_do(tmp_path: Path, there: Board)
     ],
 )
 def test_wrong_use_of_the_pi_script_reaches_no_network(arguments: list[str]) -> None:
-    done = call(RPI, *arguments, PYTHON=sys.executable)
+    done = call(RPI, *arguments)
     assert done.returncode == 2
     assert "error:" in done.stderr
 
