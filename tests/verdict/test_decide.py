@@ -435,3 +435,24 @@ class TestGate:
 
     def test_nothing_measured_at_all(self, build):
         assert [point.text for point in gate(self.evaluation(build, build.empty()))] == ["no device was measured"]
+
+
+def test_of_two_boards_the_one_that_lacks_a_measurement_is_named(build):
+    boards = [
+        build.device(
+            (build.measurement("litert-fp32", 100.0, count=count),),
+            name=f"ssh:pi@{name}",
+            device_class="raspberry-pi",
+        )
+        for name, count in (("whole", 700), ("few", 40))
+    ]
+    verdicts = decide(
+        build.evidence(devices=(*boards, build.device())),
+        PolicyValue(),
+        {"litert-fp32": ("host", "raspberry-pi")},
+        policy_source="",
+    ).verdicts
+    (verdict,) = (verdict for verdict in verdicts if verdict.device_class == "raspberry-pi")
+    commands = [change.command for change in verdict.would_change if "24 more needed" in change.measurement]
+    assert len(commands) == 1
+    assert "--devices ssh:pi@few " in commands[0]

@@ -95,6 +95,8 @@ class PolicyPoint(Value, frozen=True, kw_only=True):
     """The figure in the policy's unit."""
     limit: float | None = None
     """What the policy asks, in the same unit."""
+    device: str | None = None
+    """The device whose measurement decides the point, the worst of its class; None where it is of no device."""
 
 
 class Standing(Value, frozen=True, kw_only=True):

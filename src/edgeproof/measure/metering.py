@@ -88,7 +88,7 @@ def _why_not_in(trace: PowerTrace, samples: Samples, stretch: Held, shift: int) 
         return f"{count} samples in the held stretch are too few: {ENOUGH} are needed, so hold {hold:.0f} s or more"
     fresh = samples.changes(begin, end)
     if not fresh:
-        return f"all {count} samples in the held stretch are the same: the meter has stalled"
+        return "every sample in the held stretch is the same: the meter has stalled"
     if fresh < FRESH:
         hold = FRESH / fresh * stretch.seconds
         return (

@@ -34,7 +34,7 @@ class AndroidBattery:
         title="Android phone's battery through adb",
         reads="current × voltage of the battery while it discharges: the whole phone, its screen and radio too",
         resolution="as the fuel gauge has it: about 1 mA; a new value each 0.25 to 30 s",
-        omits="nothing behind the battery; on a cable it says nothing, and is refused: use adb over Wi-Fi",
+        omits="what a cable feeds: on one it says nothing, and is refused, so use adb over Wi-Fi",
         on_board=False,
         rate_hz=2.0,
         tested_with="an `adb` that prints what a phone printed",

@@ -73,7 +73,7 @@ class Fnb58:
         title="FNIRSI FNB58, FNB48S, FNB48 (USB tester)",
         reads="voltage × current of the USB cable that feeds the device",
         resolution="10 µV × 10 µA; 100 samples a second",
-        omits="nothing behind the cable; what comes in by another way",
+        omits="what does not come through the cable",
         on_board=False,
         rate_hz=100.0,
         tested_with="a pseudo terminal that speaks the protocol",

@@ -23,7 +23,7 @@ class PowerSupply:
         title="battery through power_supply (laptops, UPS boards, Linux phones)",
         reads="current × voltage of the battery while it discharges: the whole machine",
         resolution="1 to 10 mW; a new value each 1 to 30 s, as the fuel gauge has it",
-        omits="nothing behind the battery; while a charger is connected it says nothing, and is refused",
+        omits="what a charger feeds: with one connected it says nothing, and is refused",
         on_board=True,
         rate_hz=2.0,
         tested_with="a sysfs tree",

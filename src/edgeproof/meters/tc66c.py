@@ -29,7 +29,7 @@ class Tc66c:
         title="RDTech TC66, TC66C (USB-C tester)",
         reads="voltage × current of the USB-C cable that feeds the device, as the tester multiplies them",
         resolution="0.1 mW of 0.1 mV × 10 µA; about five new values a second",
-        omits="nothing behind the cable; what comes in by another way",
+        omits="what does not come through the cable",
         on_board=False,
         rate_hz=5.0,
         tested_with="a pseudo terminal that speaks the protocol",

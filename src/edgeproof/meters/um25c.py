@@ -38,7 +38,7 @@ class Um25c:
         title="RDTech UM24C, UM25C, UM34C (USB tester, Bluetooth)",
         reads="voltage × current of the USB cable that feeds the device",
         resolution="1 mV × 0.1 mA (UM25C), 10 mV × 1 mA (others); two new values a second",
-        omits="nothing behind the cable; what comes in by another way",
+        omits="what does not come through the cable",
         on_board=False,
         rate_hz=2.0,
         tested_with="a pseudo terminal that speaks the protocol",

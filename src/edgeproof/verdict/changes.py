@@ -182,24 +182,27 @@ def command_for(contest: Contest, point: PolicyPoint, *candidates: str) -> str |
     if point.name == "soak":
         artifact = artifact_of(contest.cases[candidates[0]])
         hours = contest.policy.soak_hours or 1.0
-        there = "" if contest.device == "host" else address_of(contest)
-        if artifact is None or there is None:
+        address = None if contest.device == "host" else real_device(contest)
+        if artifact is None or (address is None and contest.device != "host"):
             return None
+        there = "" if address is None else f" --device {shlex.quote(address)}"
         return f"edgeproof soak {artifact} --duration {hours:g}h{there} --into {folder}"
     if point.name == "power" and contest.device == "host":
         return f"edgeproof measure {folder} --candidates {','.join(candidates)} --hold 60s --meter METER"
     if contest.device == "host":
         return host_command(contest, point, candidates)
-    return there_command(contest, candidates, " --hold 60s --meter METER" if point.name == "power" else "")
+    return there_command(contest, candidates, point)
 
 
-def there_command(contest: Contest, candidates: Sequence[str], more: str = "") -> str:
-    """The measurement of candidates on a device of the class: on one that was measured before, else on the reader's,
-    whose address stands in capitals where it has to be filled in."""
+def there_command(contest: Contest, candidates: Sequence[str], point: PolicyPoint | None = None) -> str:
+    """The measurement of candidates on a device of the class: on the one that lacks the point, on another that was
+    measured before, else on the reader's, whose address stands in capitals where it has to be filled in."""
     folder = shlex.quote(contest.evidence.folder)
-    address = real_device(contest) or ADDRESSES.get(contest.device)
+    of_point = point.device if point is not None and (point.device or "").startswith(OVER_A_LINK) else None
+    address = of_point or real_device(contest) or ADDRESSES.get(contest.device)
     if address is None:
         return f"edgeproof runbook {folder}"
+    more = " --hold 60s --meter METER" if point is not None and point.name == "power" else ""
     return f"edgeproof measure {folder} --devices {shlex.quote(address)} --candidates {','.join(candidates)}{more}"
 
 
@@ -233,12 +236,6 @@ def asked(evidence: Evidence) -> str:
 def model_address(evidence: Evidence) -> str:
     """The model as the run was given it, quoted for a shell; ``MODEL`` when no manifest tells."""
     return shlex.quote(evidence.manifest.options.model) if evidence.manifest is not None else "MODEL"
-
-
-def address_of(contest: Contest) -> str | None:
-    """The option that names a real device of the class, as one was measured before; None where none was."""
-    found = real_device(contest)
-    return f" --device {shlex.quote(found)}" if found is not None else None
 
 
 def real_device(contest: Contest) -> str | None:

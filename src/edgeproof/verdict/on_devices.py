@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from msgspec.structs import replace
+
 from edgeproof.documents.device import DeviceClass, DeviceDocument, DeviceMeasurement
 from edgeproof.documents.evaluation import PointName, PointState, PolicyPoint
 from edgeproof.documents.latency import Percentile, Steady
@@ -58,9 +60,10 @@ def device_points(case: Case, policy: PolicyValue, device_class: DeviceClass) ->
         return [PolicyPoint(name=name, state="not measured", text=f"{name} {text}") for name in asked]
     worst: dict[PointName, PolicyPoint] = {}
     for device, measurement in found:
-        for point in points_on(policy, device, measurement):
+        for seen in points_on(policy, device, measurement):
+            point = replace(seen, device=device.device)
             worst[point.name] = max(
-                worst.get(point.name, point), point, key=lambda seen: (SEVERITY[seen.state], seen.value or 0)
+                worst.get(point.name, point), point, key=lambda each: (SEVERITY[each.state], each.value or 0)
             )
     return list(worst.values())
 
