@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tests.devices.loopback import Board, board, missing
 
 from edgeproof.devices.ssh.device import SshDevice
 from edgeproof.documents.runner import RunnerJob
-from edgeproof.errors import DeviceError
+from edgeproof.errors import DeviceError, DeviceLost
 from edgeproof.process import Limits
 
 LACKING = missing()
@@ -169,6 +170,39 @@ def test_a_link_that_is_cut_is_an_error_and_leaves_nothing_running(there: Board,
     cutter.join()
     assert until(lambda: not runners(there))
     assert device.run(RunnerJob(artifact=job.artifact, inputs=job.inputs, trust=True), QUIET).error is None
+    device.close()
+
+
+def test_a_link_that_is_cut_while_outputs_come_back_leaves_no_half_of_them(
+    there: Board, artifact: Path, samples: Path, tmp_path: Path
+) -> None:
+    """The board gives the first bytes of a file and never its end: a pipe that something holds open."""
+    device = opened(there)
+    device.equip(["onnxruntime"], lambda _line: None)
+    brought = Path(device.put(samples))
+    os.mkfifo(brought.parent / "outputs.npz")
+    to = tmp_path / "outputs.npz"
+
+    def give_and_cut() -> None:
+        with (brought.parent / "outputs.npz").open("wb", buffering=0) as held:
+            held.write(samples.read_bytes()[:100])
+            assert until(lambda: any(path.stat().st_size for path in tmp_path.glob("*outputs.npz*")))
+            there.cut()
+
+    cutter = threading.Thread(target=give_and_cut)
+    cutter.start()
+    with pytest.raises(DeviceLost):
+        device.get(str(brought.parent / "outputs.npz"), to)
+    cutter.join()
+    assert not list(tmp_path.glob("*outputs.npz*"))
+    again = device.put(samples)  # brought anew, for a board that was lost may have lost its files
+    outputs = str(Path(again).with_name("outputs.npz"))
+    job = RunnerJob(artifact=device.put(artifact), inputs=again, outputs=outputs, trust=True)
+    told = device.run(job, QUIET)
+    assert told.error is None
+    device.get(outputs, to)
+    with np.load(to) as found:
+        assert found.files
     device.close()
 
 
