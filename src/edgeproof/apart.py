@@ -14,8 +14,9 @@ from typing import TypeVar
 import msgspec
 
 from edgeproof import errors
+from edgeproof.child import child_main
 from edgeproof.errors import EdgeProofError, ProcessError
-from edgeproof.process import Child, Ended, Limits, Start, child_main, module_command, spawn
+from edgeproof.process import Child, Ended, Limits, Start, module_command, spawn
 from edgeproof.scratch import scratch_folder
 
 __all__ = ["ErrorRecord", "LostError", "call_apart", "record_of"]

@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
+from edgeproof.child import PARENT, die_with_parent, tie_to_parent, untie_from_parent
 from edgeproof.errors import ProcessError
 from edgeproof.process import (
-    PARENT,
     Child,
     Ended,
     Launch,
@@ -37,13 +37,10 @@ from edgeproof.process import (
     Process,
     Start,
     Watch,
-    die_with_parent,
     environment,
     kill_group,
     module_command,
     spawn,
-    tie_to_parent,
-    untie_from_parent,
 )
 
 __all__ = ["ForkServer", "shared_start"]

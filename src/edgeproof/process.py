@@ -17,9 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NoReturn, Protocol
+from typing import IO, Protocol
 
-from edgeproof.errors import EdgeProofError, ProcessError
+from edgeproof.child import PARENT
+from edgeproof.errors import ProcessError
 from edgeproof.scratch import SCRATCH, scratch
 from edgeproof.together import started_here
 
@@ -33,21 +34,15 @@ __all__ = [
     "Start",
     "Watch",
     "ask",
-    "child_main",
-    "die_with_parent",
     "environment",
     "kill_group",
     "module_command",
     "outcome_of",
     "spawn",
-    "tie_to_parent",
-    "untie_from_parent",
 ]
 
 SILENT = {"ORT_DISABLE_TELEMETRY": "1", "NNCF_CI": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 """Variables by which runtimes and converters are told to report nothing to their makers."""
-PARENT = "EDGEPROOF_PARENT"
-"""In a child's environment: the process it is to die with."""
 WALL_FACTOR = 4
 """Wall seconds to one of processor time: a busy machine may run four at a time, and what hangs is still stopped."""
 POLL_SECONDS = 0.25
@@ -462,42 +457,3 @@ def ask(
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProcessError(f"{command[0]} gave no answer: {error}") from error
-
-
-def die_with_parent() -> None:
-    """Have Linux kill this process when the one that started it for its own work is gone, so that a run that is killed
-    leaves nothing behind. Elsewhere, and in a process that was started by hand, nothing happens."""
-    parent = os.environ.pop(PARENT, "")
-    if parent.isdigit() and int(parent) == os.getppid():
-        tie_to_parent()
-    elif parent.isdigit() and not Path(f"/proc/{parent}").exists() and Path("/proc/self").exists():
-        os._exit(1)  # it was gone before this line
-
-
-def tie_to_parent() -> None:
-    """Have Linux kill this process with the thread that started it; elsewhere nothing happens."""
-    _on_death_of_parent(signal.SIGKILL)
-
-
-def untie_from_parent() -> None:
-    """Have it live on without the thread that started it: for one that hears of its parent's end in another way."""
-    _on_death_of_parent(0)
-
-
-def _on_death_of_parent(number: int) -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        parent_death_signal = 1
-        ctypes.CDLL(None).prctl(parent_death_signal, number)
-
-
-def child_main(main: Callable[[Sequence[str]], int]) -> NoReturn:
-    """Run a module as a process: it dies with its parent, and an error is one line on stderr and an exit code."""
-    die_with_parent()
-    try:
-        code = main(sys.argv[1:])
-    except EdgeProofError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = error.exit_code
-    sys.exit(code)

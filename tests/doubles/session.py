@@ -1,20 +1,26 @@
 """A session without a runtime: it stands for an opened artifact and leaves out the artifact.
 
-``python tests/doubles/session.py PORT`` serves it, so that servers and clients meet over a real socket.
+``served`` serves it, so that servers and clients meet over a real socket.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from edgeproof.serve.opening import Opened, Opening
+    from edgeproof.serve.spawned import SpawnedServer
 
 Array = npt.NDArray[Any]
 
@@ -26,7 +32,8 @@ class DoubleSession:
         features: length of the input.
         delay_s: that one call takes.
         answer: when given, the scores whatever the input is.
-        failure: when given, every call raises an ArtifactError that says so.
+        failure: when given, every call raises an ArtifactError that says so; but one on zeros, which a server begins
+            with.
         leak_bytes: that every call leaves behind in resident memory.
     """
 
@@ -50,7 +57,7 @@ class DoubleSession:
         self._kept: list[bytes] = []
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        if self._failure:
+        if self._failure and inputs["x"].any():
             raise ArtifactError(self._failure)
         if self._leak_bytes:
             self._kept.append(b"\1" * self._leak_bytes)
@@ -72,21 +79,50 @@ class DoubleSession:
         self.close()
 
 
-def main() -> None:
-    """Serve: arguments are port, features, delay in seconds, and optionally a failure, "" for none, and what else
-    ``serve`` is told, as JSON."""
+def opened(opening: Opening) -> Opened:
+    """The session that an ``Opening`` asks for, opened: its source has the words of ``DoubleSession``."""
+    from edgeproof.serve.opening import opened_session
+
+    words = {name: value for name, value in opening.source.items() if name not in {"model", "degraded"}}
+    session = DoubleSession(**words)
+    about = {"platform": "double-fp32", "runtime": "a double", "runtime_version": "1", "sha256": "5" * 64}
+    about["degraded"] = opening.source.get("degraded")
+    return opened_session(session, opening, time.perf_counter_ns(), **about)
+
+
+def opening_of(name: str = "double", **words: Any) -> Opening:
+    """What asks for it."""
+    from edgeproof.serve.opening import Opening
+
+    return Opening(name=name, source={"model": name, **words}, opener="tests.doubles.session:opened")
+
+
+def served(models: Mapping[str, Mapping[str, Any]], **how: Any) -> SpawnedServer:
+    """A server of doubles, by name, in a process of its own; ``how`` is what else ``serve`` is told."""
     import json
     import sys
 
-    from edgeproof.documents.source import ModelSource
+    from edgeproof.serve.spawned import SpawnedServer
+
+    command = [sys.executable, __file__, "0", "4", "0", "", json.dumps({**how, "models": models})]
+    return SpawnedServer(Path("double"), command=command, timeout_s=30)
+
+
+def main() -> None:
+    """Serve: arguments are port, features, delay in seconds, and optionally a failure, "" for none, and what else
+    ``serve`` is told, as JSON; ``models`` in it are several, their names with the words of each."""
+    import json
+    import sys
+
     from edgeproof.serve import launch
 
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     port, features, delay_s, *more = sys.argv[1:]
-    failure, how = (*more, *("", "{}")[len(more) :])
-    session = DoubleSession(features=int(features), delay_s=float(delay_s), failure=failure or None)
-    opened = launch.Opened(session, "double", "double", load_ms=1.0, threads=1)
-    launch.open_served = lambda *_words, **_how: opened
-    launch.serve(ModelSource(model="double"), port=int(port), ready=launch.print_ready, **json.loads(how))
+    failure, told = (*more, *("", "{}")[len(more) :])
+    how = json.loads(told)
+    alone = {"double": {"features": int(features), "delay_s": float(delay_s), "failure": failure or None}}
+    openings = [opening_of(name, **words) for name, words in how.pop("models", alone).items()]
+    launch.serve(openings, port=int(port), ready=launch.print_ready, **how)
 
 
 if __name__ == "__main__":

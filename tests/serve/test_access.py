@@ -16,16 +16,16 @@ TOKEN = "0123456789abcdef"
 
 @pytest.mark.parametrize("bound", ["127.0.0.1", "127.1.2.3", "::1"])
 def test_this_machine_alone_needs_nothing(bound: str) -> None:
-    check_address(bound, token=None, open_to_network=False)
+    check_address(bound, token=None, asks_for_certificates=False)
 
 
 @pytest.mark.parametrize("bound", ["0.0.0.0", "::", "192.168.1.2", "fe80::1%eth0", "8.8.8.8"])
-def test_another_address_needs_a_token_or_a_word(bound: str) -> None:
+def test_another_address_needs_a_token_or_certificates(bound: str) -> None:
     with pytest.raises(UsageError, match="nothing protects it") as caught:
-        check_address(bound, token=None, open_to_network=False)
-    assert "--open-to-network" in (caught.value.hint or "")
-    check_address(bound, token=TOKEN, open_to_network=False)
-    check_address(bound, token=None, open_to_network=True)
+        check_address(bound, token=None, asks_for_certificates=False)
+    assert "--client-ca" in (caught.value.hint or "")
+    check_address(bound, token=TOKEN, asks_for_certificates=False)
+    check_address(bound, token=None, asks_for_certificates=True)
 
 
 @given(given_value=st.none() | st.binary(max_size=40))

@@ -191,7 +191,7 @@ def test_a_body_in_chunks_is_refused_while_it_comes(server: SpawnedServer) -> No
         send_all(client, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 1000)
         answer = rest_of(client)
     assert status_of(answer) == 413
-    assert "takes 68608 for its model" in answer.decode()
+    assert "takes 163840 for its models" in answer.decode()
 
 
 def test_a_body_that_waits_to_be_asked_for_is_refused_before_it_is_sent(server: SpawnedServer) -> None:

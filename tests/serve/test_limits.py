@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import UsageError
-from edgeproof.serve.limits import ServerLimits, largest_body
+from edgeproof.serve.limits import ServerLimits, largest_body, most_calls
 
 
 @given(
@@ -21,16 +20,19 @@ from edgeproof.serve.limits import ServerLimits, largest_body
     )
 )
 def test_every_request_that_a_model_takes_has_room_even_when_it_is_indented(array: np.ndarray) -> None:
-    spec = TensorSpec(name="x", dtype="float64", shape=array.shape)
     tensor = {"name": "x", "shape": list(array.shape), "datatype": "FP64", "data": array.tolist()}
-    assert len(json.dumps({"inputs": [tensor]}, indent=2)) < largest_body([spec])
+    assert len(json.dumps({"inputs": [tensor]}, indent=2)) < largest_body(array.size)
 
 
 def test_a_model_of_few_inputs_takes_no_large_bodies() -> None:
-    few = [TensorSpec(name="x", dtype="float32", shape=(1, 64))]
-    image = [TensorSpec(name="x", dtype="float32", shape=(1, 3, 224, 224))]
-    assert largest_body(few) < 70_000
-    assert 5_000_000 < largest_body(image) < 8_000_000
+    assert largest_body(64) < 70_000
+    assert 5_000_000 < largest_body(3 * 224 * 224) < 8_000_000
+
+
+@pytest.mark.parametrize(("values", "expected"), [(0, 32), (64, 32), (3 * 224 * 224, 2), (10**7, 1)])
+def test_batches_are_as_long_as_16_mebibytes_of_json_hold(values: int, expected: int) -> None:
+    assert most_calls(values) == expected
+    assert expected == 1 or largest_body(expected * values) < (17 << 20)
 
 
 @pytest.mark.parametrize(

@@ -12,22 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import ServingError
-from edgeproof.serve.protocol import (
-    DTYPES,
-    ProtocolError,
-    decode_request,
-    encode_request,
-    encode_response,
-    metadata_of,
-    specs_of,
-)
+from edgeproof.serve.protocol import ProtocolError, decode_request, encode_response
+from edgeproof.serve.tensors import DATATYPES, DTYPES, Tensor, tensor_of
 
-X = TensorSpec(name="x", dtype="float32", shape=(2, 3))
-OUT = (TensorSpec(name="scores", dtype="float32", shape=(1, 2)), TensorSpec(name="aux", dtype="int64", shape=(1,)))
+X = tensor_of("x", "float32", (2, 3))
+OUT = (tensor_of("scores", "float32", (1, 2)), tensor_of("aux", "int64", (1,)))
 
-arrays = st.sampled_from(sorted(DTYPES.values())).flatmap(
+arrays = st.sampled_from(sorted(DTYPES)).flatmap(
     lambda dtype: hnp.arrays(
         np.dtype(dtype),
         hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4),
@@ -42,25 +34,141 @@ def body(**changes: object) -> bytes:
     return json.dumps({"inputs": [tensor]}).encode()
 
 
+def tensor(array: np.ndarray, name: str = "t") -> Tensor:
+    return tensor_of(name, str(array.dtype), array.shape)
+
+
+def asked(array: np.ndarray, *, binary: bool = False, **more: object) -> tuple[bytes, int | None]:
+    """A request for one array, and bytes of JSON in it."""
+    about: dict[str, object] = {"name": "t", "shape": list(array.shape), "datatype": DTYPES[str(array.dtype)].name}
+    if not binary:
+        return json.dumps({"inputs": [{**about, "data": array.ravel().tolist()}], **more}).encode(), None
+    about["parameters"] = {"binary_data_size": array.nbytes}
+    text = json.dumps({"inputs": [about], **more}).encode()
+    return text + array.tobytes(), len(text)
+
+
 @given(array=arrays)
-def test_an_array_survives_the_request_flat_and_nested(array: np.ndarray) -> None:
-    spec = TensorSpec(name="t", dtype=str(array.dtype), shape=array.shape)
-    flat = json.loads(encode_request({"t": array}))
-    nested = {"inputs": [{**flat["inputs"][0], "data": array.tolist()}]}
-    for request in (flat, nested):
-        decoded = decode_request(json.dumps(request).encode(), [spec], [])
-        assert decoded.inputs["t"].dtype == array.dtype
-        assert np.array_equal(decoded.inputs["t"], array)
+def test_an_array_survives_the_request_flat_nested_and_binary(array: np.ndarray) -> None:
+    flat, _ = asked(array)
+    told = json.loads(flat)
+    nested = json.dumps({"inputs": [{**told["inputs"][0], "data": array.tolist()}]}).encode()
+    for raw, json_bytes in ((flat, None), (nested, None), asked(array, binary=True)):
+        (data,) = decode_request(raw, [tensor(array)], [], json_bytes=json_bytes).inputs
+        assert bytes(data) == array.tobytes()
 
 
 @given(array=arrays)
 def test_an_array_survives_the_response(array: np.ndarray) -> None:
-    spec = TensorSpec(name="t", dtype=str(array.dtype), shape=array.shape)
-    request = decode_request(encode_request({"t": array}, request_id="7"), [spec], [spec])
-    answer = json.loads(encode_response("m", "1", {"t": array}, request=request))
-    tensor = answer["outputs"][0]
+    spec = tensor(array)
+    raw, _ = asked(array, id="7")
+    request = decode_request(raw, [spec], [spec])
+    encoded = encode_response("m", "1", [spec], [array.tobytes()], request=request)
+    assert encoded.json_bytes is None
+    answer = json.loads(encoded.body)
+    found = answer["outputs"][0]
     assert answer["id"] == "7"
-    assert np.array_equal(np.array(tensor["data"], array.dtype).reshape(tensor["shape"]), array)
+    assert np.array_equal(np.array(found["data"], array.dtype).reshape(found["shape"]), array)
+
+
+@given(array=arrays)
+def test_an_array_survives_a_binary_response(array: np.ndarray) -> None:
+    spec = tensor(array)
+    raw, json_bytes = asked(array, binary=True, parameters={"binary_data_output": True})
+    request = decode_request(raw, [spec], [spec], json_bytes=json_bytes)
+    encoded = encode_response("m", "1", [spec], [array.tobytes()], request=request)
+    assert encoded.json_bytes is not None
+    (found,) = json.loads(encoded.body[: encoded.json_bytes])["outputs"]
+    assert found["parameters"] == {"binary_data_size": array.nbytes}
+    assert "data" not in found
+    assert encoded.body[encoded.json_bytes :] == array.tobytes()
+
+
+def binary(*sizes: object, raw: bytes = bytes(24), more: dict[str, object] | None = None) -> tuple[bytes, int]:
+    inputs = [
+        {"name": "x", "shape": [2, 3], "datatype": "FP32", "parameters": {"binary_data_size": size}, **(more or {})}
+        for size in sizes
+    ]
+    text = json.dumps({"inputs": inputs}).encode()
+    return text + raw, len(text)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (binary(24, raw=bytes(23)), "has 24 bytes, and 23 are left"),
+        (binary(24, raw=bytes(25)), "25 bytes follow the JSON, and its inputs take 24"),
+        (binary(20), "has 20 bytes; shape .* takes 24"),
+        (binary(-1), "expected a number of bytes"),
+        (binary(True), "expected a number of bytes"),
+        (binary("24"), "expected a number of bytes"),
+        (binary(24, more={"data": [1, 2, 3, 4, 5, 6]}), "has data and a parameter"),
+        ((binary(24)[0], None), "not valid"),
+        ((binary(24, raw=b"")[0], None), "has no header Inference-Header-Content-Length"),
+        ((b"{}", 3), "Inference-Header-Content-Length is 3, and the body has 2"),
+    ],
+)
+def test_binary_tensors_that_do_not_fit_are_refused(raw: tuple[bytes, int | None], message: str) -> None:
+    with pytest.raises(ProtocolError, match=message):
+        decode_request(raw[0], [X], OUT, json_bytes=raw[1])
+
+
+def test_a_bool_is_0_or_1() -> None:
+    flags = np.array([True, False])
+    raw, json_bytes = asked(flags, binary=True)
+    decode_request(raw, [tensor(flags)], [], json_bytes=json_bytes)
+    with pytest.raises(ProtocolError, match="neither 0 nor 1"):
+        decode_request(raw[:-1] + b"\2", [tensor(flags)], [], json_bytes=json_bytes)
+
+
+def test_a_batch_is_several_calls_where_the_model_takes_one() -> None:
+    one = tensor_of("t", "float32", (1, 3))
+    array = np.arange(12, dtype=np.float32).reshape(4, 3)
+    for raw, json_bytes in (asked(array), asked(array, binary=True)):
+        request = decode_request(raw, [one], [one], json_bytes=json_bytes, most_calls=4)
+        assert request.calls == 4
+        assert bytes(request.inputs[0]) == array.tobytes()
+        answer = json.loads(encode_response("m", "1", [one], [array.tobytes()], request=request).body)
+        assert answer["outputs"][0]["shape"] == [4, 3]
+        with pytest.raises(ProtocolError, match="is a batch of 4; a request may have 3"):
+            decode_request(raw, [one], [one], json_bytes=json_bytes, most_calls=3)
+        with pytest.raises(ProtocolError, match=r"expected \[1, 3\]"):
+            decode_request(raw, [one], [one], json_bytes=json_bytes)
+    with pytest.raises(ProtocolError, match=r"has shape \[0, 3\]; expected \[-1, 3\]"):
+        decode_request(asked(array[:0])[0], [one], [one], most_calls=4)
+    both = {"inputs": [{**json.loads(asked(array)[0])["inputs"][0], "name": name} for name in ("t", "u")]}
+    both["inputs"][1].update(shape=[3, 3], data=[0.0] * 9)
+    two = [one, tensor_of("u", "float32", (1, 3))]
+    with pytest.raises(ProtocolError, match="batches of different sizes: 't' 4, 'u' 3"):
+        decode_request(json.dumps(both).encode(), two, [one], most_calls=4)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"sequence_start": True}, "need a sequence_id"),
+        ({"sequence_id": True}, "expected a number, or a text"),
+        ({"sequence_id": 1.5}, "expected a number, or a text"),
+        ({"sequence_id": "x" * 201}, "expected a number, or a text"),
+        ({"sequence_id": 7, "sequence_end": 1}, "sequence_end is 1; expected true or false"),
+        ({"sequence_id": 7}, "no states to keep"),
+        ({"binary_data_output": "yes"}, "binary_data_output"),
+    ],
+)
+def test_parameters_that_are_wrong_are_refused(parameters: dict[str, object], message: str) -> None:
+    raw = json.dumps({**json.loads(body()), "parameters": parameters}).encode()
+    with pytest.raises(ProtocolError, match=message):
+        decode_request(raw, [X], OUT)
+
+
+def test_a_request_of_a_sequence_is_of_one_time_step() -> None:
+    step = (tensor_of("x", "float32", (3,)),), (tensor_of("now", "float32", (2,)),)
+    one = {"name": "x", "shape": [3], "datatype": "FP32", "data": [1, 2, 3]}
+    raw = json.dumps({"inputs": [one], "parameters": {"sequence_id": "a", "sequence_start": True}}).encode()
+    request = decode_request(raw, [X], OUT, step=step)
+    assert request.sequence == ("a", True, False)
+    assert [name for name, _ in request.outputs] == ["now"]
+    assert decode_request(body(), [X], OUT, step=step).sequence is None
 
 
 def test_more_values_than_the_model_takes_are_refused_before_anything_is_made_of_them() -> None:
@@ -101,7 +209,7 @@ def test_any_json_in_place_of_the_data_is_taken_or_refused(value: object) -> Non
         decoded = decode_request(body(data=value), [X], OUT)
     except ProtocolError:
         return
-    assert decoded.inputs["x"].shape == (2, 3)
+    assert len(decoded.inputs[0]) == 24
 
 
 @pytest.mark.parametrize(
@@ -124,8 +232,8 @@ def test_any_json_in_place_of_the_data_is_taken_or_refused(value: object) -> Non
         (body(shape=[10**12, 10**12]), r"expected \[2, 3\]"),
         (body(data=[1, 2, 3]), r"has 3 values; shape \[2, 3\] takes 6"),
         (body(data=[]), "has 0 values"),
-        (body(data=[[1, 2, 3], [4, 5]]), "not rectangular"),
-        (body(data=[[1, 2], [3, 4], [5, 6]]), r"data of shape \[3, 2\]"),
+        (body(data=[[1, 2, 3], [4, 5]]), "nested data of from 2 to 3 along axis 1"),
+        (body(data=[[1, 2], [3, 4], [5, 6]]), r"nested data of 3 along axis 0; expected \[2, 3\]"),
         (body(data=[[[1, 2, 3]], [[4, 5, 6]]]), "nested 3 deep"),
         (body(data=["1", 2, 3, 4, 5, 6]), "not FP32"),
         (body(data=[None, 2, 3, 4, 5, 6]), "not FP32"),
@@ -135,7 +243,6 @@ def test_any_json_in_place_of_the_data_is_taken_or_refused(value: object) -> Non
         (body(data=[1e39, 2, 3, 4, 5, 6]), "out of the range of FP32"),
         (body(data=5), "nested 0 deep"),
         (body(data="123456"), "nested 0 deep"),
-        (body(parameters={"binary_data_size": 24}), "binary tensor extension is not supported"),
         (json.dumps({"inputs": [json.loads(body())["inputs"][0]] * 2}).encode(), "given twice"),
     ],
 )
@@ -158,46 +265,54 @@ def test_what_is_wrong_is_said(raw: bytes, message: str) -> None:
     ],
 )
 def test_values_that_a_datatype_cannot_hold_are_refused(datatype: str, data: list[object], message: str) -> None:
-    spec = TensorSpec(name="x", dtype=DTYPES[datatype], shape=(1,))
+    spec = tensor_of("x", DATATYPES[datatype].dtype, (1,))
     with pytest.raises(ProtocolError, match=message):
         decode_request(body(datatype=datatype, shape=[1], data=data), [spec], OUT)
 
 
 def test_uint64_keeps_every_bit() -> None:
-    spec = TensorSpec(name="x", dtype="uint64", shape=(2,))
+    spec = tensor_of("x", "uint64", (2,))
     decoded = decode_request(body(datatype="UINT64", shape=[2], data=[2**64 - 1, 1]), [spec], OUT)
-    assert decoded.inputs["x"].tolist() == [2**64 - 1, 1]
+    assert spec.values(decoded.inputs[0]) == (2**64 - 1, 1)
 
 
 def test_outputs_can_be_chosen_and_unknown_ones_are_refused() -> None:
     message = json.loads(body())
-    outputs = {"scores": np.ones((1, 2), np.float32), "aux": np.array([3])}
+    results = [np.ones((1, 2), np.float32).tobytes(), np.array([3]).tobytes()]
     chosen = decode_request(json.dumps({**message, "outputs": [{"name": "aux"}]}).encode(), [X], OUT)
-    answer = json.loads(encode_response("m", "1", outputs, request=chosen))
-    assert [tensor["name"] for tensor in answer["outputs"]] == ["aux"]
-    with pytest.raises(ProtocolError, match="unknown output 'nope'; the model gives 'scores', 'aux'"):
-        decode_request(json.dumps({**message, "outputs": [{"name": "nope"}]}).encode(), [X], OUT)
-    binary = {**message, "outputs": [{"name": "aux", "parameters": {"binary_data": True}}]}
-    with pytest.raises(ProtocolError, match="binary"):
-        decode_request(json.dumps(binary).encode(), [X], OUT)
+    answer = json.loads(encode_response("m", "1", OUT, results, request=chosen).body)
+    assert [found["name"] for found in answer["outputs"]] == ["aux"]
+    mixed = [{"name": "aux", "parameters": {"binary_data": True}}, {"name": "scores"}]
+    request = decode_request(json.dumps({**message, "outputs": mixed}).encode(), [X], OUT)
+    encoded = encode_response("m", "1", OUT, results, request=request)
+    assert encoded.body[encoded.json_bytes :] == results[1]
+    for outputs, wrong in (
+        ([{"name": "nope"}], "unknown output 'nope'; the model gives 'scores', 'aux'"),
+        ([{"name": "aux"}] * 2, "asked for twice"),
+        ([{"name": "aux", "parameters": {"binary_data": 1}}], "expected true or false"),
+        ([{"name": "aux", "parameters": {"classification": 3}}], "classification extension"),
+    ):
+        with pytest.raises(ProtocolError, match=wrong):
+            decode_request(json.dumps({**message, "outputs": outputs}).encode(), [X], OUT)
 
 
 def test_nan_and_inf_are_null_and_counted() -> None:
-    request = decode_request(body(), [X], OUT)
-    outputs = {"scores": np.array([[np.nan, 1, np.inf]], np.float32)}
-    tensor = json.loads(encode_response("m", "1", outputs, request=request))["outputs"][0]
-    assert tensor["data"] == [None, 1.0, None]
-    assert tensor["parameters"] == {"non_finite": 2}
+    out = [tensor_of("scores", "float32", (1, 3))]
+    request = decode_request(body(), [X], out)
+    results = [np.array([[np.nan, 1, np.inf]], np.float32).tobytes()]
+    found = json.loads(encode_response("m", "1", out, results, request=request).body)["outputs"][0]
+    assert found["data"] == [None, 1.0, None]
+    assert found["parameters"] == {"non_finite": 2}
 
 
-def test_metadata_goes_round_and_dynamic_axes_become_one() -> None:
-    assert specs_of([metadata_of(X)]) == (X,)
-    dynamic = metadata_of(X).__class__(name="x", datatype="FP32", shape=[-1, 3])
-    assert specs_of([dynamic])[0].shape == (1, 3)
+def test_a_sum_beyond_the_range_of_floats_is_not_one_of_infinities() -> None:
+    out = [tensor_of("scores", "float64", (1, 3))]
+    request = decode_request(body(), [X], out)
+    results = [np.array([[1.7e308, 1.7e308, 1.0]]).tobytes()]
+    found = json.loads(encode_response("m", "1", out, results, request=request).body)["outputs"][0]
+    assert "parameters" not in found
 
 
 def test_a_dtype_without_a_datatype_is_refused() -> None:
     with pytest.raises(ServingError, match="complex64"):
-        metadata_of(TensorSpec(name="z", dtype="complex64", shape=(1,)))
-    with pytest.raises(ServingError, match="BYTES"):
-        specs_of([metadata_of(X).__class__(name="x", datatype="BYTES", shape=[1])])
+        tensor_of("z", "complex64", (1,))

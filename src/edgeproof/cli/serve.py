@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +13,16 @@ import click
 from edgeproof.cli.console import emit_json, json_option
 from edgeproof.cli.options import model_options
 from edgeproof.serve.access import read_token
-from edgeproof.serve.limits import CONNECTIONS, REQUEST_SECONDS
+from edgeproof.serve.limits import CALL_SECONDS, CONNECTIONS, QUEUE, REQUEST_SECONDS
 
 if TYPE_CHECKING:
     from edgeproof.documents.latency import LatencySummary, Percentile
     from edgeproof.documents.source import ModelSource
 
 __all__ = ["bench", "serve"]
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+OUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
 def token_option(what: str) -> Callable[[Any], Any]:
@@ -34,14 +39,15 @@ def token_option(what: str) -> Callable[[Any], Any]:
 
 @click.command(
     epilog="\b\nExamples:\n  edgeproof serve out/onnx-fp32/digits.onnx --port 8080\n"
-    "  edgeproof serve examples/digits_snn.py:model --port 0"
+    "  edgeproof serve examples/digits_snn.py:model --port 0\n"
+    "  edgeproof serve models.toml --host 0.0.0.0 --token-file token.txt --log server.jsonl"
 )
 @click.argument("model")
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; one that other machines reach needs --token-file or --open-to-network.",
+    help="Address to listen on; one that other machines reach needs --token-file or --client-ca.",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
@@ -68,27 +74,75 @@ def token_option(what: str) -> Callable[[Any], Any]:
     show_default=True,
     help="For a request's head, and again for its body, which gets a second more for each 16 KiB.",
 )
-@token_option("Ask every request for the token in this file, as Authorization: Bearer TOKEN.")
 @click.option(
-    "--open-to-network", is_flag=True, help="Let --host be an address that other machines reach, without a token."
+    "--queue",
+    type=click.IntRange(min=0),
+    default=QUEUE,
+    show_default=True,
+    help="Requests that may wait for one model; a further one is told at once to come again (503, Retry-After).",
 )
+@click.option(
+    "--call-seconds",
+    type=click.FloatRange(min=0.1),
+    default=CALL_SECONDS,
+    show_default=True,
+    help="That a model may take for one request before its process is started anew.",
+)
+@token_option("Ask every request for the token in this file, as Authorization: Bearer TOKEN.")
+@click.option("--tls-cert", type=FILE, metavar="PEM", help="Speak TLS with this certificate.")
+@click.option("--tls-key", type=FILE, metavar="PEM", help="The certificate's key; default: it is in the same file.")
+@click.option("--client-ca", type=FILE, metavar="PEM", help="Ask each client for a certificate that this one signed.")
+@click.option("--log", type=OUT, metavar="FILE", help="A line of JSON for each event; - is stderr.")
+@click.option("--log-requests", is_flag=True, help="And for each request.")
 @model_options
-def serve(source: ModelSource, body_limit: float | None, token_file: Path | None, **how: Any) -> None:
-    """Serve MODEL, or a converted artifact, over the Open Inference Protocol (KServe V2, JSON).
+def serve(
+    source: ModelSource,
+    name: str | None,
+    threads: int,
+    body_limit: float | None,
+    token_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    client_ca: Path | None,
+    log: Path | None,
+    log_requests: bool,
+    **how: Any,
+) -> None:
+    """Serve MODEL, or a converted artifact, over the Open Inference Protocol (KServe V2): JSON and binary tensors.
 
-    MODEL is an artifact's file or folder, or a MODEL such as file.py:factory, which runs in PyTorch. One
-    line of JSON on stdout says the URL when it answers. SIGTERM or Ctrl-C ends it after the request that runs.
+    MODEL is an artifact's file or folder, a MODEL such as file.py:factory, which runs in PyTorch, or a TOML file that
+    names several. Each has a process of its own. One line of JSON on stdout says the URL when it answers. SIGTERM or
+    Ctrl-C ends it once all that was asked is answered.
     """
     from edgeproof import api
-    from edgeproof.serve.launch import print_ready
+    from edgeproof.serve.access import tls_context
+    from edgeproof.serve.launch import opening_of, print_ready
+    from edgeproof.serve.models_file import read_models
 
-    api.serve(
-        source,
-        body_limit_bytes=None if body_limit is None else int(body_limit * (1 << 20)),
-        token=None if token_file is None else read_token(token_file),
-        ready=print_ready,
-        **how,
-    )
+    if source.model.endswith(".toml"):
+        if name is not None:
+            raise click.UsageError("--name is of one model; a file of models has each one's name in it")
+        models = read_models(Path(source.model), trust=source.trust)
+    else:
+        models = [opening_of(source, name=name, threads=threads)]
+    if tls_cert is None and (tls_key is not None or client_ca is not None):
+        raise click.UsageError("--tls-key and --client-ca need --tls-cert")
+    with contextlib.ExitStack() as stack:
+        journal = None
+        if log is not None:
+            journal = sys.stderr.buffer if str(log) == "-" else stack.enter_context(log.open("ab"))
+        elif log_requests:
+            journal = sys.stderr.buffer
+        api.serve(
+            models,
+            body_limit_bytes=None if body_limit is None else int(body_limit * (1 << 20)),
+            token=None if token_file is None else read_token(token_file),
+            tls=None if tls_cert is None else tls_context(tls_cert, tls_key or tls_cert, client_ca),
+            log=journal,
+            log_requests=log_requests,
+            ready=print_ready,
+            **how,
+        )
 
 
 @click.command(

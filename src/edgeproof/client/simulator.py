@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from edgeproof.child import child_main
 from edgeproof.client.connection import Connection, Reply
 from edgeproof.documents.base import Document, encode
 from edgeproof.documents.latency import ProcessUse
@@ -30,7 +31,6 @@ from edgeproof.measure.latency import Schedule, Settings, time_calls
 from edgeproof.measure.machine import usable_cpus
 from edgeproof.measure.process import ProcessSampler
 from edgeproof.model.samples import Call, calls_of, read_calls, synthetic_samples
-from edgeproof.process import child_main
 from edgeproof.serve.access import read_token
 from edgeproof.serve.messages import InferResponse, ModelMetadata, ServerMetadata
 from edgeproof.serve.protocol import encode_request, specs_of

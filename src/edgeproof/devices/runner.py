@@ -277,6 +277,6 @@ def _write_outputs(path: Path, results: Sequence[dict[str, Array]]) -> None:
 
 
 if __name__ == "__main__":
-    from edgeproof.process import child_main
+    from edgeproof.child import child_main
 
     child_main(main)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["RUNS_CODE", "open_engine"]
+__all__ = ["RUNS_CODE", "open_engine", "told_of"]
 
 RUNS_CODE = "it is a shared library, and loading it runs the code inside"
 SUFFIX = ".so"
@@ -35,7 +35,7 @@ def open_engine(path: Path, *, trust: bool = False) -> NativeSession | None:
             one of ours.
         TrustError: this user did not make it, and it is not trusted.
     """
-    told = _told(path)
+    told = told_of(path)
     if told is None:
         if path.suffix != SUFFIX or not path.is_file():
             return None
@@ -51,7 +51,7 @@ def open_engine(path: Path, *, trust: bool = False) -> NativeSession | None:
     return NativeSession(library, inputs=_ports(told.get("inputs")), outputs=_ports(told.get("outputs")))
 
 
-def _told(path: Path) -> dict[str, Any] | None:
+def told_of(path: Path) -> dict[str, Any] | None:
     """What the artifact's document says; None where there is none, or where it describes another file than ``path``."""
     folder = path if path.is_dir() else path.parent
     document = folder / DOCUMENT

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +20,7 @@ from edgeproof.model.arrays import read_npz
 from edgeproof.model.inputs import InputCheck
 from edgeproof.trust import contained
 
-__all__ = ["ArtifactSession"]
+__all__ = ["ArtifactSession", "LoopStream"]
 
 
 class ArtifactSession:
@@ -62,14 +62,38 @@ class ArtifactSession:
             SignatureError, ArtifactError: as there.
         """
         arrays = self._check(inputs)
+        results = self._guarded(self._whole, arrays)
+        return {spec.name: result for spec, result in zip(self.outputs, results, strict=True)}
+
+    def advance(self, arrays: Sequence[Array]) -> list[Array]:
+        """One time step on inputs and states in the graph's order; outputs and states after it.
+
+        Raises:
+            ArtifactError: the runtime failed.
+        """
+        return self._guarded(self._graph, arrays)
+
+    def _whole(self, arrays: Sequence[Array]) -> list[Array]:
+        return self._graph(arrays) if self._loop is None else self._run_loop(self._loop, arrays)
+
+    def _guarded(self, work: Callable[[Sequence[Array]], list[Array]], arrays: Sequence[Array]) -> list[Array]:
+        """One thread at a time, and what a runtime raises is our error."""
         try:
             with self._lock:
-                results = self._graph(arrays) if self._loop is None else self._run_loop(self._loop, arrays)
+                return work(arrays)
         except EdgeProofError:
             raise
         except Exception as error:
             raise ArtifactError(f"{self.document.candidate} failed to run: {type(error).__name__}: {error}") from error
-        return {spec.name: result for spec, result in zip(self.outputs, results, strict=True)}
+
+    @property
+    def stream(self) -> Callable[[], LoopStream] | None:
+        """Makes a stream of its own for input that comes as time passes; None where the artifact has no time steps."""
+        return None if self._loop is None else self._streaming
+
+    def _streaming(self) -> LoopStream:
+        assert self._loop is not None
+        return LoopStream(self, self._loop, self._initial)
 
     def _graph(self, arrays: Sequence[Array]) -> list[Array]:
         fed = [_fit(array, binding) for array, binding in zip(arrays, self.document.inputs, strict=True)]
@@ -100,6 +124,40 @@ class ArtifactSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class LoopStream:
+    """One time step a call, the states carried on; any number of streams share a session and take turns.
+
+    Attributes:
+        inputs: of one time step.
+        outputs: of one time step, not read out over any others.
+    """
+
+    def __init__(self, session: ArtifactSession, loop: Loop, initial: Sequence[Array]) -> None:
+        self._session, self._initial, self._states = session, initial, list(initial)
+        document = session.document
+        self.inputs = tuple(binding.tensor for binding in document.inputs[: len(session.inputs)])
+        self.outputs = tuple(binding.tensor for binding in document.outputs[: len(loop.readouts)])
+        self._check = InputCheck(self.inputs)
+
+    def step(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """One more time step; the states go on only where it succeeds.
+
+        Returns:
+            each output's value in this step.
+
+        Raises:
+            SignatureError, ArtifactError: as ``Session.run``.
+        """
+        results = self._session.advance([*self._check(inputs), *self._states])
+        count = len(self.outputs)
+        self._states = [np.array(state) for state in results[count:]]  # a runtime may write the next ones over them
+        return {spec.name: result for spec, result in zip(self.outputs, results, strict=False)}
+
+    def reset(self) -> None:
+        """Back to the initial states."""
+        self._states = list(self._initial)
 
 
 def _call_input(spec: TensorSpec, loop: Loop | None) -> TensorSpec:

@@ -1,16 +1,20 @@
-"""Who may ask a server: whoever is on this machine, or brings its token; anybody, where the user says so.
+"""Who may ask a server: whoever is on this machine, or brings its token, or shows a certificate.
 
-A token is compared in constant time. There is no encryption here: a network that is not trusted needs a proxy or SSH.
+A token is compared in constant time.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeproof.errors import UsageError
 
-__all__ = ["check_address", "check_token", "matches", "read_token"]
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["check_address", "check_token", "matches", "read_token", "tls_context"]
 
 SHORTEST_TOKEN = 16
 HINT = "make one: python -c 'import secrets; print(secrets.token_urlsafe())' > FILE"
@@ -43,22 +47,48 @@ def check_token(token: str) -> None:
         )
 
 
-def check_address(bound: str, *, token: str | None, open_to_network: bool) -> None:
+def check_address(bound: str, *, token: str | None, asks_for_certificates: bool) -> None:
     """Whether a server may listen there.
 
     Args:
         bound: the numeric address that its socket got.
         token: that a client has to bring.
-        open_to_network: whether the user wants it to answer anybody.
+        asks_for_certificates: whether a client has to show one of its own (mutual TLS).
 
     Raises:
         UsageError: other machines could reach it, and nothing protects it.
     """
-    if token is None and not open_to_network and not ipaddress.ip_address(bound.partition("%")[0]).is_loopback:
+    if token is None and not asks_for_certificates and not ipaddress.ip_address(bound.partition("%")[0]).is_loopback:
         raise UsageError(
             f"a server on {bound} can be asked by every machine that reaches this one, and nothing protects it",
-            hint="ask for a token with --token-file FILE, or say --open-to-network where the network is yours alone",
+            hint="ask for a token with --token-file FILE, or for certificates with --tls-cert and --client-ca",
         )
+
+
+def tls_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or newer for a server's connections.
+
+    Args:
+        certificate: PEM, the server's own first.
+        key: PEM.
+        client_ca: PEM of who signs clients' certificates: each has to show one (mutual TLS); None: none is asked for.
+
+    Raises:
+        UsageError: a file cannot be read, or they do not belong together.
+    """
+    import ssl
+
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(certificate, key)
+        if client_ca is not None:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ValueError) as error:
+        files = ", ".join(str(file) for file in (certificate, key, client_ca) if file is not None)
+        raise UsageError(f"TLS cannot be set up from {files}: {error}", hint="expected files in PEM") from error
+    return context
 
 
 def matches(given: bytes | None, token: str) -> bool:

@@ -1,62 +1,123 @@
-"""Connections of a server, held to its limits where their bytes arrive: uvicorn's protocol has none of its own.
+"""One client's connection: HTTP/1.1 as it arrives, held to the server's limits, one request answered after the other.
 
-What passes a limit is refused with an answer that says so, and the connection is closed.
+httptools parses. What passes a limit is refused with an answer that says so, and the connection is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-import msgspec
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.server import ServerState
+import httptools
 
 from edgeproof.serve.access import matches
-from edgeproof.serve.connections import Connections
+from edgeproof.serve.holding import error_body
 
-__all__ = ["LimitedConnection"]
+if TYPE_CHECKING:
+    from edgeproof.serve.connections import Connections
+
+__all__ = ["Connection", "Request", "Response", "Routes"]
 
 LINGER_SECONDS = 2.0
 """After a refusal what still comes is thrown away: to close at once would reset what the client has not read yet."""
 IDLE, HEAD, BODY = range(3)
 """What a connection is in the middle of receiving."""
+KEPT = frozenset((b"authorization", b"content-length", b"expect", b"inference-header-content-length"))
+"""Headers that are looked at."""
+STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+JSON = b"application/json"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Request(NamedTuple):
+    """One that is whole.
+
+    Attributes:
+        method: in capitals.
+        url: as it was sent: path, and query if there is one.
+        headers: those in ``KEPT``, by their names in small letters.
+        body: of it.
+    """
+
+    method: bytes
+    url: bytes
+    headers: dict[bytes, bytes]
+    body: bytes | bytearray
+
+
+class Response(NamedTuple):
+    """An answer.
+
+    Attributes:
+        status: HTTP's.
+        body: of it.
+        content_type: of the body.
+        headers: further ones, whole lines.
+    """
+
+    status: int
+    body: Any
+    content_type: bytes = JSON
+    headers: bytes = b""
+
+
+class Routes(Protocol):
+    """Who answers."""
+
+    def handle(self, request: Request, connection: Connection) -> None:
+        """Have ``connection.answer`` called once, now or later."""
+        ...
+
+    def forget(self, connection: Connection) -> None:
+        """The client has left, and its answer is not waited for."""
+        ...
 
 
 class _Refused(Exception):
     """Stops the parser."""
 
 
-class LimitedConnection(HttpToolsProtocol):
-    """One client's connection, one request after the other.
+class _Continues(NamedTuple):
+    """A request whose head is whole."""
+
+    keep_alive: bool
+    request: Request
+
+
+class Connection(asyncio.Protocol):
+    """One client's.
 
     Args:
         connections: all of them, with their limits.
-        config: uvicorn's, and so are the others.
+        routes: who answers.
+        loop: in which it lives.
     """
 
-    def __init__(
-        self,
-        connections: Connections,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._all, self._limits = connections, connections.limits
-        self._part = IDLE
+    def __init__(self, connections: Connections, routes: Routes, loop: asyncio.AbstractEventLoop) -> None:
+        self._all, self._limits, self._routes, self._loop = connections, connections.limits, routes, loop
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._part = self._waited_part = IDLE
         self._outside_bytes = self._chunk_bytes = 0
-        self._short_heads = False
         self._body_bytes = self._seen_body_bytes = self._held_bytes = 0
-        self._waited_part = HEAD
-        self._refused = False
+        self._url = b""
+        self._head_bytes = self._header_count = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._answering: _Continues | None = None
+        self._ahead: deque[_Continues] = deque()
+        self._write_paused = self._refused = False
+        self._feeding = self._begun = False
         self._refusal: tuple[int, str, str] | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if self._all.enter(self, self.loop):
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self._all.enter(self, self._loop):
+            self._waited_part = HEAD
             self._all.wait_for(self, self._limits.request_seconds)
         else:
             self._refuse(503, "connections", f"all {self._limits.connections} connections are being answered")
@@ -64,89 +125,137 @@ class LimitedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._all.leave(self)
         self._hold(0)
-        super().connection_lost(exc)
+        self._transport = None
+        self._ahead.clear()
+        if self._answering is not None:
+            self._routes.forget(self)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
         self._chunk_bytes = len(data)
-        self._short_heads = self._part == IDLE and len(data) <= self._limits.head_bytes
-        HttpToolsProtocol.data_received(self, data)
+        self._feeding, self._begun = True, False
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "syntax", "this server speaks HTTP/1.1 and upgrades to nothing else")
+        except httptools.HttpParserError:
+            self._refuse(*(self._refusal or (400, "syntax", "what was sent is not an HTTP/1.1 request")))
+        self._feeding = False
+        if self._ahead and not self._refused:
+            self._go_on()
         if self._part != IDLE:
             self._received_a_part()
             return
         self._outside_bytes = 0
-        if not self._at_rest() and not self.flow.write_paused:
+        if self._answering is not None and not self._write_paused:
             self._all.answer(self)
 
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        """The client does not take its answers: no further request of it is looked at until it does."""
+        self._write_paused = True
+        assert self._transport is not None
+        self._transport.pause_reading()
+        waiting_bytes = self._transport.get_write_buffer_size()
+        self._all.wait_for(self, self._limits.request_seconds + waiting_bytes / self._limits.bytes_per_second)
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._go_on()
+
+    # What the parser calls.
+
     def on_message_begin(self) -> None:
-        HttpToolsProtocol.on_message_begin(self)
         self._part = HEAD
+        self._url = b""
+        self._headers = {}
+        self._head_bytes = self._header_count = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url = self._url + url if self._url else url
+        self._head_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_count += 1
+        self._head_bytes += len(name) + len(value)
+        name = name.lower()
+        if name in KEPT:
+            self._headers.setdefault(name, value)
 
     def on_headers_complete(self) -> None:
         limits = self._limits
-        if len(self.headers) > limits.headers:
+        if self._header_count > limits.headers or self._head_bytes > limits.head_bytes:
             self._stop(*self._long_head())
-        if not self._short_heads:
-            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            if size > limits.head_bytes:
-                self._stop(*self._long_head())
-        if self._all.token is not None and not matches(self._header(b"authorization"), self._all.token):
+        if self._all.token is not None and not matches(self._headers.get(b"authorization"), self._all.token):
             self._stop(401, "token", "this server asks for its token: Authorization: Bearer TOKEN")
-        if len(self.pipeline) >= limits.pipelined:
+        if len(self._ahead) >= limits.pipelined:
             ahead = f"more than {limits.pipelined} requests were sent ahead of their answers"
             self._stop(429, "pipelined", ahead)
-        self._part, self._body_bytes, self._seen_body_bytes = BODY, 0, 0
-        HttpToolsProtocol.on_headers_complete(self)
+        self._part, self._body_bytes, self._seen_body_bytes, self._body = BODY, 0, 0, []
+        if self._headers.get(b"expect", b"").lower() == b"100-continue" and self._answering is None:
+            length = int(self._headers.get(b"content-length", b"0"))
+            if length > limits.body_bytes:
+                self._stop(*self._long_body(length))
+            assert self._transport is not None
+            self._transport.write(CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         if self._body_bytes > self._limits.body_bytes:
             self._stop(*self._long_body(self._body_bytes))
-        HttpToolsProtocol.on_body(self, body)
+        self._body.append(body)
 
     def on_message_complete(self) -> None:
+        parser, body = self._parser, self._body
         self._part = IDLE
         self._outside_bytes = -self._chunk_bytes  # what begins in the same chunk counts from the next one on
-        HttpToolsProtocol.on_message_complete(self)
+        whole = body[0] if len(body) == 1 else b"".join(body)
+        self._body = []
+        request = Request(parser.get_method(), self._url, self._headers, whole)
+        came = _Continues(parser.should_keep_alive(), request)
+        if self._answering is None and not self._ahead and not self._write_paused and not self._begun:
+            self._begun = True
+            self._begin(came)
+        else:
+            self._ahead.append(came)
 
-    def on_response_complete(self) -> None:
-        """As uvicorn's, without its timer for the next request: ``Connections`` has one for all, and a timer made and
-        cancelled with every request costs more than the limits do."""
-        self.server_state.total_requests += 1
-        if self._refused:
+    # What the server calls.
+
+    def answer(self, response: Response) -> None:
+        """Answer the request that ``Routes.handle`` was given."""
+        came, transport = self._answering, self._transport
+        self._answering = None
+        if came is None or transport is None or transport.is_closing() or self._refused:
             return
-        if self.transport.is_closing():  # once the client has taken what was written
-            self._all.wait_for(self, self._limits.request_seconds)
+        close = self._all.ending or not came.keep_alive
+        if came.request.method == b"HEAD":
+            response = response._replace(body=b"")
+        transport.write(whole(response, close=close))
+        if close:
+            self._all.wait_for(self, self._limits.request_seconds)  # until the client has taken what was written
+            transport.close()
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        self._turn()
+        self._go_on()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        waiting_bytes = self.transport.get_write_buffer_size()
-        self._all.wait_for(self, self._limits.request_seconds + waiting_bytes / self._limits.bytes_per_second)
+    @property
+    def owed(self) -> bool:
+        """Whether a whole request of it is not answered, or an answer is not taken yet."""
+        return self._answering is not None or (self._transport is not None and self._transport.is_closing())
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._turn()
-
-    def send_400_response(self, msg: str) -> None:
-        """What the parser could not go on with: a refusal of ours, or a request that is no HTTP."""
-        self._refuse(*(self._refusal or (400, "syntax", "what was sent is not an HTTP/1.1 request")))
-
-    def shutdown(self) -> None:
-        """A request that runs is answered first; one that is not whole is not waited for."""
-        super().shutdown()
-        if self._refused or (self._part != IDLE and self._clients_turn()):
-            self.drop()
+    def close_unless_owed(self) -> None:
+        """Close it, where the server owes it nothing."""
+        if not self.owed and self._transport is not None:
+            self._transport.close()
 
     def late(self) -> None:
         """The client has let the server wait for too long."""
         if self._refused or self._part == IDLE:
-            if self.flow.write_paused:
+            if self._write_paused:
                 self._all.count("slow")
             self.drop()
         else:
@@ -156,25 +265,30 @@ class LimitedConnection(HttpToolsProtocol):
     def drop(self) -> None:
         """Close it without a word."""
         self._all.leave(self)
-        self.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
-    def _at_rest(self) -> bool:
-        """Whether every request whose head is whole is answered."""
-        return self.cycle is None or self.cycle.response_complete
+    # What it does by itself.
 
-    def _clients_turn(self) -> bool:
-        """Whether the server has nothing to answer until more is received."""
-        return self._at_rest() or (self._part == BODY and not self.pipeline)
+    def _begin(self, came: _Continues) -> None:
+        self._answering = came
+        self._routes.handle(came.request, self)
+
+    def _go_on(self) -> None:
+        """Begin with the next request that is whole, where the client takes its answers; of those that come together
+        only the first is begun before all are parsed, so that they are counted."""
+        if self._ahead and self._answering is None and not self._write_paused and not self._feeding:
+            self._begin(self._ahead.popleft())
+        self._turn()
 
     def _turn(self) -> None:
         """Something was answered or taken: see who waits for whom now."""
-        if self.flow.write_paused:
+        if self._write_paused:
             return
-        if not self._clients_turn():
+        if self._answering is not None:
             self._all.answer(self)
             return
-        if self._at_rest():
-            self._hold(0)
+        self._hold(0)
         self._waited_part = self._part
         self._all.wait_for(self, self._limits.idle_seconds if self._part == IDLE else self._limits.request_seconds)
 
@@ -190,19 +304,16 @@ class LimitedConnection(HttpToolsProtocol):
             self._refuse(*self._long_head())
             return
         if self._part != self._waited_part:
-            length = (self._header(b"content-length") or b"0") if self._part == BODY else b"0"
-            if int(length) > limits.body_bytes:
-                self._refuse(*self._long_body(int(length)))
+            length = int(self._headers.get(b"content-length", b"0")) if self._part == BODY else 0
+            if length > limits.body_bytes:
+                self._refuse(*self._long_body(length))
                 return
-            if self._clients_turn():
+            if self._answering is None:
                 self._turn()
         if self._hold(body_bytes) > limits.bodies_bytes:
             self._refuse(503, "memory", f"requests of {limits.bodies_bytes} bytes wait for their answers already")
             return
         self._all.extend(self, more_bytes / limits.bytes_per_second)
-
-    def _header(self, name: bytes) -> bytes | None:
-        return next((value for key, value in self.headers if key == name), None)
 
     def _hold(self, body_bytes: int) -> int:
         """Bytes of all bodies that came in parts, now that there are so many of this connection's."""
@@ -212,15 +323,12 @@ class LimitedConnection(HttpToolsProtocol):
 
     def _long_head(self) -> tuple[int, str, str]:
         most = self._limits
-        return (
-            431,
-            "head",
-            f"the request's head is too long; it may have {most.head_bytes} bytes, {most.headers} headers",
-        )
+        may = f"it may have {most.head_bytes} bytes, {most.headers} headers"
+        return 431, "head", f"the request's head is too long; {may}"
 
     def _long_body(self, length: int) -> tuple[int, str, str]:
         most = self._limits.body_bytes
-        return 413, "body", f"the request body has {length} bytes or more; this server takes {most} for its model"
+        return 413, "body", f"the request body has {length} bytes or more; this server takes {most} for its models"
 
     def _stop(self, status: int, reason: str, message: str) -> None:
         """Refuse from within the parser."""
@@ -229,26 +337,33 @@ class LimitedConnection(HttpToolsProtocol):
 
     def _refuse(self, status: int, reason: str, message: str) -> None:
         """Answer with an error, if nothing else is being answered, and take nothing more."""
+        if self._refused:
+            return
         self._refused = True
         self._all.count(reason)
-        if not self._clients_turn() or self.flow.write_paused:
+        transport = self._transport
+        if self._answering is not None or self._ahead or self._write_paused or transport is None:
             self.drop()
             return
-        if not self._at_rest():  # who waits for the rest of the body hears that it will not come
-            self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
-            self.cycle.message_event.set()
         self._hold(0)
-        body = msgspec.json.encode({"error": message})
+        self._body = []
         asks = b"www-authenticate: Bearer\r\n" if status == 401 else b""
-        self.transport.write(
-            STATUS_LINE[status]
-            + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
-            + asks
-            + b"connection: close\r\n\r\n"
-            + body
-        )
+        transport.write(whole(Response(status, error_body(message), headers=asks), close=True))
         if self._all.has(self):
-            self.transport.write_eof()
+            if transport.can_write_eof():
+                transport.write_eof()
             self._all.wait_for(self, LINGER_SECONDS)
         else:
-            self.transport.close()
+            transport.close()
+
+
+def whole(response: Response, *, close: bool) -> bytes:
+    """A response as it goes over the wire."""
+    return b"%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n%b" % (
+        STATUS_LINES[response.status],
+        response.content_type,
+        len(response.body),
+        response.headers,
+        b"connection: close\r\n" if close else b"",
+        response.body,
+    )

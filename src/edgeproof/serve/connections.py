@@ -19,11 +19,18 @@ TICK_SECONDS = 0.5
 class Held(Protocol):
     """A connection, as all of them together see it."""
 
+    @property
+    def owed(self) -> bool:
+        """Whether the server owes it an answer, or it has one that it has not taken yet."""
+
     def late(self) -> None:
         """The client has let the server wait for too long."""
 
     def drop(self) -> None:
         """Close it without a word."""
+
+    def close_unless_owed(self) -> None:
+        """Close it, where the server owes it nothing."""
 
 
 class Connections:
@@ -37,6 +44,7 @@ class Connections:
         refused: how many were cut off, by reason.
         seconds: in which the server has listened while somebody was connected.
         body_bytes: of requests that came in parts and are not answered yet.
+        ending: whether the server ends: each connection is closed with its next answer.
     """
 
     def __init__(self, limits: ServerLimits, token: str | None = None) -> None:
@@ -44,6 +52,7 @@ class Connections:
         self.refused: dict[str, int] = {}
         self.seconds = 0.0
         self.body_bytes = 0
+        self.ending = False
         self._open: set[Held] = set()
         self._waited_for: dict[Held, float] = {}
         self._ticking = False
@@ -61,6 +70,11 @@ class Connections:
             self._ticking = True
             loop.call_later(TICK_SECONDS, self._tick, loop)
         return True
+
+    @property
+    def open(self) -> tuple[Held, ...]:
+        """Those that are not closed."""
+        return tuple(self._open)
 
     def has(self, connection: Held) -> bool:
         """Whether it was taken in and is not closed."""

@@ -1,44 +1,51 @@
-"""Starts the edge server: opens what it serves, binds the port, says when it is ready, stops on SIGTERM.
+"""Starts the edge server: binds the port, has each model opened by a process of its own, says when it is ready, and
+finishes what was asked before it ends.
 
     python -m edgeproof.serve.launch ARTIFACT --port 0
 
-prints one line of JSON on stdout when it answers. Torch is imported only when a model is served by its own engine.
+prints one line of JSON on stdout when it answers.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import os
 import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeproof.documents.artifact import ArtifactDocument
-from edgeproof.documents.source import ModelSource
-from edgeproof.errors import ServingError
-from edgeproof.formats.base import Session
-from edgeproof.process import child_main
+from edgeproof.child import child_main
+from edgeproof.errors import ServingError, UsageError
 from edgeproof.serve.access import check_address, check_token, read_token
-from edgeproof.serve.app import EdgeServer
-from edgeproof.serve.connections import Connections
-from edgeproof.serve.limits import CONNECTIONS, REQUEST_SECONDS, ServerLimits, largest_body
-from edgeproof.serve.trial import first_call, try_apart
+from edgeproof.serve.limits import CALL_SECONDS, CONNECTIONS, QUEUE, REQUEST_SECONDS, ServerLimits, largest_body
+from edgeproof.serve.log import Log
+from edgeproof.serve.opening import Opening, name_of
+from edgeproof.serve.served import ServedModel
 
-__all__ = ["Opened", "Ready", "is_artifact", "main", "open_served", "print_ready", "serve"]
+if TYPE_CHECKING:
+    import asyncio
+    import ssl
 
-BACKLOG = 128
+    from edgeproof.documents.source import ModelSource
+
+__all__ = ["Ready", "main", "opening_of", "print_ready", "serve"]
+
+BACKLOG = 1024
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-MODEL_SUFFIXES = {".pt", ".pt2", ".nir", ".py"}
-"""Files that are a MODEL, unless an ``artifact.json`` beside them says otherwise."""
+LAME_SECONDS = 0.5
+"""For which a server that ends still takes requests on connections that are open: what its clients are sending by then
+would be lost."""
+GRACE_SECONDS = 10.0
+"""For answers that are owed when it ends."""
+LOOK_SECONDS = 0.02
+TICK_SECONDS = 0.5
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -46,170 +53,175 @@ class Ready(msgspec.Struct, frozen=True):
 
     url: str
     model: str
+    """The first."""
     pid: int
     load_ms: float
-    """Opening the artifact, its runtime's import included."""
+    """Opening the first model, its runtime's import included."""
     threads: int
     first_inference_us: float | None = None
     """The first call of all, on zeros, before this line."""
     degraded: str | None = None
     """Why the runtime has fallen back to slow kernels; None where it has not."""
+    models: list[str] = []
+    processes: list[int] = []
+    """Of the models, in order."""
 
 
-class Opened(msgspec.Struct, frozen=True):
-    """What is served."""
-
-    session: Session
-    name: str
-    platform: str
-    load_ms: float
-    threads: int
-    first_inference_us: float | None = None
-    degraded: str | None = None
-
-
-def is_artifact(address: str) -> bool:
-    """Whether ``address`` names an artifact on disk, and not a MODEL."""
-    path = Path(address)
-    if not path.exists():
-        return False
-    return path.suffix not in MODEL_SUFFIXES or (path.parent / ArtifactDocument.FILE).is_file()
-
-
-def open_served(source: ModelSource, *, threads: int = 1, name: str | None = None) -> Opened:
-    """Open an artifact, or a MODEL with its own engine, and call it once.
-
-    Args:
-        source: the path of an artifact, or a MODEL.
-        threads: of the runtime.
-        name: the model's name in the URL; by default the file's.
-
-    Raises:
-        ArtifactError: the artifact cannot be opened.
-        TrustError: it would run code, this user did not make it, and it is not trusted.
-        MissingDependency: its runtime is not installed.
-        ServingError: the runtime crashed on it.
-        UsageError: MODEL is wrong.
-    """
-    session: Session
-    begin = time.perf_counter_ns()
-    if is_artifact(source.model):
-        from edgeproof.formats.registry import artifact_document, made_here, open_artifact
-
-        if not made_here(Path(source.model)):
-            try_apart(source.model, threads=threads, trust=source.trust)
-            begin = time.perf_counter_ns()
-
-        session = open_artifact(Path(source.model), threads=threads, timed=True, trust=source.trust)
-        platform = artifact_document(Path(source.model), trust=source.trust)[0].candidate
-    else:
-        from edgeproof.model.eager import EagerSession
-        from edgeproof.model.resolve import resolve
-
-        session = EagerSession(resolve(source).subject, threads=threads)
-        platform = "eager"
-    load_ms = (time.perf_counter_ns() - begin) / 1e6
-    try:
-        first_us = first_call(session)
-    except BaseException:
-        session.close()
-        raise
-    degraded: str | None = getattr(session, "degraded", None)
-    return Opened(session, name or _name_of(source.model), platform, load_ms, threads, first_us, degraded)
-
-
-def serve(
-    source: ModelSource,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    name: str | None = None,
-    threads: int = 1,
-    body_limit_bytes: int | None = None,
-    connections: int = CONNECTIONS,
-    request_seconds: float = REQUEST_SECONDS,
-    token: str | None = None,
-    open_to_network: bool = False,
-    ready: Callable[[Ready], None] = lambda _line: None,
-) -> None:
-    """Serve a model or an artifact in this process until SIGTERM, SIGINT or SIGHUP; a request that runs is answered
-    first.
+def opening_of(source: ModelSource, *, threads: int = 1, name: str | None = None, **more: Any) -> Opening:
+    """What a process is to open.
 
     Args:
         source: the path of an artifact, or a MODEL, which runs in PyTorch.
+        threads: of the runtime.
+        name: the model's name in the URL; by default the file's or the factory's.
+        more: further fields of ``Opening``.
+    """
+    found = msgspec.to_builtins(source)
+    return Opening(name=name or name_of(source.model), source=found, threads=threads, **more)
+
+
+def serve(
+    models: Sequence[Opening],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    body_limit_bytes: int | None = None,
+    connections: int = CONNECTIONS,
+    request_seconds: float = REQUEST_SECONDS,
+    queue: int = QUEUE,
+    call_seconds: float = CALL_SECONDS,
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    log: IO[bytes] | None = None,
+    log_requests: bool = False,
+    ready: Callable[[Ready], None] = lambda _line: None,
+) -> None:
+    """Serve models until SIGTERM, SIGINT or SIGHUP; what was asked by then is answered first.
+
+    Args:
+        models: each gets a process.
         host: address to listen on.
         port: 0 takes a free one.
-        name: the model's name in the URL; default: the file's or the factory's.
-        threads: of the runtime.
-        body_limit_bytes: longer request bodies are refused; default: the largest sensible one for the model's inputs.
+        body_limit_bytes: longer request bodies are refused; default: the largest sensible one for the models' inputs.
         connections: open at a time.
         request_seconds: for a request's head, and again for its body, which gets a second more for each 16 KiB.
+        queue: requests that may wait for one model while it runs.
+        call_seconds: that a model may take for one request before its process is started anew.
         token: that every request has to bring, ``Authorization: Bearer TOKEN``.
-        open_to_network: listen on an address that other machines reach, without a token.
+        tls: what connections are wrapped in; it is mutual where it asks clients for a certificate.
+        log: gets a line of JSON for each event.
+        log_requests: and for each request.
         ready: called once, when connections are answered.
 
     Raises:
-        UsageError: the address is reached by other machines, and nothing protects it; a limit of nothing.
-        EdgeProofError: it cannot be opened, the port cannot be had, or the model's tensors cannot be served.
+        UsageError: the address is reached by other machines, and nothing protects it; a limit of nothing; two models
+            of one name.
+        EdgeProofError: a model cannot be opened, the port cannot be had, or a model's tensors cannot be served.
     """
-    import uvicorn
-
-    from edgeproof.serve.connection import LimitedConnection
-
+    names = [opening.name for opening in models]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"expected models of different names, found {', '.join(names) or 'none'}", hint="give --name")
     if token is not None:
         check_token(token)
-    stdout = sys.stdout
     with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # what a user's model prints is no line of ours
         with _having(host, port):
             listener = stack.enter_context(_bound(host, port))
-        check_address(listener.getsockname()[0], token=token, open_to_network=open_to_network)
-        opened = open_served(source, threads=threads, name=name)
-        session = stack.enter_context(opened.session)
+        asks = tls is not None and tls.verify_mode != 0
+        check_address(listener.getsockname()[0], token=token, asks_for_certificates=asks)
+        ServerLimits(body_bytes=body_limit_bytes or 1, connections=connections, request_seconds=request_seconds)
+        journal = Log(log, requests=log_requests)
+        served = [ServedModel(opening, queue=queue, call_seconds=call_seconds, log=journal) for opening in models]
+        for model in served:
+            stack.callback(model.close)
+            model.start()
+        from edgeproof.serve.connection import Connection  # while the models open
+        from edgeproof.serve.connections import Connections
+        from edgeproof.serve.front import Front
+
+        loop = _new_loop()
+        stack.callback(loop.close)
+        held = [model.wait_open() for model in served]
         limits = ServerLimits(
-            body_bytes=largest_body(session.inputs) if body_limit_bytes is None else body_limit_bytes,
+            body_bytes=largest_body(max(each.input_values for each in held))
+            if body_limit_bytes is None
+            else body_limit_bytes,
             connections=connections,
             request_seconds=request_seconds,
         )
-        held = Connections(limits, token)
-        app = EdgeServer(
-            session,
-            opened.name,
-            platform=opened.platform,
-            threads=opened.threads,
-            degraded=opened.degraded,
-            refused=held.refused,
-        )
-        with _having(host, port):
-            listener.listen(BACKLOG)
+        together = Connections(limits, token)
+        front = Front(served, together, _usable_cpus())
         address = f"[{host}]" if ":" in host else host
         line = Ready(
-            url=f"http://{address}:{listener.getsockname()[1]}",
-            model=opened.name,
+            url=f"http{'' if tls is None else 's'}://{address}:{listener.getsockname()[1]}",
+            model=names[0],
             pid=os.getpid(),
-            load_ms=round(opened.load_ms, 3),
-            threads=opened.threads,
-            first_inference_us=opened.first_inference_us,
-            degraded=opened.degraded,
+            load_ms=round(held[0].load_ms, 3),
+            threads=held[0].threads,
+            first_inference_us=held[0].first_inference_us,
+            degraded=front.degraded,
+            models=names,
+            processes=[model.pid for model in served if model.pid is not None],
         )
-        config = uvicorn.Config(
-            app,
-            loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http=cast(Any, functools.partial(LimitedConnection, held)),  # called as the class would be
-            ws="none",
-            lifespan="off",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=10,
+        for model in served:
+            model.attach(loop)
+        with _having(host, port):
+            listener.listen(BACKLOG)
+        loop.run_until_complete(
+            _answer(
+                loop,
+                lambda: Connection(together, front, loop),
+                listener,
+                tls,
+                served,
+                together,
+                journal,
+                lambda: ready(line),
+            )
         )
 
-        def tell() -> None:
-            with contextlib.redirect_stdout(stdout):
-                ready(line)
 
-        _server_class()(config, tell).run(sockets=[listener])
+async def _answer(
+    loop: asyncio.AbstractEventLoop,
+    make: Callable[[], asyncio.Protocol],
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    served: Sequence[ServedModel],
+    connections: Any,
+    log: Log,
+    tell: Callable[[], None],
+) -> None:
+    """Answer until a signal comes, and then what is owed."""
+    import asyncio
+
+    end = asyncio.Event()
+    for number in _ending():
+        loop.add_signal_handler(number, end.set)
+    server = await loop.create_server(make, sock=listener, ssl=tls, backlog=BACKLOG)
+
+    def tick() -> None:
+        for model in served:
+            model.check_time()
+        loop.call_later(TICK_SECONDS, tick)
+
+    tick()
+    log.event("ready", models=[model.name for model in served], pid=os.getpid())
+    tell()
+    await end.wait()
+    log.event("ending", connections=len(connections.open))
+    connections.ending = True
+    until = loop.time() + LAME_SECONDS
+    while connections.open and loop.time() < until:
+        await asyncio.sleep(LOOK_SECONDS)
+    server.close()
+    for connection in connections.open:
+        connection.close_unless_owed()
+    until = loop.time() + GRACE_SECONDS
+    while connections.open and loop.time() < until:
+        await asyncio.sleep(LOOK_SECONDS)
+    for connection in connections.open:
+        connection.drop()
+    await asyncio.sleep(0)
+    log.event("ended")
 
 
 def print_ready(line: Ready) -> None:
@@ -233,51 +245,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="the model's name in the URL (default: the file's)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime (default 1)")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="ask every request for the token in this file")
-    parser.add_argument("--open-to-network", action="store_true", help="let others reach --host without one")
     parser.add_argument("--trust", action="store_true", help="run code of an artifact that this user did not make")
     options = parser.parse_args(arguments)
-    source = ModelSource(model=options.artifact, trust=options.trust)
+    source = {"model": options.artifact, "trust": options.trust}
+    name = options.name or name_of(options.artifact)
     serve(
-        source,
+        [Opening(name=name, source=source, threads=options.threads)],
         host=options.host,
         port=options.port,
-        name=options.name,
-        threads=options.threads,
         token=None if options.token_file is None else read_token(options.token_file),
-        open_to_network=options.open_to_network,
         ready=print_ready,
     )
     return 0
 
 
-def _server_class() -> Any:
-    """uvicorn's server, that says when it is ready and ends cleanly instead of dying of the signal that stopped it."""
-    import uvicorn
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":
+        import asyncio
 
-    class Server(uvicorn.Server):
-        def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-            super().__init__(config)
-            self._say_started = started
+        return asyncio.new_event_loop()
+    import uvloop
 
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                self._say_started()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
 
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            if threading.current_thread() is not threading.main_thread():
-                yield
-                return
-            kept = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()  # as nohup asks
-            before = {number: signal.signal(number, self.handle_exit) for number in ENDING if number not in kept}
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
 
-    return Server
+def _ending() -> Iterator[signal.Signals]:
+    """The signals that end a server: only the main thread can hear them."""
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDING:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup asks
+                yield number
+
+
+def _usable_cpus() -> tuple[int, ...]:
+    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
 
 
 @contextlib.contextmanager
@@ -302,12 +304,6 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _name_of(address: str) -> str:
-    """``mlp.onnx`` → ``mlp``; ``file.py:factory`` → ``factory``."""
-    path, _, factory = address.rpartition(":")
-    return factory if path and factory else Path(address).stem or "model"
 
 
 if __name__ == "__main__":

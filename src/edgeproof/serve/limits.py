@@ -6,19 +6,23 @@ Who counts is ``serve/connection.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import msgspec
 
-from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import UsageError
 
-__all__ = ["CONNECTIONS", "REQUEST_SECONDS", "ServerLimits", "largest_body"]
+__all__ = ["CALL_SECONDS", "CONNECTIONS", "QUEUE", "REQUEST_SECONDS", "ServerLimits", "largest_body", "most_calls"]
 
 CONNECTIONS = 256
 REQUEST_SECONDS = 15.0
+QUEUE = 64
+"""Requests that wait for one model while it runs."""
+CALL_SECONDS = 60.0
+"""That a model may take for one request."""
 BYTES_PER_VALUE = 48
 """A float64 in JSON has up to 24 characters; the rest is for its comma and an indented line of its own."""
+BATCH_BYTES = 16 << 20
+MOST_CALLS = 32
 BODY_ROOM_BYTES = 64 << 10
 """For names, shapes, an id and parameters."""
 BODIES_BYTES = 64 << 20
@@ -62,6 +66,12 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
         return max(BODIES_BYTES, BODIES * self.body_bytes)
 
 
-def largest_body(inputs: Sequence[TensorSpec]) -> int:
-    """Bytes of the largest sensible request for a model: every value at full length and indented, and room."""
-    return BODY_ROOM_BYTES + BYTES_PER_VALUE * sum(math.prod(spec.shape) for spec in inputs)
+def most_calls(values: int) -> int:
+    """Of a model of so many input values, for one request whose batch is longer than the model's: what 16 MiB of JSON
+    hold, 32 at most."""
+    return max(1, min(MOST_CALLS, BATCH_BYTES // (BYTES_PER_VALUE * max(1, values))))
+
+
+def largest_body(values: int) -> int:
+    """Bytes of the largest sensible request of so many values: each at full length and indented, and room."""
+    return BODY_ROOM_BYTES + BYTES_PER_VALUE * values

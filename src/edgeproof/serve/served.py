@@ -1,0 +1,340 @@
+"""A model behind a server: the process that holds it, the requests that wait for it, and what becomes of them when it
+dies.
+
+Everything here happens in the event loop's thread; the model's own work does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from edgeproof import errors
+from edgeproof.errors import EdgeProofError, ProcessError, ServingError
+from edgeproof.process import Child, module_command, outcome_of
+from edgeproof.serve.histogram import Histogram
+from edgeproof.serve.holding import Held, error_body
+from edgeproof.serve.lane import INLINE_BYTES, Lane, LaneClosed, Message, lane_pair
+from edgeproof.serve.log import Log
+from edgeproof.serve.opening import Opening
+from edgeproof.serve.worker import NotOpened
+
+__all__ = ["Answer", "ServedModel"]
+
+ATTEMPTS = 5
+"""Starts in a row that may fail before the model is given up."""
+WAIT_S = 0.1
+"""Before the second start in a row; each further one waits twice as long."""
+GRACE_S = 2.0
+"""For a process that closed its lane to end by itself, so that its exit code is its own."""
+
+Done = Callable[["Answer"], None]
+
+
+class Answer(NamedTuple):
+    """What a request came to.
+
+    Attributes:
+        status: HTTP's.
+        body: of the answer.
+        json_bytes: of JSON at its beginning where tensors follow; None: it is JSON alone.
+        retry_s: after which it is worth asking again; None: nothing to say of that.
+    """
+
+    status: int
+    body: Any
+    json_bytes: int | None = None
+    retry_s: int | None = None
+
+
+class _Waiting(NamedTuple):
+    body: Any
+    json_bytes: int | None
+    done: Done
+    came_ns: int
+
+
+class ServedModel:
+    """One model of a server.
+
+    Args:
+        opening: what is served.
+        queue: requests that may wait while one runs; a further one is refused at once.
+        call_seconds: that one request may take, before the process that runs it is stopped.
+        log: told what happens.
+
+    Attributes:
+        name: in the URL.
+        held: what its process says of it; None before the first has opened it.
+        metadata: of the protocol, encoded.
+    """
+
+    def __init__(self, opening: Opening, *, queue: int, call_seconds: float, log: Log) -> None:
+        self.name = opening.name
+        self.held: Held | None = None
+        self.metadata = b""
+        self._opening, self._queue_limit, self._call_seconds, self._log = opening, queue, call_seconds, log
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._child: Child | None = None
+        self._lane: Lane | None = None
+        self._ready = False
+        self._given_up: str | None = None
+        self._failures = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._running: _Waiting | None = None
+        self._asked_ns = 0
+        self._late = False
+        self._closed = False
+        self._on_idle: Callable[[], None] | None = None
+        self.requests = self.errors = self.restarts = self.refused = 0
+        self.inference, self.whole = Histogram(), Histogram()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request would be answered now, or after those that wait."""
+        return self._ready
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that holds it."""
+        return None if self._child is None else self._child.pid
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait, without the one that runs."""
+        return len(self._waiting)
+
+    def start(self) -> None:
+        """Start the process; it opens the model meanwhile.
+
+        Raises:
+            ProcessError: it cannot be started.
+        """
+        lane, there, memory = lane_pair()
+        try:
+            with there:
+                command = module_command("edgeproof.serve.worker")
+                self._child = Child(command, threads=self._opening.threads, stdin=there.fileno())
+            socket.send_fds(lane.socket, [b"m"], [memory])
+            lane.send(Message(0, msgspec.json.encode(self._opening)))
+        except BaseException as error:
+            lane.close()
+            if isinstance(error, LaneClosed | OSError):
+                raise ProcessError(f"the process of {self.name} ended at once{self._said()}") from error
+            raise
+        self._lane = lane
+
+    def wait_open(self) -> Held:
+        """Wait for the model to be open; no loop is needed yet.
+
+        Raises:
+            EdgeProofError: it cannot be opened, with its reason.
+        """
+        assert self._lane is not None
+        try:
+            told = self._lane.receive()
+            assert told is not None
+        except LaneClosed:
+            raise ServingError(
+                f"{self.name} cannot be served: the process that opened it {self._end()}",
+                hint="is the file whole, and for this machine? copy it again, or convert again",
+            ) from None
+        return self._opened(told)
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer requests in this loop, once the model is open."""
+        assert self._lane is not None
+        self._loop = loop
+        self._lane.socket.setblocking(False)
+        loop.add_reader(self._lane.socket.fileno(), self._readable)
+
+    def submit(self, body: Any, json_bytes: int | None, done: Done) -> None:
+        """Have a request answered, in its turn; ``done`` is called once, perhaps at once."""
+        self.requests += 1
+        came = _Waiting(body, json_bytes, done, time.perf_counter_ns())
+        if self._given_up is not None:
+            self._finish(came, Answer(503, error_body(self._given_up)))
+        elif self._running is None and self._ready:
+            self._ask(came)
+        elif len(self._waiting) < self._queue_limit:
+            self._waiting.append(came)
+        else:
+            self.refused += 1
+            busy = f"{len(self._waiting)} requests wait for {self.name} already; ask again later"
+            self._finish(came, Answer(503, error_body(busy), retry_s=self._retry_s()))
+
+    def forget(self, done: Done) -> None:
+        """Nobody waits for this answer any more; what runs already is not stopped."""
+        self._waiting = deque(came for came in self._waiting if came.done != done)
+
+    def check_time(self) -> None:
+        """Stop a process that has not answered in time; to be called now and then."""
+        if self._running is None or self._child is None or self._late:
+            return
+        if (time.perf_counter_ns() - self._asked_ns) / 1e9 > self._call_seconds:
+            self._late = True
+            self._child.stop()
+
+    def when_idle(self, then: Callable[[], None]) -> None:
+        """Have ``then`` called once nothing runs and nothing waits."""
+        self._on_idle = then
+        self._idle()
+
+    def close(self) -> None:
+        """End the process; what waits is not answered."""
+        self._closed = True
+        self._ready = False
+        self._let_go()
+
+    def _ask(self, came: _Waiting) -> None:
+        assert self._lane is not None
+        self._running = came
+        self._asked_ns = time.perf_counter_ns()
+        try:
+            self._lane.send(Message(0, came.body, came.json_bytes))
+        except LaneClosed:
+            self._died()
+
+    def _readable(self) -> None:
+        assert self._lane is not None
+        try:
+            told = self._lane.receive()
+        except LaneClosed:
+            self._died()
+            return
+        if told is None:
+            return
+        if not self._ready:
+            self._reopened(told)
+            return
+        came, self._running = self._running, None
+        if came is None:
+            return
+        if told.spent_ns:
+            self.inference.add(told.spent_ns)
+        body = told.body if len(told.body) <= INLINE_BYTES else bytes(told.body)  # the next answer lies where it does
+        self._finish(came, Answer(told.status, body, told.json_bytes))
+        self._next()
+
+    def _next(self) -> None:
+        if self._waiting and self._running is None and self._ready:
+            self._ask(self._waiting.popleft())
+        else:
+            self._idle()
+
+    def _idle(self) -> None:
+        if self._on_idle is not None and self._running is None and not self._waiting:
+            then, self._on_idle = self._on_idle, None
+            then()
+
+    def _finish(self, came: _Waiting, answer: Answer) -> None:
+        spent_ns = time.perf_counter_ns() - came.came_ns
+        self.whole.add(spent_ns)
+        if answer.status >= 400:
+            self.errors += 1
+        if self._log.requests:
+            self._log.event(
+                "request",
+                model=self.name,
+                status=answer.status,
+                us=round(spent_ns / 1e3, 1),
+                bytes_in=len(came.body),
+                bytes_out=len(answer.body),
+            )
+        came.done(answer)
+
+    def _died(self) -> None:
+        """The process is gone: its caller hears of it, and another takes its place."""
+        how = f"did not answer within {self._call_seconds:g} s and was stopped" if self._late else self._end()
+        was_ready, self._ready, self._late = self._ready, False, False
+        self._let_go()
+        if self._closed:
+            return
+        self._log.event("worker died", model=self.name, how=how, amid_request=self._running is not None)
+        came, self._running = self._running, None
+        if not was_ready:
+            self._failed(f"the process that opened it {how}")
+        else:
+            self._failures = 0
+            self._start_again()
+        if came is not None:
+            message = f"the process that runs {self.name} {how} amid this request; it is started anew"
+            self._finish(came, Answer(500, error_body(message)))
+
+    def _start_again(self) -> None:
+        if self._closed:
+            return
+        assert self._loop is not None
+        self.restarts += 1
+        try:
+            self.start()
+            self.attach(self._loop)
+        except ProcessError as error:
+            self._failed(error.message)
+
+    def _failed(self, reason: str) -> None:
+        """It could not be opened again: try it some more times, ever later, and then give it up."""
+        self._failures += 1
+        if self._failures >= ATTEMPTS:
+            self._given_up = f"{self.name} is not served any more, after {self._failures} starts that failed: {reason}"
+            self._log.event("model given up", model=self.name, reason=reason)
+            waiting, self._waiting = self._waiting, deque()
+            for came in waiting:
+                self._finish(came, Answer(503, error_body(self._given_up)))
+            self._idle()
+            return
+        assert self._loop is not None
+        self._loop.call_later(WAIT_S * 2 ** (self._failures - 1), self._start_again)
+
+    def _reopened(self, told: Message) -> None:
+        try:
+            self._opened(told)
+        except EdgeProofError as error:
+            self._let_go()
+            self._failed(error.message)
+            return
+        self._failures = 0
+        self._log.event("worker ready", model=self.name, pid=self.pid)
+        self._next()
+
+    def _opened(self, told: Message) -> Held:
+        if told.status != 200:
+            reason = msgspec.json.decode(bytes(told.body), type=NotOpened)
+            kind = getattr(errors, reason.kind, ServingError)
+            raise kind(reason.message, hint=reason.hint)
+        self.held = msgspec.json.decode(bytes(told.body), type=Held)
+        self.metadata = msgspec.json.encode(self.held.metadata)
+        self._ready = True
+        return self.held
+
+    def _retry_s(self) -> int:
+        """Whole seconds until those that wait are answered, if each takes as long as the ones before: one at least."""
+        spent = self.inference.mean_s()
+        return max(1, math.ceil(len(self._waiting) * spent))
+
+    def _end(self) -> str:
+        """How the process ended, in words."""
+        assert self._child is not None
+        code = self._child.stop(grace_s=GRACE_S)
+        return f"{outcome_of(code)}{self._said()}"
+
+    def _said(self) -> str:
+        said = "" if self._child is None else self._child.said()
+        return f"; it said: {said}" if said else ""
+
+    def _let_go(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            if self._loop is not None:
+                self._loop.remove_reader(lane.socket.fileno())
+            lane.close()
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
