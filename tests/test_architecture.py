@@ -31,7 +31,7 @@ FLOORS = (
     ("metrics",),
     ("spike", "mil", "documents", "apart", "forkserver"),
     ("process", "files", "trust"),
-    ("scratch", "together"),
+    ("scratch", "together", "child"),
     ("errors",),
 )
 """Top first. The server uses the measuring's reading of the machine, so it stands on it."""

@@ -275,7 +275,7 @@ def test_what_others_reach_is_refused_without_protection(artifact: Path, tmp_pat
     refused = edgeproof("serve", artifact, "--host", "0.0.0.0", "--port", 0)
     assert refused.returncode == 2
     assert "nothing protects it" in refused.stderr
-    assert "--open-to-network" in refused.stderr
+    assert "--client-ca" in refused.stderr
     no_token = edgeproof("serve", artifact, "--token-file", tmp_path / "gone")
     assert no_token.returncode == 2
     assert "cannot be read" in no_token.stderr

@@ -39,7 +39,7 @@ def quick() -> Iterator[SpawnedServer]:
 def test_every_request_is_kept(quick: SpawnedServer) -> None:
     report = drive(quick.ready.url, Drive(requests=120, warmup=5))
     assert len(report.latency_us) == len(report.inference_us) == 120
-    assert (report.errors, report.warmup, report.platform) == (0, 5, "double")
+    assert (report.errors, report.warmup, report.platform) == (0, 5, "double-fp32")
     assert all(inner < outer for inner, outer in zip(report.inference_us, report.latency_us, strict=True))
     assert report.body_bytes > 50
     assert report.server is not None

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 
+WORDS = ("features", "delay_s", "answer", "failure", "leak_bytes", "stall_s")
+
+
 class DoubleSession:
     """``scores = x @ weights`` for one float32 input ``x`` [1, features] and three scores.
 
@@ -35,6 +38,7 @@ class DoubleSession:
         failure: when given, every call raises an ArtifactError that says so; but one on zeros, which a server begins
             with.
         leak_bytes: that every call leaves behind in resident memory.
+        stall_s: that one call takes, but one on zeros.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class DoubleSession:
         answer: list[float] | None = None,
         failure: str | None = None,
         leak_bytes: int = 0,
+        stall_s: float = 0.0,
     ) -> None:
         self.inputs = (TensorSpec(name="x", dtype="float32", shape=(1, features)),)
         self.outputs = (TensorSpec(name="scores", dtype="float32", shape=(1, 3)),)
@@ -54,6 +59,7 @@ class DoubleSession:
         self._answer = answer
         self._failure = failure
         self._leak_bytes = leak_bytes
+        self._stall_s = stall_s
         self._kept: list[bytes] = []
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -61,6 +67,8 @@ class DoubleSession:
             raise ArtifactError(self._failure)
         if self._leak_bytes:
             self._kept.append(b"\1" * self._leak_bytes)
+        if self._stall_s and inputs["x"].any():
+            time.sleep(self._stall_s)
         if self._delay_s:
             time.sleep(self._delay_s)
         if self._answer is not None:
@@ -83,7 +91,12 @@ def opened(opening: Opening) -> Opened:
     """The session that an ``Opening`` asks for, opened: its source has the words of ``DoubleSession``."""
     from edgeproof.serve.opening import opened_session
 
-    words = {name: value for name, value in opening.source.items() if name not in {"model", "degraded"}}
+    words = {name: value for name, value in opening.source.items() if name in WORDS}
+    if "dies" in opening.source:
+        tally = Path(opening.source["dies"])
+        tally.write_text(tally.read_text() + "." if tally.exists() else ".")
+        if len(tally.read_text()) > 1:
+            raise ArtifactError("the file is gone")
     session = DoubleSession(**words)
     about = {"platform": "double-fp32", "runtime": "a double", "runtime_version": "1", "sha256": "5" * 64}
     about["degraded"] = opening.source.get("degraded")
@@ -122,6 +135,9 @@ def main() -> None:
     how = json.loads(told)
     alone = {"double": {"features": int(features), "delay_s": float(delay_s), "failure": failure or None}}
     openings = [opening_of(name, **words) for name, words in how.pop("models", alone).items()]
+    log = how.pop("log_file", None)
+    if log is not None:
+        how["log"] = Path(log).open("ab")  # noqa: SIM115
     launch.serve(openings, port=int(port), ready=launch.print_ready, **how)
 
 

@@ -18,10 +18,9 @@ import edgeproof
 from edgeproof import api
 from edgeproof.devices.host import run_job
 from edgeproof.documents.runner import RunnerJob
-from edgeproof.documents.source import ModelSource
 from edgeproof.errors import ArtifactError, EdgeProofError, ServingError, TrustError
 from edgeproof.formats.registry import open_artifact
-from edgeproof.serve.launch import open_served
+from edgeproof.serve.opening import Opening, open_model
 from edgeproof.serve.spawned import SpawnedServer
 
 CODE = ("sdk-native", "torchscript-fp32")
@@ -130,7 +129,7 @@ def test_no_way_in_loads_a_library_of_somebody_else(made: Path, evil: Path, tmp_
     samples = tmp_path / "samples.npz"
     np.savez(samples, x=np.ones((8, 1, 4), np.float32))
     for path in (alone, folder, folder / "evil.so", ours / "beside.so"):
-        for refused in (edgeproof.open, open_artifact, lambda path: open_served(ModelSource(model=str(path)))):
+        for refused in (edgeproof.open, open_artifact, open_to_serve):
             with pytest.raises(TrustError):
                 refused(path)
         with pytest.raises(TrustError):
@@ -205,3 +204,7 @@ def test_where_no_key_can_be_kept_code_asks_for_trust(tmp_path: Path, monkeypatc
     for candidate, trust in (("torchscript-fp32", True), ("sdk-eager", False)):
         with edgeproof.open(tmp_path / "out" / candidate, trust=trust) as session:
             assert session.run(call_of(session))
+
+
+def open_to_serve(path: Path) -> None:
+    open_model(Opening(name="net", source={"model": str(path)}))

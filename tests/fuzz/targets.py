@@ -77,26 +77,44 @@ def _file(raw: bytes, name: str) -> Path:
 
 
 def _request(raw: bytes) -> None:
-    from edgeproof.documents.signature import TensorSpec
-    from edgeproof.serve.protocol import ProtocolError, decode_request
+    """The first byte says how it comes: as JSON alone, or with tensors behind so many bytes of JSON as the next two
+    say."""
+    from edgeproof.serve.holding import error_body
+    from edgeproof.serve.protocol import ProtocolError, decode_request, encode_response
+    from edgeproof.serve.tensors import tensor_of
 
-    inputs = (TensorSpec(name="x", dtype="float32", shape=(2, 3)), TensorSpec(name="n", dtype="int64", shape=(1,)))
-    outputs = (TensorSpec(name="y", dtype="float32", shape=(1,)),)
+    inputs = (tensor_of("x", "float32", (1, 3)), tensor_of("n", "int64", (1,)), tensor_of("f", "bool", (1, 2)))
+    outputs = (tensor_of("y", "float32", (1, 1)), tensor_of("h", "float16", (1, 2)))
+    step = (tensor_of("x", "float32", (3,)),), (tensor_of("y", "float32", (1,)),)
+    json_bytes = int.from_bytes(raw[1:3], "little") if raw[:1] >= b"b" else None
+    body = raw[1:] if json_bytes is None else raw[3:]
     try:
-        decoded = decode_request(raw, inputs, outputs)
-    except ProtocolError:
+        decoded = decode_request(body, inputs, outputs, json_bytes=json_bytes, most_calls=4, step=step)
+    except ProtocolError as error:
+        error_body(str(error))
         return
-    assert {name: (array.shape, str(array.dtype)) for name, array in decoded.inputs.items()} == {
-        "x": ((2, 3), "float32"),
-        "n": ((1,), "int64"),
-    }
+    takes, gives = (inputs, outputs) if decoded.sequence is None else step
+    assert [len(data) for data in decoded.inputs] == [decoded.calls * tensor.bytes for tensor in takes]
+    results = [bytes(decoded.calls * tensor.bytes) for tensor in gives]
+    encoded = encode_response("m", "1", gives, results, request=decoded)
+    assert json.loads(encoded.body[: encoded.json_bytes])["model_name"] == "m"
 
 
 def _request_seeds() -> Iterator[bytes]:
-    x = {"name": "x", "shape": [2, 3], "datatype": "FP32", "data": [0.5, -1, 2e3, 0, 1, 2]}
+    x = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [0.5, -1, 2e3]}
     n = {"name": "n", "shape": [1], "datatype": "INT64", "data": [7]}
-    yield json.dumps({"id": "1", "inputs": [x, n], "outputs": [{"name": "y"}]}).encode()
-    yield json.dumps({"inputs": [{**x, "data": [[0, 1, 2], [3, 4, 5]]}, {**n, "parameters": {"a": 1}}]}).encode()
+    f = {"name": "f", "shape": [1, 2], "datatype": "BOOL", "data": [True, False]}
+    yield b"a" + json.dumps({"id": "1", "inputs": [x, n, f], "outputs": [{"name": "y"}]}).encode()
+    yield b"a" + json.dumps({"inputs": [{**x, "data": [[0, 1, 2]]}, {**n, "parameters": {"a": 1}}, f]}).encode()
+    step = {**x, "shape": [3]}
+    yield b"a" + json.dumps({"inputs": [step], "parameters": {"sequence_id": 7, "sequence_start": True}}).encode()
+    raw = [{**tensor, "parameters": {"binary_data_size": size}} for tensor, size in ((x, 12), (n, 8), (f, 2))]
+    for tensor in raw:
+        del tensor["data"]
+    asked = [{"name": "h", "parameters": {"binary_data": True}}, {"name": "y"}]
+    for more in ({"parameters": {"binary_data_output": True}}, {"outputs": asked}):
+        text = json.dumps({"inputs": raw, **more}).encode()
+        yield b"b" + len(text).to_bytes(2, "little") + text + bytes(22)
 
 
 def _document(raw: bytes) -> None:

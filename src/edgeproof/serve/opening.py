@@ -97,7 +97,7 @@ def open_model(opening: Opening) -> Opened:
     path = Path(address)
     engine = open_engine(path, trust=bool(opening.source.get("trust")))
     if engine is not None:
-        told = told_of(path)
+        told = told_of(path) or {}
         return opened_session(
             engine,
             opening,

@@ -246,6 +246,8 @@ def encode_response(
     places = {tensor.name: place for place, tensor in enumerate(outputs)}
     tensors: list[ResponseTensor] = []
     parts: list[Any] = []
+    values: Sequence[Any] | None
+    about: Parameters | None
     for name, binary in request.outputs:
         place = places[name]
         tensor, data = outputs[place], results[place]

@@ -172,7 +172,7 @@ class SessionRunning:
     def packed(self, tensors: Sequence[Tensor], arrays: Mapping[str, Any]) -> list[Any]:
         """Arrays as packed tensors."""
         return [
-            memoryview(self._contiguous(arrays[tensor.name]).reshape(-1)).cast("B") if tensor.bytes else b""
+            self._contiguous(arrays[tensor.name]).reshape(-1).view("uint8").data if tensor.bytes else b""
             for tensor in tensors
         ]
 
