@@ -105,7 +105,7 @@ def step_of(server: SpawnedServer, name: str, values: Any, **parameters: Any) ->
     return {output["name"]: output["data"] for output in answer["outputs"]}
 
 
-@pytest.mark.parametrize("candidate", ["sdk-native", "onnx-fp32"])
+@pytest.mark.parametrize("candidate", ["sdk-native", "onnx-fp32-step"])
 def test_interleaved_clients_get_what_whole_calls_give(made: Path, candidate: str) -> None:
     """Three clients ask in turn, 25 steps each; the sum of spikes and the last membrane are those of the whole call."""
     source = np.random.default_rng(0)
