@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.doubles.artifact import write_onnx
 
+from edgeproof.documents.artifact import ArtifactDocument
+from edgeproof.documents.base import write_document
 from edgeproof.errors import ServingError
 from edgeproof.serve.spawned import SpawnedServer
 
@@ -47,3 +49,23 @@ def test_one_that_is_whole_is_called_once_before_it_is_ready(tmp_path: Path) -> 
     path = write_onnx(tmp_path / "tiny.onnx")
     with SpawnedServer(path) as server:
         assert (server.ready.first_inference_us or 0) > 0
+
+
+def test_another_file_than_its_document_describes_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "onnx-fp32"
+    folder.mkdir()
+    path = write_onnx(folder / "tiny.onnx")
+    document = ArtifactDocument(
+        candidate="onnx-fp32",
+        format="onnx",
+        precision="fp32",
+        form="whole",
+        file=path.name,
+        sha256="0" * 64,
+        bytes=path.stat().st_size,
+        inputs=(),
+        outputs=(),
+    )
+    write_document(folder / ArtifactDocument.FILE, document)
+    with pytest.raises(ServingError, match="its sha256 differs"), SpawnedServer(folder):
+        pass

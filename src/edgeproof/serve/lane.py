@@ -11,7 +11,6 @@ import mmap
 import os
 import socket
 import struct
-import tempfile
 from typing import Any, NamedTuple
 
 __all__ = ["INLINE_BYTES", "Lane", "LaneClosed", "Memory", "Message", "lane_pair", "over_socket"]
@@ -59,6 +58,8 @@ class Memory:
         """Empty."""
         if hasattr(os, "memfd_create"):
             return cls(os.memfd_create("edgeproof-lane", os.MFD_CLOEXEC))
+        import tempfile
+
         number, path = tempfile.mkstemp()
         os.unlink(path)  # noqa: PTH108
         return cls(number)

@@ -8,7 +8,6 @@ prints one line of JSON on stdout when it answers.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
@@ -236,6 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         EdgeProofError: it cannot be opened, or the port cannot be had.
     """
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="python -m edgeproof.serve.launch", description="Serve one artifact over the Open Inference Protocol."
     )

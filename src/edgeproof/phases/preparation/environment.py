@@ -44,7 +44,7 @@ TOOLS = (
     ),
     ("taskset", ("taskset", "--version"), "core placement", "apt-get install util-linux"),
 )
-CORE = ("torch", "numpy", "msgspec", "uvicorn", "snntorch", "spikingjelly", "norse")
+CORE = ("torch", "numpy", "msgspec", "uvloop", "httptools", "snntorch", "spikingjelly", "norse")
 
 
 def read_environment() -> EnvironmentDocument:
