@@ -284,7 +284,7 @@ def serves(folder: Path) -> str:
         import pathlib, sys, time
         from edgeproof.serve.spawned import SpawnedServer
         command = [sys.executable, "-c",
-                   "import runpy, sys; from edgeproof.process import die_with_parent; die_with_parent(); "
+                   "import runpy, sys; from edgeproof.child import die_with_parent; die_with_parent(); "
                    "sys.argv = ['double', '0', '4', '0']; runpy.run_path({str(double)!r}, run_name='__main__')"]
         with SpawnedServer(pathlib.Path("double"), command=command):
             pathlib.Path("ready").touch()
@@ -407,7 +407,7 @@ def test_one_that_was_started_by_hand_outlives_its_starter(tmp_path: Path) -> No
     """A shell that started a server for its user may close: only a process of ours dies with us."""
     code = """
         import pathlib, subprocess, sys
-        command = [sys.executable, "-c", "import os, pathlib, time; from edgeproof.process import die_with_parent;"
+        command = [sys.executable, "-c", "import os, pathlib, time; from edgeproof.child import die_with_parent;"
                    "die_with_parent(); pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(1000)"]
         subprocess.Popen(command)
         while not pathlib.Path("pid").exists(): pass
