@@ -76,3 +76,42 @@ def test_what_is_no_request_is_a_400(inputs: object) -> None:
     status, answer = ask(holding(DoubleSession()), {"inputs": inputs})
     assert status == 400
     assert "not valid" in answer["error"]
+
+
+def binary(data: bytes, **more: object) -> Message:
+    tensor = {"name": "x", "shape": [len(data) // 16, 4], "datatype": "FP32"}
+    told = {"inputs": [{**tensor, "parameters": {"binary_data_size": len(data)}}], **more}
+    text = json.dumps(told).encode()
+    return Message(0, memoryview(text + data), len(text))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"parameters": {"binary_data_output": True}},
+        {"parameters": {"binary_data_output": True}, "id": "again"},
+        {"outputs": [{"name": "scores"}]},
+        {},
+    ],
+)
+def test_what_is_asked_again_with_other_tensors_is_answered_as_the_first_time(more: dict[str, object]) -> None:
+    held = holding(DoubleSession())
+    for rows in (1, 2, 1):
+        for values in ([1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0.5, 2.0]):
+            data = struct.pack("<4f", *values) * rows
+            again, fresh = (of.answer(binary(data, **more)) for of in (held, holding(DoubleSession())))
+            texts = [json.loads(bytes(answer.body[: answer.json_bytes])) for answer in (again, fresh)]
+            for text in texts:
+                assert text["parameters"].pop("inference_us") < 1e6
+            assert texts[0] == texts[1]
+            if again.json_bytes is not None:
+                assert again.body[again.json_bytes :] == fresh.body[fresh.json_bytes :]
+
+
+def test_a_known_request_with_too_few_bytes_is_refused() -> None:
+    held = holding(DoubleSession())
+    good = binary(bytes(16))
+    assert held.answer(good).status == 200
+    assert held.answer(good._replace(body=good.body[:-1])).status == 400
+    assert held.answer(good._replace(body=bytes(good.body) + b"0")).status == 400
+    assert held.answer(good).status == 200

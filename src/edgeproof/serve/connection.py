@@ -18,7 +18,7 @@ from edgeproof.serve.holding import error_body
 if TYPE_CHECKING:
     from edgeproof.serve.connections import Connections
 
-__all__ = ["Connection", "Request", "Response", "Routes"]
+__all__ = ["JSON", "Connection", "Request", "Routes"]
 
 LINGER_SECONDS = 2.0
 """After a refusal what still comes is thrown away: to close at once would reset what the client has not read yet."""
@@ -27,7 +27,8 @@ IDLE, HEAD, BODY = range(3)
 KEPT = frozenset((b"authorization", b"content-length", b"expect", b"inference-header-content-length"))
 """Headers that are looked at."""
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-JSON = b"application/json"
+JSON = b"content-type: application/json\r\n"
+CLOSE = b"connection: close\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -39,28 +40,14 @@ class Request(NamedTuple):
         url: as it was sent: path, and query if there is one.
         headers: those in ``KEPT``, by their names in small letters.
         body: of it.
+        keep_alive: whether more may come on its connection.
     """
 
     method: bytes
     url: bytes
     headers: dict[bytes, bytes]
-    body: bytes | bytearray
-
-
-class Response(NamedTuple):
-    """An answer.
-
-    Attributes:
-        status: HTTP's.
-        body: of it.
-        content_type: of the body.
-        headers: further ones, whole lines.
-    """
-
-    status: int
-    body: Any
-    content_type: bytes = JSON
-    headers: bytes = b""
+    body: bytes
+    keep_alive: bool
 
 
 class Routes(Protocol):
@@ -77,13 +64,6 @@ class Routes(Protocol):
 
 class _Refused(Exception):
     """Stops the parser."""
-
-
-class _Continues(NamedTuple):
-    """A request whose head is whole."""
-
-    keep_alive: bool
-    request: Request
 
 
 class Connection(asyncio.Protocol):
@@ -106,8 +86,10 @@ class Connection(asyncio.Protocol):
         self._head_bytes = self._header_count = 0
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
-        self._answering: _Continues | None = None
-        self._ahead: deque[_Continues] = deque()
+        self.waits_for: Any = None
+        """What its routes keep of the request that is being answered."""
+        self._answering: Request | None = None
+        self._ahead: deque[Request] = deque()
         self._write_paused = self._refused = False
         self._feeding = self._begun = False
         self._refusal: tuple[int, str, str] | None = None
@@ -216,8 +198,7 @@ class Connection(asyncio.Protocol):
         self._outside_bytes = -self._chunk_bytes  # what begins in the same chunk counts from the next one on
         whole = body[0] if len(body) == 1 else b"".join(body)
         self._body = []
-        request = Request(parser.get_method(), self._url, self._headers, whole)
-        came = _Continues(parser.should_keep_alive(), request)
+        came = Request(parser.get_method(), self._url, self._headers, whole, parser.should_keep_alive())
         if self._answering is None and not self._ahead and not self._write_paused and not self._begun:
             self._begun = True
             self._begin(came)
@@ -226,20 +207,24 @@ class Connection(asyncio.Protocol):
 
     # What the server calls.
 
-    def answer(self, response: Response) -> None:
-        """Answer the request that ``Routes.handle`` was given."""
+    def answer(self, status: int, body: Any, headers: bytes = JSON) -> None:
+        """Answer the request that ``Routes.handle`` was given.
+
+        Args:
+            status: HTTP's.
+            body: of the answer.
+            headers: whole lines, that of its content type among them.
+        """
         came, transport = self._answering, self._transport
         self._answering = None
         if came is None or transport is None or transport.is_closing() or self._refused:
             return
-        close = self._all.ending or not came.keep_alive
-        if came.request.method == b"HEAD":
-            response = response._replace(body=b"")
-        transport.write(whole(response, close=close))
-        if close:
+        if self._all.ending or not came.keep_alive:
+            transport.write(whole(status, body, headers + CLOSE))
             self._all.wait_for(self, self._limits.request_seconds)  # until the client has taken what was written
             transport.close()
             return
+        transport.write(whole(status, body, headers))
         self._go_on()
 
     @property
@@ -270,9 +255,9 @@ class Connection(asyncio.Protocol):
 
     # What it does by itself.
 
-    def _begin(self, came: _Continues) -> None:
+    def _begin(self, came: Request) -> None:
         self._answering = came
-        self._routes.handle(came.request, self)
+        self._routes.handle(came, self)
 
     def _go_on(self) -> None:
         """Begin with the next request that is whole, where the client takes its answers; of those that come together
@@ -348,7 +333,7 @@ class Connection(asyncio.Protocol):
         self._hold(0)
         self._body = []
         asks = b"www-authenticate: Bearer\r\n" if status == 401 else b""
-        transport.write(whole(Response(status, error_body(message), headers=asks), close=True))
+        transport.write(whole(status, error_body(message), JSON + asks + CLOSE))
         if self._all.has(self):
             if transport.can_write_eof():
                 transport.write_eof()
@@ -357,13 +342,6 @@ class Connection(asyncio.Protocol):
             transport.close()
 
 
-def whole(response: Response, *, close: bool) -> bytes:
-    """A response as it goes over the wire."""
-    return b"%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n%b" % (
-        STATUS_LINES[response.status],
-        response.content_type,
-        len(response.body),
-        response.headers,
-        b"connection: close\r\n" if close else b"",
-        response.body,
-    )
+def whole(status: int, body: Any, headers: bytes) -> bytes:
+    """An answer as it goes over the wire."""
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINES[status], headers, len(body), body)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edgeproof import __version__
-from edgeproof.serve.connection import Connection, Request, Response
+from edgeproof.serve.connection import JSON, Connection, Request
 from edgeproof.serve.connections import Connections
 from edgeproof.serve.holding import MODEL_VERSION, error_body
 from edgeproof.serve.messages import ServerMetadata
 from edgeproof.serve.protocol import EXTENSIONS
-from edgeproof.serve.served import Answer, ServedModel
+from edgeproof.serve.served import ServedModel
 
 __all__ = ["DEGRADED", "Front"]
 
 DEGRADED = b"edgeproof-degraded"
 """The header of every answer of a model whose runtime has fallen back to slow kernels."""
-BINARY = b"application/octet-stream"
+BINARY = b"content-type: application/octet-stream\r\n"
+TEXT = b"content-type: text/plain; version=0.0.4\r\n"
 LENGTH = b"inference-header-content-length"
 LONGEST_LENGTH = 12
 """Digits of a length."""
@@ -53,7 +56,6 @@ class Front:
         self._models = {model.name: model for model in models}
         self._connections, self._cpus = connections, list(cpus)
         self._infer = {path.encode(): model for model in models for path in infer_paths(model.name)}
-        self._asked: dict[Connection, _Asked] = {}
 
     def handle(self, request: Request, connection: Connection) -> None:
         """Answer a request."""
@@ -61,13 +63,13 @@ class Front:
         if model is None:
             model = self._named(request.url)  # written in another way: with a query, or characters escaped
         if model is None or request.method != b"POST":
-            connection.answer(self._answered(request))
+            self._answer(request, connection)
         else:
             self._ask(model, request, connection)
 
     def forget(self, connection: Connection) -> None:
         """The client has left."""
-        asked = self._asked.pop(connection, None)
+        asked, connection.waits_for = connection.waits_for, None
         if asked is not None:
             asked.model.forget(asked)
 
@@ -92,36 +94,25 @@ class Front:
         if told is not None:
             if not told.isdigit() or len(told) > LONGEST_LENGTH:
                 wrong = f"Inference-Header-Content-Length is {told[:40]!r}; expected a number of bytes"
-                connection.answer(Response(400, error_body(wrong)))
+                connection.answer(400, error_body(wrong))
                 return
             json_bytes = int(told)
-        asked = _Asked(self, model, connection)
-        self._asked[connection] = asked
-        model.submit(request.body, json_bytes, asked)
+        connection.waits_for = asked = Asked(model, connection, request.body, json_bytes)
+        model.submit(asked)
 
-    def told(self, asked: _Asked, answer: Answer) -> None:
-        """A model's answer, to the client that asked."""
-        if self._asked.pop(asked.connection, None) is not asked:
-            return
-        headers = header_of(degraded_of(asked.model))
-        content_type = b"application/json"
-        if answer.json_bytes is not None:
-            content_type, headers = BINARY, headers + b"%b: %d\r\n" % (LENGTH, answer.json_bytes)
-        if answer.retry_s is not None:
-            headers += b"retry-after: %d\r\n" % answer.retry_s
-        asked.connection.answer(Response(answer.status, answer.body, content_type, headers))
-
-    def _answered(self, request: Request) -> Response:
-        headers = header_of(self.degraded)
+    def _answer(self, request: Request, connection: Connection) -> None:
+        degraded = header_of(self.degraded)
         try:
             path = path_of(request.url)
             if path == ["metrics"]:
                 allow(request, b"GET")
-                return Response(200, self.metrics(), b"text/plain; version=0.0.4", headers)
+                connection.answer(200, self.metrics(), TEXT + degraded)
+                return
             body = self._found(path, request)
         except HttpError as error:
-            return Response(error.status, error_body(error.message), headers=headers + error.headers)
-        return Response(200, body, headers=headers)
+            connection.answer(error.status, error_body(error.message), JSON + degraded + error.headers)
+        else:
+            connection.answer(200, body, JSON + degraded)
 
     def _found(self, path: list[str], request: Request) -> bytes:
         match path:
@@ -221,16 +212,35 @@ class Front:
             yield f'edgeproof_refused_total{{reason="{why}"}} {count}'
 
 
-class _Asked:
-    """A client that waits for a model."""
+class Asked:
+    """A client that waits for a model.
 
-    __slots__ = ("_front", "connection", "model")
+    Args:
+        model: that is asked.
+        connection: of the client.
+        body: of the request.
+        json_bytes: of JSON at its beginning where tensors follow; None: it is JSON alone.
+    """
 
-    def __init__(self, front: Front, model: ServedModel, connection: Connection) -> None:
-        self._front, self.model, self.connection = front, model, connection
+    __slots__ = ("body", "came_ns", "connection", "json_bytes", "model")
 
-    def __call__(self, answer: Answer) -> None:
-        self._front.told(self, answer)
+    def __init__(self, model: ServedModel, connection: Connection, body: Any, json_bytes: int | None) -> None:
+        self.model, self.connection, self.body, self.json_bytes = model, connection, body, json_bytes
+        self.came_ns = time.perf_counter_ns()
+
+    def answered(self, status: int, body: Any, json_bytes: int | None = None, retry_s: int | None = None) -> None:
+        """Hand the model's answer to the client, if it is still there."""
+        connection = self.connection
+        if connection.waits_for is not self:
+            return
+        connection.waits_for = None
+        headers = JSON if json_bytes is None else b"%b%b: %d\r\n" % (BINARY, LENGTH, json_bytes)
+        degraded = degraded_of(self.model)
+        if degraded is not None:
+            headers += header_of(degraded)
+        if retry_s is not None:
+            headers += b"retry-after: %d\r\n" % retry_s
+        connection.answer(status, body, headers)
 
 
 def infer_paths(name: str) -> tuple[str, str]:

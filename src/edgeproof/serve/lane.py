@@ -116,9 +116,6 @@ class Lane:
             LaneClosed: the other end is gone.
         """
         while True:
-            message = self._whole()
-            if message is not None:
-                return message
             try:
                 data = self.socket.recv(CHUNK_BYTES)
             except BlockingIOError:
@@ -128,6 +125,9 @@ class Lane:
             if not data:
                 raise LaneClosed
             self._got = self._got + data if self._got else data
+            message = self._whole()
+            if message is not None:
+                return message
 
     def close(self) -> None:
         """Let go of it."""

@@ -9,6 +9,7 @@ prints one line of JSON on stdout when it answers.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -203,6 +204,8 @@ async def _answer(
         loop.call_later(TICK_SECONDS, tick)
 
     tick()
+    gc.collect()
+    gc.freeze()  # what lives as long as the server is not looked through again and again
     log.event("ready", models=[model.name for model in served], pid=os.getpid())
     tell()
     await end.wait()

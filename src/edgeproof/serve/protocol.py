@@ -69,6 +69,7 @@ class DecodedRequest(NamedTuple):
         parameters: of the request.
         outputs: names asked for, each with whether it is to be binary.
         sequence: whose next time step it is; None where it is a whole call.
+        spans: where the inputs lie in the body; None where one is in it, or has bytes that may be wrong.
     """
 
     inputs: list[Any]
@@ -77,6 +78,7 @@ class DecodedRequest(NamedTuple):
     parameters: Mapping[str, Any]
     outputs: Sequence[tuple[str, bool]]
     sequence: Asked | None = None
+    spans: tuple[tuple[int, int], ...] | None = None
 
 
 class Encoded(NamedTuple):
@@ -150,6 +152,7 @@ def decode_request(
         (inputs, outputs), most_calls = step, 1
     known = {tensor.name: tensor for tensor in inputs}
     found: dict[str, tuple[Any, int]] = {}
+    spans: dict[str, tuple[int, int]] = {}
     at = 0
     for given in request.inputs:
         tensor = known.get(given.name)
@@ -163,6 +166,8 @@ def decode_request(
             found[given.name] = _from_json(given, tensor, calls), calls
         else:
             found[given.name] = _from_binary(given, tensor, calls, size, binary, at), calls
+            if tensor.datatype.code != "?":
+                spans[given.name] = len(text) + at, len(text) + at + size
             at += size
     if binary is not None and at != len(binary):
         raise ProtocolError(f"{len(binary)} bytes follow the JSON, and its inputs take {at} of them")
@@ -180,6 +185,7 @@ def decode_request(
         parameters=parameters,
         outputs=_asked(request, outputs, all_binary=_flag(parameters, "binary_data_output", "the request")),
         sequence=sequence,
+        spans=tuple(spans[tensor.name] for tensor in inputs) if len(spans) == len(inputs) else None,
     )
 
 

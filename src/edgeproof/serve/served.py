@@ -7,12 +7,13 @@ Everything here happens in the event loop's thread; the model's own work does no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import msgspec
 
@@ -26,7 +27,7 @@ from edgeproof.serve.log import Log
 from edgeproof.serve.opening import Opening
 from edgeproof.serve.worker import NotOpened
 
-__all__ = ["Answer", "ServedModel"]
+__all__ = ["Asking", "ServedModel"]
 
 ATTEMPTS = 5
 """Starts in a row that may fail before the model is given up."""
@@ -35,30 +36,30 @@ WAIT_S = 0.1
 GRACE_S = 2.0
 """For a process that closed its lane to end by itself, so that its exit code is its own."""
 
-Done = Callable[["Answer"], None]
 
-
-class Answer(NamedTuple):
-    """What a request came to.
+class Asking(Protocol):
+    """A request, and who waits for its answer.
 
     Attributes:
-        status: HTTP's.
-        body: of the answer.
+        body: of the request.
         json_bytes: of JSON at its beginning where tensors follow; None: it is JSON alone.
-        retry_s: after which it is worth asking again; None: nothing to say of that.
+        came_ns: when it was whole, by ``time.perf_counter_ns``.
     """
 
-    status: int
-    body: Any
-    json_bytes: int | None = None
-    retry_s: int | None = None
-
-
-class _Waiting(NamedTuple):
     body: Any
     json_bytes: int | None
-    done: Done
     came_ns: int
+
+    def answered(self, status: int, body: Any, json_bytes: int | None = None, retry_s: int | None = None) -> None:
+        """Called once, perhaps at once.
+
+        Args:
+            status: HTTP's.
+            body: of the answer.
+            json_bytes: of JSON at its beginning where tensors follow; None: it is JSON alone.
+            retry_s: after which it is worth asking again; None: nothing to say of that.
+        """
+        ...
 
 
 class ServedModel:
@@ -87,8 +88,8 @@ class ServedModel:
         self._ready = False
         self._given_up: str | None = None
         self._failures = 0
-        self._waiting: deque[_Waiting] = deque()
-        self._running: _Waiting | None = None
+        self._waiting: deque[Asking] = deque()
+        self._running: Asking | None = None
         self._asked_ns = 0
         self._late = False
         self._closed = False
@@ -155,24 +156,24 @@ class ServedModel:
         self._lane.socket.setblocking(False)
         loop.add_reader(self._lane.socket.fileno(), self._readable)
 
-    def submit(self, body: Any, json_bytes: int | None, done: Done) -> None:
-        """Have a request answered, in its turn; ``done`` is called once, perhaps at once."""
+    def submit(self, came: Asking) -> None:
+        """Have a request answered, in its turn."""
         self.requests += 1
-        came = _Waiting(body, json_bytes, done, time.perf_counter_ns())
         if self._given_up is not None:
-            self._finish(came, Answer(503, error_body(self._given_up)))
+            self._finish(came, 503, error_body(self._given_up))
         elif self._running is None and self._ready:
-            self._ask(came)
+            self._ask(came, came.came_ns)
         elif len(self._waiting) < self._queue_limit:
             self._waiting.append(came)
         else:
             self.refused += 1
             busy = f"{len(self._waiting)} requests wait for {self.name} already; ask again later"
-            self._finish(came, Answer(503, error_body(busy), retry_s=self._retry_s()))
+            self._finish(came, 503, error_body(busy), retry_s=self._retry_s())
 
-    def forget(self, done: Done) -> None:
+    def forget(self, came: Asking) -> None:
         """Nobody waits for this answer any more; what runs already is not stopped."""
-        self._waiting = deque(came for came in self._waiting if came.done != done)
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(came)
 
     def check_time(self) -> None:
         """Stop a process that has not answered in time; to be called now and then."""
@@ -193,10 +194,9 @@ class ServedModel:
         self._ready = False
         self._let_go()
 
-    def _ask(self, came: _Waiting) -> None:
+    def _ask(self, came: Asking, now_ns: int) -> None:
         assert self._lane is not None
-        self._running = came
-        self._asked_ns = time.perf_counter_ns()
+        self._running, self._asked_ns = came, now_ns
         try:
             self._lane.send(Message(0, came.body, came.json_bytes))
         except LaneClosed:
@@ -220,12 +220,13 @@ class ServedModel:
         if told.spent_ns:
             self.inference.add(told.spent_ns)
         body = told.body if len(told.body) <= INLINE_BYTES else bytes(told.body)  # the next answer lies where it does
-        self._finish(came, Answer(told.status, body, told.json_bytes))
-        self._next()
+        self._finish(came, told.status, body, told.json_bytes)
+        if self._waiting or self._on_idle is not None:
+            self._next()
 
     def _next(self) -> None:
         if self._waiting and self._running is None and self._ready:
-            self._ask(self._waiting.popleft())
+            self._ask(self._waiting.popleft(), time.perf_counter_ns())
         else:
             self._idle()
 
@@ -234,21 +235,23 @@ class ServedModel:
             then, self._on_idle = self._on_idle, None
             then()
 
-    def _finish(self, came: _Waiting, answer: Answer) -> None:
+    def _finish(
+        self, came: Asking, status: int, body: Any, json_bytes: int | None = None, retry_s: int | None = None
+    ) -> None:
         spent_ns = time.perf_counter_ns() - came.came_ns
         self.whole.add(spent_ns)
-        if answer.status >= 400:
+        if status >= 400:
             self.errors += 1
         if self._log.requests:
             self._log.event(
                 "request",
                 model=self.name,
-                status=answer.status,
+                status=status,
                 us=round(spent_ns / 1e3, 1),
                 bytes_in=len(came.body),
-                bytes_out=len(answer.body),
+                bytes_out=len(body),
             )
-        came.done(answer)
+        came.answered(status, body, json_bytes, retry_s)
 
     def _died(self) -> None:
         """The process is gone: its caller hears of it, and another takes its place."""
@@ -266,7 +269,7 @@ class ServedModel:
             self._start_again()
         if came is not None:
             message = f"the process that runs {self.name} {how} amid this request; it is started anew"
-            self._finish(came, Answer(500, error_body(message)))
+            self._finish(came, 500, error_body(message))
 
     def _start_again(self) -> None:
         if self._closed:
@@ -287,7 +290,7 @@ class ServedModel:
             self._log.event("model given up", model=self.name, reason=reason)
             waiting, self._waiting = self._waiting, deque()
             for came in waiting:
-                self._finish(came, Answer(503, error_body(self._given_up)))
+                self._finish(came, 503, error_body(self._given_up))
             self._idle()
             return
         assert self._loop is not None

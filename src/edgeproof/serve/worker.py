@@ -54,7 +54,8 @@ def main(_words: Sequence[str]) -> int:
             told = NotOpened("ServingError", f"{opening.name} cannot be opened: {type(error).__name__}: {error}")
             first.send(Message(500, msgspec.json.encode(told)))
             return 1
-        gc.freeze()
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is not looked through again and again
         first.send(Message(200, msgspec.json.encode(holding.held)))
         answer_all(holding, first)
     except LaneClosed:
