@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgeproof.documents.source import absolute_address
 from edgeproof.errors import UsageError
 from edgeproof.serve.opening import Opening, is_artifact, name_of
 
@@ -74,7 +75,7 @@ def opening(entry: Entry, file: Path, place: int, *, trust: bool) -> Opening:
         raise UsageError(f"{which} needs one of artifact and model", hint=EXAMPLE)
     if entry.threads < 1 or entry.sequences < 1 or entry.sequence_seconds <= 0:
         raise UsageError(f"{which}: expected threads and sequences of 1 or more, and sequence_seconds above 0")
-    address = entry.model or ""
+    address = absolute_address(entry.model or "", file.parent.resolve())
     if entry.artifact is not None:
         path = file.parent / entry.artifact
         if not is_artifact(str(path)):
