@@ -295,8 +295,7 @@ def test_the_commands_of_the_runbook_for_phones_that_are_ours_work(
     with devices(tmp_path, monkeypatch) as filled_in:
         for command in commands:
             for name in re.findall(r"=(\S+\.json)", command):
-                if not (started / name).is_file():
-                    shutil.copy(tmp_path / "latencies.json", started / name)
+                shutil.copy(tmp_path / "latencies.json", started / name)
             words = [filled_in.get(word, word) for word in shlex.split(command)]
             words = [*globbed(words, started), *(["--count", "40"] if words[1] == "measure" else [])]
             ended = run_words(words, started)
@@ -307,6 +306,41 @@ def test_the_commands_of_the_runbook_for_phones_that_are_ours_work(
     (native,) = (found for found in phone.measurements if found.candidate == "sdk-native")
     assert native.outputs is not None
     assert (native.outputs.status, native.outputs.same_bits) == ("passed", True)
+
+
+PROGRAMS = {
+    "onnxruntime_perf_test": """[ "$1 $2 $3 $4 $5 $6 $7 $9 ${10}" = "-e cpu -x 1 -m times -r -I -s" ] || exit 8
+[ -f "${11}" ] || exit 9
+call=0
+while [ $call -lt "$8" ]; do echo "tiny,$((call + 1))e-05,41000960,97,$call" >> "${12}"; call=$((call + 1)); done
+""",
+    "benchmark_model": '[ -f "${1#--graph=}" ] || exit 9; echo "Inference timings in us: Inference (avg): 7"\n',
+    "executor_runner": '[ -f "$2" ] || exit 9; echo "Model executed successfully $4 time(s) in 7 ms."\n',
+}
+"""Doubles of other makers' benchmark programs: they look at their words and at the files named, and run nothing."""
+
+
+@pytest.mark.slow
+def test_what_is_printed_for_programs_of_others_on_a_phone_can_be_pasted(
+    started: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Line by line through a shell, the real adb before a phone's double; its results are read as the runbook says."""
+    need("adb", "qemu-aarch64-static", "awk")
+    text = (started / "run" / RUNBOOK).read_text().split("## Android")[1].split("## iPhone")[0]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    others = [line for line in lines if line.startswith(("adb push", "adb shell", "adb pull", "awk"))]
+    assert {line.split()[1] for line in others} >= {"push", "shell", "pull", "-F,"}
+    for name, body in PROGRAMS.items():
+        (started / name).write_text(f"#!/bin/sh\n{body}")
+    with phone_at(write_phone(tmp_path / "phone"), tmp_path / "home", monkeypatch) as phone:
+        assert run_words(["adb", "connect", f"localhost:{phone.port}"], started).returncode == 0
+        for line in others:
+            ended = run_words(["sh", "-c", line], started)
+            assert ended.returncode == 0, f"{line}\n{ended.stdout}\n{ended.stderr}"
+    times = json.loads((started / "onnx-fp32.json").read_text())
+    assert times[:3] == [10.0, 20.0, 30.0]
+    words = ["edgeproof", "report", "run", "--measured", "android:onnx-fp32=onnx-fp32.json"]
+    assert run_words(words, started).returncode == 0
 
 
 def app_left(folder: Path, run: RunDir) -> None:
