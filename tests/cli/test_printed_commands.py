@@ -332,7 +332,12 @@ def test_what_is_printed_for_programs_of_others_on_a_phone_can_be_pasted(
     assert {line.split()[1] for line in others} >= {"push", "shell", "pull", "-F,"}
     for name, body in PROGRAMS.items():
         (started / name).write_text(f"#!/bin/sh\n{body}")
-    with phone_at(write_phone(tmp_path / "phone"), tmp_path / "home", monkeypatch) as phone:
+    folder = write_phone(tmp_path / "phone")
+    battery = folder / "sys" / "class" / "power_supply" / "battery"
+    battery.mkdir(parents=True, exist_ok=True)
+    for name, value in (("current_now", "-350000"), ("voltage_now", "3850000")):
+        (battery / name).write_text(f"{value}\n")
+    with phone_at(folder, tmp_path / "home", monkeypatch) as phone:
         assert run_words(["adb", "connect", f"localhost:{phone.port}"], started).returncode == 0
         for line in others:
             ended = run_words(["sh", "-c", line], started)
