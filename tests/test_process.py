@@ -204,6 +204,24 @@ def test_a_gigantic_output_is_told_by_its_end() -> None:
     assert len(ended.said) < 20_000
 
 
+def test_what_it_prints_is_passed_on_once_and_little_of_it_is_kept() -> None:
+    code = "import sys\nfor line in sys.stdin:\n    print(line.strip() * 300_000, flush=True)"
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as words, Child(python(code), stdin=read) as child:
+        os.close(read)
+        found = b""
+        for number in range(10):
+            words.write(f"{number}\n")
+            words.flush()
+            end = time.monotonic() + 20
+            while not found.endswith(f"{number}\n".encode()):
+                assert time.monotonic() < end
+                found += child.printed()
+                time.sleep(0.01)
+            assert os.fstat(child._printed.fileno()).st_size <= (1 << 20) + 300_001
+    assert found == b"".join(f"{number}".encode() * 300_000 + b"\n" for number in range(10))
+
+
 def test_one_that_has_ended_is_waited_for_again() -> None:
     with Child(python("raise SystemExit(4)")) as child:
         assert child.wait(ROOMY).code == 4

@@ -6,6 +6,7 @@ Nothing else in the house starts one. What a process is for is its caller's busi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -48,6 +49,8 @@ WALL_FACTOR = 4
 POLL_SECONDS = 0.25
 TAIL_LINES = 3
 TAIL_BYTES = 16 << 10
+PASSED_ON_BYTES = 1 << 20
+"""Of what a process has printed and was passed on, kept at most."""
 
 
 @dataclass(frozen=True)
@@ -297,6 +300,10 @@ class Child:
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
         self._printed: IO[bytes] = log.open("w+b") if log is not None else tempfile.TemporaryFile()  # noqa: SIM115
+        self._passed_on = 0
+        if log is None:  # what is cut off at its beginning is gone on with there
+            number = self._printed.fileno()
+            fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL) | os.O_APPEND)
         self.spawned_monotonic_ns = time.monotonic_ns()
         try:
             self._process = start(
@@ -334,6 +341,17 @@ class Child:
         printed = os.pread(number, TAIL_BYTES, max(0, os.fstat(number).st_size - TAIL_BYTES))
         lines = printed.decode(errors="replace").splitlines()
         return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip())
+
+    def printed(self) -> bytes:
+        """What it has printed since this was asked last. Of one that prints for days little is kept."""
+        number = self._printed.fileno()
+        size = os.fstat(number).st_size
+        found = os.pread(number, size - self._passed_on, self._passed_on)
+        self._passed_on += len(found)
+        if self._passed_on > PASSED_ON_BYTES:
+            os.ftruncate(number, 0)
+            self._passed_on = 0
+        return found
 
     def wait(self, limits: Limits | None = None) -> Ended:
         """Wait for its end; it is stopped, with all it started, when it passes a limit.

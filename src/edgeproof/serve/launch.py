@@ -200,7 +200,7 @@ async def _answer(
 
     def tick() -> None:
         for model in served:
-            model.check_time()
+            model.look()
         loop.call_later(TICK_SECONDS, tick)
 
     tick()

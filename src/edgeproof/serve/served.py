@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import math
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -175,8 +176,10 @@ class ServedModel:
         with contextlib.suppress(ValueError):
             self._waiting.remove(came)
 
-    def check_time(self) -> None:
-        """Stop a process that has not answered in time; to be called now and then."""
+    def look(self) -> None:
+        """Pass on what the process has printed, and stop it where it has not answered in time; to be called now and
+        then."""
+        self._pass_on()
         if self._running is None or self._child is None or self._late:
             return
         if (time.perf_counter_ns() - self._asked_ns) / 1e9 > self._call_seconds:
@@ -332,12 +335,21 @@ class ServedModel:
         said = "" if self._child is None else self._child.said()
         return f"; it said: {said}" if said else ""
 
+    def _pass_on(self) -> None:
+        """What a model prints is read where the server's own words are."""
+        said = b"" if self._child is None else self._child.printed()
+        if said:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.buffer.write(said)
+                sys.stderr.buffer.flush()
+
     def _let_go(self) -> None:
         lane, self._lane = self._lane, None
         if lane is not None:
             if self._loop is not None:
                 self._loop.remove_reader(lane.socket.fileno())
             lane.close()
+        self._pass_on()
         child, self._child = self._child, None
         if child is not None:
             child.close()
