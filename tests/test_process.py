@@ -393,13 +393,13 @@ def test_a_parent_that_is_killed_leaves_no_client_of_a_server_that_is_silent(tmp
         code = f"""
             import pathlib, psutil, threading, time
             from edgeproof.client.simulator import Drive
-            from edgeproof.phases.local import _simulated
+            from edgeproof.phases.proving.driving import simulated
             def look():
                 while not any(child.net_connections() for child in psutil.Process().children()):
                     time.sleep(0.05)
                 pathlib.Path("ready").touch()
             threading.Thread(target=look, daemon=True).start()
-            _simulated("http://127.0.0.1:{silent.getsockname()[1]}", Drive(timeout_s=600))
+            simulated("http://127.0.0.1:{silent.getsockname()[1]}", Drive(timeout_s=600))
         """
         assert left_by_the_killed(code, tmp_path) == []
 

@@ -87,6 +87,8 @@ def command_of(options: RunOptions) -> str:
         ("--latency-ms", options.latency_ms, plain.latency_ms),
         ("--requests", options.requests, plain.requests),
         ("--cold-starts", options.cold_starts, plain.cold_starts),
+        ("--network", ",".join(options.networks), ""),
+        ("--capacity", options.capacity, plain.capacity),
         ("--limit-seconds", options.limit_seconds, plain.limit_seconds),
         ("--limit-memory", options.limit_memory_bytes / 2**30, plain.limit_memory_bytes / 2**30),
     ):
@@ -100,8 +102,10 @@ def check_options(options: RunOptions) -> None:
     """What can be known to be wrong before anything is written.
 
     Raises:
-        UsageError: a candidate, a device, an input, the metric, the policy or a path.
+        UsageError: a candidate, a device, an input, the metric, the policy, a network, a bound or a path.
     """
+    from edgeproof.client.capacity import bound_of
+    from edgeproof.client.network import profile_of
     from edgeproof.devices.processors import find_processors
     from edgeproof.metrics.registry import find_metric
     from edgeproof.model.model import parse_spec
@@ -121,6 +125,10 @@ def check_options(options: RunOptions) -> None:
     if options.processors != NO_PROCESSORS:
         find_processors(options.processors)
     check_devices(options.devices)
+    for network in options.networks:
+        profile_of(network)
+    if options.capacity is not None:
+        bound_of(options.capacity)
     for option, value in (("samples", options.samples), ("held-out samples", options.held_out)):
         if value is not None and not Path(value).exists():
             raise UsageError(f"{option}: there is no {value}")

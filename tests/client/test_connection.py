@@ -91,7 +91,7 @@ def test_bodies_come_back_whole_on_one_connection(echo: str, path: str, size: in
     with Connection(echo) as connection:
         for number in range(3):
             body = bytes([65 + number]) * size
-            assert connection.request("POST", path, body) == (200, body)
+            assert connection.request("POST", path, body)[:2] == (200, body)
     assert Echo.connections == 1
 
 

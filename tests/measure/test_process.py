@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from edgeproof.measure.process import ProcessSampler, own_memory, peak_memory_bytes
+from edgeproof.measure.process import busy_seconds, memory_of, own_memory, peak_memory_bytes
 
 HUNGRY = "x = bytearray(100 << 20); del x; print('done', flush=True); input()"
-BUSY = "print('go', flush=True)\nwhile True: pass"
 
 
 @pytest.fixture
@@ -46,31 +44,20 @@ def test_a_fresh_process_does_not_inherit_our_peak(spawn) -> None:
     assert peak < 100 << 20
 
 
-def test_a_busy_process_uses_a_core_and_a_sleeping_one_none(spawn) -> None:
-    busy, idle = ProcessSampler(spawn(BUSY).pid), ProcessSampler(spawn("print(1, flush=True); input()").pid)
-    for sampler in (busy, idle):
-        sampler.start()
-    time.sleep(0.5)
-    for sampler in (busy, idle):
-        sampler.stop()
-    percent = busy.use().cpu_percent
-    assert percent is not None
-    assert 20 < percent < 110
-    assert (idle.use().cpu_percent or 0) < 5
-
-
-def test_a_process_that_is_gone_has_no_figures(spawn) -> None:
-    child = spawn("print(1, flush=True)")
-    child.communicate()
-    sampler = ProcessSampler(child.pid)
-    sampler.start()
-    sampler.stop()
-    use = sampler.use()
-    assert (use.cpu_percent, use.peak_memory_bytes) == (None, None)
-
-
 def test_our_own_memory_is_known() -> None:
     memory = own_memory()
     assert memory.peak_bytes is not None
     assert memory.resident_bytes is not None
     assert memory.peak_bytes >= memory.resident_bytes > 1 << 20
+
+
+def test_several_processes_are_summed_and_what_is_gone_is_nothing(spawn) -> None:
+    one, other = (spawn("print(1, flush=True); input()") for _ in range(2))
+    both = memory_of([one.pid, other.pid]).resident_bytes
+    assert both is not None
+    assert both == pytest.approx(sum(memory_of([child.pid]).resident_bytes or 0 for child in (one, other)), rel=0.05)
+    gone = spawn("print(1, flush=True)")
+    gone.communicate()
+    assert memory_of([gone.pid]) == (None, None)
+    assert busy_seconds([gone.pid]) is None
+    assert (busy_seconds([one.pid, gone.pid]) or 0) > 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,11 @@ def make_new_run(
 def new_run(tmp_path: Path) -> Callable[..., RunDir]:
     """Makes a run of the small model; arguments as of ``make_new_run``."""
     return functools.partial(make_new_run, tmp_path)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts this process, even where a shell's background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

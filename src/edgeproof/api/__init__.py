@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         run,
         runbook,
     )
-    from edgeproof.client.simulator import Drive
+    from edgeproof.client.drive import Drive
+    from edgeproof.client.simulation import Simulation, simulate
     from edgeproof.client.simulator import drive as bench
     from edgeproof.devices.discover import discover as devices
     from edgeproof.devices.emulated.making import emulate
@@ -46,9 +47,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Draw": "model.drawing:Draw",
-    "Drive": "client.simulator:Drive",
+    "Drive": "client.drive:Drive",
     "Limits": "process:Limits",
     "ModelSource": "documents.source:ModelSource",
+    "Simulation": "client.simulation:Simulation",
     "SoakLength": "measure.soak:SoakLength",
     "activity": "phases.activity.alone:activity_alone",
     "bench": "client.simulator:drive",
@@ -78,6 +80,7 @@ _HOMES = {
     "runbook": "api.runs:runbook",
     "samples": "phases.alone.samples:draw_alone",
     "serve": "serve.launch:serve",
+    "simulate": "client.simulation:simulate",
     "soak": "phases.measurement.soaking:soak_alone",
     "soak_candidate": "phases.measurement.soaking:soak_candidate",
     "stopped_soak": "phases.measurement.soaking:stopped_soak",
@@ -89,6 +92,7 @@ __all__ = [
     "Drive",
     "Limits",
     "ModelSource",
+    "Simulation",
     "SoakLength",
     "activity",
     "bench",
@@ -117,6 +121,7 @@ __all__ = [
     "runbook",
     "samples",
     "serve",
+    "simulate",
     "soak",
     "soak_candidate",
     "stopped_soak",

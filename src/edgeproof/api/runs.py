@@ -48,7 +48,9 @@ if TYPE_CHECKING:
                 verdicts are about one.
             latency_ms: milliseconds per inference, in place of the policy's.
             requests: of the local proof; 100.
-            cold_starts: fresh servers of the local proof, per candidate; 5.
+            cold_starts: fresh servers of the local proof, per candidate, fewer of slow ones; 5.
+            networks: profiles that the local proof drives over as well, such as ``("wifi", "4g")``.
+            capacity: a bound such as ``"p99=20ms"``, whose highest rate the local proof looks for.
             trust: open files of unknown origin that run the code inside with your rights, such as TorchScript.
         """
 
@@ -72,6 +74,8 @@ if TYPE_CHECKING:
         latency_ms: float | None
         requests: int
         cold_starts: int
+        networks: Sequence[str]
+        capacity: str | None
         trust: bool
 
 

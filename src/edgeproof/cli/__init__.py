@@ -30,7 +30,7 @@ COMMANDS = {
     "delegation": "edgeproof.cli.delegation:delegation",
     "activity": "edgeproof.cli.activity:activity",
     "serve": "edgeproof.cli.serve:serve",
-    "bench": "edgeproof.cli.serve:bench",
+    "bench": "edgeproof.cli.bench:bench",
     "devices": "edgeproof.cli.devices:devices",
     "measure": "edgeproof.cli.devices:measure",
     "soak": "edgeproof.cli.soak:soak",

@@ -106,7 +106,19 @@ __all__ = ["run"]
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Fresh servers of the local proof, per candidate: some seconds each.",
+    help="Fresh servers of the local proof, per candidate; of one that takes seconds to start, fewer.",
+)
+@click.option(
+    "--network",
+    "networks",
+    callback=split_names,
+    metavar="A,B",
+    help="Networks that the local proof drives over as well: ethernet, wifi, 4g, 5g, congested-wifi. Default: none.",
+)
+@click.option(
+    "--capacity",
+    metavar="P=TIME",
+    help="Have the local proof look for the highest rate of requests at which a percentile holds, such as p99=20ms.",
 )
 @limit_options
 @click.option(

@@ -1,4 +1,4 @@
-"""``edgeproof serve`` and ``edgeproof bench``: the edge server, and the client that drives one."""
+"""``edgeproof serve``: the edge server."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeproof.cli.console import emit_json, json_option
 from edgeproof.cli.options import model_options
 from edgeproof.serve.access import read_token
 from edgeproof.serve.limits import CALL_SECONDS, CONNECTIONS, QUEUE, REQUEST_SECONDS
 
 if TYPE_CHECKING:
-    from edgeproof.documents.latency import LatencySummary, Percentile
     from edgeproof.documents.source import ModelSource
 
-__all__ = ["bench", "serve"]
+__all__ = ["serve", "token_option"]
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 OUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
@@ -143,91 +141,3 @@ def serve(
             ready=print_ready,
             **how,
         )
-
-
-@click.command(
-    epilog="\b\nExamples:\n  edgeproof bench http://127.0.0.1:8080\n"
-    "  edgeproof bench http://192.168.1.20:8080 --requests 1000 --rate 50 --samples heldout.npz --json"
-)
-@click.argument("url")
-@click.option("--name", metavar="MODEL", help="The model; default: the only one the server has.")
-@click.option(
-    "--requests", type=click.IntRange(min=1), default=100, show_default=True, help="Measured requests; p99 needs 662."
-)
-@click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Requests before them.")
-@click.option(
-    "--rate",
-    "rate_per_s",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="PER_SECOND",
-    help="Send at this rate and count latency from the intended send time; default: a closed loop.",
-)
-@click.option(
-    "--samples",
-    type=click.Path(path_type=Path, exists=True),
-    metavar="PATH",
-    help="npz or folder of inputs; default: seeded random ones of the model's shapes.",
-)
-@click.option(
-    "--raw", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Keep every value in this JSON file."
-)
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(min=0.001),
-    default=30.0,
-    show_default=True,
-    help="For one answer, s.",
-)
-@token_option("The token that the server asks for.")
-@json_option
-def bench(url: str, raw: Path | None, as_json: bool, **how: Any) -> int:
-    """Drive the server at URL as one client and report its latency.
-
-    It speaks the Open Inference Protocol in JSON with any server. Exit code 1 when a request failed or the server is
-    not reachable.
-    """
-    from edgeproof import api
-    from edgeproof.client.summary import summarise
-    from edgeproof.documents.base import write_document
-
-    report = api.bench(url, api.Drive(**how))
-    if raw:
-        write_document(raw, report)
-    summary = summarise(report, raw=str(raw) if raw else "")
-    if as_json:
-        emit_json(summary)
-    else:
-        _print(summary, report.requests)
-    if report.degraded:
-        click.secho(f"degraded: {report.degraded}", fg="yellow", err=True)
-    if report.errors:
-        click.secho(
-            f"{report.errors} of {report.requests} requests failed; the first: {report.first_error}", fg="red", err=True
-        )
-    return 1 if report.errors else 0
-
-
-def _print(summary: LatencySummary, requests: int) -> None:
-    served = summary.served[0]
-    steady = served.steady
-    click.echo(f"{served.artifact}  ({served.candidate})")
-    click.echo(f"{steady.count} of {requests} answers after {steady.warmup} warm-up requests, {summary.transport}")
-    click.echo(f"  median   {steady.median_us:>10.1f} µs   min {steady.min_us:.1f}   max {steady.max_us:.1f}")
-    for label, value in (("p50", steady.p50), ("p90", steady.p90), ("p95", steady.p95), ("p99", steady.p99)):
-        click.echo(f"  {label} ≤    {_figure(value)}")
-    if served.server_inference:
-        click.echo(f"  the inference alone, on the server: median {served.server_inference.median_us:.1f} µs")
-    if served.server.peak_memory_bytes:
-        percent = (
-            "not measured" if served.server.cpu_percent is None else f"{served.server.cpu_percent:.0f} % of one core"
-        )
-        click.echo(f"  server   {percent}, {served.server.peak_memory_bytes / (1 << 20):.0f} MiB at its highest")
-    for what, why in summary.not_measured.items():
-        click.echo(f"  not measured: {what}: {why}")
-
-
-def _figure(value: Percentile) -> str:
-    if value.value_us is None:
-        return f"{'—':>10}      needs {value.needs_more} more requests"
-    return f"{value.value_us:>10.1f} µs"

@@ -6,6 +6,7 @@ compression.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 from types import TracebackType
@@ -19,14 +20,22 @@ __all__ = ["Connection", "Reply"]
 HEAD_LIMIT_BYTES = 64 << 10
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked", re.IGNORECASE)
+JSON_LENGTH = re.compile(rb"\r\ninference-header-content-length:[ \t]*(\d+)", re.IGNORECASE)
+RETRY_AFTER = re.compile(rb"\r\nretry-after:[ \t]*(\d+)", re.IGNORECASE)
 CLOSE = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
 
 
 class Reply(NamedTuple):
-    """An answer: HTTP status and the whole body."""
+    """An answer: HTTP status and the whole body.
+
+    ``json_bytes`` is the length of the JSON that the body begins with, where raw tensors follow; ``retry_after_s`` is
+    what a server that is busy asks for.
+    """
 
     status: int
     body: bytes
+    json_bytes: int | None = None
+    retry_after_s: float | None = None
 
 
 class Connection:
@@ -36,12 +45,26 @@ class Connection:
         url: ``http://host:port``; a path is not looked at.
         timeout_s: for connecting, and for every wait for bytes.
         token: that the server asks for.
+        reuse: whether the next request goes over the same connection; else each opens one of its own.
+        through: ``(host, port)`` to connect to instead, such as a relay's; the server still hears its own name.
+
+    Attributes:
+        sent_bytes: of requests so far, heads included; ``received_bytes`` of answers.
+        opened: connections so far.
 
     Raises:
         UsageError: not an http URL.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 30.0, token: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        token: str | None = None,
+        reuse: bool = True,
+        through: tuple[str, int] | None = None,
+    ) -> None:
         try:
             parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
             host, port = parts.hostname, parts.port or 80
@@ -50,7 +73,10 @@ class Connection:
         if parts.scheme != "http" or not host:
             raise UsageError(f"{url} is not an http URL", hint="give http://host:port; TLS is not spoken")
         self.url = f"http://{parts.netloc}"
-        self._address = (host, port)
+        self._server = (host, port)
+        self._address = through or self._server
+        self._reuse = reuse
+        self.sent_bytes = self.received_bytes = self.opened = 0
         self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
         self._rest = b""
@@ -59,14 +85,22 @@ class Connection:
     @property
     def local(self) -> bool:
         """Whether the server is on this machine, by its loopback address."""
-        return self._address[0] in {"localhost", "::1"} or self._address[0].startswith("127.")
+        return self._server[0] in {"localhost", "::1"} or self._server[0].startswith("127.")
 
-    def encode(self, method: str, path: str, body: bytes = b"") -> bytes:
-        """A request as it goes over the wire, for ``send``."""
+    @property
+    def server(self) -> tuple[str, int]:
+        """The server's host and port."""
+        return self._server
+
+    def encode(self, method: str, path: str, body: bytes = b"", *, json_bytes: int | None = None) -> bytes:
+        """A request as it goes over the wire, for ``send``; with ``json_bytes`` raw tensors follow that much JSON."""
         host = self.url.removeprefix("http://")
         head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n{self._authorization}"
         if body or method == "POST":
-            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            kind = "application/json" if json_bytes is None else "application/octet-stream"
+            head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+            head += "" if json_bytes is None else f"Inference-Header-Content-Length: {json_bytes}\r\n"
+        head += "" if self._reuse else "Connection: close\r\n"
         return head.encode("latin-1") + b"\r\n" + body
 
     def request(self, method: str, path: str, body: bytes = b"") -> Reply:
@@ -84,7 +118,11 @@ class Connection:
                 self.connect()
             assert self._socket is not None
             self._socket.sendall(request)
-            return self._read()
+            self.sent_bytes += len(request)
+            reply = self._read()
+            if not self._reuse:
+                self.close()
+            return reply
         except ServingError:
             self.close()
             raise
@@ -108,6 +146,13 @@ class Connection:
             ) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
+        self.opened += 1
+
+    def shut(self) -> None:
+        """Break the connection off from another thread: a wait for bytes ends at once, as lost."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; a request opens it again."""
@@ -128,6 +173,7 @@ class Connection:
         data = self._socket.recv(1 << 16)
         if not data:
             raise ServingError(f"lost the server at {self.url}: it closed the connection before the answer was whole")
+        self.received_bytes += len(data)
         return data
 
     def _read(self) -> Reply:
@@ -150,7 +196,15 @@ class Connection:
         self._rest = rest
         if CLOSE.search(head):
             self.close()
-        return Reply(int(head[9:12]), body)
+        json_length = JSON_LENGTH.search(head)
+        status = int(head[9:12])
+        later = RETRY_AFTER.search(head) if status == 503 else None
+        return Reply(
+            status,
+            body,
+            int(json_length.group(1)) if json_length else None,
+            float(later.group(1)) if later else None,
+        )
 
     def _exactly(self, data: bytes, length: int) -> tuple[bytes, bytes]:
         if len(data) < length:

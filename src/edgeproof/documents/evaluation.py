@@ -115,12 +115,14 @@ class ServedOffer(Value, frozen=True, kw_only=True):
     server: str
     """The machine that served it in phase 2."""
     latency_ms: float
-    """Client side over loopback, and the network's round trip."""
+    """Client side over loopback, and the network's round trip; over a simulated network what its client saw."""
     network_ms: float
     percentile: PercentileName | None
     """Which one; None: the median, where the count supports no percentile."""
     state: PointState
     """Against the policy's latency."""
+    network: str | None = None
+    """The simulated network that it was measured over; None: the policy's round trip is added."""
 
 
 class Verdict(Value, frozen=True, kw_only=True):

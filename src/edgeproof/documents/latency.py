@@ -6,8 +6,20 @@ from typing import ClassVar
 
 from edgeproof.documents.base import Document, Value
 from edgeproof.documents.environment import Machine
+from edgeproof.documents.load import AsBefore, Load, NetworkProfile, Scenario, Shaping, UsePoint
 
-__all__ = ["ColdStart", "LatencySummary", "Percentile", "ProcessUse", "Served", "Steady", "starved"]
+__all__ = [
+    "Capacity",
+    "CapacityStep",
+    "ColdStart",
+    "LatencySummary",
+    "OverNetwork",
+    "Percentile",
+    "ProcessUse",
+    "Served",
+    "Steady",
+    "starved",
+]
 
 
 WHOLE_CORE_PERCENT = 90.0
@@ -72,6 +84,66 @@ class ProcessUse(Value, frozen=True, kw_only=True):
         return starved(self.cpu_percent)
 
 
+class CapacityStep(Value, frozen=True, kw_only=True):
+    """One rate that was tried."""
+
+    rate_per_s: float
+    answered: int
+    errors: int
+    percentile: Percentile
+    """The one that is bounded."""
+    median_us: float
+    held: bool
+    """Whether the percentile was supported and under the bound, with no error, and the rate was nearly achieved."""
+    achieved_per_s: float
+    """Answers over the seconds that it took: below the rate where a queue grew."""
+
+
+class Capacity(Value, frozen=True, kw_only=True):
+    """The highest Poisson rate at which a percentile stayed under a bound, by bracketing and bisection."""
+
+    percentile: str
+    bound_us: float
+    rate_per_s: float | None
+    """The highest one that held; None where none did."""
+    fails_at_per_s: float | None
+    """The lowest one that did not hold; None where the search ended at its cap."""
+    tolerance: float
+    """The search ends when the two are as close as this share."""
+    steps: tuple[CapacityStep, ...]
+    phones: int = 1
+    reason: str | None = None
+    """Why there is no rate, or why it is a lower bound, or that the search was interrupted."""
+
+
+class OverNetwork(Value, frozen=True, kw_only=True):
+    """The same server over one network."""
+
+    profile: NetworkProfile
+    shaping: Shaping
+    load: Load
+    requests: int
+    errors: int
+    retries: int
+    sent_bytes: int
+    """By all phones, heads included."""
+    received_bytes: int
+    connections: int
+    """That were opened."""
+    first_request: Steady | None
+    """Of each phone the first one, its connection's opening included: no warm-up, one value a phone."""
+    steady: Steady | None
+    """None where no request was answered."""
+    server: ProcessUse
+    use_over_time: tuple[UsePoint, ...] = ()
+    late: Steady | None = None
+    """With intended send times: how late requests left a phone that was free, the client's own share."""
+    capacity: Capacity | None = None
+    first_error: str | None = None
+    partial: str | None = None
+    """Why it ended before its time."""
+
+
 class Served(Value, frozen=True, kw_only=True):
     """One candidate behind the edge server, seen by the client."""
 
@@ -92,6 +164,24 @@ class Served(Value, frozen=True, kw_only=True):
     server_cpus: tuple[int, ...]
     degraded: str | None = None
     """Why its runtime has fallen back to slow kernels, as the server's answers say; None where it has not."""
+    first_request_us: tuple[float, ...] = ()
+    """The first request of each freshly started server, from connecting to the answer parsed."""
+    cold_starts_note: str | None = None
+    """Why so many cold starts were made, where fewer were than asked for."""
+    first_error: str | None = None
+    """What the first request that failed met."""
+    load: Load | None = None
+    retries: int = 0
+    sent_bytes: int | None = None
+    received_bytes: int | None = None
+    use_over_time: tuple[UsePoint, ...] = ()
+    capacity: Capacity | None = None
+    scenario: Scenario | None = None
+    as_before: AsBefore | None = None
+    networks: tuple[OverNetwork, ...] = ()
+    """The same over networks between, in the order that was asked for; ``steady`` has none between."""
+    partial: str | None = None
+    """Why it ended before its time; None where it is whole."""
 
 
 class LatencySummary(Document, frozen=True, kw_only=True):

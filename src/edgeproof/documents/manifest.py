@@ -53,6 +53,10 @@ class RunOptions(Value, frozen=True, kw_only=True):
     """In place of the policy's."""
     requests: int = 100
     cold_starts: int = 5
+    networks: tuple[str, ...] = ()
+    """Profiles of networks that the local proof drives over as well; empty: none."""
+    capacity: str | None = None
+    """A bound such as ``p99=20ms``, whose highest rate the local proof looks for; None: it does not."""
     trust: bool = False
     limit_seconds: float = 300.0
     limit_memory_bytes: int = 8 << 30

@@ -11,10 +11,11 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from edgeproof.errors import UsageError
+from edgeproof.measure.schedule import CLOSED_LOOP, Schedule, sleep_until, wait_until
 from edgeproof.measure.settling import is_stable
 
 __all__ = ["Beside", "Endured", "Schedule", "Settings", "Timed", "still_collector", "time_calls"]
@@ -23,8 +24,6 @@ Given = TypeVar("Given")
 
 WARMUP_SHARE = 0.25
 """Of the time cap: the warm-up takes no more, so that a slow model is still measured."""
-SPIN_NS = 200_000
-"""A sleep wakes late by tens of µs: the last stretch before an intended time is spent awake."""
 PACED_WARMUP = 3
 """Calls at the pace after the busy warm-up: they still find the processor awake, and are not counted."""
 
@@ -71,27 +70,6 @@ class Endured:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """When calls are made.
-
-    Attributes:
-        rate_per_s: calls have intended times at this rate, and latency counts from those, whenever the call before was
-            over (no coordinated omission): requests that come from outside wait in a line.
-        pace_s: seconds between the beginnings of calls, and latency counts from a call's own beginning: an app calls
-            now and then and nothing waits in a line. A call that takes longer delays the next, which begins at once.
-            The process sleeps in between and does not spin, so that the processor rests as it does in an app.
-
-    With neither the next call is made when the last is over.
-    """
-
-    rate_per_s: float | None = None
-    pace_s: float | None = None
-
-
-CLOSED_LOOP = Schedule()
-
-
-@dataclass(frozen=True)
 class Settings:
     """How long to measure.
 
@@ -99,10 +77,13 @@ class Settings:
         count: measured calls; None: until the time is over.
         warmup: calls before them, one after the other.
         most_warmup: the warm-up goes on to so many until it is stable; None: it is a count.
-        seconds: a cap on the wall time of the whole; the warm-up takes at most a quarter of it.
+        seconds: a cap on the wall time of the whole; the warm-up takes at most a quarter of it. Calls with an intended
+            time before it are made, up to as long again: what waits in a line would be missing among the latencies.
         minimum: measured calls that are made whatever the cap says.
         first: number of the first call: it goes on where another stretch ended.
         keep: values that are kept at most; beyond that they are thinned evenly, every second, every fourth. None: all.
+        answers: calls that gave an answer, after which it is over, however many were made; None: it does not matter.
+        stopped: asked before each call whether it is over.
     """
 
     count: int | None = None
@@ -112,6 +93,8 @@ class Settings:
     minimum: int = 4
     first: int = 0
     keep: int | None = None
+    answers: int | None = None
+    stopped: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +112,9 @@ class Timed:
         answered: how many gave one.
         max_us: the longest of them, kept or not.
         stable: whether the last windows of the warm-up agreed; None where it was a count.
+        late_us: with intended times, how late each call began for which the caller was free in time, µs: what the
+            caller itself adds to its latencies.
+        interrupted: whether an interruption ended it.
     """
 
     values_us: list[float]
@@ -142,6 +128,8 @@ class Timed:
     answered: int = 0
     max_us: float = 0.0
     stable: bool | None = None
+    late_us: list[float] = field(default_factory=list)
+    interrupted: bool = False
 
 
 @contextlib.contextmanager
@@ -172,6 +160,7 @@ def time_calls(
     around: contextlib.AbstractContextManager[object] | None = None,
     beside: Beside | None = None,
     endured: Endured | None = None,
+    kept: Callable[[Timed], None] | None = None,
 ) -> Timed:
     """Call ``call`` with what is given, in turn, and time each call with ``perf_counter_ns``.
 
@@ -180,12 +169,15 @@ def time_calls(
         given: its arguments, used in a cycle.
         settings: how long.
         schedule: when.
-        around: entered after the warm-up and left after the last call, such as a look at another process.
+        around: entered after the warm-up and left after the last call, such as a look at another process, or a wait
+            for others, which does not count as time.
         beside: looked at between calls.
         endured: takes what a call raises, which gave no answer then; None: it is raised.
+        kept: takes what was measured when it is interrupted, before the interruption is raised.
 
     Raises:
         UsageError: nothing is given, or a count is out of range.
+        KeyboardInterrupt: it was interrupted.
     """
     count, warmup = settings.count, settings.warmup
     if not given:
@@ -193,58 +185,77 @@ def time_calls(
     if warmup < 0 or (count is not None and count < 1) or (count is None and settings.seconds is None):
         raise UsageError(f"cannot measure {count} calls after {warmup} warm-up calls: expected at least 1 and 0")
     clock, size, keep = time.perf_counter_ns, len(given), settings.keep or math.inf
-    interval_ns = None if schedule.rate_per_s is None else 1e9 / schedule.rate_per_s
     pace_ns = None if schedule.pace_s is None else int(schedule.pace_s * 1e9)
+    arrivals = schedule.arrivals()
+    answers, stopped = settings.answers or math.inf, settings.stopped
     values: list[int] = []
+    late: list[int] = []
+    interruption: KeyboardInterrupt | None = None
     with still_collector():
         began = clock()
         end = None if settings.seconds is None else began + int(settings.seconds * 1e9)
         warmed, stable = _warm_up(call, given, settings, schedule, began)
+        entered = clock()
         with around or contextlib.nullcontext():
+            end = None if end is None else end + clock() - entered
+            last = end if arrivals is None or end is None else end + int((settings.seconds or 0.0) * 1e9)
             busy, begin_unix_ns, start = time.process_time_ns(), time.time_ns(), clock()
             made = answered = total = most = 0
             stride, due = 1, start + (pace_ns or 0)
             looked = start
-            while count is None or made < count:
-                argument = given[(settings.first + made) % size]
-                if interval_ns is not None:
-                    before = start + int(made * interval_ns)
-                    _wait_until(before)
-                else:
+            try:
+                while (count is None or made < count) and answered < answers:
+                    if stopped is not None and stopped():
+                        break
+                    argument = given[(settings.first + made) % size]
+                    if arrivals is not None:
+                        before, free = start + next(arrivals), clock()
+                        if end is not None and before > end and made >= settings.minimum:
+                            break
+                        wait_until(before, schedule.spin_ns, stopped)
+                        if free <= before:
+                            late.append(clock() - before)
+                    else:
+                        if pace_ns is not None:
+                            sleep_until(due, stopped)
+                        before = clock()
+                    try:
+                        answer = call(argument)
+                    except Exception as error:
+                        if endured is None:
+                            raise
+                        endured.met(error, before)
+                        answer = False
+                    after = clock()
+                    made += 1
+                    if answer is not False:
+                        took = after - before
+                        total += took
+                        if took > most:
+                            most = took
+                        if answered % stride == 0:
+                            values.append(took)
+                            if len(values) >= keep:
+                                values, stride = values[::2], 2 * stride
+                        answered += 1
+                        if endured is not None:
+                            endured.over(after)
                     if pace_ns is not None:
-                        _sleep_until(due)
-                    before = clock()
-                try:
-                    answer = call(argument)
-                except Exception as error:
-                    if endured is None:
-                        raise
-                    endured.met(error, before)
-                    answer = False
-                after = clock()
-                made += 1
-                if answer is not False:
-                    took = after - before
-                    total += took
-                    if took > most:
-                        most = took
-                    if answered % stride == 0:
-                        values.append(took)
-                        if len(values) >= keep:
-                            values, stride = values[::2], 2 * stride
-                    answered += 1
-                    if endured is not None:
-                        endured.over(after)
-                if pace_ns is not None:
-                    due = max(due + pace_ns, after)
-                if end is not None and after > end and made >= settings.minimum:
-                    break
-                if beside is not None and after - looked > beside.every_s * 1e9:
-                    beside.look()
-                    looked = clock()
+                        due = max(due + pace_ns, after)
+                    if last is not None and after > last and made >= settings.minimum:
+                        break
+                    if schedule.think_s is not None:
+                        sleep_until(after + int(schedule.think_s * 1e9), stopped)
+                    if beside is not None and after - looked > beside.every_s * 1e9:
+                        beside.look()
+                        looked = clock()
+            except KeyboardInterrupt as error:
+                if kept is None:
+                    raise
+                interruption = error
             wall, end_unix_ns = clock() - start, time.time_ns()
             busy = time.process_time_ns() - busy
-    return Timed(
+    timed = Timed(
         values_us=[value / 1000 for value in values],
         calls=made,
         warmup=warmed,
@@ -256,7 +267,13 @@ def time_calls(
         answered=answered,
         max_us=most / 1000,
         stable=stable,
+        late_us=[value / 1000 for value in late],
+        interrupted=interruption is not None,
     )
+    if interruption is not None and kept is not None:
+        kept(timed)
+        raise interruption
+    return timed
 
 
 def _warm_up(
@@ -280,14 +297,3 @@ def _warm_up(
             call(given[(made + index) % len(given)])
             made += 1
     return made, is_stable(seen) if settings.most_warmup is not None else None
-
-
-def _wait_until(intended_ns: int) -> None:
-    while (left := intended_ns - time.perf_counter_ns()) > 0:
-        if left > SPIN_NS:
-            time.sleep((left - SPIN_NS) / 1e9)
-
-
-def _sleep_until(due_ns: int) -> None:
-    if (left := due_ns - time.perf_counter_ns()) > 0:
-        time.sleep(left / 1e9)

@@ -8,14 +8,11 @@ one, in nanoseconds; the ticks of ``/proc/PID/stat`` are 10 ms, as long as a hun
 from __future__ import annotations
 
 import re
-import time
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
-from edgeproof.documents.latency import ProcessUse
-
-__all__ = ["ProcessSampler", "own_memory", "peak_memory_bytes"]
+__all__ = ["Memory", "busy_seconds", "memory_of", "own_memory", "peak_memory_bytes"]
 
 
 class Memory(NamedTuple):
@@ -53,6 +50,33 @@ def peak_memory_bytes(pid: int) -> int | None:
     return _status_memory(pid).peak_bytes
 
 
+def memory_of(pids: Iterable[int]) -> Memory:
+    """Memory of some processes together, each page of a library that they share counted in each; None where the system
+    tells none of it."""
+    seen = [_status_memory(pid) for pid in pids]
+    resident = [memory.resident_bytes for memory in seen if memory.resident_bytes is not None]
+    peaks = [memory.peak_bytes for memory in seen if memory.peak_bytes is not None]
+    return Memory(sum(resident) if resident else None, sum(peaks) if peaks else None)
+
+
+def busy_seconds(pids: Iterable[int]) -> float | None:
+    """Processor time that some processes have used together; None where the system tells none of it."""
+    import psutil
+
+    total: float | None = None
+    for pid in pids:
+        fine = _scheduled_ns(pid)
+        if fine is not None:
+            total = (total or 0.0) + fine / 1e9
+            continue
+        try:
+            times = psutil.Process(pid).cpu_times()
+        except psutil.Error:
+            continue
+        total = (total or 0.0) + float(times.user + times.system)
+    return total
+
+
 def _scheduled_ns(pid: int) -> int | None:
     """Time on a processor of all the process's threads, in ns; None where the kernel does not count it."""
     try:
@@ -60,67 +84,3 @@ def _scheduled_ns(pid: int) -> int | None:
         return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks)
     except (OSError, ValueError, IndexError):
         return None
-
-
-class ProcessSampler:
-    """Processor time and peak memory of a running process, from ``start`` to ``stop``.
-
-    Args:
-        pid: the process; its children are not counted.
-    """
-
-    def __init__(self, pid: int) -> None:
-        import psutil
-
-        self._gone = psutil.Error
-        self._pid = pid
-        self._started: tuple[float, float] | None = None
-        self._seconds = 0.0
-        self._busy_seconds = 0.0
-        try:
-            self._process: psutil.Process | None = psutil.Process(pid)
-        except psutil.Error:
-            self._process = None
-
-    def __enter__(self) -> ProcessSampler:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Begin a stretch that counts."""
-        busy = self._busy()
-        self._started = None if busy is None else (time.perf_counter(), busy)
-
-    def stop(self) -> None:
-        """End the stretch; stretches add up. A process that is gone ends it without a figure."""
-        busy = self._busy()
-        if self._started is None or busy is None:
-            return
-        self._seconds += time.perf_counter() - self._started[0]
-        self._busy_seconds += busy - self._started[1]
-        self._started = None
-
-    def use(self) -> ProcessUse:
-        """Processor use in percent of one core over the stretches, and the peak memory until now."""
-        return ProcessUse(
-            cpu_percent=round(100 * self._busy_seconds / self._seconds, 1) if self._seconds > 0 else None,
-            peak_memory_bytes=peak_memory_bytes(self._pid),
-        )
-
-    def _busy(self) -> float | None:
-        """Seconds of processor time that the process has used."""
-        if self._process is None:
-            return None
-        fine = _scheduled_ns(self._pid)
-        if fine is not None:
-            return fine / 1e9
-        try:
-            times = self._process.cpu_times()
-        except self._gone:
-            return None
-        return float(times.user + times.system)

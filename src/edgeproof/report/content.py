@@ -305,6 +305,7 @@ class Report:
     activity: Activity | None = None
     delegation: Delegated | None = None
     batches: Table | None = None
+    networks: Table | None = None
     outputs_there: Table | None = None
     power: Table | None = None
     over_time: OverTime | None = None
@@ -349,6 +350,7 @@ class Report:
         parts = self.delegation.parts if self.delegation is not None else ()
         runs = tuple(table for part in parts for table in (part.summary, part.outside))
         lasting = self.over_time.tables if self.over_time is not None else ()
-        measured = (self.devices, self.outputs_there, self.power, *lasting, self.batches, self.processors, self.served)
-        found = (*first, *ships, *runs, *measured, *activity, *own, self.failures)
+        measured = (self.devices, self.outputs_there, self.power, *lasting, self.batches, self.processors)
+        served = (self.served, self.networks)
+        found = (*first, *ships, *runs, *measured, *served, *activity, *own, self.failures)
         return tuple(table for table in found if table is not None)

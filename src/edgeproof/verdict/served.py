@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from edgeproof.documents.evaluation import PointState, ServedOffer
-from edgeproof.documents.latency import Percentile, Served
+from edgeproof.documents.latency import Percentile, Served, Steady
 from edgeproof.verdict.contest import Contest
 from edgeproof.verdict.points import difference_point
 from edgeproof.verdict.wording import figure
@@ -16,7 +16,7 @@ PHONES = ("android", "iphone")
 
 
 def offer_of(contest: Contest) -> ServedOffer | None:
-    """What phase 2 measured of the model behind a server, with the policy's network between, where a phone has no
+    """What phase 2 measured of the model behind a server, with a network between, where a phone has no
     candidate left that could qualify; the quickest answer of those whose outputs are right. None elsewhere, and where
     nothing right was served.
     """
@@ -34,28 +34,44 @@ def offer_of(contest: Contest) -> ServedOffer | None:
 
 
 def _offer(contest: Contest, served: Served) -> ServedOffer:
+    """Over the slowest of the networks that phase 2 drove; where it drove none, with the policy's round trip added."""
     policy = contest.policy
-    percentile: Percentile = getattr(served.steady, policy.latency_percentile)
+    seen = [over for over in served.networks if over.steady is not None and not over.partial]
+    if not seen:
+        return _offer_of(contest, served.candidate, served.steady, policy.served_network_ms, None)
+    offers = [
+        _offer_of(contest, served.candidate, over.steady, over.shaping.round_trip_median_ms or 0.0, over.profile.name)
+        for over in seen
+        if over.steady is not None
+    ]
+    return max(offers, key=lambda offer: (offer.state != "met", offer.latency_ms))
+
+
+def _offer_of(contest: Contest, candidate: str, steady: Steady, network_ms: float, network: str | None) -> ServedOffer:
+    policy = contest.policy
+    percentile: Percentile = getattr(steady, policy.latency_percentile)
     known = percentile.value_us is not None and math.isfinite(percentile.value_us)
-    of_server = (percentile.value_us if known and percentile.value_us is not None else served.steady.median_us) / 1000
-    total = of_server + policy.served_network_ms
+    seen = (percentile.value_us if known and percentile.value_us is not None else steady.median_us) / 1000
+    total = seen if network is not None else seen + network_ms
     state: PointState = "not met" if total >= policy.latency_ms else "met" if known else "unsupported"
     latency = contest.evidence.latency
     machine = latency.machine.cpu_model if latency is not None else None
     return ServedOffer(
-        candidate=served.candidate,
+        candidate=candidate,
         server=machine or "this host",
         latency_ms=total,
-        network_ms=policy.served_network_ms,
+        network_ms=network_ms,
         percentile=policy.latency_percentile if known else None,
         state=state,
+        network=network,
     )
 
 
 def offer_words(offer: ServedOffer, limit_ms: float) -> str:
     """The offer in words."""
     which = f"{offer.percentile} ≤ " if offer.percentile is not None else "median "
-    network = f"with a network of {figure(offer.network_ms)} ms, limit {limit_ms:g} ms"
+    over = "with a network" if offer.network is None else f"over a simulated {offer.network} network"
+    network = f"{over} of {figure(offer.network_ms)} ms, limit {limit_ms:g} ms"
     ends = {"met": "it meets the latency", "not met": "it misses it too"}
     end = ends.get(offer.state, "it was not measured often enough to say")
     served = f"served by {offer.candidate} from an edge server nearby"
