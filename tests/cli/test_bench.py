@@ -52,7 +52,7 @@ def test_phones_over_networks_in_binary(url: str, tmp_path: Path) -> None:
     words = ("--clients", 3, "--network", "loopback,4g", "--requests", 36, "--codec", "binary")
     done = bench(url, *words, "--raw", tmp_path / "raw.json")
     assert done.returncode == 0, done.stderr
-    assert "binary tensor extension" in done.stdout
+    assert "binary tensors" in done.stdout
     assert "4g: user space" in done.stdout or "4g: tc netem" in done.stdout
     assert "ms round trip" in done.stdout
     assert {path.name for path in tmp_path.iterdir()} == {"raw.json", "raw-4g.json"}

@@ -14,7 +14,7 @@ from edgeproof.measure.statistics import steady
 
 __all__ = [
     "NETWORK",
-    "PROTOCOL",
+    "PROTOCOLS",
     "Seen",
     "as_before",
     "over_network",
@@ -24,7 +24,10 @@ __all__ = [
     "transport_of",
 ]
 
-PROTOCOL = "Open Inference Protocol V2, JSON"
+PROTOCOLS = {
+    "json": "Open Inference Protocol V2, JSON",
+    "binary": "Open Inference Protocol V2, binary tensors",
+}
 BEFORE_REQUESTS = 100
 NETWORK = "client and server ran on one machine: a radio link adds its own time to every request"
 
@@ -52,7 +55,7 @@ class Seen:
 
 def protocol_of(load: Load) -> str:
     """The protocol and how its tensors go over the wire."""
-    return PROTOCOL if load.codec == "json" else "Open Inference Protocol V2, binary tensor extension"
+    return PROTOCOLS[load.codec]
 
 
 def transport_of(load: Load) -> str:

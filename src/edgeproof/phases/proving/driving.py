@@ -21,7 +21,7 @@ from edgeproof.documents.base import decode, write_document
 from edgeproof.documents.latency import Capacity
 from edgeproof.documents.load import NetworkProfile
 from edgeproof.errors import EdgeProofError, ServingError
-from edgeproof.phases.proving.taken import Proof, Taken
+from edgeproof.phases.proving.taken import CODEC, Proof, Taken
 from edgeproof.process import Child, Ended, Limits, module_command
 from edgeproof.rundir import RunDir
 from edgeproof.scratch import scratch_folder
@@ -53,7 +53,7 @@ def drive_steady(taken: Sequence[Taken], samples: Path, proof: Proof, report: Re
     """All servers stand at the same time; the client visits them in turn, in rotating order."""
     rounds = 1 if len(taken) == 1 else ROUNDS
     share = math.ceil(proof.requests / rounds)
-    how = Drive(requests=share, warmup=WARMUP, samples=samples, timeout_s=proof.timeout_s)
+    how = Drive(requests=share, warmup=WARMUP, samples=samples, timeout_s=proof.timeout_s, codec=CODEC)
     for index in range(rounds):
         turn = index % len(taken)
         for candidate in [*taken[turn:], *taken[:turn]]:
@@ -81,7 +81,7 @@ def drive_over_networks(run: RunDir, taken: Taken, samples: Path, proof: Proof, 
 def _over_network(run: RunDir, taken: Taken, profile: NetworkProfile, samples: Path, proof: Proof) -> None:
     assert taken.server is not None
     url = taken.server.ready.url
-    how = Drive(requests=proof.requests, warmup=NETWORK_WARMUP, samples=samples, timeout_s=proof.timeout_s)
+    how = Drive(requests=proof.requests, warmup=NETWORK_WARMUP, samples=samples, timeout_s=proof.timeout_s, codec=CODEC)
     raw = f"{RAW_FOLDER}/{taken.candidate}-{profile.name}.json"
     with shaped(profile, Connection(url).server, 1) as link:
 
@@ -107,6 +107,7 @@ def search_capacity(taken: Taken, samples: Path, proof: Proof, report: Report) -
             seconds=seconds,
             rate_per_s=rate_per_s,
             poisson_seed=0,
+            codec=CODEC,
         )
         return drive_fleet(url, how, CAPACITY_PHONES)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from edgeproof.client.summary import NETWORK, PROTOCOL, as_before
+from edgeproof.client.summary import NETWORK, PROTOCOLS, as_before
 from edgeproof.documents.latency import LatencySummary, ProcessUse, Served
 from edgeproof.documents.load import UsePoint
 from edgeproof.files import write_bytes
 from edgeproof.measure.machine import read_machine
 from edgeproof.measure.statistics import cold_start, steady
 from edgeproof.phases.proving.driving import RAW_FOLDER
-from edgeproof.phases.proving.taken import Taken
+from edgeproof.phases.proving.taken import CODEC, Taken
 from edgeproof.rundir import RunDir
 
 __all__ = ["merged"]
@@ -45,7 +45,7 @@ def merged(run: RunDir, taken: Sequence[Taken], threads: int) -> LatencySummary:
         model=run.manifest().options.model_name,
         url=None,
         machine=machine,
-        protocol=PROTOCOL,
+        protocol=PROTOCOLS[CODEC],
         transport=TRANSPORT,
         served=tuple(served.values()),
         not_measured=missing,
