@@ -127,7 +127,10 @@ def main() -> None:
     import json
     import sys
 
+    import msgspec
+
     from edgeproof.serve import launch
+    from edgeproof.serve.zenoh.config import ZenohOptions
 
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     port, features, delay_s, *more = sys.argv[1:]
@@ -138,6 +141,8 @@ def main() -> None:
     log = how.pop("log_file", None)
     if log is not None:
         how["log"] = Path(log).open("ab")  # noqa: SIM115
+    if "zenoh" in how:
+        how["zenoh"] = msgspec.convert(how["zenoh"], ZenohOptions, dec_hook=lambda kind, value: kind(value))
     launch.serve(openings, port=int(port), ready=launch.print_ready, **how)
 
 

@@ -92,6 +92,18 @@ def token_option(what: str) -> Callable[[Any], Any]:
 @click.option("--client-ca", type=FILE, metavar="PEM", help="Ask each client for a certificate that this one signed.")
 @click.option("--log", type=OUT, metavar="FILE", help="A line of JSON for each event; - is stderr.")
 @click.option("--log-requests", is_flag=True, help="And for each request.")
+@click.option(
+    "--zenoh",
+    "zenoh_listen",
+    multiple=True,
+    metavar="ENDPOINT",
+    help="Serve over zenoh too, and listen here, such as tcp/127.0.0.1:7447; repeatable. Needs the extra zenoh.",
+)
+@click.option(
+    "--zenoh-connect", multiple=True, metavar="ENDPOINT", help="Connect to this router or peer of zenoh; repeatable."
+)
+@click.option("--zenoh-config", type=FILE, metavar="FILE", help="zenoh's own configuration, for TLS and passwords.")
+@click.option("--zenoh-scouting", is_flag=True, help="Let others on zenoh find this server, by multicast and gossip.")
 @model_options
 def serve(
     source: ModelSource,
@@ -104,6 +116,10 @@ def serve(
     client_ca: Path | None,
     log: Path | None,
     log_requests: bool,
+    zenoh_listen: tuple[str, ...],
+    zenoh_connect: tuple[str, ...],
+    zenoh_config: Path | None,
+    zenoh_scouting: bool,
     **how: Any,
 ) -> None:
     """Serve MODEL, or a converted artifact, over the Open Inference Protocol (KServe V2): JSON and binary tensors.
@@ -116,6 +132,7 @@ def serve(
     from edgeproof.serve.access import tls_context
     from edgeproof.serve.launch import opening_of, print_ready
     from edgeproof.serve.models_file import read_models
+    from edgeproof.serve.zenoh.config import ZenohOptions
 
     if source.model.endswith(".toml"):
         if name is not None:
@@ -125,6 +142,11 @@ def serve(
         models = [opening_of(source, name=name, threads=threads)]
     if tls_cert is None and (tls_key is not None or client_ca is not None):
         raise click.UsageError("--tls-key and --client-ca need --tls-cert")
+    zenoh = None
+    if zenoh_listen or zenoh_connect:
+        zenoh = ZenohOptions(zenoh_listen, zenoh_connect, zenoh_config, zenoh_scouting)
+    elif zenoh_config is not None or zenoh_scouting:
+        raise click.UsageError("--zenoh-config and --zenoh-scouting need --zenoh or --zenoh-connect")
     with contextlib.ExitStack() as stack:
         journal = None
         if log is not None:
@@ -138,6 +160,7 @@ def serve(
             tls=None if tls_cert is None else tls_context(tls_cert, tls_key or tls_cert, client_ca),
             log=journal,
             log_requests=log_requests,
+            zenoh=zenoh,
             ready=print_ready,
             **how,
         )

@@ -118,7 +118,7 @@ class Front:
         match path:
             case ["v2"]:
                 allow(request, b"GET")
-                return msgspec.json.encode(self._server())
+                return msgspec.json.encode(self.server())
             case ["v2", "health", "live"]:
                 allow(request, b"GET")
                 return self._fine()
@@ -172,7 +172,8 @@ class Front:
     def _fine(self) -> bytes:
         return msgspec.json.encode({} if self.degraded is None else {"degraded": self.degraded})
 
-    def _server(self) -> ServerMetadata:
+    def server(self) -> ServerMetadata:
+        """What it says of itself."""
         models = list(self._models.values())
         return ServerMetadata(
             name="edgeproof",
@@ -189,9 +190,10 @@ class Front:
     def _metric_lines(self) -> Iterator[str]:
         models = list(self._models.values())
         for name, kind, of in (
-            ("edgeproof_requests_total", "counter", lambda model: model.requests),
-            ("edgeproof_errors_total", "counter", lambda model: model.errors),
-            ("edgeproof_overload_total", "counter", lambda model: model.refused),
+            ("edgeproof_requests_total", "counter", lambda model: model.counts.requests),
+            ("edgeproof_errors_total", "counter", lambda model: model.counts.errors),
+            ("edgeproof_overload_total", "counter", lambda model: model.counts.refused),
+            ("edgeproof_stream_dropped_total", "counter", lambda model: model.dropped),
             ("edgeproof_worker_restarts_total", "counter", lambda model: model.restarts),
             ("edgeproof_queue_length", "gauge", lambda model: model.waiting),
             ("edgeproof_ready", "gauge", lambda model: int(model.ready)),
@@ -204,7 +206,7 @@ class Front:
         for name, histogram in (("edgeproof_request_seconds", "whole"), ("edgeproof_inference_seconds", "inference")):
             yield f"# TYPE {name} histogram"
             for model in models:
-                yield from getattr(model, histogram).lines(name, label(model))
+                yield from getattr(model.counts, histogram).lines(name, label(model))
         yield "# TYPE edgeproof_connections gauge"
         yield f"edgeproof_connections {len(self._connections.open)}"
         yield "# TYPE edgeproof_refused_total counter"

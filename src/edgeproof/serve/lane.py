@@ -110,7 +110,7 @@ class Lane:
             raise LaneClosed from error
 
     def receive(self) -> Message | None:
-        """What has come, once a message is whole; None where it is not, on a socket that does not wait.
+        """What has come, once a message is whole; None where it is not, on a socket that does not wait, or no longer.
 
         Raises:
             LaneClosed: the other end is gone.
@@ -118,7 +118,7 @@ class Lane:
         while True:
             try:
                 data = self.socket.recv(CHUNK_BYTES)
-            except BlockingIOError:
+            except (BlockingIOError, TimeoutError):
                 return None
             except OSError as error:
                 raise LaneClosed from error

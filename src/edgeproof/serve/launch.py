@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import ssl
 
     from edgeproof.documents.source import ModelSource
+    from edgeproof.serve.zenoh.config import ZenohOptions
+    from edgeproof.serve.zenoh.server import ZenohServer
 
 __all__ = ["Ready", "main", "opening_of", "print_ready", "serve"]
 
@@ -65,6 +67,8 @@ class Ready(msgspec.Struct, frozen=True):
     models: list[str] = []
     processes: list[int] = []
     """Of the models, in order."""
+    zenoh: list[str] = []
+    """Endpoints that zenoh listens on."""
 
 
 def opening_of(source: ModelSource, *, threads: int = 1, name: str | None = None, **more: Any) -> Opening:
@@ -94,6 +98,7 @@ def serve(
     tls: ssl.SSLContext | None = None,
     log: IO[bytes] | None = None,
     log_requests: bool = False,
+    zenoh: ZenohOptions | None = None,
     ready: Callable[[Ready], None] = lambda _line: None,
 ) -> None:
     """Serve models until SIGTERM, SIGINT or SIGHUP; what was asked by then is answered first.
@@ -111,11 +116,13 @@ def serve(
         tls: what connections are wrapped in; it is mutual where it asks clients for a certificate.
         log: gets a line of JSON for each event.
         log_requests: and for each request.
+        zenoh: has the models under keys of zenoh as well.
         ready: called once, when connections are answered.
 
     Raises:
         UsageError: the address is reached by other machines, and nothing protects it; a limit of nothing; two models
             of one name.
+        MissingDependency: zenoh is asked for and not installed.
         EdgeProofError: a model cannot be opened, the port cannot be had, or a model's tensors cannot be served.
     """
     names = [opening.name for opening in models]
@@ -131,6 +138,12 @@ def serve(
         ServerLimits(body_bytes=body_limit_bytes or 1, connections=connections, request_seconds=request_seconds)
         journal = Log(log, requests=log_requests)
         served = [ServedModel(opening, queue=queue, call_seconds=call_seconds, log=journal) for opening in models]
+        beside = None
+        if zenoh is not None:
+            from edgeproof.serve.zenoh.server import ZenohServer
+
+            beside = ZenohServer(zenoh, served, connections=connections)
+            stack.callback(beside.close)
         for model in served:
             stack.callback(model.close)
             model.start()
@@ -161,11 +174,14 @@ def serve(
             degraded=front.degraded,
             models=names,
             processes=[model.pid for model in served if model.pid is not None],
+            zenoh=[] if beside is None else beside.endpoints,
         )
         for model in served:
             model.attach(loop)
         with _having(host, port):
             listener.listen(BACKLOG)
+        if beside is not None:
+            beside.open(front.server, limits.body_bytes)
         loop.run_until_complete(
             _answer(
                 loop,
@@ -174,6 +190,7 @@ def serve(
                 tls,
                 served,
                 together,
+                beside,
                 journal,
                 lambda: ready(line),
             )
@@ -187,6 +204,7 @@ async def _answer(
     tls: ssl.SSLContext | None,
     served: Sequence[ServedModel],
     connections: Any,
+    beside: ZenohServer | None,
     log: Log,
     tell: Callable[[], None],
 ) -> None:
@@ -211,6 +229,7 @@ async def _answer(
     await end.wait()
     log.event("ending", connections=len(connections.open))
     connections.ending = True
+    finished = None if beside is None else loop.run_in_executor(None, beside.finish, GRACE_SECONDS)
     until = loop.time() + LAME_SECONDS
     while connections.open and loop.time() < until:
         await asyncio.sleep(LOOK_SECONDS)
@@ -222,7 +241,7 @@ async def _answer(
         await asyncio.sleep(LOOK_SECONDS)
     for connection in connections.open:
         connection.drop()
-    await asyncio.sleep(0)
+    await (asyncio.sleep(0) if finished is None else finished)
     log.event("ended")
 
 

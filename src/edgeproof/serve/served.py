@@ -1,14 +1,14 @@
 """A model behind a server: the process that holds it, the requests that wait for it, and what becomes of them when it
 dies.
 
-Everything here happens in the event loop's thread; the model's own work does not.
+Everything here happens in the event loop's thread; the model's own work does not, and other threads reach its process
+over further lanes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import socket
 import sys
 import time
@@ -21,7 +21,8 @@ import msgspec
 from edgeproof import errors
 from edgeproof.errors import EdgeProofError, ProcessError, ServingError
 from edgeproof.process import Child, module_command, outcome_of
-from edgeproof.serve.histogram import Histogram
+from edgeproof.serve.counts import Counts
+from edgeproof.serve.further import FurtherLane, bring_lane, cut_off
 from edgeproof.serve.holding import Held, error_body
 from edgeproof.serve.lane import INLINE_BYTES, Lane, LaneClosed, Message, lane_pair
 from edgeproof.serve.log import Log
@@ -76,6 +77,8 @@ class ServedModel:
         name: in the URL.
         held: what its process says of it; None before the first has opened it.
         metadata: of the protocol, encoded.
+        counts: of its requests, those over further lanes too.
+        restarts: of its process.
     """
 
     def __init__(self, opening: Opening, *, queue: int, call_seconds: float, log: Log) -> None:
@@ -91,12 +94,13 @@ class ServedModel:
         self._failures = 0
         self._waiting: deque[Asking] = deque()
         self._running: Asking | None = None
-        self._asked_ns = 0
+        self._asked_ns = self._answered_ns = 0
         self._late = False
         self._closed = False
         self._on_idle: Callable[[], None] | None = None
-        self.requests = self.errors = self.restarts = self.refused = 0
-        self.inference, self.whole = Histogram(), Histogram()
+        self._further: list[FurtherLane] = []
+        self.restarts = 0
+        self.counts = Counts(self.name, log)
 
     @property
     def ready(self) -> bool:
@@ -110,8 +114,24 @@ class ServedModel:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait, without the one that runs."""
-        return len(self._waiting)
+        """Requests that wait, without those that run."""
+        return len(self._waiting) + sum(lane.waiting for lane in self._further)
+
+    @property
+    def dropped(self) -> int:
+        """Requests that were given up for newer ones, on streams."""
+        return sum(lane.dropped for lane in self._further)
+
+    @property
+    def queue(self) -> int:
+        """Requests that may wait on one way to it."""
+        return self._queue_limit
+
+    def further_lane(self) -> FurtherLane:
+        """A way to its process for another thread; to be asked for before the model is waited for."""
+        lane = FurtherLane(self.name)
+        self._further.append(lane)
+        return lane
 
     def start(self) -> None:
         """Start the process; it opens the model meanwhile.
@@ -143,12 +163,14 @@ class ServedModel:
         try:
             told = self._lane.receive()
             assert told is not None
+            held = self._opened(told)
+            self._bring_lanes()
+            return held
         except LaneClosed:
             raise ServingError(
                 f"{self.name} cannot be served: the process that opened it {self._end()}",
                 hint="is the file whole, and for this machine? copy it again, or convert again",
             ) from None
-        return self._opened(told)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer requests in this loop, once the model is open."""
@@ -159,7 +181,7 @@ class ServedModel:
 
     def submit(self, came: Asking) -> None:
         """Have a request answered, in its turn."""
-        self.requests += 1
+        self.counts.came()
         if self._given_up is not None:
             self._finish(came, 503, error_body(self._given_up))
         elif self._running is None and self._ready:
@@ -167,9 +189,8 @@ class ServedModel:
         elif len(self._waiting) < self._queue_limit:
             self._waiting.append(came)
         else:
-            self.refused += 1
-            busy = f"{len(self._waiting)} requests wait for {self.name} already; ask again later"
-            self._finish(came, 503, error_body(busy), retry_s=self._retry_s())
+            body, retry_s = self.counts.refusal(len(self._waiting))
+            self._finish(came, 503, body, retry_s=retry_s)
 
     def forget(self, came: Asking) -> None:
         """Nobody waits for this answer any more; what runs already is not stopped."""
@@ -180,9 +201,14 @@ class ServedModel:
         """Pass on what the process has printed, and stop it where it has not answered in time; to be called now and
         then."""
         self._pass_on()
-        if self._running is None or self._child is None or self._late:
+        asked = [lane.asked_ns for lane in self._further if lane.asked_ns]
+        if self._running is not None:
+            asked.append(self._asked_ns)
+        if not asked or self._child is None or self._late:
             return
-        if (time.perf_counter_ns() - self._asked_ns) / 1e9 > self._call_seconds:
+        # It runs one request at a time: the one that it is at began when it was asked, or when the one before was over.
+        since_ns = max(min(asked), self._answered_ns, *(lane.answered_ns for lane in self._further))
+        if (time.perf_counter_ns() - since_ns) / 1e9 > self._call_seconds:
             self._late = True
             self._child.stop()
 
@@ -195,6 +221,8 @@ class ServedModel:
         """End the process; what waits is not answered."""
         self._closed = True
         self._ready = False
+        for lane in self._further:
+            lane.give_up("the server ends")
         self._let_go()
 
     def _ask(self, came: Asking, now_ns: int) -> None:
@@ -220,10 +248,9 @@ class ServedModel:
         came, self._running = self._running, None
         if came is None:
             return
-        if told.spent_ns:
-            self.inference.add(told.spent_ns)
+        self._answered_ns = time.perf_counter_ns()
         body = told.body if len(told.body) <= INLINE_BYTES else bytes(told.body)  # the next answer lies where it does
-        self._finish(came, told.status, body, told.json_bytes)
+        self._finish(came, told.status, body, told.json_bytes, spent_ns=told.spent_ns)
         if self._waiting or self._on_idle is not None:
             self._next()
 
@@ -239,21 +266,15 @@ class ServedModel:
             then()
 
     def _finish(
-        self, came: Asking, status: int, body: Any, json_bytes: int | None = None, retry_s: int | None = None
+        self,
+        came: Asking,
+        status: int,
+        body: Any,
+        json_bytes: int | None = None,
+        retry_s: int | None = None,
+        spent_ns: int = 0,
     ) -> None:
-        spent_ns = time.perf_counter_ns() - came.came_ns
-        self.whole.add(spent_ns)
-        if status >= 400:
-            self.errors += 1
-        if self._log.requests:
-            self._log.event(
-                "request",
-                model=self.name,
-                status=status,
-                us=round(spent_ns / 1e3, 1),
-                bytes_in=len(came.body),
-                bytes_out=len(body),
-            )
+        self.counts.answered(status, came.came_ns, spent_ns, len(came.body), len(body))
         came.answered(status, body, json_bytes, retry_s)
 
     def _died(self) -> None:
@@ -263,7 +284,10 @@ class ServedModel:
         self._let_go()
         if self._closed:
             return
-        self._log.event("worker died", model=self.name, how=how, amid_request=self._running is not None)
+        amid = self._running is not None or any(lane.asked_ns for lane in self._further)
+        self._log.event("worker died", model=self.name, how=how, amid_request=amid)
+        for lane in self._further:
+            lane.lost(how)
         came, self._running = self._running, None
         if not was_ready:
             self._failed(f"the process that opened it {how}")
@@ -271,8 +295,7 @@ class ServedModel:
             self._failures = 0
             self._start_again()
         if came is not None:
-            message = f"the process that runs {self.name} {how} amid this request; it is started anew"
-            self._finish(came, 500, error_body(message))
+            self._finish(came, 500, cut_off(self.name, how))
 
     def _start_again(self) -> None:
         if self._closed:
@@ -294,6 +317,8 @@ class ServedModel:
             waiting, self._waiting = self._waiting, deque()
             for came in waiting:
                 self._finish(came, 503, error_body(self._given_up))
+            for lane in self._further:
+                lane.give_up(self._given_up)
             self._idle()
             return
         assert self._loop is not None
@@ -302,9 +327,13 @@ class ServedModel:
     def _reopened(self, told: Message) -> None:
         try:
             self._opened(told)
+            self._bring_lanes()
         except EdgeProofError as error:
             self._let_go()
             self._failed(error.message)
+            return
+        except LaneClosed:
+            self._died()
             return
         self._failures = 0
         self._log.event("worker ready", model=self.name, pid=self.pid)
@@ -320,10 +349,15 @@ class ServedModel:
         self._ready = True
         return self.held
 
-    def _retry_s(self) -> int:
-        """Whole seconds until those that wait are answered, if each takes as long as the ones before: one at least."""
-        spent = self.inference.mean_s()
-        return max(1, math.ceil(len(self._waiting) * spent))
+    def _bring_lanes(self) -> None:
+        """Give the further lanes to a process that has just opened the model.
+
+        Raises:
+            LaneClosed: it is gone.
+        """
+        assert self._lane is not None
+        for lane in self._further:
+            lane.opened(bring_lane(self._lane))
 
     def _end(self) -> str:
         """How the process ended, in words."""
