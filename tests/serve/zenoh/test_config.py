@@ -159,6 +159,32 @@ def test_who_knows_the_password_is_answered_and_who_does_not_is_not(tmp_path: Pa
                 pass
 
 
+def test_who_shows_a_certificate_is_answered_and_who_does_not_is_not(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from tests.serve.test_tls import Authority
+
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    own = str(ours.certificate("server"))
+    tls = {"enable_mtls": True, "root_ca_certificate": str(ours.file)}
+    file = tmp_path / "zenoh.json5"
+    link = {**tls, "listen_certificate": own, "listen_private_key": own}
+    file.write_text(json.dumps({"transport": {"link": {"tls": link}}}))
+    with served({"double": {}}, zenoh={"listen": ["tls/0.0.0.0:0"], "config": str(file)}) as server:
+        endpoint = server.ready.zenoh[0].replace("0.0.0.0", "localhost")
+
+        def shows(certificate: Path) -> Any:
+            link = {**tls, "connect_certificate": str(certificate), "connect_private_key": str(certificate)}
+            return joined(endpoint, connect__timeout_ms=1000, transport__link__tls=link)
+
+        with shows(ours.certificate("phone")) as session:
+            assert told(session.get("edgeproof/double/infer", payload=BODY))[0].ok
+        with pytest.raises(zenoh.ZError), shows(theirs.certificate("stranger")):
+            pass
+        nothing = {"root_ca_certificate": str(ours.file)}
+        with pytest.raises(zenoh.ZError), joined(endpoint, connect__timeout_ms=1000, transport__link__tls=nothing):
+            pass
+
+
 def test_the_command_line_refuses_what_others_reach(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "from edgeproof.cli import main; main()", "serve", "x.onnx", "--port", "0"]
     (tmp_path / "x.onnx").touch()
