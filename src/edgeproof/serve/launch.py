@@ -138,15 +138,16 @@ def serve(
         ServerLimits(body_bytes=body_limit_bytes or 1, connections=connections, request_seconds=request_seconds)
         journal = Log(log, requests=log_requests)
         served = [ServedModel(opening, queue=queue, call_seconds=call_seconds, log=journal) for opening in models]
+        after_models = stack.enter_context(contextlib.ExitStack())
+        for model in served:
+            stack.callback(model.close)
+            model.start(fork=True)
         beside = None
         if zenoh is not None:
             from edgeproof.serve.zenoh.server import ZenohServer
 
             beside = ZenohServer(zenoh, served, connections=connections)
-            stack.callback(beside.close)
-        for model in served:
-            stack.callback(model.close)
-            model.start()
+            after_models.callback(beside.close)
         from edgeproof.serve.connection import Connection  # while the models open
         from edgeproof.serve.connections import Connections
         from edgeproof.serve.front import Front

@@ -7,27 +7,31 @@ over further lanes.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from edgeproof import errors
 from edgeproof.errors import EdgeProofError, ProcessError, ServingError
-from edgeproof.process import Child, module_command, outcome_of
+from edgeproof.process import Child, module_command, outcome_of, spawn
 from edgeproof.serve.counts import Counts
+from edgeproof.serve.forked import start_forked
 from edgeproof.serve.further import FurtherLane, bring_lane, cut_off
 from edgeproof.serve.holding import Held, error_body
 from edgeproof.serve.lane import INLINE_BYTES, Lane, LaneClosed, Message, lane_pair
 from edgeproof.serve.log import Log
 from edgeproof.serve.opening import Opening
 from edgeproof.serve.worker import NotOpened
+from edgeproof.serve.worker import main as worker_main
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Asking", "ServedModel"]
 
@@ -133,8 +137,11 @@ class ServedModel:
         self._further.append(lane)
         return lane
 
-    def start(self) -> None:
+    def start(self, *, fork: bool = False) -> None:
         """Start the process; it opens the model meanwhile.
+
+        Args:
+            fork: this process is young enough to be forked, where that can be.
 
         Raises:
             ProcessError: it cannot be started.
@@ -143,7 +150,8 @@ class ServedModel:
         try:
             with there:
                 command = module_command("edgeproof.serve.worker")
-                self._child = Child(command, threads=self._opening.threads, stdin=there.fileno())
+                start = start_forked(worker_main) if fork else spawn
+                self._child = Child(command, threads=self._opening.threads, stdin=there.fileno(), start=start)
             socket.send_fds(lane.socket, [b"m"], [memory])
             lane.send(Message(0, msgspec.json.encode(self._opening)))
         except BaseException as error:
