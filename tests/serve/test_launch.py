@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -42,7 +43,9 @@ def test_an_artifact_is_served_on_a_free_port(artifact: Path) -> None:
         assert server.ready.model == "tiny"
         assert server.ready.load_ms > 0
         _, answer = ask(server.ready.url, "POST", "/v2/models/tiny/infer", BODY)
-        assert json.loads(answer)["outputs"][0]["data"] == [3.0, 4.0, 5.0]
+        told = json.loads(answer)
+        assert told["outputs"][0]["data"] == [3.0, 4.0, 5.0]
+        assert told["parameters"]["artifact_sha256"] == hashlib.sha256(artifact.read_bytes()).hexdigest()
 
 
 def test_the_server_of_an_artifact_never_imports_torch(artifact: Path) -> None:
