@@ -105,6 +105,20 @@ def test_wrong_requests_get_their_status_and_an_error(
     assert (status == 405) == ("allow" in headers)
 
 
+def test_a_body_that_is_compressed_is_refused_in_words(server: SpawnedServer) -> None:
+    for coding, expected in (("gzip", 415), ("identity", 200)):
+        with contextlib.closing(http.client.HTTPConnection(server.ready.url.removeprefix("http://"))) as connection:
+            connection.request("POST", INFER, json.dumps(REQUEST), {"Content-Encoding": coding})
+            answer = connection.getresponse()
+            told = json.loads(answer.read())
+        assert answer.status == expected
+        if expected == 415:
+            assert (
+                told["error"] == "the request's body is compressed with gzip, which is not taken here; send it as it is"
+            )
+            assert answer.getheader("accept-encoding") == "identity"
+
+
 def test_an_error_repeats_only_the_beginning_of_what_was_sent(server: SpawnedServer) -> None:
     wrong = {"inputs": [{"name": "y" * 50_000, "shape": [1, 4], "datatype": "FP32", "data": [1, 0, 0, 0]}]}
     status, answer, _ = call(server, "POST", INFER, json.dumps(wrong).encode())

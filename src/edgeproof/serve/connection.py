@@ -24,7 +24,9 @@ LINGER_SECONDS = 2.0
 """After a refusal what still comes is thrown away: to close at once would reset what the client has not read yet."""
 IDLE, HEAD, BODY = range(3)
 """What a connection is in the middle of receiving."""
-KEPT = frozenset((b"authorization", b"content-length", b"expect", b"inference-header-content-length"))
+KEPT = frozenset(
+    (b"authorization", b"content-encoding", b"content-length", b"expect", b"inference-header-content-length")
+)
 """Headers that are looked at."""
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 JSON = b"content-type: application/json\r\n"

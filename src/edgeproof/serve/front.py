@@ -89,6 +89,12 @@ class Front:
         return None
 
     def _ask(self, model: ServedModel, request: Request, connection: Connection) -> None:
+        coding = request.headers.get(b"content-encoding")
+        if coding is not None and coding.lower() != b"identity":
+            how = coding[:40].decode("latin-1")
+            wrong = f"the request's body is compressed with {how}, which is not taken here; send it as it is"
+            connection.answer(415, error_body(wrong), JSON + b"accept-encoding: identity\r\n")
+            return
         told = request.headers.get(LENGTH)
         json_bytes = None
         if told is not None:
