@@ -338,6 +338,15 @@ def test_a_further_connection_takes_the_place_of_the_one_that_is_waited_for_long
         assert refused(server)["connections"] >= 1
 
 
+def test_what_comes_after_the_last_request_is_nobodys() -> None:
+    """Not a second answer on a connection that is closed, and no fault of the client's."""
+    with served() as server:
+        with connect(server) as client:
+            client.sendall(b"GET /v2 HTTP/1.0\r\n\r\nGET /v2 HTTP/1.1\r\n\r\n")
+            assert rest_of(client).count(b"HTTP/1.1 ") == 1
+        assert refused(server) == {}
+
+
 def test_one_client_cannot_ask_far_ahead() -> None:
     with served(delay_s=0.05) as server, others_are_answered(server), connect(server) as client:
         send_all(client, *[b"GET /v2 HTTP/1.1\r\n\r\n" * 10_000] * 20)

@@ -327,8 +327,10 @@ class Connection(asyncio.Protocol):
         if self._refused:
             return
         self._refused = True
-        self._all.count(reason)
         transport = self._transport
+        if transport is not None and transport.is_closing():
+            return  # what comes after the last request of a connection is nobody's
+        self._all.count(reason)
         if self._answering is not None or self._ahead or self._write_paused or transport is None:
             self.drop()
             return
