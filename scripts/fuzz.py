@@ -8,6 +8,8 @@ input that broke a target is kept, and its path printed: it becomes a regression
 from __future__ import annotations
 
 import argparse
+import random
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 LONGEST_INPUT = 65536
+WORD = re.compile(rb"[A-Za-z0-9_-]{2,40}")
+"""What a guided fuzzer puts together: names and numbers of the seeds."""
 
 
 def mutate(name: str, runs: int, first: int, crashes: Path) -> int:
@@ -29,7 +33,7 @@ def mutate(name: str, runs: int, first: int, crashes: Path) -> int:
     target = TARGETS[name]
     seeds = list(target.seeds())
     for number in range(first, first + runs):
-        raw = mutated(seeds, TOKENS, number)
+        raw = mutated(seeds, TOKENS, number, target.change)
         try:
             target.read(raw)
         except Exception:
@@ -47,17 +51,34 @@ def guide(name: str, runs: int, seed: int, crashes: Path) -> None:
 
     import atheris
 
+    for module in [module for module in sys.modules if module.partition(".")[0] in {"edgeproof", "tests"}]:
+        del sys.modules[module]  # what is imported already would not be instrumented
     with atheris.instrument_imports(include=["edgeproof"]):
         from tests.fuzz.targets import TARGETS, TOKENS
 
         target = TARGETS[name]
-        corpus = Path(tempfile.mkdtemp(prefix="edgeproof-corpus-"))
+        corpus, found = Path(tempfile.mkdtemp(prefix="edgeproof-corpus-")), set[bytes]()
         for number, raw in enumerate((*target.seeds(), *TOKENS)):
             (corpus / f"seed-{number}").write_bytes(raw)
+            found.update(WORD.findall(raw))
             target.read(raw)
+    dictionary = corpus.with_suffix(".dict")
+    dictionary.write_text("".join(f'"{word.decode()}"\n' for word in sorted(found)))
     crashes.mkdir(parents=True, exist_ok=True)
-    words = [f"-runs={runs}", f"-seed={seed + 1}", f"-max_len={LONGEST_INPUT}", f"-artifact_prefix={crashes}/{name}-"]
-    atheris.Setup([sys.argv[0], *words, "-verbosity=0", "-print_final_stats=1", str(corpus)], target.read)
+    limits = [f"-runs={runs}", f"-seed={seed + 1}", f"-max_len={LONGEST_INPUT}"]
+    files = [f"-artifact_prefix={crashes}/{name}-", f"-dict={dictionary}", str(corpus)]
+    change = target.change
+
+    def mutate(raw: bytes, most: int, number: int) -> bytes:
+        chance = random.Random(number)
+        if change is not None and chance.random() < 0.5:
+            raw = change(raw, chance)
+            if chance.random() < 0.7:
+                return raw[:most]
+        return bytes(atheris.Mutate(raw, most))
+
+    words = [sys.argv[0], *limits, "-verbosity=0", "-print_final_stats=1", *files]
+    atheris.Setup(words, target.read, custom_mutator=mutate)
     atheris.Fuzz()
 
 

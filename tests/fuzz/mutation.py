@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 __all__ = ["mutated"]
 
 EDGES = (0, 1, 0x7F, 0x80, 0xFF)
 
 
-def mutated(seeds: Sequence[bytes], tokens: Sequence[bytes], number: int) -> bytes:
+def mutated(
+    seeds: Sequence[bytes],
+    tokens: Sequence[bytes],
+    number: int,
+    change: Callable[[bytes, random.Random], bytes] | None = None,
+) -> bytes:
     """The input of that number: a seed with one to eight changes.
 
     Args:
         seeds: to start from.
         tokens: words that are written into them.
         number: the same one gives the same input.
+        change: makes every second input, one that is well formed.
     """
     chance = random.Random(number)
+    if change is not None and number % 2:
+        return change(chance.choice(seeds), chance)
     raw = bytearray(chance.choice(seeds))
     for _ in range(chance.choice((1, 1, 1, 2, 4, 8))):
         at = chance.randrange(len(raw) + 1)

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import signal
 import tempfile
 import zipfile
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.fuzz import front
+from tests.fuzz.json_mutation import changed_request
 
 from edgeproof.errors import EdgeProofError
 
@@ -40,6 +43,14 @@ TOKENS = (
         b"\\u0000",
     ),
     *(b"\xff", b"../", b"/", b"", b'"schema"', b'"file"', b'"mark"', b"use_pickle", b"true", b"as_operator"),
+    *(
+        b"\r\n\r\n",
+        b"Content-Length: ",
+        b"Transfer-Encoding: chunked\r\n",
+        b"HTTP/1.1\r\n",
+        b'"parameters"',
+        b"sequence_id",
+    ),
     *(f"{CANARY}()".encode(), f"__import__('builtins').{CANARY}()".encode(), b"torch.os.system", b"(-1,)", b"|O"),
 )
 SCRATCH = Path(tempfile.mkdtemp(prefix="edgeproof-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
@@ -54,12 +65,14 @@ class Target:
         read: what is called with the bytes.
         seeds: valid inputs to start from.
         cheap: whether it takes less than a millisecond.
+        change: an input with a change that leaves it well formed; None: bytes are changed alone.
     """
 
     name: str
     read: Callable[[bytes], None]
     seeds: Callable[[], Iterator[bytes]]
     cheap: bool = True
+    change: Callable[[bytes, random.Random], bytes] | None = None
 
 
 def _refuses(read: Callable[[bytes], Any]) -> Callable[[bytes], None]:
@@ -78,8 +91,9 @@ def _file(raw: bytes, name: str) -> Path:
 
 def _request(raw: bytes) -> None:
     """The first byte says how it comes: as JSON alone, or with tensors behind so many bytes of JSON as the next two
-    say."""
+    say. What is kept of one to answer the next of its kind changes no answer."""
     from edgeproof.serve.holding import error_body
+    from edgeproof.serve.lane import Message
     from edgeproof.serve.protocol import ProtocolError, decode_request, encode_response
     from edgeproof.serve.tensors import tensor_of
 
@@ -98,6 +112,21 @@ def _request(raw: bytes) -> None:
     results = [bytes(decoded.calls * tensor.bytes) for tensor in gives]
     encoded = encode_response("m", "1", gives, results, request=decoded)
     assert json.loads(encoded.body[: encoded.json_bytes])["model_name"] == "m"
+    held = front.holding(front.Running((inputs, outputs), step))
+    for sent in (body, body, body[:-1], body + b"\0", body):
+        told = held.answer(Message(0, sent, json_bytes))
+        asked_to_go_on = decoded.sequence is not None and not decoded.sequence.start
+        if sent is not body or asked_to_go_on:
+            assert told.status in ({400} if json_bytes is not None or asked_to_go_on else {200, 400}), told
+            continue
+        assert told.status == 200
+        if encoded.json_bytes is None:
+            assert told.json_bytes is None
+        else:
+            assert told.body[told.json_bytes :] == encoded.body[encoded.json_bytes :]
+        found, expected = (json.loads(bytes(text[:size])) for text, size in (told[1:3], encoded))
+        assert found.pop("parameters")["inference_us"] >= 0
+        assert found == expected
 
 
 def _request_seeds() -> Iterator[bytes]:
@@ -280,7 +309,8 @@ def _nir_seeds() -> Iterator[bytes]:
 TARGETS = {
     target.name: target
     for target in (
-        Target("request", _request, _request_seeds),
+        Target("request", _request, _request_seeds, change=changed_request),
+        Target("front", front.read, front.seeds),
         Target("document", _document, _document_seeds),
         Target("npz", _npz, _npz_seeds),
         Target("npy", _npy, _npy_seeds),
