@@ -119,6 +119,18 @@ def test_a_body_that_is_compressed_is_refused_in_words(server: SpawnedServer) ->
             assert answer.getheader("accept-encoding") == "identity"
 
 
+@pytest.mark.parametrize("length", ["5000", "4294967295", "4294967296", "999999999999", "9" * 30, "-1", "x"])
+def test_a_length_of_json_that_cannot_be_is_refused_and_the_model_goes_on(server: SpawnedServer, length: str) -> None:
+    text = json.dumps(REQUEST)
+    with contextlib.closing(http.client.HTTPConnection(server.ready.url.removeprefix("http://"))) as connection:
+        connection.request("POST", INFER, text, {"Inference-Header-Content-Length": length})
+        answer = connection.getresponse()
+        assert answer.status == 400
+        assert "Inference-Header-Content-Length" in json.loads(answer.read())["error"]
+        connection.request("POST", INFER, text)
+        assert connection.getresponse().status == 200
+
+
 def test_an_error_repeats_only_the_beginning_of_what_was_sent(server: SpawnedServer) -> None:
     wrong = {"inputs": [{"name": "y" * 50_000, "shape": [1, 4], "datatype": "FP32", "data": [1, 0, 0, 0]}]}
     status, answer, _ = call(server, "POST", INFER, json.dumps(wrong).encode())
