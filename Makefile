@@ -29,6 +29,7 @@ test-long: $(TEST_READY) ## Run the rest of it: hundreds more random programs un
 
 fuzz: $(TEST_READY) ## Fuzz the readers of foreign files and requests, some minutes; guided by coverage where atheris is installed
 	@$(OFFLINE) $(BIN)/python scripts/fuzz.py
+	@$(OFFLINE) $(BIN)/pytest -q -m long tests/serve/test_surface.py
 
 conformance: $(TEST_READY) ## Run coremltools' own tests over the MIL reference check, all of them; writes docs/coreml.md
 	@$(OFFLINE) $(BIN)/python scripts/coreml_page.py --conformance

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+ECHO_SHAPE = (1, 2, 3)
+Tensors = Mapping[str, tuple[str, Sequence[int]]]
+"""By name: numpy's dtype, and a shape."""
 
 
 def write_onnx(path: Path, *, features: int = 4, classes: int = 3, poison: bool = False) -> Path:
@@ -93,6 +99,54 @@ def write_onnx_int8(path: Path, *, features: int = 64) -> Path:
     )
     (path / "artifact.json").write_bytes(encode(document))
     return path
+
+
+def write_graph(path: Path, nodes: Sequence[tuple[Any, ...]], inputs: Tensors, outputs: Tensors) -> Path:
+    """A graph as others would export it, of nodes (operator, inputs, outputs)."""
+    import onnx
+    from onnx import helper
+
+    def told(tensors: Tensors) -> list[Any]:
+        return [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
+            for name, (dtype, shape) in tensors.items()
+        ]
+
+    graph = helper.make_graph([helper.make_node(*node) for node in nodes], path.stem, told(inputs), told(outputs))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+def write_models_file(folder: Path) -> Path:
+    """A file of three models: ``echo`` gives back a tensor of each datatype of the protocol, ``sums`` has two inputs
+    and two outputs, ``cell`` has a state."""
+    from edgeproof.serve.tensors import DATATYPES
+
+    write_graph(
+        folder / "echo.onnx",
+        [("Identity", [f"in_{name}"], [f"out_{name}"]) for name in DATATYPES],
+        {f"in_{name}": (datatype.dtype, ECHO_SHAPE) for name, datatype in DATATYPES.items()},
+        {f"out_{name}": (datatype.dtype, ECHO_SHAPE) for name, datatype in DATATYPES.items()},
+    )
+    row, pair = ("float32", (1, 4)), ("float32", (1, 2))
+    write_graph(
+        folder / "sums.onnx",
+        [("Add", ["a", "b"], ["sum"]), ("Sub", ["a", "b"], ["difference"])],
+        {"a": row, "b": row},
+        {"sum": row, "difference": row},
+    )
+    write_graph(
+        folder / "cell.onnx",
+        [("Add", ["x", "h"], ["h_next"]), ("Mul", ["h_next", "h_next"], ["y"])],
+        {"x": pair, "h": pair},
+        {"y": pair, "h_next": pair},
+    )
+    file = folder / "models.toml"
+    models = [f'[[model]]\nartifact = "{name}.onnx"\n' for name in ("echo", "sums", "cell")]
+    file.write_text("".join((*models, 'states = { h = "h_next" }\n')))
+    return file
 
 
 def write_whole(path: Path) -> Path:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.doubles.artifact import write_onnx, write_samples
+from tests.doubles.artifact import write_models_file, write_onnx, write_samples
+
+from edgeproof.serve.spawned import SpawnedServer
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,18 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_samples(tmp_path_factory.mktemp("samples") / "samples.npz")
+
+
+@pytest.fixture(scope="session")
+def models_of_others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a file of three models, ``models.toml``."""
+    return write_models_file(tmp_path_factory.mktemp("models")).parent
+
+
+@pytest.fixture(scope="module")
+def three(models_of_others: Path) -> Iterator[SpawnedServer]:
+    """They, served by the command."""
+    words = ["serve", str(models_of_others / "models.toml"), "--port", "0", "--request-seconds", "2"]
+    command = [sys.executable, "-c", "from edgeproof.cli import main; main()", *words]
+    with SpawnedServer(models_of_others, command=command, timeout_s=60) as found:
+        yield found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.doubles.artifact import ECHO_SHAPE as SHAPE
 
 from edgeproof.serve.spawned import SpawnedServer
 from edgeproof.serve.tensors import DATATYPES
@@ -20,75 +20,11 @@ Array = npt.NDArray[Any]
 triton = pytest.importorskip("tritonclient.http")
 Refusal = pytest.importorskip("tritonclient.utils").InferenceServerException
 
-SHAPE = [1, 2, 3]
-MODELS = """
-[[model]]
-artifact = "echo.onnx"
-[[model]]
-artifact = "sums.onnx"
-[[model]]
-artifact = "cell.onnx"
-states = { h = "h_next" }
-"""
-
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three models: one repeats a tensor of each datatype, one has two inputs and two outputs, one has a state."""
-    folder = tmp_path_factory.mktemp("models")
-    each = {name: datatype.dtype for name, datatype in DATATYPES.items()}
-    save(
-        folder / "echo.onnx",
-        [("Identity", [f"in_{name}"], [f"out_{name}"]) for name in each],
-        {f"in_{name}": (dtype, SHAPE) for name, dtype in each.items()},
-        {f"out_{name}": (dtype, SHAPE) for name, dtype in each.items()},
-    )
-    pair: dict[str, Any] = {"a": ("float32", [1, 4]), "b": ("float32", [1, 4])}
-    save(
-        folder / "sums.onnx",
-        [("Add", ["a", "b"], ["sum"]), ("Sub", ["a", "b"], ["difference"])],
-        pair,
-        {"sum": ("float32", [1, 4]), "difference": ("float32", [1, 4])},
-    )
-    row = ("float32", [1, 2])
-    save(
-        folder / "cell.onnx",
-        [("Add", ["x", "h"], ["h_next"]), ("Mul", ["h_next", "h_next"], ["y"])],
-        {"x": row, "h": row},
-        {"y": row, "h_next": row},
-    )
-    (folder / "models.toml").write_text(MODELS)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[SpawnedServer]:
-    words = ["-c", "from edgeproof.cli import main; main()", "serve", str(folder / "models.toml"), "--port", "0"]
-    with SpawnedServer(folder, command=[sys.executable, *words], timeout_s=60) as found:
+def client(three: SpawnedServer) -> Iterator[Any]:
+    with triton.InferenceServerClient(three.ready.url.removeprefix("http://"), network_timeout=20.0) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def client(server: SpawnedServer) -> Iterator[Any]:
-    with triton.InferenceServerClient(server.ready.url.removeprefix("http://"), network_timeout=20.0) as found:
-        yield found
-
-
-def save(path: Path, nodes: list[Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-    """A graph as others would export it: tensors by name, each with numpy's dtype and a shape."""
-    from onnx import checker, helper
-    from onnx import save as write
-
-    def told(tensors: dict[str, Any]) -> list[Any]:
-        return [
-            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
-            for name, (dtype, shape) in tensors.items()
-        ]
-
-    graph = helper.make_graph([helper.make_node(*node) for node in nodes], path.stem, told(inputs), told(outputs))
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    checker.check_model(model)
-    write(model, path)
 
 
 def given(name: str, datatype: str, values: Array, *, binary: bool) -> Any:
@@ -156,7 +92,9 @@ def test_every_datatype_comes_back_as_it_went(client: Any, takes: str, gives: st
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_several_inputs_and_outputs_some_in_binary_some_in_json(client: Any, folder: Path, binary: bool) -> None:
+def test_several_inputs_and_outputs_some_in_binary_some_in_json(
+    client: Any, models_of_others: Path, binary: bool
+) -> None:
     inputs, a, b = pair(binary=binary)
     inputs[1] = given("b", "FP32", b, binary=not binary)
     outputs = [*asked("difference", binary=True), *asked("sum", binary=False)]
@@ -170,7 +108,10 @@ def test_several_inputs_and_outputs_some_in_binary_some_in_json(client: Any, fol
     assert told["outputs"][1]["data"] == (a + b).ravel().tolist()
     assert told["parameters"]["runtime"] == "ONNX Runtime"
     assert told["parameters"]["inference_us"] > 0
-    assert told["parameters"]["artifact_sha256"] == hashlib.sha256((folder / "sums.onnx").read_bytes()).hexdigest()
+    assert (
+        told["parameters"]["artifact_sha256"]
+        == hashlib.sha256((models_of_others / "sums.onnx").read_bytes()).hexdigest()
+    )
 
 
 def test_what_is_not_said_comes_in_binary(client: Any) -> None:
@@ -205,8 +146,8 @@ def test_sequences_go_on_and_do_not_mix(client: Any, binary: bool) -> None:
         client.infer("cell", [given("x", "FP32", x, binary=binary)], sequence_id=7)
 
 
-def test_calls_at_the_same_time_get_each_its_own_answer(server: SpawnedServer) -> None:
-    address = server.ready.url.removeprefix("http://")
+def test_calls_at_the_same_time_get_each_its_own_answer(three: SpawnedServer) -> None:
+    address = three.ready.url.removeprefix("http://")
     with triton.InferenceServerClient(address, concurrency=4, network_timeout=20.0) as several:
         waited_for = []
         for number in range(40):
