@@ -119,6 +119,17 @@ def test_a_body_that_is_compressed_is_refused_in_words(server: SpawnedServer) ->
             assert answer.getheader("accept-encoding") == "identity"
 
 
+def test_an_answer_to_head_has_no_body_and_the_connection_goes_on(server: SpawnedServer) -> None:
+    with contextlib.closing(http.client.HTTPConnection(server.ready.url.removeprefix("http://"), timeout=5)) as client:
+        for _ in range(2):
+            client.request("HEAD", "/v2")
+            answer = client.getresponse()
+            assert (answer.status, answer.read()) == (405, b"")
+            assert int(answer.headers["content-length"]) > 0
+        client.request("GET", "/v2")
+        assert client.getresponse().status == 200
+
+
 @pytest.mark.parametrize("length", ["5000", "4294967295", "4294967296", "999999999999", "9" * 30, "-1", "x"])
 def test_a_length_of_json_that_cannot_be_is_refused_and_the_model_goes_on(server: SpawnedServer, length: str) -> None:
     text = json.dumps(REQUEST)

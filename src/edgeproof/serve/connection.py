@@ -221,6 +221,8 @@ class Connection(asyncio.Protocol):
         self._answering = None
         if came is None or transport is None or transport.is_closing() or self._refused:
             return
+        if came.method == b"HEAD":
+            headers, body = headers + b"content-length: %d\r\n" % len(body), None
         if self._all.ending or not came.keep_alive:
             transport.write(whole(status, body, headers + CLOSE))
             self._all.wait_for(self, self._limits.request_seconds)  # until the client has taken what was written
@@ -347,5 +349,7 @@ class Connection(asyncio.Protocol):
 
 
 def whole(status: int, body: Any, headers: bytes) -> bytes:
-    """An answer as it goes over the wire."""
+    """An answer as it goes over the wire; a body of None is told of in the headers, and not sent."""
+    if body is None:
+        return b"%b%b\r\n" % (STATUS_LINES[status], headers)
     return b"%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINES[status], headers, len(body), body)
