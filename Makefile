@@ -47,7 +47,7 @@ lint: $(TEST_READY) ## Check style and formatting
 types: $(TEST_READY) ## Check types, strictly
 	@$(BIN)/mypy
 
-bench: $(RUN_READY) ## Measure runtimes and starts, some minutes on an idle machine; writes docs/benchmarks.md
+bench: $(RUN_READY) ## Measure runtimes, starts and the server, half an hour on an idle machine; writes docs/benchmarks.md
 	@$(OFFLINE) $(BIN)/python benchmarks/page.py
 
 conversions: $(RUN_READY) ## Run all examples, or go on with them, a quarter of an hour; writes docs/conversions.md

@@ -152,10 +152,14 @@ class Asked:
         assert found.status == 200, found
         return (now_ns - self._began_ns) / 1e6, (now_ns - self._connected_ns) / 1e6, found
 
+    def pids(self) -> list[int]:
+        """Of all its processes, the one that was started first."""
+        found = psutil.Process(self._process.pid)
+        return [found.pid, *(child.pid for child in found.children(recursive=True))]
+
     def memory(self) -> Memory:
         """What all its processes take."""
-        found = psutil.Process(self._process.pid)
-        pids = [found.pid, *(child.pid for child in found.children(recursive=True))]
+        pids = self.pids()
         peaks = [peak_memory_bytes(pid) or 0 for pid in pids]
         return Memory(sum(peaks), sum(_proportional(pid) for pid in pids), len(pids))
 
