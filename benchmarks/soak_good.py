@@ -34,6 +34,15 @@ class Request(NamedTuple):
     outputs: bytes
 
 
+class _Sent(NamedTuple):
+    """A request under way: when it was to be sent, when it was, and what has come of its answer."""
+
+    meant: float
+    began: float
+    request: Request
+    found: bytearray
+
+
 def good_requests(connection: Socket) -> list[Request]:
     """Requests for the model's one input in binary and JSON in turn, with the outputs that the server gives now.
 
@@ -89,7 +98,7 @@ class Good:
         """
         values: array[float] = array("d")
         chance, clock = random.Random(seed), time.perf_counter
-        free, busy = deque(self._sockets), dict[socket.socket, tuple[float, Request, bytearray]]()
+        free, busy = deque(self._sockets), dict[socket.socket, _Sent]()
         waiting: deque[float] = deque()
         begin = now = clock()
         arrival, tick, number = begin, begin + 1.0, 0
@@ -107,13 +116,14 @@ class Good:
             while waiting and free:
                 connection, request = free.popleft(), self._requests[number % len(self._requests)]
                 number += 1
-                busy[connection] = waiting.popleft(), request, bytearray()
+                busy[connection] = _Sent(waiting.popleft(), clock(), request, bytearray())
                 connection.sendall(request.raw)
             wait_s = max(0.0, (tick if rate is None else min(arrival, tick)) - clock())
             readable, _, _ = select.select(list(busy), [], [], wait_s)
             for connection in readable:
-                meant, request, found = busy[connection]
-                data = connection.recv(1 << 16)
+                sent = busy[connection]
+                request, found = sent.request, sent.found
+                data = received(connection)
                 found += data
                 if data and not whole(found):
                     continue
@@ -121,12 +131,12 @@ class Good:
                 del busy[connection]
                 wrong = self._wrong(bytes(found), request) if data else "the connection was closed before its answer"
                 if wrong is None:
-                    values.append((ended - meant) * 1e6)
+                    values.append((ended - sent.meant) * 1e6)
                     free.append(connection)
                 else:
                     self.failures.append(wrong)
                     free.append(self._replaced(connection))
-            late = [connection for connection, (meant, *_) in busy.items() if clock() - meant > PATIENCE_S]
+            late = [connection for connection, sent in busy.items() if clock() - sent.began > PATIENCE_S]
             for connection in late:
                 self.failures.append(f"a request was not answered in {PATIENCE_S:g} s")
                 del busy[connection]
@@ -150,6 +160,14 @@ class Good:
         except (ValueError, KeyError, msgspec.MsgspecError) as error:
             return f"{type(error).__name__}: {error}"
         return None if same else "its outputs are others than before"
+
+
+def received(connection: socket.socket) -> bytes:
+    """What has come; nothing where the server has closed the connection, in whatever way."""
+    try:
+        return connection.recv(1 << 16)
+    except ConnectionError:
+        return b""
 
 
 def whole(answer: bytearray) -> bool:
