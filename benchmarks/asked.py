@@ -157,6 +157,11 @@ class Asked:
         found = psutil.Process(self._process.pid)
         return [found.pid, *(child.pid for child in found.children(recursive=True))]
 
+    def processor_ms(self) -> float:
+        """Processor time of all its processes so far, in steps of the system's ticks, and of those that have ended."""
+        times = [psutil.Process(pid).cpu_times() for pid in self.pids()]
+        return 1e3 * float(sum(each.user + each.system + each.children_user + each.children_system for each in times))
+
     def memory(self) -> Memory:
         """What all its processes take."""
         pids = self.pids()

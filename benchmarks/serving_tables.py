@@ -33,6 +33,7 @@ class Server:
         exec_ms: process start to the first answer, of each start.
         free_ms: the same where it has all cores.
         first_ms: listening to the first answer.
+        processor_ms: that all its processes took until then.
     """
 
     command: Command
@@ -41,6 +42,7 @@ class Server:
     exec_ms: list[float] = field(default_factory=list)
     free_ms: list[float] = field(default_factory=list)
     first_ms: list[float] = field(default_factory=list)
+    processor_ms: list[float] = field(default_factory=list)
     memory: Memory | None = None
 
 
@@ -102,6 +104,7 @@ def costs(servers: Mapping[str, Server]) -> Table:
                 Cell(name, tone="name"),
                 Cell(significant(statistics.median(server.exec_ms))),
                 Cell(f"{significant(min(server.exec_ms))} to {significant(max(server.exec_ms))}"),
+                Cell(significant(statistics.median(server.processor_ms))),
                 Cell(significant(statistics.median(server.free_ms))),
                 Cell(significant(statistics.median(server.first_ms))),
                 Cell(significant(server.memory.peak_resident / MIB)),
@@ -113,6 +116,7 @@ def costs(servers: Mapping[str, Server]) -> Table:
         Column("Server"),
         Column("First answer", "ms, median"),
         Column("Lowest to highest", "ms"),
+        Column("Processor time", "ms, median"),
         Column("All cores", "ms, median"),
         Column("First request", "ms, median"),
         Column("Peak resident", "MiB"),
