@@ -86,7 +86,8 @@ rounds; below 1 is faster.""",
 end of the first answer, in binary where the server knows that, *first request* from the moment a connection is taken
 on; both on one core, as is the *processor time* by then, which other work on the machine does not lengthen much. *All
 cores* is the first answer without that bound. Memory is read after the latencies: the peaks of resident memory of all
-processes added up, in which what they share counts for each, and the proportional set size, in which it counts once.""",
+processes added up, in which what they share counts for each, and the proportional set size, in which it counts
+once.""",
             table(costs(servers)),
             f"""\
 A float image of {" × ".join(map(str, IMAGE[1:]))} in binary ({image.kilobytes:,.0f} kB), averaged by ONNX Runtime:
