@@ -78,12 +78,14 @@ class Good:
 
     Attributes:
         failures: what went wrong, in words.
+        served_us: latencies of the last ``run`` from when each request was sent, not from when it was to be.
     """
 
     def __init__(self, port: int, requests: Sequence[Request], connections: int) -> None:
         self._port, self._requests = port, requests
         self._sockets = [self._connected() for _ in range(connections)]
         self.failures: list[str] = []
+        self.served_us: array[float] = array("d")
 
     def run(
         self, *, seconds: float, rate: float | None, seed: int, each_second: Callable[[], object] = lambda: None
@@ -97,6 +99,7 @@ class Good:
             each_second: called about once a second.
         """
         values: array[float] = array("d")
+        self.served_us = array("d")
         chance, clock = random.Random(seed), time.perf_counter
         free, busy = deque(self._sockets), dict[socket.socket, _Sent]()
         waiting: deque[float] = deque()
@@ -132,6 +135,7 @@ class Good:
                 wrong = self._wrong(bytes(found), request) if data else "the connection was closed before its answer"
                 if wrong is None:
                     values.append((ended - sent.meant) * 1e6)
+                    self.served_us.append((ended - sent.began) * 1e6)
                     free.append(connection)
                 else:
                     self.failures.append(wrong)

@@ -57,6 +57,7 @@ class Soaked:
         failed: how many.
         p50_us, p95_us, p99_us: early-stopping estimates; None where there are too few.
         slowest_us: of all.
+        served_p50_us, served_p95_us, served_p99_us: the same from when a request was sent.
         others: what the other clients did and were told, by kind.
         resident_mib: by process: the medians of each eighth of the time after the first.
         restarts: of the model's process.
@@ -72,6 +73,9 @@ class Soaked:
     p95_us: float | None
     p99_us: float | None
     slowest_us: float
+    served_p50_us: float | None
+    served_p95_us: float | None
+    served_p99_us: float | None
     others: dict[str, Any]
     resident_mib: dict[str, list[float]]
     restarts: int
@@ -127,8 +131,9 @@ def soak(artifact: Path, *, seconds: float, share: float = SHARE, seed: int = SE
         metrics = last.ask(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").decode()
         last.close()
     failures = good.failures
-    values_us = sorted(values)
+    values_us, served_us = sorted(values), sorted(good.served_us)
     p50, p95, p99 = (rules.percentile(values_us, level).value_us for level in (0.5, 0.95, 0.99))
+    served = [rules.percentile(served_us, level).value_us for level in (0.5, 0.95, 0.99)]
     return Soaked(
         seconds=seconds,
         capacity_per_s=capacity,
@@ -140,6 +145,9 @@ def soak(artifact: Path, *, seconds: float, share: float = SHARE, seed: int = SE
         p95_us=p95,
         p99_us=p99,
         slowest_us=values_us[-1],
+        served_p50_us=served[0],
+        served_p95_us=served[1],
+        served_p99_us=served[2],
         others=json.loads(told),
         resident_mib={name: eighths(taken) for name, taken in memory.items()},
         restarts=sum(
@@ -185,12 +193,15 @@ latencies are an upper bound."""
 def latency(soaked: Soaked) -> Table:
     """Figures of the good client."""
     notes = Notes()
-    figures = ((level, getattr(soaked, f"{level}_us")) for level in ("p50", "p95", "p99"))
-    cells = [notes.figure(value, significant, f"too few requests for a {level}") for level, value in figures]
-    columns = tuple(Column(title, "µs") for title in ("p50", "p95", "p99", "Slowest"))
-    return Table(
-        id="soak", caption="", columns=columns, rows=((*cells, Cell(significant(soaked.slowest_us))),), notes=()
-    )
+    rows = []
+    for name, before in (("was to be sent", ""), ("was sent", "served_")):
+        cells = [
+            notes.figure(getattr(soaked, f"{before}{level}_us"), significant, f"too few requests for a {level}")
+            for level in ("p50", "p95", "p99")
+        ]
+        rows.append((Cell(name), *cells))
+    columns = (Column("Latency from when a request"), *(Column(title, "µs") for title in ("p50", "p95", "p99")))
+    return Table(id="soak", caption="", columns=columns, rows=tuple(rows), notes=tuple(notes.reasons))
 
 
 def resident(soaked: Soaked) -> Table:
