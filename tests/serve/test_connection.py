@@ -358,3 +358,12 @@ def test_one_client_cannot_ask_far_ahead() -> None:
             while found.count(b"HTTP/1.1 200 OK") < 8:
                 found += client.recv(1 << 16)
         assert refused(server) == {}
+
+
+def test_a_client_that_sends_no_more_hears_its_answers() -> None:
+    with served(delay_s=0.2) as server, connect(server) as client:
+        client.sendall(WHOLE * 3)
+        client.shutdown(socket.SHUT_WR)
+        found = rest_of(client)
+    assert found.count(b"HTTP/1.1 200 OK") == 3
+    assert found.count(b"connection: close") == 1

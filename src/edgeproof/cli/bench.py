@@ -32,6 +32,7 @@ MOST_SECONDS = 600.0
     "  edgeproof bench http://127.0.0.1:8080 --clients 8 --network wifi,4g --think 0.1 --raw raw/phones.json\n"
     "  edgeproof bench http://127.0.0.1:8080 --clients 4 --capacity p99=20ms\n"
     "  edgeproof bench http://127.0.0.1:8080 --scenario server --rate 50 --bound-ms 20\n"
+    "  edgeproof bench zenoh:tcp/127.0.0.1:7447 --codec binary\n"
     "  edgeproof bench http://192.168.1.20:8080 --requests 1000 --rate 50 --poisson --samples heldout.npz --json"
 )
 @click.argument("url")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from edgeproof.client.connection import Connection
 from edgeproof.client.drive import Drive
+from edgeproof.client.lines import OpenLine
 from edgeproof.client.phone import Phone
 from edgeproof.client.report import ClientReport
 from edgeproof.client.target import Target
@@ -38,7 +38,7 @@ class Calling:
     def __init__(
         self,
         target: Target,
-        line: Connection,
+        line: OpenLine,
         how: Drive,
         *,
         number: int = 0,

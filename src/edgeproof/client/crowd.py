@@ -21,8 +21,8 @@ import msgspec
 
 from edgeproof.child import child_main, tie_to_parent
 from edgeproof.client.calling import Calling
-from edgeproof.client.connection import Connection
 from edgeproof.client.drive import Drive
+from edgeproof.client.lines import open_line
 from edgeproof.client.report import ClientReport, merged
 from edgeproof.client.shaping.namespace import enter_network, enter_user
 from edgeproof.client.target import target_of
@@ -82,10 +82,10 @@ class _Crowd:
             tie_to_parent()  # the kernel forgets it where rights change
             enter_network(job.namespaces[0])
         token = None if how.token_file is None else read_token(how.token_file)
-        with Connection(job.url, timeout_s=how.timeout_s, token=token, through=job.through) as connection:
+        with open_line(job.url, timeout_s=how.timeout_s, token=token, through=job.through) as connection:
             target = target_of(connection, how.name, how.samples, how.codec)
         self._lines = [
-            Connection(job.url, timeout_s=how.timeout_s, token=token, reuse=how.reuse, through=job.through)
+            open_line(job.url, timeout_s=how.timeout_s, token=token, reuse=how.reuse, through=job.through)
             for _ in range(job.phones)
         ]
         self._phones = [

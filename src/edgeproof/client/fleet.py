@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from edgeproof.client.calling import INTERRUPTED
-from edgeproof.client.connection import Connection
 from edgeproof.client.crowd import Job, encode_job
 from edgeproof.client.drive import Drive
+from edgeproof.client.lines import open_line
 from edgeproof.client.report import ClientReport, merged
 from edgeproof.client.target import model_of, server_processes
 from edgeproof.documents.base import decode
@@ -77,7 +77,7 @@ def drive_fleet(
     if phones < 1:
         raise UsageError(f"{phones} phones cannot call: expected at least 1")
     token = None if how.token_file is None else read_token(how.token_file)
-    with Connection(url, timeout_s=how.timeout_s, token=token) as connection:
+    with open_line(url, timeout_s=how.timeout_s, token=token) as connection:
         server, _ = model_of(connection, how.name)
         pids = server_processes(server) if connection.local else ()
     shares = _shares(phones, PHONES_A_PROCESS)

@@ -22,9 +22,9 @@ from typing import Any, Literal
 import msgspec
 
 from edgeproof.child import child_main, tie_to_parent
-from edgeproof.client.connection import Connection
 from edgeproof.client.drive import Drive
 from edgeproof.client.fleet import STRAIGHT, Way
+from edgeproof.client.lines import open_line
 from edgeproof.client.phone import Phone
 from edgeproof.client.shaping.namespace import enter_network, enter_user
 from edgeproof.client.target import target_of
@@ -164,14 +164,14 @@ class _Served:
     def __init__(self, job: _Job, generator: Any) -> None:
         how, through = job.how, job.way.through
         token = None if how.token_file is None else read_token(how.token_file)
-        with Connection(job.url, timeout_s=how.timeout_s, token=token, through=through) as connection:
+        with open_line(job.url, timeout_s=how.timeout_s, token=token, through=through) as connection:
             self.requests = target_of(connection, how.name, how.samples, how.codec).requests
         self._generator = generator
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.fastest_s = float("inf")
         self.phones = []
         for _ in range(job.phones):
-            line = Connection(job.url, timeout_s=how.timeout_s, token=token, reuse=how.reuse, through=through)
+            line = open_line(job.url, timeout_s=how.timeout_s, token=token, reuse=how.reuse, through=through)
             phone = Phone(line, retries=how.retries)
             for index in range(max(1, how.warmup)):
                 begin = time.perf_counter()

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgeproof.client.capacity import Bound, Search, find_capacity
-from edgeproof.client.connection import Connection
 from edgeproof.client.drive import Drive
 from edgeproof.client.fleet import drive_fleet
+from edgeproof.client.lines import open_line
 from edgeproof.client.loadgen import Terms, run_scenario
 from edgeproof.client.network import profile_of
 from edgeproof.client.report import ClientReport
@@ -78,7 +78,7 @@ def simulate(
     if what.terms is not None:
         what.terms.check()
     seen = Seen()
-    server = Connection(url).server
+    server = open_line(url).server
     try:
         for index, profile in enumerate(profiles):
             with shaped(profile, server, what.phones) as link:

@@ -19,8 +19,8 @@ import msgspec
 
 from edgeproof.child import child_main
 from edgeproof.client.calling import Calling
-from edgeproof.client.connection import Connection
 from edgeproof.client.drive import Drive
+from edgeproof.client.lines import open_line
 from edgeproof.client.report import ClientReport
 from edgeproof.client.target import server_processes, target_of
 from edgeproof.client.wire import CODECS
@@ -48,10 +48,10 @@ def drive(url: str, how: Drive, *, kept: Callable[[ClientReport], None] | None =
     """
     how.check()
     token = None if how.token_file is None else read_token(how.token_file)
-    with Connection(url, timeout_s=how.timeout_s, token=token) as connection:
+    with open_line(url, timeout_s=how.timeout_s, token=token) as connection:
         target = target_of(connection, how.name, how.samples, how.codec)
         pids = server_processes(target.server) if connection.local else ()
-    with Connection(url, timeout_s=how.timeout_s, token=token, reuse=how.reuse) as line:
+    with open_line(url, timeout_s=how.timeout_s, token=token, reuse=how.reuse) as line:
         calling = Calling(target, line, how)
         calling.warm_up()
         usage = UsageOverTime(pids) if pids else None

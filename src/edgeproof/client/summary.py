@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edgeproof.client.report import ClientReport
+from edgeproof.client.zenoh_line import SCHEME
 from edgeproof.documents.latency import Capacity, LatencySummary, OverNetwork, ProcessUse, Served
 from edgeproof.documents.load import AsBefore, Load, NetworkProfile, Scenario, Shaping
 from edgeproof.measure.machine import read_machine
@@ -58,12 +59,15 @@ def protocol_of(load: Load) -> str:
     return PROTOCOLS[load.codec]
 
 
-def transport_of(load: Load) -> str:
+def transport_of(load: Load, url: str) -> str:
     """Connections and times of requests in words."""
+    over = url.startswith(SCHEME)
+    connection = "zenoh session" if over else "TCP connection"
     if load.connections != "kept":
-        lines = "a TCP connection a request"
+        lines = f"a {connection} a request"
     else:
-        lines = "one keep-alive TCP connection" if load.phones == 1 else "a keep-alive TCP connection a phone"
+        kept = connection if over else f"keep-alive {connection}"
+        lines = f"one {kept}" if load.phones == 1 else f"a {kept} a phone"
     pace = "closed loop"
     if load.rate_per_s is not None:
         how = "a Poisson process of " if load.arrivals == "poisson" else ""
@@ -74,7 +78,7 @@ def transport_of(load: Load) -> str:
         pace = f"{load.think_s:g} s after each answer"
     processes = f"{load.processes} process{'es' if load.processes > 1 else ''}"
     phones = "" if load.phones == 1 else f"{load.phones} phones in {processes}, "
-    return f"HTTP/1.1 over {lines}, {phones}{pace}"
+    return f"{lines if over else f'HTTP/1.1 over {lines}'}, {phones}{pace}"
 
 
 def summarise(report: ClientReport, *, raw: str) -> LatencySummary:
@@ -138,7 +142,7 @@ def summary_of(seen: Seen) -> LatencySummary:
         url=report.url,
         machine=read_machine(),
         protocol=protocol_of(report.load),
-        transport=transport_of(report.load),
+        transport=transport_of(report.load, report.url),
         served=(served,),
         not_measured=missing,
     )

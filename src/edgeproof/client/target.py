@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from edgeproof.client.connection import Connection, Reply
+from edgeproof.client.connection import Reply
+from edgeproof.client.lines import OpenLine
 from edgeproof.client.wire import Codec, encode_call
 from edgeproof.documents.parsing import parse_json
 from edgeproof.documents.signature import TensorSpec
@@ -40,7 +41,7 @@ class Target(NamedTuple):
     body_bytes: int
 
 
-def target_of(connection: Connection, name: str | None, samples: Path | None, codec: Codec) -> Target:
+def target_of(connection: OpenLine, name: str | None, samples: Path | None, codec: Codec) -> Target:
     """Ask the server, and encode calls.
 
     Args:
@@ -64,7 +65,7 @@ def target_of(connection: Connection, name: str | None, samples: Path | None, co
     return Target(server, model, requests, body_bytes)
 
 
-def model_of(connection: Connection, name: str | None) -> tuple[ServerMetadata, ModelMetadata]:
+def model_of(connection: OpenLine, name: str | None) -> tuple[ServerMetadata, ModelMetadata]:
     """The server's and the model's metadata; without a name, of the only model it serves.
 
     Raises:
@@ -100,7 +101,7 @@ def calls_for(samples: Path | None, specs: Sequence[TensorSpec]) -> list[Call]:
 
 
 def encoded_calls(
-    connection: Connection, model: str, calls: Sequence[Call], codec: Codec
+    connection: OpenLine, model: str, calls: Sequence[Call], codec: Codec
 ) -> tuple[tuple[bytes, ...], int]:
     """Whole requests, and the length of the first one's body."""
     path = f"/v2/models/{quote(model, safe='')}/infer"

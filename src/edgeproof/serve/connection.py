@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._answering: Request | None = None
         self._ahead: deque[Request] = deque()
         self._write_paused = self._refused = False
-        self._feeding = self._begun = False
+        self._feeding = self._begun = self._ended = False
         self._refusal: tuple[int, str, str] | None = None
 
     # What asyncio calls.
@@ -136,7 +136,9 @@ class Connection(asyncio.Protocol):
             self._all.answer(self)
 
     def eof_received(self) -> bool:
-        return False
+        """The client sends no more; what it has asked is answered, where it may still hear it."""
+        self._ended = True
+        return self._answering is not None and self._transport is not None and self._transport.can_write_eof()
 
     def pause_writing(self) -> None:
         """The client does not take its answers: no further request of it is looked at until it does."""
@@ -223,7 +225,7 @@ class Connection(asyncio.Protocol):
             return
         if came.method == b"HEAD":
             headers, body = headers + b"content-length: %d\r\n" % len(body), None
-        if self._all.ending or not came.keep_alive:
+        if self._all.ending or not came.keep_alive or (self._ended and not self._ahead):
             transport.write(whole(status, body, headers + CLOSE))
             self._all.wait_for(self, self._limits.request_seconds)  # until the client has taken what was written
             transport.close()
