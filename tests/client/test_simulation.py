@@ -118,4 +118,4 @@ def test_figures_as_before_are_plain_and_say_so() -> None:
     ],
 )
 def test_how_it_was_driven_in_words(load: Load, words: str) -> None:
-    assert transport_of(load) == words
+    assert transport_of(load, "http://h:1") == words

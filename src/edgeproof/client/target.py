@@ -16,10 +16,19 @@ from edgeproof.documents.parsing import parse_json
 from edgeproof.documents.signature import TensorSpec
 from edgeproof.errors import ServingError, UsageError
 from edgeproof.model.samples import Call, calls_of, read_calls, synthetic_samples
-from edgeproof.serve.messages import ModelMetadata, ServerMetadata
-from edgeproof.serve.protocol import specs_of
+from edgeproof.serve.messages import ModelMetadata, ServerMetadata, TensorMetadata
+from edgeproof.serve.tensors import DATATYPES
 
-__all__ = ["Target", "calls_for", "encoded_calls", "message_of", "model_of", "server_processes", "target_of"]
+__all__ = [
+    "Target",
+    "calls_for",
+    "encoded_calls",
+    "message_of",
+    "model_of",
+    "server_processes",
+    "specs_of",
+    "target_of",
+]
 
 M = TypeVar("M")
 
@@ -84,6 +93,21 @@ def model_of(connection: OpenLine, name: str | None) -> tuple[ServerMetadata, Mo
         known = f"; it serves {', '.join(server.models)}" if server.models else ""
         raise ServingError(f"the server at {connection.url} has no model {name!r}{known}")
     return server, _parsed(reply, ModelMetadata, path, connection.url)
+
+
+def specs_of(tensors: Sequence[TensorMetadata]) -> tuple[TensorSpec, ...]:
+    """What a server says of its tensors, as specs; a dynamic axis (-1) is taken as 1.
+
+    Raises:
+        ServingError: a datatype is unknown here.
+    """
+    specs = []
+    for tensor in tensors:
+        if tensor.datatype not in DATATYPES:
+            raise ServingError(f"tensor {tensor.name} is {tensor.datatype}; expected one of {', '.join(DATATYPES)}")
+        shape = tuple(1 if size < 0 else size for size in tensor.shape)
+        specs.append(TensorSpec(name=tensor.name, dtype=DATATYPES[tensor.datatype].dtype, shape=shape))
+    return tuple(specs)
 
 
 def server_processes(server: ServerMetadata) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edgeproof.errors import ServingError, UsageError
 from edgeproof.serve.messages import Parameters
+from edgeproof.serve.tensors import DATATYPES
 
 __all__ = ["CODECS", "Answer", "Codec", "EncodedCall", "encode_call", "parse_answer"]
 
@@ -25,23 +26,9 @@ Codec = Literal["json", "binary"]
 CODECS: tuple[Codec, ...] = ("json", "binary")
 Array = npt.NDArray[Any]
 
-ITEMS = {
-    "BOOL": "?",
-    "INT8": "<i1",
-    "INT16": "<i2",
-    "INT32": "<i4",
-    "INT64": "<i8",
-    "UINT8": "<u1",
-    "UINT16": "<u2",
-    "UINT32": "<u4",
-    "UINT64": "<u8",
-    "FP16": "<f2",
-    "FP32": "<f4",
-    "FP64": "<f8",
-}
-"""Datatypes and how one value of each lies in the bytes."""
-DTYPES = {datatype: np.dtype(item) for datatype, item in ITEMS.items()}
-DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
+DTYPES = {name: np.dtype(found.dtype).newbyteorder("<") for name, found in DATATYPES.items()}
+"""Datatypes, and how one value of each lies in the bytes."""
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class EncodedCall(NamedTuple):
@@ -86,7 +73,7 @@ def encode_call(codec: Codec, inputs: Mapping[str, Array], parameters: Parameter
     tensors: list[dict[str, Any]] = []
     raw: list[bytes] = []
     for name, array in inputs.items():
-        datatype = DATATYPES.get(array.dtype.newbyteorder("<"))
+        datatype = NAMES.get(array.dtype.newbyteorder("<"))
         if datatype is None:
             raise UsageError(f"input {name!r} is {array.dtype}, which the Open Inference Protocol cannot carry")
         tensor: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": datatype}
@@ -157,7 +144,7 @@ def _raw(tensor: _Tensor, size: Any, body: bytes, at: int) -> Array:
     """The raw bytes of an output as an array over them."""
     dtype = DTYPES.get(tensor.datatype)
     if dtype is None:
-        raise ServingError(f"output {tensor.name!r} is {tensor.datatype}; expected one of {', '.join(ITEMS)}")
+        raise ServingError(f"output {tensor.name!r} is {tensor.datatype}; expected one of {', '.join(DTYPES)}")
     count = math.prod(tensor.shape)
     if type(size) is not int or min(tensor.shape, default=0) < 0 or size != count * dtype.itemsize:
         raise ServingError(

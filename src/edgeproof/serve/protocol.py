@@ -12,7 +12,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,12 +23,8 @@ from edgeproof.serve.messages import (
     Parameters,
     RequestTensor,
     ResponseTensor,
-    TensorMetadata,
 )
-from edgeproof.serve.tensors import DATATYPES, DTYPES, Tensor
-
-if TYPE_CHECKING:
-    from edgeproof.documents.signature import TensorSpec
+from edgeproof.serve.tensors import Tensor
 
 __all__ = [
     "EXTENSIONS",
@@ -37,9 +33,7 @@ __all__ = [
     "Encoded",
     "ProtocolError",
     "decode_request",
-    "encode_request",
     "encode_response",
-    "specs_of",
 ]
 
 EXTENSIONS = ("binary_tensor_data", "sequence")
@@ -91,23 +85,6 @@ class Encoded(NamedTuple):
 _request_decoder = msgspec.json.Decoder(InferRequest)
 _encoder = msgspec.json.Encoder()
 _opening = re.compile(rb"[\[ \t\r\n]*")
-
-
-def specs_of(tensors: Sequence[TensorMetadata]) -> tuple[TensorSpec, ...]:
-    """What a server says of its tensors, as specs; a dynamic axis (-1) is taken as 1.
-
-    Raises:
-        ServingError: a datatype is unknown here.
-    """
-    from edgeproof.documents.signature import TensorSpec
-
-    specs = []
-    for tensor in tensors:
-        if tensor.datatype not in DATATYPES:
-            raise ServingError(f"tensor {tensor.name} is {tensor.datatype}; expected one of {', '.join(DATATYPES)}")
-        shape = tuple(1 if size < 0 else size for size in tensor.shape)
-        specs.append(TensorSpec(name=tensor.name, dtype=DATATYPES[tensor.datatype].dtype, shape=shape))
-    return tuple(specs)
 
 
 def decode_request(
@@ -211,23 +188,6 @@ def asked_of(parameters: Mapping[str, Any]) -> Asked | None:
             raise ProtocolError(f"{name} is {flag!r}; expected true or false")
         flags.append(flag)
     return Asked(found, *flags)
-
-
-def encode_request(inputs: Mapping[str, Any], *, request_id: str | None = None) -> bytes:
-    """A request body of numpy arrays with flat data, in the order of the mapping."""
-    tensors = [
-        {
-            "name": name,
-            "shape": list(array.shape),
-            "datatype": DTYPES[str(array.dtype)].name,
-            "data": array.ravel().tolist(),
-        }
-        for name, array in inputs.items()
-    ]
-    request: dict[str, Any] = {"inputs": tensors}
-    if request_id is not None:
-        request["id"] = request_id
-    return _encoder.encode(request)
 
 
 def encode_response(
