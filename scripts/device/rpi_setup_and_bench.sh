@@ -53,6 +53,10 @@ done
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 python=${PYTHON-}
 [ -n "$python" ] || { [ -x "$here/.venv/bin/python" ] && python=$here/.venv/bin/python || python=python3; }
+if ! "$python" -c 'import edgeproof.errors' 2>/dev/null; then
+  printf 'error: %s has no edgeproof\nhint: PYTHON=PATH names one that has, or make run sets .venv up\n' "$python" >&2
+  exit 1
+fi
 query=$(IFS='&'; printf '%s' "${said[*]-}")
 exec "$python" -c 'from edgeproof.cli import main; main()' measure "${positional[1]}" --devices "ssh:${positional[0]}$port${query:+?$query}" \
   ${words[@]+"${words[@]}"}

@@ -143,3 +143,13 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     done = call(RPI, "pi@x", tmp_path, PYTHON=sys.executable)
     assert done.returncode == 2
     assert "not a run folder" in done.stderr
+
+
+def test_a_python_without_the_package_is_told(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    done = call(RPI, "pi@x", tmp_path, PYTHON=str(python))
+    assert done.returncode == 1
+    assert f"error: {python} has no edgeproof" in done.stderr
+    assert "hint: PYTHON=PATH" in done.stderr
