@@ -103,10 +103,6 @@ class Front:
                 connection.answer(400, error_body(wrong))
                 return
             json_bytes = int(told)
-            if json_bytes > len(request.body):
-                wrong = f"Inference-Header-Content-Length is {json_bytes}, and the body has {len(request.body)} bytes"
-                connection.answer(400, error_body(wrong))
-                return
         connection.waits_for = asked = Asked(model, connection, request.body, json_bytes)
         model.submit(asked)
 

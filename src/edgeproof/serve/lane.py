@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 __all__ = ["INLINE_BYTES", "Lane", "LaneClosed", "Memory", "Message", "lane_pair", "over_socket"]
 
-HEAD = struct.Struct("<HIQQ")
-NO_JSON = 0xFFFFFFFF
+HEAD = struct.Struct("<HQQQ")
+NO_JSON = (1 << 64) - 1
 INLINE_BYTES = 32 << 10
 """Of a body that is sent: a socket has room for more than twice as much, so that sending never waits."""
 CHUNK_BYTES = INLINE_BYTES + HEAD.size

@@ -349,3 +349,12 @@ def test_an_endpoint_that_is_taken_is_said(made: Path, server: SpawnedServer) ->
     assert done.returncode == 1
     assert f"cannot be reached on {server.ready.zenoh[0]}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_length_of_json_beyond_the_body_is_an_error_of_that_query_alone(server: SpawnedServer) -> None:
+    with asking(server) as session:
+        for length in (len(BODY) + 1, 1 << 32, 10**12 - 1):
+            refused = ask(session, json_bytes=length)
+            assert not refused.ok
+            assert refused.json["status"] == 400
+        assert ask(session).ok
