@@ -40,6 +40,7 @@ __all__ = [
     "module_command",
     "outcome_of",
     "spawn",
+    "usable_cpus",
 ]
 
 SILENT = {"ORT_DISABLE_TELEMETRY": "1", "NNCF_CI": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
@@ -90,6 +91,13 @@ def environment(threads: int = 1) -> dict[str, str]:
         SCRATCH: str(scratch()),
         PARENT: str(os.getpid()),
     }
+
+
+def usable_cpus() -> tuple[int, ...]:
+    """The cores this process may run on; empty where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return ()
 
 
 def module_command(module: str, *words: str, python: Sequence[str] = ()) -> list[str]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from edgeproof.documents.device import DeviceClass
 from edgeproof.documents.environment import Machine
 from edgeproof.errors import ProcessError
-from edgeproof.process import ask
+from edgeproof.process import ask, usable_cpus
 
 __all__ = [
     "ROOT",
@@ -84,13 +84,6 @@ def read_machine(root: Path = ROOT) -> Machine:
 def device_class(root: Path = ROOT) -> DeviceClass:
     """``raspberry-pi`` on one, else ``host``."""
     return "raspberry-pi" if "Raspberry Pi" in (_board(root) or "") else "host"
-
-
-def usable_cpus() -> tuple[int, ...]:
-    """The cores this process may run on; empty where the system does not tell."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return ()
 
 
 def governor(root: Path = ROOT) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -299,8 +298,6 @@ def label(model: ServedModel) -> str:
 
 def resident_bytes(pid: int | None) -> int:
     """Resident memory of a process; 0 where the system does not tell."""
-    try:
-        pages = Path(f"/proc/{pid}/statm").read_bytes().split()[1]
-    except (OSError, IndexError):
-        return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    from edgeproof.measure.process import memory_of  # not needed before somebody asks
+
+    return (memory_of([pid]).resident_bytes if pid is not None else None) or 0

@@ -23,6 +23,7 @@ import msgspec
 
 from edgeproof.child import child_main
 from edgeproof.errors import ServingError, UsageError
+from edgeproof.process import usable_cpus
 from edgeproof.serve.access import check_address, check_token, read_token
 from edgeproof.serve.limits import CALL_SECONDS, CONNECTIONS, QUEUE, REQUEST_SECONDS, ServerLimits, largest_body
 from edgeproof.serve.log import Log
@@ -163,7 +164,7 @@ def serve(
             request_seconds=request_seconds,
         )
         together = Connections(limits, token)
-        front = Front(served, together, _usable_cpus())
+        front = Front(served, together, usable_cpus())
         address = f"[{host}]" if ":" in host else host
         line = Ready(
             url=f"http{'' if tls is None else 's'}://{address}:{listener.getsockname()[1]}",
@@ -300,10 +301,6 @@ def _ending() -> Iterator[signal.Signals]:
         for number in ENDING:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup asks
                 yield number
-
-
-def _usable_cpus() -> tuple[int, ...]:
-    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -101,7 +100,6 @@ class ServedModel:
         self._asked_ns = self._answered_ns = 0
         self._late = False
         self._closed = False
-        self._on_idle: Callable[[], None] | None = None
         self._further: list[FurtherLane] = []
         self.restarts = 0
         self.counts = Counts(self.name, log)
@@ -220,11 +218,6 @@ class ServedModel:
             self._late = True
             self._child.stop()
 
-    def when_idle(self, then: Callable[[], None]) -> None:
-        """Have ``then`` called once nothing runs and nothing waits."""
-        self._on_idle = then
-        self._idle()
-
     def close(self) -> None:
         """End the process; what waits is not answered."""
         self._closed = True
@@ -259,19 +252,12 @@ class ServedModel:
         self._answered_ns = time.perf_counter_ns()
         body = told.body if len(told.body) <= INLINE_BYTES else bytes(told.body)  # the next answer lies where it does
         self._finish(came, told.status, body, told.json_bytes, spent_ns=told.spent_ns)
-        if self._waiting or self._on_idle is not None:
+        if self._waiting:
             self._next()
 
     def _next(self) -> None:
         if self._waiting and self._running is None and self._ready:
             self._ask(self._waiting.popleft(), time.perf_counter_ns())
-        else:
-            self._idle()
-
-    def _idle(self) -> None:
-        if self._on_idle is not None and self._running is None and not self._waiting:
-            then, self._on_idle = self._on_idle, None
-            then()
 
     def _finish(
         self,
@@ -327,7 +313,6 @@ class ServedModel:
                 self._finish(came, 503, error_body(self._given_up))
             for lane in self._further:
                 lane.give_up(self._given_up)
-            self._idle()
             return
         assert self._loop is not None
         self._loop.call_later(WAIT_S * 2 ** (self._failures - 1), self._start_again)
