@@ -37,6 +37,7 @@ printf 'root:x:0:0::/root:/bin/sh\\npi:x:1000:1000::{home}:/bin/sh\\n' > /run/pa
 printf 'root:x:0:\\npi:x:1000:\\n' > /run/group
 mount --bind /run/passwd /etc/passwd
 mount --bind /run/group /etc/group
+mount --bind {folder}/boot_id /proc/sys/kernel/random/boot_id
 exec unshare --user --map-user=1000 --map-group=1000 setpriv --pdeathsig KILL {sshd} -D -e -f {folder}/sshd_config
 """
 ARM = {
@@ -121,6 +122,12 @@ class Board:
         os.kill(self.process.pid, signal.SIGHUP)  # it reads its configuration again
         wait_for(self.port, self.folder / "log")
 
+    def starts_anew(self) -> None:
+        """Lose what was not written yet, and every connection, and draw another number of this start."""
+        shutil.rmtree(self.home / ".cache/edgeproof/visits")
+        (self.folder / "boot_id").write_text("second\n")
+        self.cut()
+
     def cut(self) -> None:
         """Cut every connection, as a board does that loses its power."""
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -144,6 +151,7 @@ def board(folder: Path, monkeypatch: pytest.MonkeyPatch, *, disk_mb: int | None 
         port = int(probe.getsockname()[1])
     disk = f"mount -t tmpfs -o mode=777,size={disk_mb}m tmpfs {home}" if disk_mb else ""
     (folder / "sshd_config").write_text(CONFIGURATION.format(port=port, folder=folder))
+    (folder / "boot_id").write_text("first\n")
     (folder / "start").write_text(SERVER.format(folder=folder, home=home, sshd=program("sshd"), disk=disk, **ARM))
     (folder / "ssh_config").write_text(CLIENT.format(folder=folder))
     programs = folder / "bin"

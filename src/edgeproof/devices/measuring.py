@@ -157,7 +157,7 @@ class Turns:
         """The report, or that of another process where others took this one's processor and left more to that one."""
         if self.device.emulated or not starved(told.cpu_percent):
             return told
-        again = self.device.run(job, room(self.effort.limits, job))
+        again = patiently(partial(self._run, target, job), self.report)
         better = not again.error and (again.cpu_percent or 0.0) > (told.cpu_percent or 0.0)
         self.report(
             f"warning: {self.device.name} is busy: {_name(target)} had {told.cpu_percent:.0f} % of a core while it was "

@@ -132,6 +132,25 @@ def test_a_link_that_is_lost_once(
     device.get("o.npz", tmp_path / "o.npz")
 
 
+def test_a_phone_that_starts_anew_is_brought_what_it_had_not_written_yet(
+    phone: Daemon, device: AdbDevice, built: dict[str, Path]
+) -> None:
+    lost: list[Path] = []
+
+    def breaks(service: str) -> bool:
+        if "--inputs" not in service or lost:
+            return False
+        lost.extend(path for path in phone.tmp.rglob("*") if path.is_file())
+        for path in lost:
+            path.write_bytes(b"")
+        return True
+
+    phone.breaks = breaks
+    report = device.run(job_of(device, built), LIMITS)
+    assert len(lost) >= 2
+    assert (report.error, report.samples) == (None, 40)
+
+
 def test_a_daemon_that_starts_again(phone: Daemon, device: AdbDevice, built: dict[str, Path]) -> None:
     job = job_of(device, built)
     phone.hang_up()

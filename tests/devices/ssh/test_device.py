@@ -173,6 +173,19 @@ def test_a_link_that_is_cut_is_an_error_and_leaves_nothing_running(there: Board,
     device.close()
 
 
+def test_a_board_that_started_anew_between_two_commands_is_told(there: Board, artifact: Path, samples: Path) -> None:
+    """OpenSSH logs in again without a word, and the board has neither the files nor the folder of this visit."""
+    device = opened(there)
+    device.equip(["onnxruntime"], lambda _line: None)
+    before = RunnerJob(artifact=device.put(artifact), inputs=device.put(samples), trust=True)
+    there.starts_anew()
+    with pytest.raises(DeviceLost, match="has started anew"):
+        device.run(before, QUIET)
+    again = RunnerJob(artifact=device.put(artifact), inputs=device.put(samples), trust=True)
+    assert device.run(again, QUIET).error is None
+    device.close()
+
+
 def test_a_link_that_is_cut_while_outputs_come_back_leaves_no_half_of_them(
     there: Board, artifact: Path, samples: Path, tmp_path: Path
 ) -> None:

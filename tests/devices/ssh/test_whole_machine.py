@@ -173,16 +173,18 @@ def test_a_cable_that_comes_out_ends_in_words_and_goes_on(
     assert native(document) == ("passed", True)
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.2, 0.4])
 def test_a_reset_in_the_middle_of_a_process_costs_that_process(
-    machine: Machine, run: RunDir, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, run: RunDir, monkeypatch: pytest.MonkeyPatch, after_s: float
 ) -> None:
+    """Before its inputs are brought, amid that, and amid the process."""
     monkeypatch.setattr(patience, "WAITS_S", (5.0, 20.0, 60.0))
     lines: list[str] = []
     real = SshDevice.run
 
     def slowly(device: SshDevice, *given: object) -> object:
         if not any("trying again" in line for line in lines):
-            timer = threading.Timer(0.2, machine.order, ["system_reset"])
+            timer = threading.Timer(after_s, machine.order, ["system_reset"])
             timer.start()
         return real(device, *given)  # type: ignore[arg-type]
 

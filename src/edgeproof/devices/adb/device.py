@@ -233,7 +233,6 @@ class AdbDevice:
             raw = self._local() / f"inputs-{len(self._inputs)}"
             write_inputs(document, samples, raw, limit=job.limit)
             self._inputs[key] = self._there().bring(raw)
-            raw.unlink()
         return self._inputs[key]
 
     def _cooled(self, job: RunnerJob) -> float:

@@ -57,7 +57,7 @@ class Visit:
 
     def __init__(self, client: Adb, free_bytes: int | None) -> None:
         self._client, self._free = client, free_bytes
-        self._held: dict[tuple[str, str], str] = {}
+        self._held: dict[tuple[str, str], tuple[Path, str]] = {}
         self.folder = f"{HOME}/edgeproof-{secrets.token_hex(4)}"
         made = client.shell(f"mkdir -p {self.folder} && chmod 700 {self.folder}")
         if made.code != 0:
@@ -65,7 +65,8 @@ class Visit:
             raise DeviceError(f"adb:{client.serial} has no folder to work in: {said}")
 
     def bring(self, path: Path) -> str:
-        """Push a file into a folder named by its content, hold what arrived against it, and give its path there.
+        """Push a file into a folder named by its content, unless it is there, hold what arrived against it, and give
+        its path there.
 
         Raises:
             DeviceError: the device was lost, has no room, or what arrived is something else.
@@ -73,20 +74,28 @@ class Visit:
         with path.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         if (digest, path.name) in self._held:
-            return self._held[digest, path.name]
+            return self._held[digest, path.name][1]
         client, size = self._client, path.stat().st_size
         name = f"adb:{client.serial}"
         if self._free is not None and size + ROOM > self._free:
             raise DeviceError(f"{name} has {self._free >> 20} MiB free, and {path.name} has {size >> 20}")
         there = f"{self.folder}/{digest[:12]}/{path.name}"
         file = shlex.quote(there)
-        client.shell(f"mkdir -p {self.folder}/{digest[:12]}")
-        client.push(path, there)
-        found = client.shell(f"chmod 755 {file}; sha256sum {file} 2>/dev/null || wc -c < {file}").text.split()
+        found = client.shell(f"mkdir -p {self.folder}/{digest[:12]}; sha256sum {file} 2>/dev/null").text.split()
+        if not found or found[0] != digest:
+            client.push(path, there)
+            found = client.shell(f"chmod 755 {file}; sha256sum {file} 2>/dev/null || wc -c < {file}").text.split()
         if not found or found[0] not in (digest, str(size)):
             raise DeviceError(f"{path.name} arrived on {name} as something else: {' '.join(found) or 'nothing'}")
-        self._held[digest, path.name] = there
+        self._held[digest, path.name] = path, there
         return there
+
+    def renew(self) -> None:
+        """Bring anew what a phone that started anew had not written yet."""
+        held = [path for path, _ in self._held.values()]
+        self._held.clear()
+        for path in held:
+            self.bring(path)
 
     def run(self, words: Sequence[str], limits: Limits, *, start: bool) -> Ran | str:
         """A process there, once more where the link was lost in it; why it was stopped, where it took too long.
@@ -110,6 +119,7 @@ class Visit:
                 if attempt == TRIES or not self._client.back():
                     raise
                 self._client.report(f"{error.message}: it was reached again, the process is run again")
+                self.renew()
         raise AssertionError
 
     def _once(self, words: Sequence[str], limits: Limits, *, start: bool) -> Ran:

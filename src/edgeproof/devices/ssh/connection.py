@@ -28,6 +28,11 @@ ALIVE_S, ALIVE_COUNT = 5, 3
 """A silent link is given up after fifteen seconds."""
 LINK_FAILED = 255
 """OpenSSH's own exit code: the link, and not the command, failed. No script of ours ends with it."""
+BOOT = "/proc/sys/kernel/random/boot_id"
+"""A number that Linux draws each time it starts."""
+BOOTED = "--edgeproof-boot "
+ANEW = 253
+"""The exit code of a script that found the board started anew since the last one. No script of ours ends with it."""
 REMEDIES = {
     "Permission denied": "log in by key without a password: ssh-copy-id{port} {target}",
     "Connection refused": "no SSH server listens there: start sshd on it, or give its port: ssh:user@host:port",
@@ -94,6 +99,7 @@ class Connection:
             self._ssh += ["-F", str(configuration)]
         if address.port is not None:
             self._ssh += ["-p", str(address.port)]
+        self._boot: str | None = None
 
     def run(
         self,
@@ -104,7 +110,8 @@ class Connection:
         into: IO[bytes] | None = None,
         held: bool = False,
     ) -> Said:
-        """Run a script of the shell there.
+        """Run a script of the shell there, unless the board has started anew since the last one: OpenSSH logs in again
+        without a word, and what was brought may not be there any more.
 
         Args:
             script: for ``sh``.
@@ -115,13 +122,14 @@ class Connection:
                 when it is alone.
 
         Raises:
-            DeviceLost: the link failed. ProcessError: it was silent too long.
+            DeviceLost: the link failed, or the board started anew. ProcessError: it was silent too long.
         """
-        command = [*self._ssh, "--", self.address.target, f"exec sh -c {shlex.quote(script)}"]
+        command = [*self._ssh, "--", self.address.target, f"exec sh -c {shlex.quote(self._guard() + script)}"]
         with _held_open() if held else contextlib.nullcontext(given) as stdin:
             done = ask(command, timeout_s=timeout_s, given=stdin, into=into)
-        error = done.stderr.decode(errors="replace")
-        said = Said(done.returncode, done.stdout or b"", error)
+        said = Said(done.returncode, done.stdout or b"", self._heard(done.stderr.decode(errors="replace")))
+        if done.returncode == ANEW:
+            raise DeviceLost(f"{self.address.name} has started anew", hint="does its power supply hold?")
         if done.returncode == LINK_FAILED:
             raise self._broken(said)
         return said
@@ -131,6 +139,20 @@ class Connection:
         with contextlib.suppress(ProcessError):
             ask([*self._ssh, "-O", "exit", "--", self.address.target], timeout_s=CONNECT_TIMEOUT_S)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _guard(self) -> str:
+        """The first line of each script."""
+        told = f"echo '{BOOTED}'\"$boot\" >&2"
+        known = "" if self._boot is None else f'[ "$boot" = {shlex.quote(self._boot)} ] || {{ {told}; exit {ANEW}; }}'
+        return f"read -r boot <{BOOT} || boot=unknown; {known or told}\n"
+
+    def _heard(self, error: str) -> str:
+        """What a script complained with, less what the guard told."""
+        lines = error.splitlines(keepends=True)
+        for line in lines:
+            if line.startswith(BOOTED):
+                self._boot = line.removeprefix(BOOTED).strip()
+        return "".join(line for line in lines if not line.startswith(BOOTED))
 
     def _broken(self, said: Said) -> DeviceLost:
         where = self.address.name
