@@ -29,9 +29,9 @@ FLOORS = (
     ("formats", "report"),
     ("model", "differences", "verdict"),
     ("metrics",),
-    ("spike", "mil", "documents", "apart", "forkserver"),
+    ("spike", "mil", "documents", "apart", "forkserver", "schedule"),
     ("process", "files", "trust"),
-    ("scratch", "together", "child"),
+    ("scratch", "together", "timeline", "child"),
     ("errors",),
 )
 """Top first. The server uses the measuring's reading of the machine, so it stands on it."""
@@ -116,7 +116,13 @@ def test_a_room_imports_only_what_stands_below_it() -> None:
 def test_what_is_timed_from_its_start_is_no_fork() -> None:
     """A cold start with PyTorch imported already would be none."""
     forking = {room_of(path) for path in SOURCES for other, _ in imported_rooms(path) if other == "forkserver"}
-    assert forking == {"model", "formats"}
+    assert forking == {"model", "formats", "phases"}
+    forking_phases = {
+        path.name
+        for path in SOURCES
+        if room_of(path) == "phases" and "forkserver" in {n for n, _ in imported_rooms(path)}
+    }
+    assert forking_phases == {"untimed.py"}, "which refuses a job that is timed"
     starting = [
         path
         for path in SOURCES

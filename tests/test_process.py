@@ -367,12 +367,12 @@ def converts(folder: Path) -> str:
     return f"""
         import os, sys
         os.environ["PYTHONPATH"] = os.pathsep.join([{str(folder)!r}, {str(doubles)!r}, *sys.path])
-        from edgeproof.formats.supervise import run_jobs
+        from edgeproof.formats.supervise import Means, run_jobs
         from edgeproof.formats.worker import Job
         from edgeproof.process import Limits
         given = dict(spine="s", samples="s", folder="f", name="n", log="l")
         job = Job(candidate="stuck-good", format="stuck", precision="good", **given)
-        run_jobs([job], Limits(), parallel=2)
+        run_jobs([job], Limits(), Means(jobs=2))
     """
 
 

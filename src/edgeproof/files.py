@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["atomic_folder", "atomic_path", "building_folder", "utc_now", "write_bytes"]
+__all__ = ["atomic_folder", "atomic_path", "building_folder", "user_cache", "user_folder", "utc_now", "write_bytes"]
 
 
 def utc_now() -> str:
@@ -33,6 +33,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def user_folder(variable: str, usual: str) -> Path:
+    """Our folder among the user's (XDG Base Directory Specification: a relative path is none).
+
+    Args:
+        variable: that names where.
+        usual: where, if it does not.
+    """
+    named = Path(os.environ.get(variable, ""))
+    return (named if named.is_absolute() else Path(usual).expanduser()) / "edgeproof"
+
+
+def user_cache() -> Path:
+    """This user's folder for what can be made again."""
+    return user_folder("XDG_CACHE_HOME", "~/.cache")
 
 
 def building_folder(folder: Path) -> Path:

@@ -72,7 +72,10 @@ class ForkServer:
         self._control, theirs = socket.socketpair()
         with theirs:
             self._child = Child(
-                module_command("edgeproof.forkserver", target, *words), stdin=theirs.fileno(), start=start
+                module_command("edgeproof.forkserver", target, *words),
+                stdin=theirs.fileno(),
+                start=start,
+                stands=True,
             )
 
     def ready(self, limits: Limits) -> Ended | None:
@@ -138,6 +141,7 @@ class _Forked:
     def __init__(self, told: IO[bytes]) -> None:
         self._told = told
         self._code: int | None = None
+        self.processor_s: float | None = None
         first = told.read(WORD)
         if len(first) < WORD:
             told.close()
@@ -147,8 +151,10 @@ class _Forked:
     def wait(self, seconds: float | None = None) -> int | None:
         """Its exit code; that of SIGKILL where the server, and so the process, is gone."""
         if self._code is None and select.select([self._told], [], [], seconds)[0]:
-            last = self._told.read(WORD)
-            self._code = int.from_bytes(last, sys.byteorder, signed=True) if len(last) == WORD else -signal.SIGKILL
+            code, used_us = (self._told.read(WORD) for _ in range(2))
+            self._code = int.from_bytes(code, sys.byteorder, signed=True) if len(code) == WORD else -signal.SIGKILL
+            if len(used_us) == WORD:
+                self.processor_s = int.from_bytes(used_us, sys.byteorder) / 1e6
             self._told.close()
         return self._code
 
@@ -158,26 +164,27 @@ class _Shared:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._servers: dict[str, tuple[tuple[object, ...], ForkServer]] = {}
+        self._servers: dict[tuple[str, ...], tuple[tuple[object, ...], ForkServer]] = {}
         atexit.register(self.close)
 
-    def server(self, target: str, what: str, start: Start) -> ForkServer:
-        """The one that has called ``target``; a new one where there is none, or where what it read when it started has
-        changed since."""
+    def server(self, target: str, words: tuple[str, ...], what: str, start: Start) -> ForkServer:
+        """The one that has called ``target`` with these words; a new one where there is none, or where what it read
+        when it started has changed since."""
         read = {name: value for name, value in environment().items() if name.startswith(READ_AT_START)}
         state = (os.getpid(), sys.executable, read)
+        key = (target, *words)
         with self._lock:
-            found = self._servers.pop(target, None)
+            found = self._servers.pop(key, None)
             if found is not None and (found[0] != state or not found[1].alive):
                 if found[0][0] == state[0]:
                     found[1].close()
                 found = None
-            server = ForkServer(target, start=start) if found is None else found[1]
+            server = ForkServer(target, *words, start=start) if found is None else found[1]
             ended = server.ready(Limits()) if found is None else None
             if ended is not None:
                 server.close()
                 raise ProcessError(f"the process of {what} {ended}")
-            self._servers[target] = state, server
+            self._servers[key] = state, server
             return server
 
     def close(self) -> None:
@@ -193,12 +200,13 @@ def _shared() -> _Shared:
     return _Shared()
 
 
-def shared_start(target: str, *, what: str, start: Start = spawn) -> Start:
+def shared_start(target: str, *words: str, what: str, start: Start = spawn) -> Start:
     """How a process is started that begins where ``target`` has been called: forked from a server that is kept for the
     next ones. Where a fork is not safe with the system's own libraries, as on macOS, it is started afresh.
 
     Args:
-        target: ``module:function`` without words.
+        target: ``module:function``.
+        words: what it is called with.
         what: its name, for messages.
         start: how the server itself comes to be.
 
@@ -207,7 +215,7 @@ def shared_start(target: str, *, what: str, start: Start = spawn) -> Start:
     """
     if sys.platform != "linux":
         return spawn
-    return _shared().server(target, what, start).start
+    return _shared().server(target, words, what, start).start
 
 
 @dataclass(frozen=True)
@@ -267,18 +275,18 @@ def _requests(control: socket.socket) -> Iterator[_Request]:
 
 def _tell_of_the_ended(running: dict[int, int]) -> None:
     while running:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status, used = os.wait4(-1, os.WNOHANG)
         if pid == 0:
             return
         tell = running.pop(pid, None)
         if tell is not None:
-            _tell(tell, os.waitstatus_to_exitcode(status))
+            _tell(tell, os.waitstatus_to_exitcode(status), round(1e6 * (used.ru_utime + used.ru_stime)))
             os.close(tell)
 
 
-def _tell(number: int, value: int) -> None:
+def _tell(number: int, *values: int) -> None:
     with contextlib.suppress(BrokenPipeError):
-        os.write(number, value.to_bytes(WORD, sys.byteorder, signed=True))
+        os.write(number, b"".join(value.to_bytes(WORD, sys.byteorder, signed=True) for value in values))
 
 
 def _become(request: _Request) -> NoReturn:

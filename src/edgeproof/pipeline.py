@@ -21,7 +21,8 @@ from edgeproof.documents.evaluation import EvaluationDocument
 from edgeproof.documents.manifest import NO_PROCESSORS, Manifest, PhaseRecord, RunOptions
 from edgeproof.errors import EdgeProofError, UsageError
 from edgeproof.files import utc_now
-from edgeproof.rundir import RunDir
+from edgeproof.rundir import TIMELINE, RunDir
+from edgeproof.timeline import doing, recorded_in
 
 __all__ = ["PHASES", "Phase", "Progress", "check_options", "command_of", "execute", "new_run"]
 
@@ -89,12 +90,14 @@ def command_of(options: RunOptions) -> str:
         ("--cold-starts", options.cold_starts, plain.cold_starts),
         ("--network", ",".join(options.networks), ""),
         ("--capacity", options.capacity, plain.capacity),
+        ("--jobs", options.jobs, plain.jobs),
         ("--limit-seconds", options.limit_seconds, plain.limit_seconds),
         ("--limit-memory", options.limit_memory_bytes / 2**30, plain.limit_memory_bytes / 2**30),
     ):
         if value != default:
             words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    words += [flag for flag, on in (("--synthetic", options.synthetic), ("--trust", options.trust)) if on]
+    flags = (("--synthetic", options.synthetic), ("--trust", options.trust), ("--no-cache", not options.cache))
+    words += [flag for flag, on in flags if on]
     return shlex.join(words)
 
 
@@ -199,7 +202,7 @@ def execute(run: RunDir, progress: Progress = lambda _title, _text: None) -> Eva
         RunFolderError: another process is at work in it.
         EdgeProofError: a phase failed; what it and the earlier ones wrote is kept, and the run can be resumed.
     """
-    with run.held():
+    with run.held(), recorded_in(run.root / TIMELINE):
         return _execute(run, progress)
 
 
@@ -216,7 +219,8 @@ def _execute(run: RunDir, progress: Progress) -> EvaluationDocument:
         began = time.monotonic()
         progress(phase.title, "")
         try:
-            phase.do(run, functools.partial(progress, phase.title))
+            with doing(phase.name):
+                phase.do(run, functools.partial(progress, phase.title))
         except EdgeProofError as error:
             _mark(run, PhaseRecord(name=phase.name, status="failed", reason=str(error)))
             raise

@@ -23,6 +23,7 @@ from typing import IO, Protocol
 from edgeproof.child import PARENT
 from edgeproof.errors import ProcessError
 from edgeproof.scratch import SCRATCH, scratch
+from edgeproof.timeline import begun
 from edgeproof.together import started_here
 
 __all__ = [
@@ -50,6 +51,8 @@ WALL_FACTOR = 4
 POLL_SECONDS = 0.25
 TAIL_LINES = 3
 TAIL_BYTES = 16 << 10
+OWN, WITH_CHILDREN = slice(11, 13), slice(11, 15)
+"""Of proc_pid_stat(5), behind the name: utime, stime, and those of children that were waited for."""
 PASSED_ON_BYTES = 1 << 20
 """Of what a process has printed and was passed on, kept at most."""
 
@@ -194,6 +197,11 @@ class Process(Protocol):
         """Its stdin and stdout, where they are pipes to here."""
         ...
 
+    @property
+    def processor_s(self) -> float | None:
+        """Processor time of it and of those it waited for, once it has ended; None where the system does not tell."""
+        ...
+
     def wait(self, seconds: float | None = None) -> int | None:
         """Its exit code, negative for a signal; None while it still runs after so many seconds."""
         ...
@@ -230,6 +238,7 @@ class _Spawned:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.pid = process.pid
+        self.processor_s: float | None = None
 
     @property
     def pipes(self) -> tuple[IO[bytes], IO[bytes]] | None:
@@ -239,8 +248,9 @@ class _Spawned:
     def wait(self, seconds: float | None = None) -> int | None:
         process = self._process
         if seconds is None:
+            self._look(wait=True)
             return process.wait()
-        if process.poll() is None:
+        if self._polled() is None:
             if hasattr(os, "pidfd_open"):
                 number = os.pidfd_open(process.pid)
                 try:
@@ -250,7 +260,20 @@ class _Spawned:
             else:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(seconds)
-        return process.poll()
+        return self._polled()
+
+    def _polled(self) -> int | None:
+        self._look(wait=False)
+        return self._process.poll()
+
+    def _look(self, *, wait: bool) -> None:
+        """See what it has used, between its end and its being waited for."""
+        if self._process.returncode is not None or not hasattr(os, "waitid"):
+            return
+        options = os.WEXITED | os.WNOWAIT | (0 if wait else os.WNOHANG)
+        with contextlib.suppress(ChildProcessError):
+            if os.waitid(os.P_PID, self.pid, options) is not None:
+                self.processor_s = _processor_s(self.pid, WITH_CHILDREN)
 
 
 def spawn(launch: Launch) -> Process:
@@ -282,6 +305,7 @@ class Child:
         stdin: descriptor that it gets as its input, where it does not talk.
         folder: where it runs; None: here.
         start: how it comes to be.
+        stands: it is there to be forked, and waits when it has begun.
 
     Raises:
         ProcessError: it cannot be started.
@@ -301,6 +325,7 @@ class Child:
         stdin: int | None = None,
         folder: str | None = None,
         start: Start = spawn,
+        stands: bool = False,
     ) -> None:
         self._among = started_here()
         if self._among is not None:
@@ -312,6 +337,8 @@ class Child:
         if log is None:  # what is cut off at its beginning is gone on with there
             number = self._printed.fileno()
             fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL) | os.O_APPEND)
+        self._stands = stands
+        self._running = begun(Path(command[0]).name if "-m" not in command[:3] else command[2], stands=stands)
         self.spawned_monotonic_ns = time.monotonic_ns()
         try:
             self._process = start(
@@ -401,7 +428,11 @@ class Child:
         if pipes is not None:
             with contextlib.suppress(OSError):
                 pipes[0].close()
+        own_s = _processor_s(self.pid, OWN) if self._stands and self._running is not None else None
         self.stop()
+        if self._running is not None:
+            self._running.ended(own_s if self._stands else self._process.processor_s)
+            self._running = None
         if self._among is not None:
             self._among.remove(self.pid)
         if pipes is not None:
@@ -432,6 +463,15 @@ def _usage(pid: int) -> tuple[float, int]:
                 seconds += times.children_user + times.children_system
             resident = max(resident, process.memory_info().rss)
     return seconds, resident
+
+
+def _processor_s(pid: int, fields: slice) -> float | None:
+    """Processor time of a process that was not waited for yet; None where the system does not tell."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return None
+    return sum(map(int, told[fields])) / os.sysconf("SC_CLK_TCK")
 
 
 def _family(pid: int) -> list[int]:

@@ -12,7 +12,7 @@ from tests.formats.conftest import Exported
 
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
-from edgeproof.formats.supervise import run_jobs
+from edgeproof.formats.supervise import Means, run_jobs
 from edgeproof.formats.worker import Job, Outcome
 from edgeproof.model.warm import with_export
 from edgeproof.process import Limits
@@ -38,7 +38,7 @@ def job(root: Path, exported: Exported, behaviour: str, name: str = "misbehaving
 
 
 def run(root: Path, exported: Exported, *behaviours: str, limits: Limits = ROOMY) -> dict[str, Outcome]:
-    outcomes = run_jobs([job(root, exported, behaviour) for behaviour in behaviours], limits, parallel=2)
+    outcomes = run_jobs([job(root, exported, behaviour) for behaviour in behaviours], limits, Means(jobs=2))
     return {name.removeprefix("misbehaving-"): outcome for name, outcome in outcomes.items()}
 
 
@@ -114,7 +114,7 @@ def test_one_that_hangs_or_eats_the_memory_is_stopped_and_the_next_is_made(tmp_p
 
 def test_a_converter_that_hangs_while_it_is_imported_costs_its_format_only(tmp_path: Path, exported: Exported) -> None:
     jobs = [job(tmp_path, exported, "good", "stuck"), job(tmp_path, exported, "raises", "stuck")]
-    outcomes = run_jobs(jobs, Limits(seconds=60, wall_seconds=2), parallel=2)
+    outcomes = run_jobs(jobs, Limits(seconds=60, wall_seconds=2), Means(jobs=2))
     assert len(outcomes) == 2
     for outcome in outcomes.values():
         assert (outcome.status, outcome.remedy) == (
@@ -128,7 +128,7 @@ def test_a_converter_that_hangs_while_it_is_imported_costs_its_format_only(tmp_p
 
 def test_a_format_that_is_not_there_fails_each_of_its_jobs(tmp_path: Path, exported: Exported) -> None:
     jobs = [job(tmp_path, exported, "good", "nowhere"), job(tmp_path, exported, "raises", "nowhere")]
-    outcomes = run_jobs(jobs, ROOMY, parallel=2)
+    outcomes = run_jobs(jobs, ROOMY, Means(jobs=2))
     assert len(outcomes) == 2
     for outcome in outcomes.values():
         assert outcome.status == "failed"
@@ -138,7 +138,7 @@ def test_a_format_that_is_not_there_fails_each_of_its_jobs(tmp_path: Path, expor
 
 def test_outcomes_are_reported_as_they_come(tmp_path: Path, exported: Exported) -> None:
     told: list[str] = []
-    run_jobs([], ROOMY, parallel=2, report=lambda outcome: told.append(outcome.candidate))
+    run_jobs([], ROOMY, Means(jobs=2), report=lambda outcome, _finished: told.append(outcome.candidate))
     assert told == []
 
 

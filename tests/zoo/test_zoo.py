@@ -20,7 +20,7 @@ from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode
 from edgeproof.documents.source import ModelSource
 from edgeproof.formats.registry import formats, open_artifact
-from edgeproof.formats.supervise import run_jobs
+from edgeproof.formats.supervise import Means, run_jobs
 from edgeproof.formats.worker import Job, Outcome
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.resolve import resolve_model
@@ -124,7 +124,7 @@ def convert_all(format_name: str, names: list[str], zoo: Path) -> dict[str, Outc
         )
         for name in names
     ]
-    return run_jobs(jobs, Limits(seconds=180), parallel=1)
+    return run_jobs(jobs, Limits(seconds=180), Means(jobs=1))
 
 
 def test_the_zoo_is_as_large_as_it_says() -> None:

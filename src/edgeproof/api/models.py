@@ -57,6 +57,8 @@ def convert(
     to: Sequence[str] = (),
     precision: Sequence[str] = (),
     limits: Limits | None = None,
+    jobs: int | None = None,
+    cache: bool = True,
     report: Report = lambda _: None,
     **given: Unpack[Given],
 ) -> ConversionDocument:
@@ -72,6 +74,8 @@ def convert(
             with time steps; empty: all formats.
         precision: ``fp32``, ``fp16``, ``int8``; empty: all. A pair that a format does not have is left out.
         limits: processor seconds and resident bytes of one process; default 300 s, 8 GiB.
+        jobs: conversions at a time; None: as many as there are cores, and as the memory holds.
+        cache: whether what was made before of the same program, samples and versions is taken from the user's cache.
         report: told of each step, in words; called from other threads too.
         given: as in ``load``; int8 needs samples, the model's or these.
 
@@ -82,6 +86,7 @@ def convert(
         UsageError: an unknown format or precision, or the model, its signature or its samples; ``out`` is a file.
     """
     from edgeproof.api.origin import origin_of
+    from edgeproof.formats.supervise import Means
     from edgeproof.phases.alone.conversion import convert_alone
     from edgeproof.phases.conversion.planned import select
     from edgeproof.scratch import scratch_folder
@@ -89,7 +94,8 @@ def convert(
     names = select(to, precision)
     with scratch_folder("given") as scratch:
         origin = origin_of(model, given, scratch)
-        return convert_alone(origin, names, Path(out), limits=limits, report=report)
+        means = Means.of(jobs, cache=cache)
+        return convert_alone(origin, names, Path(out), limits=limits, means=means, report=report)
 
 
 def open(artifact: str | Path, *, threads: int = 1, trust: bool = False) -> Session | NativeSession:

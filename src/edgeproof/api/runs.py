@@ -52,6 +52,9 @@ if TYPE_CHECKING:
             networks: profiles that the local proof drives over as well, such as ``("wifi", "4g")``.
             capacity: a bound such as ``"p99=20ms"``, whose highest rate the local proof looks for.
             trust: open files of unknown origin that run the code inside with your rights, such as TorchScript.
+            jobs: conversions and validations at a time; None: as many as there are cores, and as the memory holds.
+            cache: whether conversions that were made before of the same program, samples and versions are taken from
+                the user's cache.
         """
 
         inputs: Sequence[str]
@@ -77,6 +80,8 @@ if TYPE_CHECKING:
         networks: Sequence[str]
         capacity: str | None
         trust: bool
+        jobs: int | None
+        cache: bool
 
 
 ON_BOARD = "board:"

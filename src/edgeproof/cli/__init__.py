@@ -41,6 +41,7 @@ COMMANDS = {
     "compare": "edgeproof.cli.report:compare",
     "gate": "edgeproof.cli.report:gate",
     "policy": "edgeproof.cli.policy:policy",
+    "cache": "edgeproof.cli.cache:cache",
     "completion": "edgeproof.cli.completion:completion",
 }
 
@@ -66,6 +67,7 @@ SUMMARIES = {
     "compare": "Hold two runs against each other.",
     "gate": "Exit 3 when a run does not meet its policy.",
     "policy": "List, show and check policies.",
+    "cache": "Show or clear conversions that were made before.",
     "completion": "Print the completion script for a shell.",
 }
 

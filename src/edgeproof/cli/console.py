@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["emit_json", "json_option", "phases", "progress", "stdout_console"]
 
-FINISHED = re.compile(r" in \d+(\.\d+)? s(?: \((?P<done>\d+) of (?P<all>\d+)\))?$|^done before$")
+FINISHED = re.compile(r" in \d+(\.\d+)? s(?: \((?P<done>\d+) of (?P<all>\d+)(?:, about \d+ s left)?\))?$|^done before$")
 """What a line of progress ends with that tells of something finished, and the how manyth of how many it is."""
 UNFOLDED = 10_000
 """Columns of a table that goes into a file or another program; it is no wider than its cells."""

@@ -10,6 +10,7 @@ import click
 from edgeproof.cli.console import emit_json, json_option, progress, stdout_console
 from edgeproof.cli.options import (
     limit_options,
+    means_options,
     metric_option,
     model_options,
     name_option,
@@ -49,6 +50,7 @@ __all__ = ["convert", "validate"]
 @model_options
 @name_option
 @limit_options
+@means_options
 @quiet_option
 @json_option
 def convert(source: ModelSource, limits: Limits, quiet: bool, as_json: bool, **wanted: Any) -> int:

@@ -12,6 +12,7 @@ import click
 __all__ = [
     "as_seconds",
     "limit_options",
+    "means_options",
     "metric_option",
     "model_options",
     "name_option",
@@ -158,6 +159,23 @@ def metric_option(command: F) -> F:
         return command(*words, source=msgspec.structs.replace(source, metric=metric), **rest)
 
     return cast("F", with_metric)
+
+
+def means_options(command: F) -> F:
+    """``--jobs``, ``--no-cache``."""
+    command = click.option(
+        "--cache/--no-cache",
+        default=True,
+        help="Whether conversions that were made before, of the same program, samples and versions, are taken from the "
+        "cache; see edgeproof cache.  [default: cache]",
+    )(command)
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Conversions and validations at a time; default: as many as there are cores, and as the memory holds. A "
+        "measurement has the machine to itself.",
+    )(command)
 
 
 def limit_options(command: F) -> F:

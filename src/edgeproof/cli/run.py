@@ -10,6 +10,7 @@ import click
 from edgeproof.cli.console import emit_json, json_option, phases
 from edgeproof.cli.options import (
     limit_options,
+    means_options,
     metric_option,
     model_options,
     name_option,
@@ -121,6 +122,7 @@ __all__ = ["run"]
     help="Have the local proof look for the highest rate of requests at which a percentile holds, such as p99=20ms.",
 )
 @limit_options
+@means_options
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder; default: bench_output/edge_phase_runs/<time>."
 )

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 import edgeproof
-from edgeproof.devices.packages import describe_ours, user_folder
+from edgeproof.devices.packages import describe_ours
 from edgeproof.devices.processors import Processor
 from edgeproof.errors import MissingDependency
+from edgeproof.files import user_folder
 
 __all__ = ["ROOT_VARIABLE", "SITE", "foreign_python", "foreign_root", "python_on", "show_processor"]
 

@@ -18,19 +18,22 @@ from edgeproof.documents.environment import Machine
 from edgeproof.documents.runner import RUNNER, RunnerJob, RunnerReport
 from edgeproof.errors import DeviceError, DocumentError, ProcessError
 from edgeproof.measure.machine import device_class, read_machine
-from edgeproof.process import Child, Ended, Limits, module_command
+from edgeproof.process import Child, Ended, Limits, Start, module_command, spawn
 from edgeproof.scratch import scratch_folder
 
 __all__ = ["DEVICE", "HostDevice", "run_job"]
 
 
-def run_job(job: RunnerJob, limits: Limits | None = None, *, python: Sequence[str] = ()) -> RunnerReport:
-    """Run a job in a fresh process on this machine.
+def run_job(
+    job: RunnerJob, limits: Limits | None = None, *, python: Sequence[str] = (), start: Start = spawn
+) -> RunnerReport:
+    """Run a job in a process of its own on this machine.
 
     Args:
         job: what to run.
         limits: of the process.
         python: the words that start another Python than this one, such as one on another processor.
+        start: how the process comes to be; what is timed is started afresh.
 
     Returns:
         the runner's report; with ``error`` set when it failed, was killed, hung, or wrote no valid report.
@@ -39,7 +42,7 @@ def run_job(job: RunnerJob, limits: Limits | None = None, *, python: Sequence[st
         answer = folder / "report.json"
         words = msgspec.structs.replace(job, json=str(answer)).words()
         try:
-            with Child(module_command(RUNNER, *words, python=python), threads=job.threads) as child:
+            with Child(module_command(RUNNER, *words, python=python), threads=job.threads, start=start) as child:
                 ended = child.wait(limits)
         except ProcessError as error:
             return RunnerReport(artifact=job.artifact, error=f"the runner did not start: {error.message}")

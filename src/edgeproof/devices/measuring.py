@@ -22,6 +22,7 @@ from edgeproof.devices.sustaining import sustain
 from edgeproof.documents.latency import starved
 from edgeproof.documents.runner import RunnerJob, RunnerReport
 from edgeproof.documents.sustained import Sustained
+from edgeproof.timeline import measuring
 
 __all__ = ["measure"]
 
@@ -139,7 +140,8 @@ class Turns:
         """The job, with its files there: they are brought anew where the device was lost meanwhile."""
         files = {"artifact": self.device.put(target.artifact), "inputs": self.device.put(target.inputs or self.inputs)}
         job = msgspec.structs.replace(job, **files)
-        return self.device.run(job, room(self.effort.limits, job))
+        with measuring(f"measure {_name(target)} on {self.device.name}"):
+            return self.device.run(job, room(self.effort.limits, job))
 
     def at_pace(self, target: Target, job: RunnerJob, turn: int, so_far: AtPace) -> AtPace:
         """One more process at the pace; none where one has failed, or where times are not the device's own."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import platform
 import shutil
 import sys
@@ -22,6 +21,7 @@ from packaging.utils import canonicalize_name
 import edgeproof
 from edgeproof.devices.base import Place
 from edgeproof.errors import DeviceError, ProcessError
+from edgeproof.files import user_cache
 from edgeproof.process import ask
 from edgeproof.trust import fingerprint
 
@@ -30,12 +30,10 @@ __all__ = [
     "WHEELS",
     "Packages",
     "as_here",
-    "cache_folder",
     "describe_ours",
     "gather",
     "ours",
     "unpack",
-    "user_folder",
 ]
 
 RUNNER_NEEDS = ("numpy", "msgspec", "packaging", "psutil", "protobuf", "safetensors")
@@ -78,22 +76,6 @@ def as_here(requirement: str) -> str:
         return requirement
 
 
-def cache_folder() -> Path:
-    """Where what was fetched stays for the next time: a folder of ours in the user's cache."""
-    return user_folder("XDG_CACHE_HOME", "~/.cache")
-
-
-def user_folder(variable: str, usual: str) -> Path:
-    """Our folder among the user's (XDG Base Directory Specification: a relative path is none).
-
-    Args:
-        variable: that names where.
-        usual: where, if it does not.
-    """
-    named = Path(os.environ.get(variable, ""))
-    return (named if named.is_absolute() else Path(usual).expanduser()) / "edgeproof"
-
-
 def gather(
     requirement: str, place: Place, report: Callable[[str], None], *, beside: Packages | None = None
 ) -> Packages:
@@ -123,7 +105,7 @@ def gather(
     there = frozenset() if beside is None else frozenset(beside.versions)
     named = " ".join([*sorted(words), "beside", *sorted(there)])
     key = f"{tag}-{hashlib.sha256(named.encode()).hexdigest()[:12]}"
-    folder = cache_folder() / "packages" / key
+    folder = user_cache() / "packages" / key
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{key}.", dir=folder.parent) as building:

@@ -32,6 +32,9 @@ class ConversionResult(Value, frozen=True, kw_only=True):
     """Path of the artifact: relative to the run folder in a run, as given by ``--out`` otherwise."""
     bytes: int | None = None
     seconds: float | None = None
+    cached: str | None = None
+    """When it was made, ISO 8601 in UTC, where it was made before of the same program, samples and versions and was
+    taken from the cache, held against its hashes; ``seconds`` are those that it took then. None: it was made anew."""
     peak_memory_bytes: int | None = None
     sha256: str | None = None
     reason: str | None = None

@@ -58,6 +58,10 @@ class RunOptions(Value, frozen=True, kw_only=True):
     capacity: str | None = None
     """A bound such as ``p99=20ms``, whose highest rate the local proof looks for; None: it does not."""
     trust: bool = False
+    jobs: int | None = None
+    """What is no measurement at a time; None: as many as there are cores, and as the memory holds."""
+    cache: bool = True
+    """Whether conversions are taken from those that were made before, and left there."""
     limit_seconds: float = 300.0
     limit_memory_bytes: int = 8 << 30
 

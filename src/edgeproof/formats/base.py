@@ -249,6 +249,10 @@ class Format(ABC):
     """Device classes it ships to: ``raspberry-pi``, ``android``, ``iphone``, ``host``."""
     extra: str | None = None
     """The extra of this package that installs them; None when the core has them."""
+    opens_with: tuple[str, ...] = ()
+    """Modules that opening imports, which runners whose times nobody takes find imported."""
+    kept: bool = True
+    """Whether a conversion may be taken from the cache of those that were made before."""
     preload: tuple[str, ...] = ()
     """Modules the conversion process imports before it forks a child per candidate."""
     rewrites: tuple[str, ...] = ()

@@ -47,6 +47,7 @@ class CoreML(Format):
     precisions = ("fp32", "fp16", "int8")
     requires = (f"coremltools>=9.0,<9.1; {BUILT_FOR}", "torch==2.13.0")
     runtime_requires = ("protobuf>=5.29,<8",)
+    opens_with = ("torch", "edgeproof.mil.execute")
     extra = "coreml"
     shipping = "coreml.toml"
     suffix = ".mlpackage"

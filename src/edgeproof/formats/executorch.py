@@ -34,6 +34,7 @@ class ExecuTorch(Format):
     precisions = ("fp32", "int8")
     requires = ("executorch>=1.5,<1.6", "torchao>=0.18,<0.19", "torch==2.13.0")
     runtime_requires = ("executorch>=1.5,<1.6", "torch==2.13.0")
+    opens_with = ("torch", "executorch.extension.pybindings._C")
     extra = "executorch"
     shipping = "executorch.toml"
     suffix = ".pte"

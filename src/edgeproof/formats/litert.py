@@ -48,6 +48,7 @@ class LiteRT(Format):
         "torch==2.13.0",
     )
     runtime_requires = ("ai-edge-litert>=2.1,<2.4",)
+    opens_with = ("ai_edge_litert.interpreter",)
     extra = "litert"
     shipping = "litert.toml"
     suffix = ".tflite"

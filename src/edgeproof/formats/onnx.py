@@ -76,6 +76,7 @@ class Onnx(Format):
     on_request = (SEVEN_BITS,)
     requires = ("onnx>=1.20,<1.24", "onnxscript>=0.6,<0.8", "onnxruntime>=1.24,<1.32", "torch==2.13.0")
     runtime_requires = ("onnxruntime>=1.24,<1.32",)
+    opens_with = ("torch", "onnxruntime", "onnxruntime.tools.mobile_helpers.usability_checker")
     extra = "onnx"
     shipping = "onnx.toml"
     suffix = ".onnx"

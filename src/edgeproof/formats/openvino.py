@@ -33,6 +33,7 @@ class OpenVino(Format):
     precisions = ("fp32", "fp16", "int8")
     requires = ("openvino>=2026.1,<2026.5", "nncf>=3.0,<3.5", "torch==2.13.0")
     runtime_requires = ("openvino>=2026.1,<2026.5",)
+    opens_with = ("openvino",)
     extra = "openvino"
     shipping = "openvino.toml"
     suffix = ".xml"

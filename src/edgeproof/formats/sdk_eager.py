@@ -24,8 +24,10 @@ class SdkEager(Format):
     precisions = ("fp32",)
     requires = ("torch==2.13.0",)
     runtime_requires = ("torch==2.13.0",)
+    opens_with = ("torch",)
     suffix = ".safetensors"
     eager = True
+    kept = False
     undivided = "PyTorch runs every operator on its own kernels"
     preload = ("torch",)
     platforms = ("host", "raspberry-pi")

@@ -54,6 +54,7 @@ class SdkNative(Format):
     platforms = ("host", "raspberry-pi", "android", "iphone")
     shipping = "sdk-native.toml"
     sdk = True
+    kept = False
     undivided = "one compiled engine runs every operator"
 
     def forms(self, precision: str) -> tuple[Form, ...]:

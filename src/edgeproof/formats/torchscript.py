@@ -22,6 +22,7 @@ class TorchScript(Format):
     precisions = ("fp32",)
     requires = ("torch==2.13.0",)
     runtime_requires = ("torch==2.13.0",)
+    opens_with = ("torch",)
     suffix = ".pt"
     preload = ("torch",)
     runs_code = "it is TorchScript, and opening it runs the code inside"

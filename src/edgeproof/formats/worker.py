@@ -54,6 +54,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the converter itself said of it."""
     seconds: float = 0.0
     peak_memory_bytes: int | None = None
+    cached: str | None = None
+    """When it was made, where it was made before; ``seconds`` are those that it took then."""
 
 
 def _convert(job: Job) -> None:

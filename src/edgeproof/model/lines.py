@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import linecache
 import re
@@ -66,12 +67,14 @@ def own_line(frames: Sequence[traceback.FrameSummary]) -> tuple[str, str]:
 _OURS = str(Path(__file__).resolve().parents[1])
 
 
+@functools.cache
 def _torch_roots() -> tuple[str, ...]:
     """Where PyTorch lies, which is not imported for it."""
     found = importlib.util.find_spec("torch")
     return tuple(found.submodule_search_locations or ()) if found is not None else ()
 
 
+@functools.cache
 def _library_roots() -> tuple[str, ...]:
     roots = {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     roots.update(site.getsitepackages())

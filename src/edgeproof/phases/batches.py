@@ -29,7 +29,7 @@ from edgeproof.phases.batching.grouped import grouped_workspace, input_words, wh
 from edgeproof.phases.conversion.making import Making
 from edgeproof.phases.conversion.planned import Planned, plan
 from edgeproof.phases.measurement.record import fastest_of, steady_of, untimed, why_not
-from edgeproof.phases.prepare import limits_of
+from edgeproof.phases.prepare import limits_of, means_of
 from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
 from edgeproof.rundir import RunDir
@@ -132,7 +132,9 @@ def _made(
     if failure is not None:
         return RefusedBatch(batch=size, reason=failure.reason or "it cannot be exported", remedy=failure.remedy)
     wanted = {name_of(candidate.candidate, size): candidate for candidate in planned}
-    making = Making(workspace, options.model, options.model_name, run.path("artifacts"), bounds, report)
+    making = Making(
+        workspace, options.model, options.model_name, run.path("artifacts"), bounds, report, means_of(options)
+    )
     conversion = making.make(
         [Planned(name, candidate.format, candidate.precision, FORM) for name, candidate in wanted.items()]
     )

@@ -13,7 +13,7 @@ from edgeproof.phases.conversion.adopted import Adoption, adopt, parse_adopted
 from edgeproof.phases.conversion.making import Making
 from edgeproof.phases.conversion.planned import Planned, plan
 from edgeproof.phases.conversion.shipping import shipping_of
-from edgeproof.phases.prepare import limits_of, workspace_of
+from edgeproof.phases.prepare import limits_of, means_of, workspace_of
 from edgeproof.rundir import RunDir
 
 __all__ = ["convert", "convert_sdk"]
@@ -72,5 +72,13 @@ def _taken(run: RunDir, report: Callable[[str], None]) -> list[ConversionResult]
 def _setting(run: RunDir, report: Report) -> tuple[Making, tuple[Planned, ...]]:
     options = run.options()
     workspace = workspace_of(run)
-    making = Making(workspace, options.model, options.model_name, run.path(ARTIFACTS), limits_of(options), report)
+    making = Making(
+        workspace,
+        options.model,
+        options.model_name,
+        run.path(ARTIFACTS),
+        limits_of(options),
+        report,
+        means_of(options),
+    )
     return making, plan(options.candidates, steps=workspace.samples.signature.timesteps is not None)

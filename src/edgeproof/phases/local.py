@@ -26,6 +26,7 @@ from edgeproof.phases.proving.driving import drive_over_networks, drive_steady, 
 from edgeproof.phases.proving.record import merged
 from edgeproof.phases.proving.taken import Proof, Taken
 from edgeproof.rundir import RunDir
+from edgeproof.timeline import measuring
 from edgeproof.verdict.best import best_converted
 
 __all__ = ["Proof", "prove_converted", "prove_local", "prove_sdk"]
@@ -93,7 +94,7 @@ def prove_local(
     began = time.monotonic()
     taken = [Taken(name, artifact) for name, artifact in candidates]
     try:
-        with ExitStack() as servers:
+        with ExitStack() as servers, measuring("local proof"):
             start_all(taken, body, proof, servers, report)
             drive_steady(taken, samples, proof, report)
             for candidate in taken:

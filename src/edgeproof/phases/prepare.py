@@ -8,6 +8,7 @@ import msgspec
 
 from edgeproof.documents.manifest import RunOptions
 from edgeproof.documents.samples import SAYS_NOTHING, SamplesDocument
+from edgeproof.formats.supervise import Means
 from edgeproof.model.drawing import Draw
 from edgeproof.model.preparing import prepare_workspace
 from edgeproof.model.workspace import Workspace
@@ -17,12 +18,17 @@ from edgeproof.phases.validation.against import load_reference
 from edgeproof.process import Limits
 from edgeproof.rundir import RunDir
 
-__all__ = ["limits_of", "prepare", "workspace_of"]
+__all__ = ["limits_of", "means_of", "prepare", "workspace_of"]
 
 
 def limits_of(options: RunOptions) -> Limits:
     """Of one process of the run."""
     return Limits(options.limit_seconds, options.limit_memory_bytes)
+
+
+def means_of(options: RunOptions) -> Means:
+    """What the run's conversions may use."""
+    return Means.of(options.jobs, cache=options.cache)
 
 
 def prepare(run: RunDir, report: Callable[[str], None] = lambda _: None) -> SamplesDocument:

@@ -14,7 +14,7 @@ from edgeproof.documents.validation import ValidationDocument
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.conversion.making import Making
 from edgeproof.phases.delegation.of_run import tell_delegation
-from edgeproof.phases.prepare import limits_of
+from edgeproof.phases.prepare import limits_of, means_of
 from edgeproof.phases.validation.against import load_reference
 from edgeproof.phases.validation.artifacts import Validating
 from edgeproof.phases.validation.bases import lacking_bases, made_bases
@@ -41,7 +41,9 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
     if workspace.reference.is_file():
         lacking = lacking_bases(made, trust=run.trust)
         out, bounds = run.path(BASES), limits_of(options)
-        bases = made_bases(Making(workspace, options.model, options.model_name, out, bounds, report), lacking)
+        means = means_of(options)
+        making = Making(workspace, options.model, options.model_name, out, bounds, report, means)
+        bases = made_bases(making, lacking)
         with scratch_folder("processors") as folder:
             elsewhere = _elsewhere(options, folder)
             for gap in elsewhere.gaps:
@@ -55,6 +57,7 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
                 bases=bases,
                 elsewhere=elsewhere,
                 score=lambda outputs: score(workspace, source, outputs, bounds),
+                jobs=options.jobs,
             ).validate(options.model, made)
     else:
         document = ValidationDocument(

@@ -49,6 +49,7 @@ class _Forked:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self.processor_s: float | None = None
         self._code: int | None = None
 
     def wait(self, seconds: float | None = None) -> int | None:
@@ -60,9 +61,10 @@ class _Forked:
             finally:
                 os.close(number)
         if self._code is None:
-            pid, status = os.waitpid(self.pid, 0 if seconds is None else os.WNOHANG)
+            pid, status, used = os.wait4(self.pid, 0 if seconds is None else os.WNOHANG)
             if pid:
                 self._code = os.waitstatus_to_exitcode(status)
+                self.processor_s = used.ru_utime + used.ru_stime
         return self._code
 
 

@@ -15,7 +15,7 @@ from tests.formats.answers.pairs import PAIRS, Computed, Pair
 import edgeproof
 from edgeproof.formats.answers.table import ANSWERS, answer_for
 from edgeproof.formats.registry import formats, open_artifact
-from edgeproof.formats.supervise import run_jobs
+from edgeproof.formats.supervise import Means, run_jobs
 from edgeproof.formats.worker import Job, Outcome
 from edgeproof.model.eager import EagerSession, run_all
 from edgeproof.model.resolve import resolve_model
@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
                 name = f"{kind}-{pair.operator}"
                 export(pair, function, root / name)
                 jobs.append(job(name, format_name, root / name))
-        outcomes = run_jobs(jobs, Limits(seconds=120), parallel=1)
+        outcomes = run_jobs(jobs, Limits(seconds=120), Means(jobs=1))
         return {name: (root / name, outcome) for name, outcome in outcomes.items()}
 
     return of

@@ -15,7 +15,7 @@ from torch import nn
 import edgeproof
 from edgeproof.documents.delegation import CandidateDelegation
 from edgeproof.formats.registry import formats
-from edgeproof.formats.supervise import run_jobs
+from edgeproof.formats.supervise import Means, run_jobs
 from edgeproof.formats.worker import Job
 from edgeproof.model.resolve import resolve_model
 from edgeproof.model.spine import export_spine
@@ -56,7 +56,7 @@ def convert_all(modules: dict[str, nn.Module], format_name: str, precision: str,
             )
         )
     assert format_name in formats()
-    outcomes = run_jobs(jobs, Limits(seconds=120), parallel=1)
+    outcomes = run_jobs(jobs, Limits(seconds=120), Means(jobs=1))
     assert {name: outcome.reason for name, outcome in outcomes.items() if outcome.status != "ok"} == {}
     return {name: root / name / "artifact" for name in modules}
 

@@ -9,11 +9,11 @@ from edgeproof.devices.emulated.boards import find_board
 from edgeproof.devices.emulated.lodging import Lodging, lacking
 from edgeproof.devices.emulated.root import USER, ready
 from edgeproof.devices.emulation import foreign_root
-from edgeproof.devices.packages import cache_folder
 from edgeproof.devices.ssh.connection import Connection
 from edgeproof.devices.ssh.device import SshDevice
 from edgeproof.documents.device import DeviceClass
 from edgeproof.errors import DeviceError, MissingDependency
+from edgeproof.files import user_cache
 
 __all__ = ["DEVICE", "EmulatedDevice"]
 
@@ -65,7 +65,7 @@ class EmulatedDevice(SshDevice):
     @cached_property
     def _connection(self) -> Connection:
         try:
-            lodging = Lodging(self._board, cache_folder() / "boards" / self._board.name)
+            lodging = Lodging(self._board, user_cache() / "boards" / self._board.name)
         except MissingDependency as error:
             raise DeviceError(error.message, hint=error.hint) from error
         self._here.callback(lodging.close)

@@ -12,6 +12,7 @@ import msgspec
 from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.source import ModelSource
 from edgeproof.errors import UsageError
+from edgeproof.formats.supervise import Means
 from edgeproof.model.address import parse_address
 from edgeproof.model.drawing import Draw
 from edgeproof.model.preparing import prepare_workspace
@@ -34,6 +35,7 @@ def convert_alone(
     out: Path,
     *,
     limits: Limits | None = None,
+    means: Means | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> ConversionDocument:
     """Convert into ``out``, one folder a candidate.
@@ -54,7 +56,8 @@ def convert_alone(
             report(f"note: {note}")
         planned = plan(candidates, steps=samples.signature.timesteps is not None)
         possible = [candidate for candidate in planned if not (samples.synthetic and candidate.precision == "int8")]
-        made = Making(workspace, title, workspace.prepared.name, out, bounds, report).make(possible)
+        name = workspace.prepared.name
+        made = Making(workspace, title, name, out, bounds, report, means or Means()).make(possible)
         return _finished(made, planned, out)
 
 

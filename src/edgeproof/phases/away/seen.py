@@ -8,7 +8,6 @@ from typing import Any
 import numpy.typing as npt
 
 from edgeproof.devices.base import Target
-from edgeproof.devices.host import run_job
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.documents.device import OutputsThere
 from edgeproof.documents.runner import RunnerJob
@@ -18,6 +17,7 @@ from edgeproof.model.arrays import read_npz
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.measurement.choosing import Chosen
 from edgeproof.phases.measurement.verifying import Verifying
+from edgeproof.phases.validation.untimed import run_untimed
 from edgeproof.process import Limits
 from edgeproof.rundir import RunDir
 from edgeproof.scratch import scratch_folder
@@ -55,7 +55,7 @@ def seen(
         report(f"{candidate}: running it here, to be held beside")
         held_out = Workspace(run.root).held_out
         job = RunnerJob(artifact=str(artifact), inputs=str(held_out), outputs=str(here), served=True, trust=run.trust)
-        beside = read_npz(here) if run_job(job, LIMITS).error is None else None
+        beside = read_npz(here) if run_untimed(job, kind, LIMITS).error is None else None
         try:
             return verifying.judge(one, outputs, beside, folder / f"{candidate}-there.npz")[0]
         except (KeyError, ValueError, IndexError) as error:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -16,15 +15,14 @@ from edgeproof.documents.parsing import file_bytes, parse_json
 from edgeproof.errors import DocumentError
 from edgeproof.files import write_bytes
 from edgeproof.formats.registry import install_command, missing_requirements
-from edgeproof.formats.supervise import run_jobs
+from edgeproof.formats.supervise import Means, run_jobs
 from edgeproof.formats.worker import Job, Outcome
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.conversion.planned import Planned
 from edgeproof.process import Limits
+from edgeproof.schedule.tasks import Finished
 
 __all__ = ["Making"]
-
-PARALLEL = 2
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class Making:
         out: folder of the artifacts, one folder a candidate inside.
         limits: of one conversion.
         report: takes a line of progress.
+        means: what conversions may use.
     """
 
     workspace: Workspace
@@ -46,6 +45,7 @@ class Making:
     out: Path
     limits: Limits
     report: Callable[[str], None] = lambda _: None
+    means: Means = field(default_factory=Means)
 
     def make(self, planned: Sequence[Planned]) -> ConversionDocument:
         """Make the planned candidates.
@@ -62,23 +62,23 @@ class Making:
             else:
                 waiting[candidate.candidate] = candidate
 
-        finished = itertools.count(1)
-
         def began(job: Job) -> None:
             self.report(f"converting {job.candidate}")
 
-        def arrived(outcome: Outcome) -> None:
+        def arrived(outcome: Outcome, finished: Finished) -> None:
             candidate = waiting[outcome.candidate]
             results[outcome.candidate] = result = self._result(candidate, outcome)
             write_bytes(self._record(candidate), msgspec.json.encode(_without_place(result)))
-            said = "converted" if result.status == "ok" else result.status
-            count = f"({next(finished)} of {len(waiting)})"
-            self.report(f"{outcome.candidate}: {said} in {outcome.seconds:.1f} s {count}")
+            said: str = "converted" if result.status == "ok" else result.status
+            if outcome.cached is not None:
+                said = "taken from the cache"
+            self.report(f"{outcome.candidate}: {said} in {finished.seconds:.1f} s ({finished})")
 
         bases = {(base.format.name, base.form): base for base in planned if base.is_base}
-        bases_first = sorted(waiting.values(), key=lambda candidate: not candidate.is_base)
-        jobs = [self._job(candidate, bases.get((candidate.format.name, candidate.form))) for candidate in bases_first]
-        run_jobs(jobs, self.limits, parallel=PARALLEL, begin=began, report=arrived)
+        jobs = [
+            self._job(candidate, bases.get((candidate.format.name, candidate.form))) for candidate in waiting.values()
+        ]
+        run_jobs(jobs, self.limits, self.means, begin=began, report=arrived)
         return ConversionDocument(
             model=self.model,
             limit_seconds=self.limits.seconds,
@@ -151,6 +151,7 @@ class Making:
             artifact=str(folder / document.file),
             bytes=document.bytes,
             seconds=outcome.seconds,
+            cached=outcome.cached,
             peak_memory_bytes=outcome.peak_memory_bytes,
             sha256=document.sha256,
             rewrites=document.rewrites,

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edgeproof.devices.host import run_job
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.delegation import CandidateDelegation
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.errors import EdgeProofError
 from edgeproof.formats.registry import artifact_document
+from edgeproof.phases.validation.untimed import run_untimed
 from edgeproof.process import Limits
 from edgeproof.scratch import scratch_folder
 
@@ -71,9 +71,9 @@ class Telling:
             job = RunnerJob(
                 artifact=str(path), inputs=str(inputs), delegation=True, threads=self.threads, trust=self.trust
             )
-            ran = run_job(job, LIMITS)
+            ran = run_untimed(job, kind, LIMITS)
             if ran.error and not ran.missing:  # a profiler may end its process
-                ran = run_job(msgspec.structs.replace(job, untimed=True), LIMITS)
+                ran = run_untimed(msgspec.structs.replace(job, untimed=True), kind, LIMITS)
         if ran.error:
             return msgspec.structs.replace(told, reason=f"it could not be asked: {ran.error}")
         reason = None if ran.delegations else f"{kind.title} does not tell where its operators run"

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeproof.devices.base import Device
-from edgeproof.devices.host import run_job
 from edgeproof.devices.patience import patiently
 from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
 from edgeproof.documents.device import OutputsThere
@@ -28,6 +27,7 @@ from edgeproof.phases.prepare import limits_of
 from edgeproof.phases.validation.against import Reference, by_position, held_against, load_reference
 from edgeproof.phases.validation.artifacts import inputs_for
 from edgeproof.phases.validation.scoring import Scored, score, with_scores
+from edgeproof.phases.validation.untimed import run_untimed
 from edgeproof.process import Limits
 from edgeproof.rundir import RunDir
 
@@ -130,7 +130,7 @@ class Verifying:
             if ran.error:
                 reason = f"it does not run there: {ran.error}"
                 return OutputsThere(status="error", reason=reason, built=one.built), told
-            beside = run_job(job, LIMITS)
+            beside = run_untimed(job, one.kind, LIMITS)
         beside_outputs = read_npz(here) if beside.error is None else None
         return self.judge(one, read_npz(there), beside_outputs, there)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edgeproof.devices.host import run_job
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.policy import PolicyValue
 from edgeproof.documents.runner import RunnerJob
@@ -26,14 +24,16 @@ from edgeproof.phases.validation.against import Reference, by_position, held_aga
 from edgeproof.phases.validation.bases import Bases, bases_among, wants_base
 from edgeproof.phases.validation.elsewhere import Elsewhere
 from edgeproof.phases.validation.scoring import Scored, with_scores
+from edgeproof.phases.validation.untimed import run_untimed
 from edgeproof.phases.validation.variants import Usual, run_variant
 from edgeproof.process import Limits
-from edgeproof.together import each
+from edgeproof.schedule.costs import Cost, Costs
+from edgeproof.schedule.tasks import Finished, Plan, Task, free_memory, run_tasks, usual_jobs
+from edgeproof.timeline import doing
 from edgeproof.trust import hold
 
 __all__ = ["Validating", "inputs_for"]
 
-PARALLEL = 2
 RUN_LIMITS = Limits(seconds=300)
 
 
@@ -50,6 +50,7 @@ class Validating:
         bases: what compressed weights are held against, beside what stands among the artifacts.
         elsewhere: other processors to run them on.
         score: the task score of outputs, an npz for each artifact.
+        jobs: artifacts at a time; None: as many as there are cores, and as the memory holds.
     """
 
     reference: Reference
@@ -60,24 +61,33 @@ class Validating:
     bases: Bases = field(default_factory=dict)
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     score: Callable[[Mapping[str, Path]], Scored | None] = lambda _: None
+    jobs: int | None = None
 
     def validate(self, model: str, artifacts: Sequence[Path]) -> ValidationDocument:
         """Run artifacts, each in a fresh process, and compare; ``model`` is what the document calls it."""
         self.scratch.mkdir(parents=True, exist_ok=True)
         bases = {**self.bases, **bases_among(artifacts, trust=self.trust)}
+        costs = Costs()
 
-        finished = itertools.count(1)
-
-        def validated(numbered: tuple[int, Path]) -> ValidationResult:
-            number, path = numbered
+        def validated(task: Task[tuple[int, Path]]) -> ValidationResult:
+            number, path = task.work
             began = time.monotonic()
-            self.report(f"running {path.parent.name if path.suffix else path.name}")
-            result = self._validated(path, self.scratch / f"{number:02d}.npz", bases)
-            seconds, count = time.monotonic() - began, f"({next(finished)} of {len(artifacts)})"
-            self.report(f"{result.candidate}: {result.status} in {seconds:.1f} s {count}")
+            self.report(f"running {_name_of(path)}")
+            with doing(task.kind):
+                result = self._validated(path, self.scratch / f"{number:02d}.npz", bases)
+            if result.status != "error":
+                costs.learn(task.kind, Cost(time.monotonic() - began))
             return result
 
-        results = tuple(each(validated, enumerate(artifacts), parallel=PARALLEL))
+        def ended(_task: Task[tuple[int, Path]], result: ValidationResult, finished: Finished) -> None:
+            self.report(f"{result.candidate}: {result.status} in {finished.seconds:.1f} s ({finished})")
+
+        tasks = [
+            Task(f"{number}", f"validate {_name_of(path)}", (number, path)) for number, path in enumerate(artifacts)
+        ]
+        told = run_tasks(Plan(tasks, costs, self.jobs or usual_jobs(), free_memory()), validated, ended=ended)
+        costs.keep()
+        results = tuple(told[task.name] for task in tasks)
         kept = {str(path): self._kept(self.scratch / f"{number:02d}.npz") for number, path in enumerate(artifacts)}
         kept = {artifact: outputs for artifact, outputs in kept.items() if outputs.is_file()}
         document = ValidationDocument(
@@ -135,7 +145,7 @@ class Validating:
         self, told: ValidationResult, job: RunnerJob, document: ArtifactDocument, kind: Format
     ) -> ValidationResult:
         """The result of a job that runs every sample."""
-        ran = run_job(job, RUN_LIMITS)
+        ran = run_untimed(job, kind, RUN_LIMITS)
         if ran.error or job.outputs is None:
             return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
         outputs = read_npz(Path(job.outputs))
@@ -145,7 +155,7 @@ class Validating:
             named = by_position(outputs, document, self.reference.signature)
             np.savez(self._kept(Path(job.outputs)), allow_pickle=False, **named)
         usual = Usual(job, document, outputs, self.reference, self.policy.difference)
-        variants = tuple(run_variant(variation, usual) for variation in kind.variants(document.precision))
+        variants = tuple(run_variant(variation, usual, kind) for variation in kind.variants(document.precision))
         processors = self.elsewhere.results(result, usual, kind)
         if ran.storage_faults:
             reason = "; ".join([*([result.reason] if result.reason else []), *ran.storage_faults])
@@ -159,6 +169,10 @@ class Validating:
             *unexplained(result, kind.explained(document.precision)),
         )
         return msgspec.structs.replace(result, variants=variants, processors=processors, warnings=warnings)
+
+
+def _name_of(path: Path) -> str:
+    return path.parent.name if path.suffix else path.name
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from edgeproof.documents.validation import Agreement, OnProcessor, ValidationRes
 from edgeproof.errors import EdgeProofError, MissingDependency
 from edgeproof.formats.base import Format
 from edgeproof.model.arrays import read_npz
+from edgeproof.phases.validation.untimed import run_untimed
 from edgeproof.phases.validation.variants import Usual, hold_first
 from edgeproof.process import Limits
 from edgeproof.verdict.wording import and_list
@@ -73,7 +74,7 @@ class Elsewhere:
             or not (self.every or any(part in precision for part in ROUNDED))
         ):
             return ()
-        here = _outputs_of(usual.job, ())[1]
+        here = _outputs_of(usual.job, (), kind)[1]
         return tuple(_held(PROCESSORS[name], python, told, usual, here, kind) for name, python in self.pythons.items())
 
 
@@ -112,11 +113,11 @@ def _known(processor: Processor) -> OnProcessor:
     )
 
 
-def _outputs_of(job: RunnerJob, python: Sequence[str]) -> tuple[RunnerReport, Outputs]:
+def _outputs_of(job: RunnerJob, python: Sequence[str], kind: Format) -> tuple[RunnerReport, Outputs]:
     """Run the first samples as a server does; no outputs where it does not run."""
     path = Path(str(job.outputs))
     job = msgspec.structs.replace(job, limit=SAMPLES, seconds=SECONDS, served=True, base=None)
-    ran = run_job(job, LIMITS, python=python)
+    ran = run_job(job, LIMITS, python=python) if python else run_untimed(job, kind, LIMITS)
     if ran.error:
         return ran, {}
     outputs = read_npz(path)
@@ -136,7 +137,7 @@ def _held(
         except EdgeProofError as error:
             return _not_run(processor, str(error))
         job = msgspec.structs.replace(job, artifact=str(artifact))
-    ran, outputs = _outputs_of(job, python)
+    ran, outputs = _outputs_of(job, python, kind)
     if ran.missing:
         return _not_run(processor, f"its runtime is not among the packages for {processor.architecture}")
     doubt = processor.doubt(ran.instructions) if ran.error is None else None

@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
-from edgeproof.devices.host import run_job
 from edgeproof.differences.outputs import NotFinite, compare_outputs, worst_of
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.policy import DifferenceLimits
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.documents.validation import Differences, Variant
-from edgeproof.formats.base import Variation
+from edgeproof.formats.base import Format, Variation
 from edgeproof.model.arrays import read_npz
 from edgeproof.phases.validation.against import Reference, by_position
+from edgeproof.phases.validation.untimed import run_untimed
 from edgeproof.process import Limits
 from edgeproof.verdict.outputs import judge_outputs
 from edgeproof.verdict.wording import figure
@@ -97,17 +97,18 @@ def hold_first(outputs: dict[str, npt.NDArray[Any]], beside: dict[str, npt.NDArr
     return FirstSamples(worst_of(differences), spread, missed(differences), usually)
 
 
-def run_variant(variation: Variation, usual: Usual) -> Variant:
+def run_variant(variation: Variation, usual: Usual, kind: Format) -> Variant:
     """Run the first samples that way, and hold them against the eager model and against the usual way. What shows on
     many shows on few.
 
     Args:
         variation: as the artifact's format has it.
         usual: the artifact, and what it gave the usual way.
+        kind: its format.
     """
     name = variation.name
     job = msgspec.structs.replace(usual.job, limit=variation.samples, variant=name, base=None)
-    ran = run_job(job, RUN_LIMITS)
+    ran = run_untimed(job, kind, RUN_LIMITS)
     if ran.error or job.outputs is None:
         return Variant(name=name, samples=0, warning=f"computed {name}, it does not run: {ran.error}")
     outputs = read_npz(Path(job.outputs))
