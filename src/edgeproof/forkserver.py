@@ -164,6 +164,7 @@ class _Shared:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._locks: dict[tuple[str, ...], threading.Lock] = {}
         self._servers: dict[tuple[str, ...], tuple[tuple[object, ...], ForkServer]] = {}
         atexit.register(self.close)
 
@@ -174,6 +175,8 @@ class _Shared:
         state = (os.getpid(), sys.executable, read)
         key = (target, *words)
         with self._lock:
+            alone = self._locks.setdefault(key, threading.Lock())
+        with alone:  # servers of other targets may be made meanwhile
             found = self._servers.pop(key, None)
             if found is not None and (found[0] != state or not found[1].alive):
                 if found[0][0] == state[0]:
