@@ -10,21 +10,32 @@ import functools
 import importlib
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edgeproof import __version__
 from edgeproof.documents.evaluation import EvaluationDocument
 from edgeproof.documents.manifest import NO_PROCESSORS, Manifest, PhaseRecord, RunOptions
-from edgeproof.errors import EdgeProofError, UsageError
+from edgeproof.errors import DocumentError, EdgeProofError, UsageError
 from edgeproof.files import utc_now
 from edgeproof.rundir import TIMELINE, RunDir
 from edgeproof.timeline import doing, recorded_in
 
-__all__ = ["PHASES", "Phase", "Progress", "check_options", "command_of", "execute", "new_run"]
+__all__ = [
+    "CHANGES",
+    "PHASES",
+    "Phase",
+    "Progress",
+    "change_options",
+    "check_options",
+    "command_of",
+    "execute",
+    "new_run",
+]
 
 Progress = Callable[[str, str], None]
 """Called with the phase's title and what it is doing."""
@@ -101,8 +112,12 @@ def command_of(options: RunOptions) -> str:
     return shlex.join(words)
 
 
-def check_options(options: RunOptions) -> None:
+def check_options(options: RunOptions, *, devices: bool = True) -> None:
     """What can be known to be wrong before anything is written.
+
+    Args:
+        options: of the run.
+        devices: whether they are asked too.
 
     Raises:
         UsageError: a candidate, a device, an input, the metric, the policy, a network, a bound or a path.
@@ -127,7 +142,8 @@ def check_options(options: RunOptions) -> None:
         load_policy(Path(options.policy))
     if options.processors != NO_PROCESSORS:
         find_processors(options.processors)
-    check_devices(options.devices)
+    if devices:
+        check_devices(options.devices)
     for network in options.networks:
         profile_of(network)
     if options.capacity is not None:
@@ -152,25 +168,81 @@ def check_devices(addresses: Sequence[str]) -> None:
                 raise refused
 
 
-def take_devices(run: RunDir, addresses: Sequence[str]) -> None:
-    """Have a run measure on other devices: what was made stays, and its fourth phase and what follows is done anew.
+CHANGES: dict[str, tuple[str, ...]] = {
+    "devices": ("devices", "batches", "prove-converted", "evaluate"),
+    "candidates": ("prepare", "convert", "validate", "devices", "prove-converted", "evaluate"),
+    "metric": ("prepare", "validate", "evaluate"),
+    "policy": ("validate", "prove-converted", "evaluate"),
+    "latency_ms": ("evaluate",),
+}
+"""The options that a run may take in place of its own once it was done, and the phases that are then done anew. What
+they read again of what was made, compared or measured of the same things stands."""
+
+
+def change_options(run: RunDir, changes: Mapping[str, Any]) -> None:
+    """Have a run go on with other options than its own.
+
+    Args:
+        run: the run.
+        changes: by name, those of ``CHANGES``; ``candidates`` are further ones.
 
     Raises:
-        UsageError: one is no device. DeviceError: one is not there, or does not let us in.
+        UsageError: a value that cannot be right. DeviceError: a device is not there, or does not let us in.
     """
-    check_devices(addresses)
     manifest = run.manifest()
-    options = msgspec.structs.replace(manifest.options, devices=tuple(addresses))
-    names = [phase.name for phase in PHASES]
-    again = names[names.index("devices") :]
-    phases = tuple(
-        PhaseRecord(name=record.name, status="pending") if record.name in again else record
-        for record in manifest.phases
-    )
+    before = manifest.options
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+    if "candidates" in given:
+        given["candidates"] = tuple(dict.fromkeys((*_candidates_of(run, before), *given["candidates"])))
+    options = msgspec.structs.replace(before, **given).absolute(Path.cwd())
+    check_options(options, devices="devices" in given)
+    again = {name for change in given for name in CHANGES[change]}
+    if "policy" in given and any(device != "host" for device in options.devices):
+        again.add("devices")  # whose outputs are held against it before they are timed
     with run.held():
+        if "metric" in given:
+            _forget_scores(run)
+        stands = _measured(run) if "devices" in again and "devices" not in given else ()
+        phases = tuple(
+            PhaseRecord(name=record.name, status="pending", stands=stands if record.name == "devices" else ())
+            if record.name in again
+            else record
+            for record in manifest.phases
+        )
         run.write(
             msgspec.structs.replace(manifest, options=options, command=command_of(options), phases=phases).marked()
         )
+
+
+def _candidates_of(run: RunDir, options: RunOptions) -> tuple[str, ...]:
+    """Those that a run makes, by name, where it was asked for all of them too."""
+    from edgeproof.documents.conversion import ConversionDocument
+    from edgeproof.phases.conversion.adopted import parse_adopted
+    from edgeproof.phases.conversion.planned import plan
+
+    if options.candidates:
+        return options.candidates
+    try:
+        made = [result.candidate for result in run.read(ConversionDocument).candidates]
+    except DocumentError:
+        made = [planned.candidate for planned in plan(steps=False)]
+    return tuple(name for name in made if name not in parse_adopted(options.artifacts))
+
+
+def _forget_scores(run: RunDir) -> None:
+    """Have samples drawn again, the same, with the metric that they are scored by, and the eager model tried on it."""
+    from edgeproof.documents.samples import SamplesDocument
+    from edgeproof.model.workspace import Workspace
+
+    for path in (run.root / SamplesDocument.FILE, Workspace(run.root).reference):
+        path.unlink(missing_ok=True)
+
+
+def _measured(run: RunDir) -> tuple[str, ...]:
+    """Candidates that were measured, or seen not to run, on every device of the run."""
+    devices = [run.device(name) for name in run.options().devices or ("host",)]
+    seen = [{told.candidate for told in device.measurements} if device is not None else set() for device in devices]
+    return tuple(sorted(set.intersection(*seen))) if seen else ()
 
 
 def new_run(options: RunOptions, out: Path | None) -> RunDir:
@@ -232,5 +304,10 @@ def _execute(run: RunDir, progress: Progress) -> EvaluationDocument:
 
 def _mark(run: RunDir, record: PhaseRecord) -> None:
     manifest = run.manifest()
-    phases = tuple(record if earlier.name == record.name else earlier for earlier in manifest.phases)
+    phases = tuple(
+        msgspec.structs.replace(record, stands=() if record.status == "done" else earlier.stands)
+        if earlier.name == record.name
+        else earlier
+        for earlier in manifest.phases
+    )
     run.write(msgspec.structs.replace(manifest, phases=phases))

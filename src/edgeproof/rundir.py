@@ -28,7 +28,7 @@ from edgeproof.errors import DocumentError, RunFolderError
 from edgeproof.trust import ask_for_trust, lies_in
 from edgeproof.verdict.policy import load_policy
 
-__all__ = ["REPORT_HTML", "REPORT_MD", "RUNBOOK", "TIMELINE", "RunDir"]
+__all__ = ["REPORT_HTML", "REPORT_MD", "RUNBOOK", "RUNS", "TIMELINE", "RunDir"]
 
 D = TypeVar("D", bound=Document)
 
@@ -36,6 +36,8 @@ DEFAULT_ROOT = Path("bench_output/edge_phase_runs")
 REPORT_MD = "edge_phase1_5_report.md"
 REPORT_HTML = "edge_phase1_5_report.html"
 RUNBOOK = "phase4_device_runbook.md"
+RUNS = "work/runs"
+"""What artifacts gave whose times nobody took: outputs and reports, by what they depend on."""
 TIMELINE = "work/timeline.jsonl"
 """What ran when (``timeline``)."""
 UNFINISHED_FILE = re.compile(r"\.(?:[^.]+|.+(\.[^.]+))\.[a-z0-9_]{8}(?(1)\1)")

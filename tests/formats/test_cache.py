@@ -20,6 +20,7 @@ from tests.formats.conftest import Exported
 from edgeproof.documents.artifact import ArtifactDocument
 from edgeproof.documents.base import decode, read_marked
 from edgeproof.formats import cache as module
+from edgeproof.formats import here
 from edgeproof.formats.cache import Conversions, default_conversions
 from edgeproof.formats.registry import formats
 from edgeproof.formats.supervise import Means, run_jobs
@@ -139,23 +140,23 @@ def test_another_precision_name_form_or_format_is_another_conversion(
 def test_so_is_one_with_another_version_of_anything_or_other_sources_of_ours(
     exported: Exported, conversions: Conversions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module._here.cache_clear()
+    here.everything_here.cache_clear()
     job = job_of(exported, tmp_path / "a")
     seen = {key_of(conversions, job)}
     real = list(metadata.distributions())
     monkeypatch.setattr(metadata, "distributions", lambda: real[1:])
-    module._here.cache_clear()
+    here.everything_here.cache_clear()
     seen.add(key_of(conversions, job))
     copied = tmp_path / "copied"
-    shutil.copytree(Path(module.edgeproof.__file__).parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(module.edgeproof, "__file__", str(copied / "__init__.py"))
-    module._here.cache_clear()
+    shutil.copytree(Path(here.edgeproof.__file__).parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(here.edgeproof, "__file__", str(copied / "__init__.py"))
+    here.everything_here.cache_clear()
     seen.add(same := key_of(conversions, job))
     assert len(seen) == 2, "a copy of the same sources is the same"
     (copied / "formats" / "torchscript.py").write_text("# another\n")
-    module._here.cache_clear()
+    here.everything_here.cache_clear()
     assert key_of(conversions, job) != same
-    module._here.cache_clear()
+    here.everything_here.cache_clear()
 
 
 def test_what_starts_from_a_base_depends_on_that(exported: Exported, conversions: Conversions, tmp_path: Path) -> None:

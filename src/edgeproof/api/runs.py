@@ -186,14 +186,22 @@ def resume(
     folder: str | Path,
     *,
     devices: Sequence[str] = (),
+    candidates: Sequence[str] = (),
+    policy: str | Path | None = None,
+    metric: str | None = None,
+    latency_ms: float | None = None,
     trust: bool = False,
     progress: Progress = lambda _title, _text: None,
 ) -> EvaluationDocument:
-    """Go on with a run that was stopped; phases that are done are not done again.
+    """Go on with a run that was stopped, or take one that is done further; what is done is not done again.
 
     Args:
         folder: the run folder.
         devices: to measure on instead of the run's own, though it did so already; empty: the run's own.
+        candidates: further ones; those of the run keep their artifacts, comparisons and measurements.
+        policy: in place of the run's own; outputs are held against it anew, and the verdict is given by it.
+        metric: what the task is scored by, in place of the run's own.
+        latency_ms: milliseconds per inference, in place of the policy's.
         trust: go on with a run that somebody else started: its manifest names the model, whose code runs with your
             rights, and its artifacts may be code.
         progress: as in ``run``.
@@ -201,16 +209,24 @@ def resume(
     Raises:
         TrustError: somebody else started it, and ``trust`` was not said.
         RunFolderError: it is no run folder, or a damaged one.
-        UsageError: a device is none. DeviceError: one is not there, or does not let us in.
+        UsageError: an option that cannot be right. DeviceError: a device is not there, or does not let us in.
         EdgeProofError: a phase failed again.
     """
-    from edgeproof.pipeline import execute, take_devices
+    from edgeproof.pipeline import change_options, execute
     from edgeproof.rundir import RunDir
 
     run = RunDir.open(Path(folder), trust=trust)
     run.ask_for_trust()
-    if devices:
-        take_devices(run, devices)
+    asked = {
+        "devices": tuple(devices),
+        "candidates": tuple(candidates),
+        "policy": None if policy is None else str(policy),
+        "metric": metric,
+        "latency_ms": latency_ms,
+    }
+    changes = {name: value for name, value in asked.items() if value}
+    if changes:
+        change_options(run, changes)
     return execute(run, progress)
 
 

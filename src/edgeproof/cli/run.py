@@ -33,7 +33,8 @@ __all__ = ["run"]
     epilog="\b\nExamples:\n  edgeproof run examples/digits_snn.py:model\n"
     "  edgeproof run net.py:make --input x:float32[1,3,32,32] --samples images/ --candidates sdk-eager,litert-int8\n"
     "  edgeproof run net.pt2 --samples test.npz --metric mae:unit=mm\n"
-    "  edgeproof run --resume bench_output/edge_phase_runs/20260101-120000"
+    "  edgeproof run --resume bench_output/edge_phase_runs/20260101-120000\n"
+    "  edgeproof run --resume bench_output/edge_phase_runs/20260101-120000 --policy ship.toml --candidates onnx-fp16"
 )
 @click.argument("model", required=False)
 @model_options
@@ -126,7 +127,13 @@ __all__ = ["run"]
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder; default: bench_output/edge_phase_runs/<time>."
 )
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with a run that was stopped; or take it further, with other --devices, another --policy, --metric or "
+    "--latency-ms, or further --candidates. What does not depend on them stands.",
+)
 @quiet_option
 @json_option
 def run(
@@ -150,11 +157,13 @@ def run(
 
     if (not source.model) == (resume is None):
         raise UsageError("give MODEL, or --resume RUN to go on with a run", hint="see edgeproof run --help")
+    changes = {name: settings[name] for name in ("devices", "candidates", "policy", "latency_ms")}
+    changes["metric"] = source.metric
     folder = resume or api.new_run_folder(source, limits=limits, paces=paces or (), **settings)
     with phases("starting", quiet=quiet) as tell:
         evaluation = api.resume(
             folder,
-            devices=settings["devices"] if resume is not None else (),
+            **(changes if resume is not None else {}),
             trust=source.trust or resume is None,
             progress=tell,
         )

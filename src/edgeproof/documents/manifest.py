@@ -101,6 +101,8 @@ class PhaseRecord(Value, frozen=True, kw_only=True):
     status: Literal["pending", "running", "done", "failed"]
     seconds: float | None = None
     reason: str | None = None
+    stands: tuple[str, ...] = ()
+    """Of devices that are measured for further candidates: those whose measurements stand."""
 
 
 class Manifest(Marked, frozen=True, kw_only=True):

@@ -7,10 +7,8 @@ An entry is a folder that is whole or not there, so that runs share the cache an
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -18,7 +16,6 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -30,6 +27,7 @@ from edgeproof.documents.spine import SpineDocument
 from edgeproof.errors import EdgeProofError
 from edgeproof.files import atomic_folder, user_cache, utc_now
 from edgeproof.formats.base import Format
+from edgeproof.formats.here import everything_here
 from edgeproof.formats.worker import Job, Outcome
 from edgeproof.trust import fingerprint, hold
 
@@ -184,7 +182,7 @@ def _ingredients(job: Job, found: Format) -> Iterator[str]:
     if job.base is not None and Path(job.base).exists():
         base = decode(Path(job.base).with_name(ArtifactDocument.FILE).read_bytes(), ArtifactDocument)
         yield f"{base.sha256} {sorted(base.beside.items())}"
-    yield _here()
+    yield everything_here()
     if (theirs := _source_of(found)) is not None:
         yield fingerprint(theirs)[0]
 
@@ -199,32 +197,11 @@ def _members(archive: Path) -> Iterator[str]:
             yield f"{name} {hashlib.sha256(opened.read(name)).hexdigest()}"
 
 
-@functools.cache
-def _here() -> str:
-    """All that is installed, our own sources, whose version does not change with every line, and the machine."""
-    whole = hashlib.sha256()
-    root = Path(edgeproof.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        whole.update(f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    for name in sorted({f"{each.name}=={each.version}" for each in metadata.distributions()}):
-        whole.update(f"{name}\n".encode())
-    whole.update(f"{sys.version} {platform.platform()} {_processor()}".encode())
-    return whole.hexdigest()
-
-
 def _source_of(found: Format) -> Path | None:
     """The file of a format that another package brings."""
     module = sys.modules.get(type(found).__module__)
     file = getattr(module, "__file__", None)
     return Path(file) if file and not type(found).__module__.startswith("edgeproof.") else None
-
-
-def _processor() -> str:
-    """Calibration runs on this processor, whose instructions round in their own way."""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return "\n".join(sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))}))
-    return platform.processor()
 
 
 def _used(path: Path) -> float:

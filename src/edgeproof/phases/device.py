@@ -21,7 +21,7 @@ from edgeproof.devices.measuring import measure
 from edgeproof.devices.patience import patiently
 from edgeproof.devices.telling import described
 from edgeproof.documents.base import plain_name
-from edgeproof.documents.conversion import ConversionResult
+from edgeproof.documents.conversion import ConversionDocument, ConversionResult
 from edgeproof.documents.device import DeviceDocument, OutputsThere
 from edgeproof.documents.samples import SamplesDocument
 from edgeproof.errors import DeviceError, UsageError
@@ -43,9 +43,16 @@ def measure_run(run: RunDir, report: Callable[[str], None] = lambda _line: None)
     """Measure the run's candidates on the devices it asks for; the host, where it asks for none."""
     options = run.options()
     effort = Effort(paces=options.paces, hold=options.hold)
+    stands = next((record.stands for record in run.manifest().phases if record.name == "devices"), ())
+    further = tuple(
+        result.candidate for result in run.read(ConversionDocument).candidates if result.candidate not in stands
+    )
+    if stands and not further:
+        return
     measure_devices(
         run,
         devices=options.devices or ("host",),
+        candidates=further if stands else (),
         effort=effort,
         threads=options.threads,
         again=False,

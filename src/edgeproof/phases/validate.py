@@ -20,7 +20,8 @@ from edgeproof.phases.validation.artifacts import Validating
 from edgeproof.phases.validation.bases import lacking_bases, made_bases
 from edgeproof.phases.validation.elsewhere import Elsewhere, find_elsewhere, usual_processors
 from edgeproof.phases.validation.scoring import score
-from edgeproof.rundir import RunDir
+from edgeproof.phases.validation.untimed import Untimed
+from edgeproof.rundir import RUNS, RunDir
 from edgeproof.scratch import scratch_folder
 
 __all__ = ["validate"]
@@ -58,6 +59,7 @@ def validate(run: RunDir, report: Callable[[str], None] = lambda _: None) -> Val
                 elsewhere=elsewhere,
                 score=lambda outputs: score(workspace, source, outputs, bounds),
                 jobs=options.jobs,
+                untimed=Untimed(run.path(RUNS)),
             ).validate(options.model, made)
     else:
         document = ValidationDocument(

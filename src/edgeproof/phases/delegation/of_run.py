@@ -11,7 +11,8 @@ from edgeproof.documents.validation import ValidationDocument
 from edgeproof.model.workspace import Workspace
 from edgeproof.phases.delegation.lines import with_lines
 from edgeproof.phases.delegation.telling import Telling
-from edgeproof.rundir import RunDir
+from edgeproof.phases.validation.untimed import Untimed
+from edgeproof.rundir import RUNS, RunDir
 
 __all__ = ["tell_delegation"]
 
@@ -21,7 +22,7 @@ def tell_delegation(run: RunDir, report: Callable[[str], None] = lambda _: None)
     validation = run.read(ValidationDocument)
     passed = [result for result in validation.results if result.status == "passed" and result.artifact]
     workspace = Workspace(run.root)
-    telling = Telling(workspace.held_out, report, trust=run.trust)
+    telling = Telling(workspace.held_out, report, trust=run.trust, untimed=Untimed(run.path(RUNS)))
     told = telling.tell([run.path(str(result.artifact)) for result in passed])
     candidates = tuple(msgspec.structs.replace(found, artifact=run.written(found.artifact)) for found in told)
     others = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from edgeproof.documents.delegation import CandidateDelegation
 from edgeproof.documents.runner import RunnerJob
 from edgeproof.errors import EdgeProofError
 from edgeproof.formats.registry import artifact_document
-from edgeproof.phases.validation.untimed import run_untimed
+from edgeproof.phases.validation.untimed import Untimed
 from edgeproof.process import Limits
 from edgeproof.scratch import scratch_folder
 
@@ -35,12 +35,14 @@ class Telling:
         report: takes a line of progress.
         trust: whether artifacts of unknown origin may run code.
         threads: of the runtime.
+        untimed: asks them.
     """
 
     inputs: Path | None = None
     report: Callable[[str], None] = lambda _: None
     trust: bool = False
     threads: int = 1
+    untimed: Untimed = field(default_factory=Untimed)
 
     def tell(self, artifacts: Sequence[Path]) -> tuple[CandidateDelegation, ...]:
         """What each of them says, in order: one that cannot be asked has the reason."""
@@ -71,9 +73,9 @@ class Telling:
             job = RunnerJob(
                 artifact=str(path), inputs=str(inputs), delegation=True, threads=self.threads, trust=self.trust
             )
-            ran = run_untimed(job, kind, LIMITS)
+            ran = self.untimed.run(job, kind, LIMITS)
             if ran.error and not ran.missing:  # a profiler may end its process
-                ran = run_untimed(msgspec.structs.replace(job, untimed=True), kind, LIMITS)
+                ran = self.untimed.run(msgspec.structs.replace(job, untimed=True), kind, LIMITS)
         if ran.error:
             return msgspec.structs.replace(told, reason=f"it could not be asked: {ran.error}")
         reason = None if ran.delegations else f"{kind.title} does not tell where its operators run"

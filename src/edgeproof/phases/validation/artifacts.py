@@ -24,7 +24,7 @@ from edgeproof.phases.validation.against import Reference, by_position, held_aga
 from edgeproof.phases.validation.bases import Bases, bases_among, wants_base
 from edgeproof.phases.validation.elsewhere import Elsewhere
 from edgeproof.phases.validation.scoring import Scored, with_scores
-from edgeproof.phases.validation.untimed import run_untimed
+from edgeproof.phases.validation.untimed import Untimed
 from edgeproof.phases.validation.variants import Usual, run_variant
 from edgeproof.process import Limits
 from edgeproof.schedule.costs import Cost, Costs
@@ -51,6 +51,7 @@ class Validating:
         elsewhere: other processors to run them on.
         score: the task score of outputs, an npz for each artifact.
         jobs: artifacts at a time; None: as many as there are cores, and as the memory holds.
+        untimed: runs them.
     """
 
     reference: Reference
@@ -62,6 +63,7 @@ class Validating:
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     score: Callable[[Mapping[str, Path]], Scored | None] = lambda _: None
     jobs: int | None = None
+    untimed: Untimed = field(default_factory=Untimed)
 
     def validate(self, model: str, artifacts: Sequence[Path]) -> ValidationDocument:
         """Run artifacts, each in a fresh process, and compare; ``model`` is what the document calls it."""
@@ -145,7 +147,7 @@ class Validating:
         self, told: ValidationResult, job: RunnerJob, document: ArtifactDocument, kind: Format
     ) -> ValidationResult:
         """The result of a job that runs every sample."""
-        ran = run_untimed(job, kind, RUN_LIMITS)
+        ran = self.untimed.run(job, kind, RUN_LIMITS)
         if ran.error or job.outputs is None:
             return msgspec.structs.replace(told, reason=f"it does not run: {ran.error}")
         outputs = read_npz(Path(job.outputs))
@@ -154,7 +156,7 @@ class Validating:
         if result.differences is not None:
             named = by_position(outputs, document, self.reference.signature)
             np.savez(self._kept(Path(job.outputs)), allow_pickle=False, **named)
-        usual = Usual(job, document, outputs, self.reference, self.policy.difference)
+        usual = Usual(job, document, outputs, self.reference, self.policy.difference, self.untimed)
         variants = tuple(run_variant(variation, usual, kind) for variation in kind.variants(document.precision))
         processors = self.elsewhere.results(result, usual, kind)
         if ran.storage_faults:

@@ -12,7 +12,6 @@ import msgspec
 import numpy.typing as npt
 
 from edgeproof.devices.emulation import python_on
-from edgeproof.devices.host import run_job
 from edgeproof.devices.processors import ARM, PROCESSORS, X86, Processor, find_processors
 from edgeproof.differences.outputs import NotFinite
 from edgeproof.documents.runner import RunnerJob, RunnerReport
@@ -20,7 +19,7 @@ from edgeproof.documents.validation import Agreement, OnProcessor, ValidationRes
 from edgeproof.errors import EdgeProofError, MissingDependency
 from edgeproof.formats.base import Format
 from edgeproof.model.arrays import read_npz
-from edgeproof.phases.validation.untimed import run_untimed
+from edgeproof.phases.validation.untimed import Untimed
 from edgeproof.phases.validation.variants import Usual, hold_first
 from edgeproof.process import Limits
 from edgeproof.verdict.wording import and_list
@@ -74,7 +73,7 @@ class Elsewhere:
             or not (self.every or any(part in precision for part in ROUNDED))
         ):
             return ()
-        here = _outputs_of(usual.job, (), kind)[1]
+        here = _outputs_of(usual.job, kind, usual.untimed)[1]
         return tuple(_held(PROCESSORS[name], python, told, usual, here, kind) for name, python in self.pythons.items())
 
 
@@ -113,11 +112,13 @@ def _known(processor: Processor) -> OnProcessor:
     )
 
 
-def _outputs_of(job: RunnerJob, python: Sequence[str], kind: Format) -> tuple[RunnerReport, Outputs]:
+def _outputs_of(
+    job: RunnerJob, kind: Format, untimed: Untimed, python: Sequence[str] = (), processor: str = ""
+) -> tuple[RunnerReport, Outputs]:
     """Run the first samples as a server does; no outputs where it does not run."""
     path = Path(str(job.outputs))
     job = msgspec.structs.replace(job, limit=SAMPLES, seconds=SECONDS, served=True, base=None)
-    ran = run_job(job, LIMITS, python=python) if python else run_untimed(job, kind, LIMITS)
+    ran = untimed.run(job, kind, LIMITS, python=python, processor=processor)
     if ran.error:
         return ran, {}
     outputs = read_npz(path)
@@ -137,7 +138,7 @@ def _held(
         except EdgeProofError as error:
             return _not_run(processor, str(error))
         job = msgspec.structs.replace(job, artifact=str(artifact))
-    ran, outputs = _outputs_of(job, python, kind)
+    ran, outputs = _outputs_of(job, kind, usual.untimed, python, processor.name)
     if ran.missing:
         return _not_run(processor, f"its runtime is not among the packages for {processor.architecture}")
     doubt = processor.doubt(ran.instructions) if ran.error is None else None

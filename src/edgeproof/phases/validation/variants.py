@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from edgeproof.documents.validation import Differences, Variant
 from edgeproof.formats.base import Format, Variation
 from edgeproof.model.arrays import read_npz
 from edgeproof.phases.validation.against import Reference, by_position
-from edgeproof.phases.validation.untimed import run_untimed
+from edgeproof.phases.validation.untimed import Untimed
 from edgeproof.process import Limits
 from edgeproof.verdict.outputs import judge_outputs
 from edgeproof.verdict.wording import figure
@@ -38,6 +38,7 @@ class Usual:
         outputs: what it gave, sample axis first.
         reference: the eager model's.
         limits: largest differences.
+        untimed: runs jobs.
     """
 
     job: RunnerJob
@@ -45,6 +46,7 @@ class Usual:
     outputs: dict[str, npt.NDArray[Any]]
     reference: Reference
     limits: DifferenceLimits
+    untimed: Untimed = field(default_factory=Untimed)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def run_variant(variation: Variation, usual: Usual, kind: Format) -> Variant:
     """
     name = variation.name
     job = msgspec.structs.replace(usual.job, limit=variation.samples, variant=name, base=None)
-    ran = run_untimed(job, kind, RUN_LIMITS)
+    ran = usual.untimed.run(job, kind, RUN_LIMITS)
     if ran.error or job.outputs is None:
         return Variant(name=name, samples=0, warning=f"computed {name}, it does not run: {ran.error}")
     outputs = read_npz(Path(job.outputs))
