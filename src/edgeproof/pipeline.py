@@ -107,7 +107,12 @@ def command_of(options: RunOptions) -> str:
     ):
         if value != default:
             words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    flags = (("--synthetic", options.synthetic), ("--trust", options.trust), ("--no-cache", not options.cache))
+    flags = (
+        ("--synthetic", options.synthetic),
+        ("--trust", options.trust),
+        ("--no-cache", not options.cache),
+        ("--quick", options.quick),
+    )
     words += [flag for flag, on in flags if on]
     return shlex.join(words)
 

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
             networks: profiles that the local proof drives over as well, such as ``("wifi", "4g")``.
             capacity: a bound such as ``"p99=20ms"``, whose highest rate the local proof looks for.
             trust: open files of unknown origin that run the code inside with your rights, such as TorchScript.
+            quick: a first look: the first precision of each format, on this host, with fewer counts; labelled so, and
+                its confidence is never high.
             jobs: conversions and validations at a time; None: as many as there are cores, and as the memory holds.
             cache: whether conversions that were made before of the same program, samples and versions are taken from
                 the user's cache.
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
         networks: Sequence[str]
         capacity: str | None
         trust: bool
+        quick: bool
         jobs: int | None
         cache: bool
 
@@ -159,6 +162,10 @@ def new_run_folder(
             "name": words.pop("name", None),
         }
         model = source_of(model, {**given, "trust": words.pop("trust", False)})
+    if words.get("quick"):
+        from edgeproof.phases.quick import quick_settings
+
+        words = quick_settings(words)
     if "count" in words:
         words["sample_count"] = words.pop("count")
     bounds = limits or Limits()

@@ -32,6 +32,7 @@ __all__ = ["run"]
 @click.command(
     epilog="\b\nExamples:\n  edgeproof run examples/digits_snn.py:model\n"
     "  edgeproof run net.py:make --input x:float32[1,3,32,32] --samples images/ --candidates sdk-eager,litert-int8\n"
+    "  edgeproof run net.py:make --quick\n"
     "  edgeproof run net.pt2 --samples test.npz --metric mae:unit=mm\n"
     "  edgeproof run --resume bench_output/edge_phase_runs/20260101-120000\n"
     "  edgeproof run --resume bench_output/edge_phase_runs/20260101-120000 --policy ship.toml --candidates onnx-fp16"
@@ -121,6 +122,12 @@ __all__ = ["run"]
     "--capacity",
     metavar="P=TIME",
     help="Have the local proof look for the highest rate of requests at which a percentile holds, such as p99=20ms.",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="A first look: the first precision of each format, on this host, with fewer calls, starts and requests. The "
+    "verdict says so, and its confidence is never high.",
 )
 @limit_options
 @means_options

@@ -58,6 +58,9 @@ class RunOptions(Value, frozen=True, kw_only=True):
     capacity: str | None = None
     """A bound such as ``p99=20ms``, whose highest rate the local proof looks for; None: it does not."""
     trust: bool = False
+    quick: bool = False
+    """A first look: the first precision of each format, on the host, with fewer counts; its verdict is labelled so, and
+    its confidence never high."""
     jobs: int | None = None
     """What is no measurement at a time; None: as many as there are cores, and as the memory holds."""
     cache: bool = True

@@ -31,6 +31,7 @@ from edgeproof.phases.measurement.choosing import Chosen, choose
 from edgeproof.phases.measurement.record import Recorded, chosen_candidates, record, targets_of
 from edgeproof.phases.measurement.verifying import Verifying
 from edgeproof.phases.power.joining import ONE_CLOCK, TraceGiven, join
+from edgeproof.phases.quick import QUICK_EFFORT
 from edgeproof.rundir import RunDir
 
 __all__ = ["measure_devices", "measure_run"]
@@ -42,7 +43,7 @@ WORK = "work/devices"
 def measure_run(run: RunDir, report: Callable[[str], None] = lambda _line: None) -> None:
     """Measure the run's candidates on the devices it asks for; the host, where it asks for none."""
     options = run.options()
-    effort = Effort(paces=options.paces, hold=options.hold)
+    effort = QUICK_EFFORT if options.quick else Effort(paces=options.paces, hold=options.hold)
     stands = next((record.stands for record in run.manifest().phases if record.name == "devices"), ())
     further = tuple(
         result.candidate for result in run.read(ConversionDocument).candidates if result.candidate not in stands

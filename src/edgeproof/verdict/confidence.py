@@ -6,7 +6,9 @@ from edgeproof.documents.evaluation import Confidence, Evidence, PolicyPoint
 from edgeproof.verdict.contest import Contest
 from edgeproof.verdict.wording import TITLES
 
-__all__ = ["confidence_of", "has_real_labels", "secondary_gaps"]
+__all__ = ["QUICK", "confidence_of", "has_real_labels", "secondary_gaps"]
+
+QUICK = "a quick look: one precision a format, and few calls, starts and requests; run it without --quick to decide"
 
 
 def confidence_of(contest: Contest) -> Confidence:
@@ -16,10 +18,10 @@ def confidence_of(contest: Contest) -> Confidence:
     supported by its count, the device said that it did not throttle, and outputs and task score come from real,
     labelled samples held out from the representative ones.
 
-    ``medium``: the same, but exactly one secondary thing is missing: the power the policy asks for, the thermal state
-    during the measurement, a machine that did nothing else meanwhile, samples that were held out rather than the
-    representative ones used again, or as many of them as decide whether what is lost of the task score is within the
-    limit.
+    ``medium``: the same, but exactly one secondary thing is missing: the counts and precisions that a quick look
+    leaves out, the power the policy asks for, the thermal state during the measurement, a machine that did nothing else
+    meanwhile, samples that were held out rather than the representative ones used again, or as many of them as decide
+    whether what is lost of the task score is within the limit.
 
     ``low``: everything else, also where its figures were told and not seen; so always when no device of the class was
     measured, and when nothing is recommended.
@@ -60,6 +62,9 @@ def secondary_gaps(contest: Contest) -> list[str]:
     if chosen is None:
         return gaps
     measured = contest.cases[chosen.candidate].on(contest.device)
+    manifest = contest.evidence.manifest
+    if manifest is not None and manifest.options.quick:
+        gaps.append(QUICK)
     told = told_only(contest, chosen.candidate)
     if told is not None:
         gaps.append(f"told, not seen: {told}")
