@@ -367,6 +367,13 @@ class TestConfidence:
         held_out = msgspec.structs.replace(build.samples().held_out, source="representative")
         assert self.on_pi(build, samples=build.samples(held_out=held_out)).confidence == "medium"
 
+    def test_medium_for_a_quick_look(self, build):
+        manifest = build.evidence().manifest
+        quick = msgspec.structs.replace(manifest, options=msgspec.structs.replace(manifest.options, quick=True))
+        verdict = self.on_pi(build, manifest=quick)
+        assert verdict.confidence == "medium"
+        assert any(line.startswith("a quick look") for line in verdict.missing)
+
     def test_low_with_two_secondary_gaps(self, build):
         assert self.on_pi(build, row={"throttled": None}, policy=PolicyValue(power_mw=5000.0)).confidence == "low"
 

@@ -34,6 +34,7 @@ def brief(evidence: Evidence) -> str:
         parts.append(environment.machine.cpu_model or f"{environment.machine.architecture} host")
     if evidence.manifest is not None:
         parts.append(evidence.manifest.created[:10])
+        parts += ["a quick look"] if evidence.manifest.options.quick else []
     return " · ".join(parts) or "nothing was written yet"
 
 
