@@ -160,7 +160,7 @@ def main() -> int:
                 for way, refused in ways.items():
                     how = measure(profile, echo, refused, seen[profile.name, way])
                     assert (how == NETEM) == (way == "kernel")
-            print(f"round {number + 1} of {given.rounds}", file=sys.stderr, flush=True)
+                    print(f"round {number + 1} of {given.rounds}: {profile.name}, {way}", file=sys.stderr, flush=True)
     print(tables(profiles, seen))
     return 0
 
