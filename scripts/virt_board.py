@@ -11,13 +11,13 @@ qemu-system-arm and e2fsprogs, no rights of root, and a Debian mirror.
 from __future__ import annotations
 
 import argparse
-import gzip
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from initrd import extract, lay_busybox, lay_modules, write_initrd
 
 PACKAGES = ("busybox-static", "dropbear-bin", "linux-image-arm64")
 MODULES = ("virtio_mmio", "virtio_net", "virtio_blk", "ext4", "crc32c_generic")
@@ -60,58 +60,15 @@ def libraries(root: Path, program: Path) -> list[Path]:
     return list(found.values())
 
 
-def module_order(folder: Path) -> list[Path]:
-    """Modules with all that they need before them, by their own words."""
-    by_name = {path.name.removesuffix(".ko").replace("-", "_"): path for path in folder.rglob("*.ko")}
-    order: list[Path] = []
-
-    def take(name: str) -> None:
-        path = by_name.get(name.replace("-", "_"))
-        if path is None or path in order:
-            return
-        data = path.read_bytes()
-        start = data.find(b"\0depends=")
-        needed = data[start + 9 : data.index(b"\0", start + 9)].decode() if start >= 0 else ""
-        for one in filter(None, needed.split(",")):
-            take(one)
-        order.append(path)
-
-    for name in MODULES:
-        take(name)
-    return order
-
-
-def archive(tree: Path) -> bytes:
-    """A folder as a kernel unpacks it (the "newc" form of cpio)."""
-    parts = []
-
-    def add(name: str, mode: int, data: bytes, number: int) -> None:
-        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
-        head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
-        parts.append(head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4))
-
-    for number, path in enumerate(sorted(tree.rglob("*")), 1):
-        told = path.lstat()
-        if path.is_symlink():
-            add(str(path.relative_to(tree)), stat.S_IFLNK | 0o777, str(path.readlink()).encode(), number)
-        else:
-            data = b"" if path.is_dir() else path.read_bytes()
-            add(str(path.relative_to(tree)), told.st_mode, data, number)
-    add("TRAILER!!!", 0, b"", 0)
-    return b"".join(parts)
-
-
 def make(out: Path, suite: str) -> None:
     with tempfile.TemporaryDirectory(prefix="virt-") as folder:
         root, tree = Path(folder) / "root", Path(folder) / "tree"
-        words = ["mmdebstrap", "--variant=extract", "--architectures=arm64", f"--include={','.join(PACKAGES)}"]
-        subprocess.run([*words, "--quiet", suite, str(root)], check=True)
+        kernel = extract(root, suite, "arm64", PACKAGES)
         out.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(next(root.glob("boot/vmlinuz-*")), out / "kernel")
-        for name in ("bin", "etc", "modules", "lib", "home", "proc", "sys", "dev"):
+        shutil.copyfile(kernel, out / "kernel")
+        for name in ("etc", "lib", "home", "proc", "sys", "dev"):
             (tree / name).mkdir(parents=True)
-        shutil.copy(root / "bin/busybox", tree / "bin/busybox")
-        (tree / "bin/sh").symlink_to("busybox")
+        lay_busybox(tree, root)
         programs = [root / "usr/sbin/dropbear", root / "usr/bin/dropbearkey"]
         for program in programs:
             shutil.copy(program, tree / "bin" / program.name)
@@ -119,21 +76,14 @@ def make(out: Path, suite: str) -> None:
                 shutil.copy(library.resolve(), tree / "lib" / library.name)
         loader = next(root.rglob("ld-linux-aarch64.so.1")).resolve()
         shutil.copy(loader, tree / "lib/ld-linux-aarch64.so.1")
-        order = module_order(root / "lib/modules")
-        for path in order:
-            shutil.copy(path, tree / "modules" / path.name)
-        (tree / "modules/order").write_text("\n".join(path.name.removesuffix(".ko") for path in order) + "\n")
+        lay_modules(tree, root, MODULES)
         for name, text in ACCOUNTS.items():
             (tree / name).write_text(text)
         if not (out / "key").exists():
             words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "virt", "-f", str(out / "key")]
             subprocess.run(words, check=True)
         shutil.copy(out / "key.pub", tree / "authorized_keys")
-        (tree / "init").write_text(INIT)
-        for path in (tree / "init", *(tree / "bin").iterdir()):
-            if not path.is_symlink():
-                path.chmod(0o755)
-        (out / "initrd.gz").write_bytes(gzip.compress(archive(tree), 6))
+        write_initrd(tree, INIT, out / "initrd.gz")
         with (out / "disk.img").open("wb") as disk:
             disk.truncate(DISK_MB << 20)
         mke2fs = shutil.which("mke2fs") or "/sbin/mke2fs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,9 @@ def is_shaped(profile: NetworkProfile) -> bool:
 
 
 @contextlib.contextmanager
-def shaped(profile: NetworkProfile, server: tuple[str, int], phones: int) -> Iterator[Link]:
+def shaped(
+    profile: NetworkProfile, server: tuple[str, int], phones: int, *, refused: Callable[[int], str | None] = refusal
+) -> Iterator[Link]:
     """Make a network for some phones, each a link of its own, and measure one of them.
 
     By ``tc netem`` where the kernel and this user's rights allow, else in user space.
@@ -62,6 +64,7 @@ def shaped(profile: NetworkProfile, server: tuple[str, int], phones: int) -> Ite
         profile: the network.
         server: host and port that its far end leads to.
         phones: how many.
+        refused: says why not by ``tc netem`` for so many phones, or None.
 
     Raises:
         ServingError: it could not be made, or carried nothing.
@@ -69,7 +72,7 @@ def shaped(profile: NetworkProfile, server: tuple[str, int], phones: int) -> Ite
     if not is_shaped(profile):
         yield Link(Way(), Shaping(how=NOTHING, why=None))
         return
-    why = refusal(phones)
+    why = refused(phones)
     with scratch_folder("network") as folder, Echo() as echo, contextlib.ExitStack() as stack:
         file = folder / "profile.json"
         write_bytes(file, msgspec.json.encode(profile))

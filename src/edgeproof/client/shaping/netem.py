@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeproof.child import child_main, tie_to_parent
+from edgeproof.client.network import PROFILES
 from edgeproof.client.shaping.namespace import NEW_NETWORK, NEW_USER, leave_for_own
 from edgeproof.documents.load import NetworkProfile
 from edgeproof.documents.parsing import parse_json
@@ -47,7 +49,11 @@ def refusal(phones: int = 1) -> str | None:
         return f"{' and '.join(missing)} not found: install iproute2 and util-linux"
     if phones > MOST_PHONES:
         return f"it makes {MOST_PHONES} links at most"
-    script = "ip link set lo up && tc qdisc add dev lo root netem delay 1ms"
+    tried = (
+        ["ip", "link", "add", "near1", "type", "veth", "peer", "name", "far1"],
+        *_shaping_commands("near1", netem_words(PROFILES["congested-wifi"], 1.0)),
+    )
+    script = " && ".join(shlex.join(words) for words in tried)
     try:
         done = ask(["unshare", "--user", "--map-root-user", "--net", "sh", "-c", script], timeout_s=TOOL_SECONDS)
     except ProcessError as error:
@@ -66,6 +72,18 @@ def netem_words(profile: NetworkProfile, mbit_per_s: float | None) -> list[str]:
     if profile.loss:
         words += ["loss", "random", f"{100 * profile.loss:g}%"]
     return words if mbit_per_s is None else [*words, "rate", f"{mbit_per_s:g}mbit"]
+
+
+def _shaping_commands(device: str, shaping: Sequence[str]) -> tuple[list[str], ...]:
+    """The commands that shape what leaves a device.
+
+    TCP would hand it up to 64 KiB at once, to be cut into packets by hardware that is not there: one throw of the dice
+    would lose all of them.
+    """
+    return (
+        ["ip", "link", "set", "dev", device, "gso_max_segs", "1"],
+        ["tc", "qdisc", "add", "dev", device, "root", *shaping],
+    )
 
 
 def _run(*words: str) -> None:
@@ -90,7 +108,8 @@ def _phone(number: int, ready: int, go: int, shaping: Sequence[str]) -> int:
         _run("ip", "link", "set", f"near{number}", "up")
         _run("ip", "route", "add", SERVER, "via", FAR.format(number))
         if shaping:
-            _run("tc", "qdisc", "add", "dev", f"near{number}", "root", *shaping)
+            for words in _shaping_commands(f"near{number}", shaping):
+                _run(*words)
         os.write(ready, b".")
         while True:
             time.sleep(3600)
@@ -141,7 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run("ip", "address", "add", f"{FAR.format(number)}/30", "dev", f"far{number}")
         _run("ip", "link", "set", f"far{number}", "up")
         if down:
-            _run("tc", "qdisc", "add", "dev", f"far{number}", "root", *down)
+            for words in _shaping_commands(f"far{number}", down):
+                _run(*words)
         os.write(hear, b".")
         if os.read(told, 1) != b".":
             raise ServingError("a phone's network could not be set up")
