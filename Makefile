@@ -12,7 +12,7 @@ OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_
 	OPENVINO_TELEMETRY_ENABLE=0 KAGGLEHUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long fuzz conformance check format lint types bench conversions lock-check clean
+.PHONY: help run test test-long fuzz conformance check format lint types bench time conversions lock-check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ types: $(TEST_READY) ## Check types, strictly
 
 bench: $(RUN_READY) ## Measure runtimes, starts and the server, half an hour on an idle machine; writes docs/benchmarks.md
 	@$(OFFLINE) $(BIN)/python benchmarks/page.py
+
+time: $(RUN_READY) ## Measure the time to a verdict, a quarter of an hour on an idle machine; writes docs/time.md
+	@$(OFFLINE) $(BIN)/python benchmarks/verdict.py
 
 conversions: $(RUN_READY) ## Run all examples, or go on with them, a quarter of an hour; writes docs/conversions.md
 	@$(OFFLINE) $(BIN)/python scripts/conversions_table.py
