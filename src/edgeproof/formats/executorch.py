@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -144,7 +144,7 @@ def _quantise(program: Any, spine: Spine) -> Any:
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     with converting("XNNPACK's quantiser", hint="ship fp32, or int8 in another format"):
-        quantizer = XNNPACKQuantizer()
+        quantizer = _without_training(XNNPACKQuantizer)()
         quantizer.set_global(_with_true_ranges(get_symmetric_quantization_config(is_per_channel=True)))
         watched = prepare_pt2e(program.module(), quantizer)
         with torch.no_grad():
@@ -152,6 +152,21 @@ def _quantise(program: Any, spine: Spine) -> Any:
                 watched(*[torch.from_numpy(array) for array in call])
         quantised = convert_pt2e(watched)
         return torch.export.export(quantised, spine.example())
+
+
+def _without_training(quantizer: Any) -> Any:
+    """The quantiser without its patterns of batch norm in training: each of a dozen is exported anew to be looked for,
+    for seconds, and a program that is evaluated has none."""
+
+    class Quantizer(quantizer):  # type: ignore[misc]
+        SUPPORTED_PATTERNS: ClassVar[list[Any]] = [each for each in quantizer.SUPPORTED_PATTERNS if not each.is_qat]
+
+        def annotate(self, model: Any) -> Any:
+            model.graph.eliminate_dead_code()  # as looking for those does
+            model.recompile()
+            return super().annotate(model)
+
+    return Quantizer
 
 
 def _with_true_ranges(config: Any) -> Any:

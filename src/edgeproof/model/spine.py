@@ -106,9 +106,9 @@ class Spine:
         count = min(count, limit)
         total = count * loop.timesteps
         drawn = np.random.default_rng(STEP_SEED).choice(total, min(limit, total), replace=False)
-        wanted, last = set(drawn.tolist()), int(drawn.max())
-        call = 0
+        wanted = set(drawn.tolist())
         for index in range(count):
+            last = max((call for call in wanted if call // loop.timesteps == index), default=-1)
             states = [
                 torch.zeros(state.shape, dtype=getattr(torch, state.dtype))
                 if state.initial is None
@@ -116,14 +116,14 @@ class Spine:
                 for state in loop.states
             ]
             sample = [torch.from_numpy(np.ascontiguousarray(self.samples[name][index])) for name in names]
-            for step in range(loop.timesteps):
+            for step in range(last + 1 - index * loop.timesteps):
                 now = [sequence[step].contiguous() for sequence in sample] if loop.encoding == "sequence" else sample
+                call = index * loop.timesteps + step
                 if call in wanted:
                     yield tuple(tensor.numpy().copy() for tensor in (*now, *states))
-                call += 1
-                if call > last:
-                    return
-                with torch.no_grad():
+                if call == last:
+                    break  # what comes after is asked for by nobody
+                with torch.inference_mode():
                     results = module(*now, *states)
                 states = list(results[len(loop.readouts) :])
 
