@@ -1,4 +1,4 @@
-"""What kinds of work have cost on this machine: processor-bound seconds and memory, which earlier runs have taught."""
+"""What kinds of work have cost on this machine, in seconds and in memory, as earlier runs have taught."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from edgeproof.process import usable_cpus
 from edgeproof.schedule.costs import Cost, Costs
 from edgeproof.together import Started, each, started_here
 
@@ -183,8 +184,6 @@ def run_tasks(
 
 def usual_jobs() -> int:
     """As many at a time as this process may use cores."""
-    from edgeproof.process import usable_cpus
-
     return max(1, len(usable_cpus()))
 
 
