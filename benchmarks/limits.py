@@ -1,0 +1,145 @@
+"""The physical limit of an engine's call on this machine: what must be read and added, over what one core does at best.
+
+A call's **work** is counted: the additions of inputs that are not zero, a layer whose input stays the same once in a
+call, and the bytes of the weights that they touch. What a core does in a nanosecond is measured by ``limits.c``, a
+small loop for each level of the cache. ``limit_us`` is the slower of the two, as if the other cost
+nothing, and neurons, lists and the call itself too: no engine gets there, and the share says what is left to win.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeproof.process import environment as environment_of_children
+from edgeproof.spike.counts.operations import fan_out
+from edgeproof.spike.engine.schedule import schedule
+from edgeproof.spike.interpreter import Trace, interpret
+from edgeproof.spike.program import Array, Convolution, Linear, Program, walk
+from edgeproof.spike.toolchain.compilers import compiler_for
+
+__all__ = ["Limits", "Work", "limit_us", "measure_limits", "work_of"]
+
+FLAGS = ("-std=gnu11", "-O3", "-march=native", "-ffp-contract=off")
+LEVELS = ((1, 32 << 10), (2, 512 << 10), (3, 8 << 20))
+"""Levels of the cache, with their sizes in bytes where the system does not tell: small ones of today."""
+FILLED = 0.5
+"""How much of a cache the loop reads: what shares it with others is not all there."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one core does at best.
+
+    Attributes:
+        sizes: bytes of the first, second and third level of the cache.
+        bytes_per_ns: read from the first, second and third level, and added.
+        floats_per_ns: float32 additions from vectors in the first level of the cache.
+        ints_per_ns: int32 additions likewise.
+    """
+
+    sizes: tuple[int, ...]
+    bytes_per_ns: tuple[float, ...]
+    floats_per_ns: float
+    ints_per_ns: float
+
+    def read_per_ns(self, size: int) -> float:
+        """Bytes in a nanosecond from tables of so many bytes: of the smallest cache that holds them, or the last."""
+        fits = (speed for room, speed in zip(self.sizes, self.bytes_per_ns, strict=True) if size <= room)
+        return next(fits, self.bytes_per_ns[-1])
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a call cannot leave out, on average over samples.
+
+    Attributes:
+        adds: products that are not zero, added to sums.
+        weight_bytes: of the weights in these products, each time that one is used.
+        table_bytes: of all weights.
+    """
+
+    adds: float
+    weight_bytes: float
+    table_bytes: int
+
+
+def measure_limits() -> Limits:
+    """Compile ``limits.c`` for this processor and run it, some seconds.
+
+    Raises:
+        ConversionError: there is no compiler. CalledProcessError: it failed.
+    """
+    sizes = tuple(_told(level) or size for level, size in LEVELS)
+    with tempfile.TemporaryDirectory(prefix="edgeproof-limits-") as folder:
+        program = Path(folder) / "limits"
+        compiler_for(None).compile([*FLAGS, str(Path(__file__).with_suffix(".c")), "-o", str(program)])
+        # The third level is shared and may be larger than memory that a process should fill: its second size will do.
+        filled = [min(int(FILLED * size), 16 << 20) for size in sizes]
+        done = subprocess.run(
+            [program, *map(str, filled)],
+            env=environment_of_children(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+    *speeds, floats, ints = map(float, done.stdout.split())
+    return Limits(sizes, tuple(speeds), floats, ints)
+
+
+def _told(level: int) -> int | None:
+    """The size of a level of the cache, as the C library tells it."""
+    name = "SC_LEVEL1_DCACHE_SIZE" if level == 1 else f"SC_LEVEL{level}_CACHE_SIZE"
+    try:
+        return os.sysconf(name) or None
+    except ValueError:
+        return None
+
+
+def work_of(program: Program, samples: Sequence[Mapping[str, Array]], *, weight_bytes: int = 4) -> Work:
+    """Count the work of a call.
+
+    Args:
+        program: what is run, in numpy.
+        samples: inputs of one call each.
+        weight_bytes: of one weight.
+    """
+    steady = schedule(program).steady
+    layers = [node for node in walk(program.roots()) if isinstance(node, (Linear, Convolution))]
+    fans = {node: fan_out(node, np.ones(node.weight.shape, bool)) for node in layers}
+    adds = 0
+    for sample in samples:
+        trace: Trace = {node.x: [] for node in layers}
+        interpret(program, sample, trace=trace)
+        for node in layers:
+            steps = trace[node.x][:1] if node in steady else trace[node.x]
+            adds += sum(int(np.sum(fans[node] * (x != 0))) for x in steps)
+    each = adds / len(samples)
+    return Work(each, each * weight_bytes, sum(node.weight.size for node in layers) * weight_bytes)
+
+
+def limit_us(work: Work, limits: Limits, *, whole: bool = False) -> float:
+    """µs that the additions take, or reading the weights where that takes longer.
+
+    Args:
+        work: of a call.
+        limits: of this machine.
+        whole: whether the additions are of int32.
+    """
+    adding = work.adds / (limits.ints_per_ns if whole else limits.floats_per_ns)
+    return max(adding, work.weight_bytes / limits.read_per_ns(work.table_bytes)) / 1e3
+
+
+if __name__ == "__main__":
+    found = measure_limits()
+    for size, speed in zip(found.sizes, found.bytes_per_ns, strict=True):
+        print(f"cache of {size} bytes: {speed:.1f} bytes/ns", file=sys.stdout)
+    print(f"float32 additions: {found.floats_per_ns:.1f}/ns, int32 additions: {found.ints_per_ns:.1f}/ns")
