@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from edgeproof.spike.engine.groups import is_added_up
+from edgeproof.spike.engine.lists import SPARE
 from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import padded
 from edgeproof.spike.engine.writing import block, comment, loop, text
@@ -32,7 +33,7 @@ def run(names: Names, once: Sequence[str], chunk: Sequence[str]) -> str:
     if schedule.program.sequence:
         chunks = [*(line for lines in taken for line in loop(EACH, lines)), *chunks]
     else:
-        before = [*(line for lines in taken for line in lines), *once, *before]
+        before = [*(line for lines in taken for line in _scoped(lines)), *once, *before]
     if chunks:
         steps = f"const int steps = total - done < {names.chunk} ? total - done : {names.chunk};"
         wanted = [steps] if any(re.search(r"\bsteps\b", line) for line in chunks) else []
@@ -57,6 +58,10 @@ def is_collected(names: Names, output: Output) -> bool:
     )
 
 
+def _scoped(lines: list[str]) -> list[str]:
+    return block("", lines) if lines[0].startswith("const ") else lines
+
+
 def _taken(names: Names, index: int) -> list[str]:
     """Copy an input into its buffer, as it stands there; at the step ``at`` if it has steps."""
     node = names.schedule.program.inputs[index]
@@ -66,6 +71,15 @@ def _taken(names: Names, index: int) -> list[str]:
     table = names.places(node)
     if table is None and names.numbers.plain:
         return [f"memcpy({names.row(node)}, {source}, {node.size * 4});"]
+    if node in names.quiet and table is not None:
+        listed = names.need("list", "uint32_t", padded(node.size) + SPARE)
+        return [
+            f"const float *const from = {source};",
+            f"float *const to = {names.row(node)};",
+            f"const uint32_t count = {names.function('nonzero')}(from, {node.size}, {listed});",
+            f"memset(to, 0, {node.size * 4});",
+            f"for (uint32_t k = 0; k < count; k++) to[{table}[{listed}[k]]] = from[{listed}[k]];",
+        ]
     word = names.numbers.taken(node, f"({source})[i]")
     copied = [f"{names.element(node, f'{table}[i]' if table else 'i')} = {word};"]
     return loop(f"for (int i = 0; i < {node.size}; i++)", copied)

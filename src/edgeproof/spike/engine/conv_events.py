@@ -5,13 +5,16 @@ Channels stand innermost. ``runs`` is the fixed part of the second form.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgeproof.spike.engine.images import image, plus, times
 from edgeproof.spike.engine.kernels import blocks_of
 from edgeproof.spike.engine.layers import bias_of, blocked, weights_of
+from edgeproof.spike.engine.lists import SPARE, TOGETHER
 from edgeproof.spike.engine.names import Names
-from edgeproof.spike.engine.schedule import padded
+from edgeproof.spike.engine.schedule import LANES, padded
 from edgeproof.spike.engine.writing import block, loop
 from edgeproof.spike.program import Convolution
 
@@ -30,14 +33,15 @@ def events_added(names: Names, node: Convolution) -> list[str]:
         ConversionError: infinity among its weights, or NaN among its numbers.
     """
     channels, _, width = node.x.shape
-    outputs, rows, columns = node.shape
+    outputs, rows, _ = node.shape
     weight = weights_of(node.weight)
     kernel_rows = weight.shape[2]
     copied, x = image(names, node.x)
-    listed = names.need("list", "uint32_t", padded(node.x.size) + 16)
+    listed = names.need("list", "uint32_t", padded(node.x.size) + SPARE)
     straight = node.stride[1] == node.dilation[1] == node.groups == 1
     binary = node.x in names.schedule.binary
     pad_y, pad_x = node.padding
+    same = np.tile(bias_of(node.bias), LANES // math.gcd(LANES, outputs))
     inner = _straight(names, node, binary) if straight else _scattered(names, node, binary)
     if node.stride[0] == node.dilation[0] == 1:
         over = [
@@ -58,10 +62,7 @@ def events_added(names: Names, node: Convolution) -> list[str]:
         f"const float *const x = {x};",
         f"float *const y = {names.row(node)};",
         f"const uint32_t count = {names.function('nonzero')}(x, {node.x.size}, {listed});",
-        *loop(
-            f"for (int place = 0; place < {rows * columns}; place++)",
-            [f"memcpy(y + place * {outputs}, {names.table('k', bias_of(node.bias))}, {outputs * 4});"],
-        ),
+        f"{names.function('fill')}(y, {names.table('k', same)}, {same.size}, {node.size});",
         *block(
             "for (uint32_t k = 0; k < count; k++)",
             [
@@ -141,28 +142,46 @@ def events_summed(names: Names, node: Convolution) -> list[str]:
         rows=rows, columns=columns, outputs=outputs,
     )  # fmt: skip
     wide = padded(outputs)
-    values = "NULL" if node.x in names.schedule.binary else "x"
-    terms = taps_down * taps_right * channels
-    by_output, bias = np.zeros((wide, terms), np.float32), np.zeros(wide, np.float32)
-    by_output[:outputs] = weight.transpose(0, 2, 3, 1).reshape(outputs, -1)
+    terms, spikes = taps_down * taps_right * channels, node.x in names.schedule.binary
+    by_output, bias = np.zeros((wide, terms + spikes), np.float32), np.zeros(wide, np.float32)
+    by_output[:outputs, :terms] = weight.transpose(0, 2, 3, 1).reshape(outputs, -1)
     bias[:outputs] = bias_of(node.bias)
-    w, b = names.table("w", blocked(by_output)), names.table("k", bias)
+    w, b = names.table("w", by_output.T.reshape(-1) if spikes else blocked(by_output)), names.table("k", bias)
     copied, x = image(names, node.x)
-    listed = names.need("list", "uint32_t", padded(node.x.size) + 16)
+    listed = names.need("list", "uint32_t", padded(node.x.size) + SPARE)
     begin = names.need("begin", "uint32_t", height * width + 1)
     lines = [
         *copied,
         f"const float *const x = {x};",
         f"float *const y = {names.row(node)};",
-        f"const uint32_t count = {names.function('nonzero')}(x, {node.x.size}, {listed});",
-        f"{names.function('begins')}({listed}, count, {channels}, {height * width}, {begin});",
+        f"{names.function('begins')}(x, {channels}, {height * width}, {listed}, {begin});",
     ]
-    first = 0
+    blocks, first = [], 0
     for block_width, count in blocks_of(wide):
         for _ in range(count):
-            lines.append(
-                f"{names.function(f'runs{block_width}')}(y{plus(first)}, &{see}, {b}{plus(first)}, "
-                f"{w}{plus(first * terms)}, {listed}, {begin}, {values}, {min(block_width, outputs - first)});"
-            )
+            blocks.append((block_width, min(block_width, outputs - first), first))
             first += block_width
-    return lines
+    if not spikes:
+        return [
+            *lines,
+            *(
+                f"{names.function(f'runs{block_width}')}(y{plus(first)}, &{see}, {b}{plus(first)}, "
+                f"{w}{plus(first * terms)}, {listed}, {begin}, x, {wanted});"
+                for block_width, wanted, first in blocks
+            ),
+        ]
+    room, most = terms + SPARE, min(columns, TOGETHER)
+    found = names.need("seen", "uint32_t", TOGETHER * room)
+    windows = [
+        f"const int column = left < {columns - most} ? left : {columns - most};",
+        f"const uint32_t events = {names.function(f'seen{most}')}({see}, row, column, {listed}, {begin}, {wide}, "
+        f"{terms * wide}, {found}, {room});",
+        f"float *const to = y + (row * {columns} + column) * {outputs};",
+        *(
+            f"{names.function(f'near{block_width}')}(to{plus(first)}, {outputs}, {b}{plus(first)}, {w}{plus(first)}, "
+            f"{found}, {room}, events, {most}, {wanted});"
+            for block_width, wanted, first in blocks
+        ),
+    ]
+    rowwise = block(f"for (int left = 0; left < {columns}; left += {most})", windows)
+    return [*lines, *loop(f"for (int row = 0; row < {rows}; row++)", rowwise)]

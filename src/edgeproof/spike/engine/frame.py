@@ -182,13 +182,14 @@ class File(ABC):
         span: Span = "once" if stage.steady else "step" if stage.stepwise else "chunk"
         self._names.carried = stage.states() if stage.stepwise else set()
         lines = self._kernels(stage.kernels, span)
+        before, self._names.before = self._names.before, []
         self._names.carried = set()
         if stage.stepwise:
             lines = block("for (int at = 0; at < steps; at++)", lines)
         steps = "" if stage.steady else ", int steps"
-        head = f"TARGET static void VARIANT({name})(struct {self._names.name} *m{steps})"
+        head = f"TARGET static ALONE void VARIANT({name})(struct {self._names.name} *m{steps})"
         said_first = comment(["Step by step:"]) if stage.stepwise else []
-        return "\n" + text([*said_first, *block(head, lines)])
+        return "\n" + "\n".join([*before, text([*said_first, *block(head, lines)])])
 
     def _kernels(self, kernels: Sequence[Kernel], span: Span) -> list[str]:
         delays = [kernel for kernel in kernels if isinstance(kernel, Delay)]

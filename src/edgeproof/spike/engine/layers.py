@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from edgeproof.errors import ConversionError
 from edgeproof.spike.engine.kernels import blocks_of
+from edgeproof.spike.engine.lists import SPARE
 from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import Delay, padded
+from edgeproof.spike.engine.trains import FEW, LONGEST
 from edgeproof.spike.engine.writing import block, loop
 from edgeproof.spike.program import Array, Linear, Node
 
@@ -24,6 +27,8 @@ Span = Literal["chunk", "step", "once"]
 """All steps of the chunk; the step ``at``, in a loop that is there already; or once for all of them."""
 EACH = "for (int at = 0; at < steps; at++)"
 F = np.float32
+MANY = 9
+"""Time steps from which on a vector holds steps rather than outputs, where these are few."""
 
 
 def each_step(span: Span, body: Sequence[str]) -> list[str]:
@@ -67,11 +72,13 @@ def linear(names: Names, node: Linear, method: Method, span: Span) -> list[str]:
     """
     size, width = node.x.size, padded(len(node.bias))
     places = names.schedule.layouts.places(node)
-    weight, bias = np.zeros((width, size), F), np.zeros(width, F)
-    weight[places], bias[places] = weights_of(node.weight), bias_of(node.bias)
-    copied, x = _plain(names, node.x, span)
-    written = _Linear(names, node, span, x, names.table("w", blocked(weight)), names.table("k", bias))
-    return [*copied, *(written.dense() if method == "dense" else written.events())]
+    many = method != "dense" and span == "chunk" and node.x in names.schedule.binary
+    rows = size + 1 if many else size
+    weight, bias = np.zeros((width, rows), F), np.zeros(width, F)
+    weight[places, :size], bias[places] = weights_of(node.weight), bias_of(node.bias)
+    copied, x = ([], partial(names.row, node.x)) if many else _plain(names, node.x, span)
+    written = _Linear(names, node, span, x, names.table("w", blocked(weight)), names.table("k", bias), rows)
+    return [*copied, *(written.dense() if method == "dense" else written.many() if many else written.events())]
 
 
 @dataclass(frozen=True)
@@ -96,11 +103,55 @@ class _Linear:
     """Where its inputs are at a step, in the order of their shape."""
     weights: str
     bias: str
+    rows: int
+    """Of weights in a block: one for each input, and one of zeros where lists are made equally long."""
+
+    def many(self) -> list[str]:
+        """Spikes of all steps in lists first; then a block of weights is read for all steps before the next one is."""
+        names, node = self.names, self.node
+        room = padded(node.x.size) + SPARE
+        listed = names.need("list", "uint32_t", room, each_step=True)
+        count = names.need("count", "uint32_t", 1, each_step=True)
+        places = names.places(node.x)
+        found = f"{names.function('nonzero')}({names.row(node.x)}, "
+        if places is not None:
+            found = f"{names.function('placed')}({names.row(node.x)}, {places}, "
+        lines = [
+            *loop(EACH, [f"{count}[at] = {found}{node.x.size}, {listed} + (size_t)at * {room});"]),
+            f"{names.function('even')}({listed}, {room}, {count}, steps, {node.x.size});",
+        ]
+        for part in self._blocks():
+            total = (
+                f"{names.function(f'many{part.wide}')}({names.row(node, '0')}{part.output}, {padded(node.size)}, "
+                f"{self.bias}{part.output}, {self.weights}{part.weights}, {listed}, {room}, {count}, steps, "
+                f"{part.wide});"
+            )
+            lines += part.each([total])
+        if node.size <= FEW and names.schedule.chunk >= MANY and places is None:
+            return self._trains(lines)
+        return lines
+
+    def _trains(self, otherwise: list[str]) -> list[str]:
+        """Time steps side by side in vectors with masks; else as otherwise."""
+        names, node = self.names, self.node
+        row, room = padded(node.x.size), padded(node.x.size) + SPARE
+        listed = names.need("list", "uint32_t", room, each_step=True)
+        sums = names.need("sums", "float", padded(FEW) * LONGEST)
+        return [
+            f"#if LANES == 16 && {names.chunk} >= {MANY} && {names.chunk} <= {LONGEST}",
+            f"const uint32_t inputs = {names.function('trains')}({self.x('0')}, {row}, {node.x.size}, steps, {listed},",
+            f"    {listed} + {room});",
+            f"{names.function(f'train{node.size}')}({names.row(node, '0')}, {self.bias}, {self.weights}, {listed},",
+            f"    {listed} + {room}, inputs, steps, (float (*)[{LONGEST}]){sums});",
+            "#else",
+            *otherwise,
+            "#endif",
+        ]
 
     def events(self) -> list[str]:
         """Lists of all steps first; then a block of weights is read for all steps before the next one is."""
         names, node, chunk = self.names, self.node, self.span == "chunk"
-        room = padded(node.x.size) + 16
+        room = padded(node.x.size) + SPARE
         listed = names.need("list", "uint32_t", room, each_step=chunk)
         listed = f"{listed} + (size_t)at * {room}" if chunk else listed
         count = f"{names.need('count', 'uint32_t', 1, each_step=True)}[at]" if chunk else "count"
@@ -143,7 +194,7 @@ class _Linear:
 
     def _blocks(self) -> Iterator[_Block]:
         output = weight = 0
-        size = self.node.x.size
+        size = self.rows
         for wide, count in blocks_of(padded(self.node.size)):
             begin = [f" + {start}" if start else "" for start in (output, weight)]
             if count > 1:

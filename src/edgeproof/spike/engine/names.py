@@ -81,6 +81,8 @@ class Names:
         carried: states that the stage being written moves on step by step: they are read where they stand.
         room: members of the struct to work in.
         functions: those of the fixed part that are called.
+        before: functions that the stage being written calls.
+        quiet: inputs that are mostly zero, and taken by nothing that could tell 0.0 from -0.0.
     """
 
     def __init__(self, schedule: Schedule, name: str, numbers: Numbers = FLOATS) -> None:
@@ -91,6 +93,8 @@ class Names:
         self.carried: set[State] = set()
         self.room: dict[str, Room] = {}
         self.functions: set[str] = set()
+        self.before: list[str] = []
+        self.quiet: frozenset[Node] = frozenset()
         self._numbers: dict[Node, int] = {}
         self._known: dict[tuple[str, str, bytes], str] = {}
 

@@ -1,4 +1,4 @@
-"""The fixed part of the generated C for convolutions of many channels: each output sums up the events in its window.
+"""The fixed part of the generated C for convolutions whose outputs each sum up the graded inputs in their window.
 
 What stands side by side in a row of the image stands side by side in the list of events too, so a row of a window is a
 run of the list. Sums stay in registers, where ``kernels.ADD`` goes through memory for every event.
@@ -23,21 +23,9 @@ struct sight {
 };
 """
 
-_BEGINS = """
-/* Where in a list of events those of each place begin; behind the last place, where the list ends. */
-TARGET static void VARIANT(begins)(const uint32_t *list, uint32_t count, int channels, int places, uint32_t *begin) {
-  uint32_t k = 0, next = 0;
-  for (int place = 0; place < places; place++) {
-    begin[place] = k;
-    next += (uint32_t)channels;
-    while (k < count && list[k] < next) k++;
-  }
-  begin[places] = k;
-}
-"""
-
 _COMMENT = """
-/* Outputs that stand side by side, at all places: the bias, and the weights of the events in the place's window. */
+/* Outputs that stand side by side, at all places: the bias, and the weights of the events in the place's window, each
+ * times its value. */
 """
 
 
@@ -50,7 +38,7 @@ def run_sums(widths: Collection[int]) -> str:
         "".join(_sums(width, lanes, min(width // lanes, vectors)) for width in wanted)
         for lanes, vectors in ((16, 4), (8, 8), (4, 4))
     ]
-    return _BEGINS + _COMMENT + by_lanes([*texts, "".join(_sums(width, 1, 0) for width in wanted)])
+    return _COMMENT + by_lanes([*texts, "".join(_sums(width, 1, 0) for width in wanted)])
 
 
 def _sums(width: int, lanes: int, vectors: int) -> str:
@@ -59,13 +47,11 @@ def _sums(width: int, lanes: int, vectors: int) -> str:
     places = [v * lanes for v in range(vectors)]
     if vectors:
         begin = [f"VECTOR a{v} = LOAD(bias + part + {at});" for v, at in enumerate(places)]
-        plain = [f"a{v} += LOAD(row + {at});" for v, at in enumerate(places)]
         times = [f"a{v} += LOAD(row + {at}) * value;" for v, at in enumerate(places)]
         end = [f"VARIANT(give)(z + part + {at}, a{v}, wanted - part - {at});" for v, at in enumerate(places)]
         spread = "const VECTOR value = SPREAD(x[list[k]]);"
     else:
         begin = [f"float sums[{width}];", f"for (int i = 0; i < {width}; i++) sums[i] = bias[i];"]
-        plain = [f"for (int i = 0; i < {width}; i++) sums[i] += row[i];"]
         times = [f"for (int i = 0; i < {width}; i++) sums[i] += row[i] * value;"]
         end = ["for (int i = 0; i < wanted; i++) z[i] = sums[i];"]
         spread = "const float value = x[list[k]];"
@@ -75,26 +61,19 @@ def _sums(width: int, lanes: int, vectors: int) -> str:
   for (int part = 0; part < wanted; part += {part})
     for (int place = 0; place < s.rows * s.columns; place++) {{
       const int above = place / s.columns * s.down - s.top, before = place % s.columns * s.right - s.left;
-      const int first = before < 0 ? 0 : before, last = before + s.taps_right;
+      const int behind = before + s.taps_right < s.width ? before + s.taps_right : s.width;
+      const int first = before < 0 ? 0 : before < s.width ? before : s.width, last = behind > first ? behind : first;
       float *const z = y + (size_t)place * (size_t)s.outputs;
 {_indented(begin, 6)}
       for (int ky = 0; ky < s.taps_down; ky++) {{
         const int line = above + ky * s.spread;
         if (line < 0 || line >= s.height) continue;
         const int base = (line * s.width + before - ky * s.taps_right) * s.channels;
-        const uint32_t end = begin[line * s.width + (last < s.width ? last : s.width)];
-        uint32_t k = begin[line * s.width + first];
-        if (x) {{
-          for (; k < end; k++) {{
-            const float *const row = weights + (size_t)((int)list[k] - base) * {width} + part;
-            {spread}
-{_indented(times, 12)}
-          }}
-        }} else {{
-          for (; k < end; k++) {{
-            const float *const row = weights + (size_t)((int)list[k] - base) * {width} + part;
-{_indented(plain, 12)}
-          }}
+        const uint32_t end = begin[line * s.width + last];
+        for (uint32_t k = begin[line * s.width + first]; k < end; k++) {{
+          const float *const row = weights + (size_t)((int)list[k] - base) * {width} + part;
+          {spread}
+{_indented(times, 10)}
         }}
       }}
 {_indented(end, 6)}

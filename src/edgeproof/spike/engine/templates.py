@@ -97,6 +97,12 @@ $layers
 #endif
 
 #define ALIGNED ${NAME}_ALIGNED
+/* A function with all registers to itself. */
+#if defined(__GNUC__) || defined(__clang__)
+#define ALONE __attribute__((noinline))
+#else
+#define ALONE
+#endif
 static const char description[] = $description;
 $types
 """)

@@ -1,0 +1,237 @@
+"""The loop of neurons in vectors: some vectors of them at a time go through all steps of a chunk, states in registers.
+
+A step waits for the one before it, some twelve clocks; so several vectors take turns. What has no vectors of its own,
+such as exp or a table of places, stays with ``groups``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+
+from edgeproof.spike.engine.groups import added_up
+from edgeproof.spike.engine.layout import source_places
+from edgeproof.spike.engine.literals import number
+from edgeproof.spike.engine.names import Names
+from edgeproof.spike.engine.schedule import Group, padded
+from edgeproof.spike.engine.writing import block, loop, text
+from edgeproof.spike.program import COMPARISONS, LOGIC, Constant, Elementwise, Node, Shape, storage
+
+__all__ = ["can_be_vectors", "neuron_vectors"]
+
+TURNS = 4
+"""Vectors that take turns."""
+
+INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+COMPARED = {"gt": "GT", "ge": "GE", "lt": "LT", "le": "LE", "eq": "EQ", "ne": "NE", "and": "AND", "or": "OR"}
+ONE, ZERO = "SPREAD(1.0f)", "SPREAD(0.0f)"
+
+
+def _beyond(a: str, b: str, how: str) -> str:
+    return f"CHOOSE(OR({how}({a}, {b}), NE({a}, {a})), {a}, {b})"
+
+
+OTHERS: Mapping[str, Callable[..., str]] = {
+    "neg": lambda a: f"-{a}",
+    "abs": lambda a: f"ABS({a})",
+    "not": lambda a: f"NOT({a})",
+    "cast": lambda a: a,
+    "where": lambda a, b, c: f"CHOOSE({a}, {b}, {c})",
+    "maximum": lambda a, b: _beyond(a, b, "GT"),
+    "minimum": lambda a, b: _beyond(a, b, "LT"),
+    "relu": lambda a: f"CHOOSE(LT({a}, {ZERO}), {ZERO}, {a})",
+    "sign": lambda a: f"CHOOSE(GT({a}, {ZERO}), {ONE}, {ZERO}) - CHOOSE(LT({a}, {ZERO}), {ONE}, {ZERO})",
+}
+
+
+def can_be_vectors(names: Names, group: Group) -> bool:
+    """Whether all that is computed has vectors, and stands where the results do."""
+    like = _like(group)
+    for node in group.nodes:
+        if node.op not in INFIX and node.op not in COMPARED and node.op not in OTHERS:
+            return False
+        if node.op == "div" and isinstance(node.args[1], Node):
+            return False  # what stands in the padding could be zero
+        if any(_elsewhere(names, source, node.shape, like) for source in node.sources):
+            return False
+    return not any(_elsewhere(names, after, state.shape, like) for state, after in group.states)
+
+
+def _elsewhere(names: Names, source: Node, shape: Shape, like: Node) -> bool:
+    """Whether a value does not stand as the results do."""
+    if isinstance(storage(source), Constant):
+        return False
+    return source_places(names.schedule.layouts, source, shape, like) is not None
+
+
+def neuron_vectors(names: Names, group: Group) -> tuple[str, list[str]]:
+    """C of a group over all steps of a chunk, for vectors of more than one number.
+
+    Returns:
+        a function of one step of one vector, and the lines that call it.
+    """
+    return _Vectors(names, group).text()
+
+
+def _like(group: Group) -> Node:
+    return (*group.nodes, *(state for state, _ in group.states))[0]
+
+
+def _directly(node: Elementwise) -> tuple[Node | float, ...]:
+    """What an operation takes; a difference to a number that is compared with zero is compared with that number.
+
+    A difference of two numbers in float32 is zero where they are the same, and else has the sign of the exact one.
+    """
+    if node.op not in COMPARISONS or node.args[1] != 0.0:
+        return node.args
+    first = node.args[0]
+    if not isinstance(first, Elementwise) or first.op not in ("add", "sub") or first.shape != node.shape:
+        return node.args
+    x, other = first.args
+    if isinstance(x, Node) and isinstance(other, float) and math.isfinite(other):
+        return x, other if first.op == "sub" else -other
+    return node.args
+
+
+def _needed(lines: list[str]) -> list[str]:
+    """Without the names that nothing reads."""
+    found: list[str] = []
+    read: set[str] = set()
+    for line in reversed(lines):
+        name = re.match(r"const (?:VECTOR|TRUTH) (\w+) = ", line)
+        if name is None or name[1] in read:
+            read.update(re.findall(r"\w+", line))
+            found.append(line)
+    return found[::-1]
+
+
+class _Vectors:
+    """Words are names and numbers in C."""
+
+    def __init__(self, names: Names, group: Group) -> None:
+        self._names = names
+        self._group = group
+        self._like = _like(group)
+        self._own = dict(group.states)
+        self._loads: list[str] = []
+        self._body: list[str] = []
+        self._words: dict[Node, str] = {}
+        self._truths: set[str] = set()
+        self._held: dict[str, str] = {}
+        """What stays in registers over the steps: its name, and where it stands between chunks."""
+        self._moved: set[str] = set()
+        """Those of them that change."""
+        self._steady: dict[str, str] = {}
+        """What is the same at every step: its name, and where it stands."""
+
+    def text(self) -> tuple[str, list[str]]:
+        names = self._names
+        self._write()
+        function = f"neurons{names.number(self._like)}"
+        given = [*(f"VECTOR *{name}" for name in self._held), *(f"const VECTOR {name}" for name in self._steady)]
+        head = f"TARGET static inline __attribute__((always_inline)) void VARIANT({function})("
+        head += ", ".join([f"struct {names.name} *m", "const int at", "const int i", *given]) + ")"
+        body = _needed([*self._loads, *self._body])
+        used = set(re.findall(r"\w+", " ".join(body)))
+        unused = [f"(void){name};" for name in ("m", "at", "i") if name not in used]
+        step = text(["#if LANES > 1", *block(head, [*unused, *body]), "#endif"])
+        size = padded(self._like.size)
+        lines = [
+            "int i = 0;",
+            *block(f"for (; i + {TURNS} * LANES <= {size}; i += {TURNS} * LANES)", self._steps(function, TURNS)),
+            *block(f"for (; i < {size}; i += LANES)", self._steps(function, 1)),
+        ]
+        return step, lines
+
+    def _steps(self, function: str, turns: int) -> list[str]:
+        """All steps for so many vectors."""
+        places = ["i", *(f"i + {turn} * LANES" for turn in range(1, turns))]
+        begin = [
+            f"{kind}VECTOR {name}_{turn} = LOAD({where} + {place});"
+            for kind, found in (("", self._held), ("const ", self._steady))
+            for name, where in found.items()
+            for turn, place in enumerate(places)
+        ]
+        calls = [
+            f"VARIANT({function})({', '.join(words)});"
+            for turn, place in enumerate(places)
+            for words in [
+                ["m", "at", place, *(f"&{name}_{turn}" for name in self._held)]
+                + [f"{name}_{turn}" for name in self._steady]
+            ]
+        ]
+        end = [
+            f"STORE({where} + {place}, {name}_{turn});"
+            for name, where in self._held.items()
+            if name in self._moved
+            for turn, place in enumerate(places)
+        ]
+        return [*begin, *loop("for (int at = 0; at < steps; at++)", calls), *end]
+
+    def _write(self) -> None:
+        """The lines of a step."""
+        names, stored = self._names, self._names.schedule.stored
+        totals = added_up(names)
+        for state in self._own:
+            name = f"s{names.number(state)}"
+            self._held[name] = names.state(state)
+            self._words[state] = self._load(f"v{names.number(state)}", f"*{name}")
+        after = [f"STORE(&{names.kept(state)}, {self._words[state]});" for state in self._own if state in stored]
+        for node in self._group.nodes:
+            word = self._number(self._compute(node))
+            if node in stored:
+                after.append(f"STORE(&{names.element(node)}, {word});")
+            for total in totals.get(node, ()):
+                name = total.removeprefix("m->").removesuffix("[i]")
+                self._held[name] = f"m->{name}"
+                self._moved.add(name)
+                after.append(f"*{name} += {word};")
+        for state, becomes in self._own.items():
+            if storage(becomes) is not state:
+                name = f"s{names.number(state)}"
+                self._moved.add(name)
+                after.append(f"*{name} = {self._number(self._word(becomes, state.shape))};")
+        self._body += after
+
+    def _compute(self, node: Elementwise) -> str:
+        words = []
+        for at, argument in enumerate(_directly(node)):
+            word = self._word(argument, node.shape) if isinstance(argument, Node) else f"SPREAD({number(argument)})"
+            wants_truth = node.op in LOGIC or (node.op == "where" and at == 0)
+            words.append(self._truth(word) if wants_truth else self._number(word))
+        if node.op in INFIX:
+            written = f" {INFIX[node.op]} ".join(words)
+        elif node.op in COMPARED:
+            written = f"{COMPARED[node.op]}({', '.join(words)})"
+        else:
+            written = OTHERS[node.op](*words)
+        name = f"v{self._names.number(node)}"
+        self._body.append(f"const {'TRUTH' if node.is_truth else 'VECTOR'} {name} = {written};")
+        if node.is_truth:
+            self._truths.add(name)
+        self._words[node] = name
+        return name
+
+    def _word(self, value: Node, shape: Shape) -> str:
+        names, node = self._names, storage(value)
+        if isinstance(node, Constant):
+            return f"LOAD({names.constant(value, shape, self._like)} + i)"
+        if node not in self._words:
+            name = f"v{names.number(node)}"
+            if node in names.schedule.steady:
+                self._steady[name] = names.row(node)
+                self._words[node] = name
+            else:
+                self._words[node] = self._load(name, f"LOAD(&{names.element(node)})")
+        return self._words[node]
+
+    def _load(self, name: str, where: str) -> str:
+        self._loads.append(f"const VECTOR {name} = {where};")
+        return name
+
+    def _number(self, word: str) -> str:
+        return f"CHOOSE({word}, {ONE}, {ZERO})" if word in self._truths else word
+
+    def _truth(self, word: str) -> str:
+        return word if word in self._truths else f"NE({word}, {ZERO})"
