@@ -2,19 +2,19 @@
 
 A call's **work** is counted: the additions of inputs that are not zero, a layer whose input stays the same once in a
 call, and the bytes of the weights that they touch. What a core does in a nanosecond is measured by ``limits.c``, a
-small loop for each level of the cache. ``limit_us`` is the slower of the two, as if the other cost
+small loop for each level of the cache. ``limit_us`` is the slower of the two for each layer, as if the other cost
 nothing, and neurons, lists and the call itself too: no engine gets there, and the share says what is left to win.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,11 +25,16 @@ from edgeproof.spike.interpreter import Trace, interpret
 from edgeproof.spike.program import Array, Convolution, Linear, Program, walk
 from edgeproof.spike.toolchain.compilers import compiler_for
 
-__all__ = ["Limits", "Work", "limit_us", "measure_limits", "work_of"]
+if TYPE_CHECKING:
+    from edgeproof.documents.signature import Form
+    from edgeproof.model.subject import Subject
+
+__all__ = ["LayerWork", "Limits", "Work", "exported", "limit_us", "measure_limits", "work_of"]
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-ffp-contract=off")
 LEVELS = ((1, 32 << 10), (2, 512 << 10), (3, 8 << 20))
 """Levels of the cache, with their sizes in bytes where the system does not tell: small ones of today."""
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 FILLED = 0.5
 """How much of a cache the loop reads: what shares it with others is not all there."""
 
@@ -57,18 +62,42 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a call cannot leave out, on average over samples.
+class LayerWork:
+    """What a call cannot leave out of a layer, on average over samples.
 
     Attributes:
         adds: products that are not zero, added to sums.
         weight_bytes: of the weights in these products, each time that one is used.
-        table_bytes: of all weights.
+        table_bytes: of all its weights.
     """
 
     adds: float
     weight_bytes: float
     table_bytes: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a call cannot leave out.
+
+    Attributes:
+        layers: in the order of computation.
+    """
+
+    layers: tuple[LayerWork, ...]
+
+    @property
+    def adds(self) -> float:
+        """Of all layers; ``weight_bytes`` and ``table_bytes`` likewise."""
+        return sum(layer.adds for layer in self.layers)
+
+    @property
+    def weight_bytes(self) -> float:
+        return sum(layer.weight_bytes for layer in self.layers)
+
+    @property
+    def table_bytes(self) -> int:
+        return sum(layer.table_bytes for layer in self.layers)
 
 
 def measure_limits() -> Limits:
@@ -96,12 +125,15 @@ def measure_limits() -> Limits:
 
 
 def _told(level: int) -> int | None:
-    """The size of a level of the cache, as the C library tells it."""
-    name = "SC_LEVEL1_DCACHE_SIZE" if level == 1 else f"SC_LEVEL{level}_CACHE_SIZE"
-    try:
-        return os.sysconf(name) or None
-    except ValueError:
-        return None
+    """The size of a level of the first core's cache, as Linux tells it."""
+    for folder in CACHES.glob("index*"):
+        try:
+            told = {name: (folder / name).read_text().strip() for name in ("level", "type", "size")}
+        except OSError:
+            continue
+        if told["level"] == str(level) and told["type"] != "Instruction" and told["size"].endswith("K"):
+            return int(told["size"][:-1]) << 10
+    return None
 
 
 def work_of(program: Program, samples: Sequence[Mapping[str, Array]], *, weight_bytes: int = 4) -> Work:
@@ -115,27 +147,51 @@ def work_of(program: Program, samples: Sequence[Mapping[str, Array]], *, weight_
     steady = schedule(program).steady
     layers = [node for node in walk(program.roots()) if isinstance(node, (Linear, Convolution))]
     fans = {node: fan_out(node, np.ones(node.weight.shape, bool)) for node in layers}
-    adds = 0
+    adds = dict.fromkeys(layers, 0)
     for sample in samples:
         trace: Trace = {node.x: [] for node in layers}
         interpret(program, sample, trace=trace)
         for node in layers:
             steps = trace[node.x][:1] if node in steady else trace[node.x]
-            adds += sum(int(np.sum(fans[node] * (x != 0))) for x in steps)
-    each = adds / len(samples)
-    return Work(each, each * weight_bytes, sum(node.weight.size for node in layers) * weight_bytes)
+            adds[node] += sum(int(np.sum(fans[node] * (x != 0))) for x in steps)
+    each = {node: count / len(samples) for node, count in adds.items()}
+    return Work(
+        tuple(LayerWork(each[node], each[node] * weight_bytes, node.weight.size * weight_bytes) for node in layers)
+    )
+
+
+def exported(subject: Subject, samples: Mapping[str, Array]) -> Program:
+    """A model as the engine has it.
+
+    Args:
+        subject: the model, loaded.
+        samples: some inputs, sample axis first.
+
+    Raises:
+        EdgeProofError: it cannot be exported, or has operations that the engine does not take.
+    """
+    from edgeproof.model.spine import export_spine, load_spine
+    from edgeproof.model.step_program import program_of
+
+    form: Form = "step" if "step" in subject.forms else "whole"
+    with tempfile.TemporaryDirectory(prefix="edgeproof-program-") as folder:
+        export_spine(subject, form, samples, Path(folder) / "spine", address=subject.name)
+        return program_of(load_spine(Path(folder) / "spine", samples))
 
 
 def limit_us(work: Work, limits: Limits, *, whole: bool = False) -> float:
-    """µs that the additions take, or reading the weights where that takes longer.
+    """µs that the additions of the layers take, one after the other, or reading their weights where that takes longer.
 
     Args:
         work: of a call.
         limits: of this machine.
         whole: whether the additions are of int32.
     """
-    adding = work.adds / (limits.ints_per_ns if whole else limits.floats_per_ns)
-    return max(adding, work.weight_bytes / limits.read_per_ns(work.table_bytes)) / 1e3
+    speed = limits.ints_per_ns if whole else limits.floats_per_ns
+    found = (
+        max(layer.adds / speed, layer.weight_bytes / limits.read_per_ns(layer.table_bytes)) for layer in work.layers
+    )
+    return sum(found) / 1e3
 
 
 if __name__ == "__main__":

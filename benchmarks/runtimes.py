@@ -15,7 +15,8 @@ from itertools import cycle, islice
 
 import numpy as np
 from artifacts import DENSE, ROOT, SPIKING, Made, make, tell
-from engine import against_others
+from engine import WEIGHT_BYTES, against_limits, against_others
+from limits import Work, exported, measure_limits, work_of
 
 import edgeproof
 from edgeproof.documents.latency import Percentile
@@ -41,6 +42,8 @@ FEWEST = 5
 WARMUP = 10
 WARM_NS = 2_000_000
 SEED = 7
+COUNTED = 8
+"""Samples on which the work of a call is counted."""
 
 Call = Callable[[], object]
 Turns = Mapping[str, Sequence[Timed]]
@@ -69,6 +72,9 @@ in, arrays of the model out, the time loop of a spiking model included.
   given; well below, it waited, or something else had the core.""",
     ]
     spiking: dict[str, Turns] = {}
+    engines: dict[str, Turns] = {}
+    works: dict[tuple[str, str], Work] = {}
+    limits = measure_limits()
     for model in (*SPIKING, *DENSE):
         made = make(model)
         tell(f"{model}: measuring")
@@ -76,7 +82,11 @@ in, arrays of the model out, the time loop of a spiking model included.
         parts += [f"### {made.address.removeprefix(f'{ROOT}/')}", table(latencies(turns, made.failures | refused))]
         if model in SPIKING:
             spiking[model] = turns
-    return "\n\n".join([*parts, against_others(spiking)])
+        kinds = {kind: size for kind, size in WEIGHT_BYTES.items() if kind in turns}
+        if kinds:
+            engines[model] = turns
+            works |= {(model, kind): work for kind, work in work(made, kinds).items()}
+    return "\n\n".join([*parts, against_others(spiking), against_limits(engines, works, limits)])
 
 
 def measure(made: Made) -> tuple[Turns, dict[str, str]]:
@@ -106,6 +116,19 @@ def measure(made: Made) -> tuple[Turns, dict[str, str]]:
                         counts[candidate] = affordable(calls[candidate])
                     turns.setdefault(candidate, []).append(turn(calls[candidate], counts[candidate]))
     return {candidate: turns[candidate] for candidate in calls}, refused
+
+
+def work(made: Made, kinds: Mapping[str, int]) -> dict[str, Work]:
+    """What a call of the engine cannot leave out, on average over some held-out samples.
+
+    Args:
+        made: the model.
+        kinds: of the engine, with the bytes of a weight.
+    """
+    with edgeproof.load(made.address, threads=1) as eager:
+        feeds = read_calls(made.inputs, eager.inputs, limit=COUNTED)
+        program = exported(eager.subject, {name: np.stack([feed[name] for feed in feeds]) for name in feeds[0]})
+    return {kind: work_of(program, feeds, weight_bytes=size) for kind, size in kinds.items()}
 
 
 def bound(session: NativeSession, feeds: Sequence[Given]) -> list[Call]:

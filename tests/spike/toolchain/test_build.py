@@ -36,7 +36,7 @@ from edgeproof.spike.toolchain.targets import TARGETS, Target, target_named
 
 EMULATED = [target for target in TARGETS.values() if target.emulator is not None]
 MAIN = main_program(NAME, INPUTS, OUTPUTS)
-EXPORTS = {f"{NAME}_{function}" for function in ("size", "init", "reset", "call", "run", "step", "describe")}
+EXPORTS = {f"{NAME}_{function}" for function in ("size", "init", "reset", "call", "bound", "run", "step", "describe")}
 EXPORTS |= {"edgeproof_describe"}
 LIBRARY = {"memcpy", "memset", "memmove"}
 

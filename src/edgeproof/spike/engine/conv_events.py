@@ -184,4 +184,10 @@ def events_summed(names: Names, node: Convolution) -> list[str]:
         ),
     ]
     rowwise = block(f"for (int left = 0; left < {columns}; left += {most})", windows)
-    return [*lines, *loop(f"for (int row = 0; row < {rows}; row++)", rowwise)]
+    plain = [
+        f"{names.function(f'near{block_width}')}(y{plus(first)}, &{see}, {b}{plus(first)}, {w}{plus(first)}, {wide}, "
+        f"{listed}, {begin}, {wanted});"
+        for block_width, wanted, first in blocks
+    ]
+    by_rows = loop(f"for (int row = 0; row < {rows}; row++)", rowwise)
+    return [*lines, "#if LANES > 1", *by_rows, "#else", *plain, "#endif"]

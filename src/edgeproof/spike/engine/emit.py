@@ -13,7 +13,7 @@ from edgeproof.spike.engine.frame import File, Source, check_name
 from edgeproof.spike.engine.groups import group_loop
 from edgeproof.spike.engine.kernels import ADD, FILL, GIVE, VECTORS
 from edgeproof.spike.engine.layers import Method, Span, delay, each_step, linear
-from edgeproof.spike.engine.lists import BEGINS, EVEN, LEVEL, LISTED, NONZERO, PLACED
+from edgeproof.spike.engine.lists import BEGINS, EVEN, LEVEL, LISTED, NONZERO, PACKED, PLACED
 from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.neuron_vectors import can_be_vectors, neuron_vectors
 from edgeproof.spike.engine.pooling import HIGHEST, pool
@@ -64,6 +64,7 @@ class _Floats(File):
     ) -> None:
         super().__init__(Names(scheduled, name), chosen)
         self._activity = activity
+        self._names.activity = activity
         self._names.quiet = _quiet(scheduled, chosen, activity)
 
     def _layers(self) -> list[str]:
@@ -82,6 +83,7 @@ class _Floats(File):
         }
         parts = [
             VECTORS if wanted - {"nonzero", "weigh"} else "",
+            PACKED if wanted & {"nonzero", "begins"} else "",
             LISTED if wanted & {"nonzero", "placed", "begins"} else "",
             NONZERO if "nonzero" in wanted else "",
             PLACED if "placed" in wanted else "",

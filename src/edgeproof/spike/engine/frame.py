@@ -7,6 +7,7 @@ in a struct that the caller owns, so any number of threads can run any number of
 from __future__ import annotations
 
 import json
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +18,11 @@ from edgeproof.spike.engine.call import is_collected, reset, run
 from edgeproof.spike.engine.kernels import VARIANTS
 from edgeproof.spike.engine.layers import Method, Span, each_step
 from edgeproof.spike.engine.names import Names
-from edgeproof.spike.engine.schedule import Delay, Group, Kernel, Layer, Stage, padded
+from edgeproof.spike.engine.schedule import Delay, Group, Kernel, Layer, Schedule, Stage, padded
 from edgeproof.spike.engine.summary import kernel_summary, shape_of
 from edgeproof.spike.engine.templates import ENTRIES, FOOT, HEAD, HEADER
 from edgeproof.spike.engine.writing import block, comment, quoted, said, text
-from edgeproof.spike.program import Node
+from edgeproof.spike.program import Convolution, Linear, Node, walk
 
 __all__ = ["File", "Source", "check_name"]
 
@@ -168,6 +169,7 @@ class File(ABC):
                 "name": self._names.name,
                 "timesteps": program.timesteps,
                 "sequence": program.sequence,
+                "terms": _terms(self._schedule),
                 "inputs": [{"name": node.name, "shape": list(node.shape)} for node in program.inputs],
                 "outputs": [
                     {"name": output.name, "shape": list(output.node.shape), "readout": output.readout}
@@ -201,3 +203,12 @@ class File(ABC):
             moved = [line for delay in delays for line in self._delay(delay)]
             lines += [*comment(kernel_summary(delays[0], self._methods, len(delays))), *each_step(span, moved)]
         return lines
+
+
+def _terms(scheduled: Schedule) -> int:
+    """Products that the layers of a call have, if nothing is zero."""
+    return sum(
+        node.size * math.prod(node.weight.shape[1:]) * (1 if node in scheduled.steady else scheduled.program.timesteps)
+        for node in walk(scheduled.program.roots())
+        if isinstance(node, (Linear, Convolution))
+    )

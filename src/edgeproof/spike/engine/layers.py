@@ -27,8 +27,9 @@ Span = Literal["chunk", "step", "once"]
 """All steps of the chunk; the step ``at``, in a loop that is there already; or once for all of them."""
 EACH = "for (int at = 0; at < steps; at++)"
 F = np.float32
-MANY = 9
-"""Time steps from which on a vector holds steps rather than outputs, where these are few."""
+MANY, OFTEN = 9, 0.08
+"""Time steps, and the share of inputs that spike at one, from which on a vector holds steps rather than outputs, where
+these are few."""
 
 
 def each_step(span: Span, body: Sequence[str]) -> list[str]:
@@ -72,13 +73,15 @@ def linear(names: Names, node: Linear, method: Method, span: Span) -> list[str]:
     """
     size, width = node.x.size, padded(len(node.bias))
     places = names.schedule.layouts.places(node)
-    many = method != "dense" and span == "chunk" and node.x in names.schedule.binary
-    rows = size + 1 if many else size
+    spikes = method != "dense" and node.x in names.schedule.binary
+    rows = size + 1 if spikes and span == "chunk" else size
     weight, bias = np.zeros((width, rows), F), np.zeros(width, F)
     weight[places, :size], bias[places] = weights_of(node.weight), bias_of(node.bias)
-    copied, x = ([], partial(names.row, node.x)) if many else _plain(names, node.x, span)
-    written = _Linear(names, node, span, x, names.table("w", blocked(weight)), names.table("k", bias), rows)
-    return [*copied, *(written.dense() if method == "dense" else written.many() if many else written.events())]
+    copied, x = ([], partial(names.row, node.x)) if spikes else _plain(names, node.x, span)
+    written = _Linear(names, node, span, x, names.table("w", blocked(weight)), names.table("k", bias), rows, spikes)
+    if rows > size:
+        return ["#if LANES > 1", *written.many(), "#else", *written.events(), "#endif"]
+    return [*copied, *(written.dense() if method == "dense" else written.events())]
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,16 @@ class _Linear:
     bias: str
     rows: int
     """Of weights in a block: one for each input, and one of zeros where lists are made equally long."""
+    spikes: bool
+    """Whether its inputs are spikes, which it finds wherever they stand."""
+
+    def _found(self) -> str:
+        """The beginning of a call that lists what is not zero at the step ``at``."""
+        names, x = self.names, self.node.x
+        places = names.places(x) if self.spikes else None
+        if places is None:
+            return f"{names.function('nonzero')}({self.x('at')}, {x.size}, "
+        return f"{names.function('placed')}({self.x('at')}, {places}, {x.size}, "
 
     def many(self) -> list[str]:
         """Spikes of all steps in lists first; then a block of weights is read for all steps before the next one is."""
@@ -112,12 +125,8 @@ class _Linear:
         room = padded(node.x.size) + SPARE
         listed = names.need("list", "uint32_t", room, each_step=True)
         count = names.need("count", "uint32_t", 1, each_step=True)
-        places = names.places(node.x)
-        found = f"{names.function('nonzero')}({names.row(node.x)}, "
-        if places is not None:
-            found = f"{names.function('placed')}({names.row(node.x)}, {places}, "
         lines = [
-            *loop(EACH, [f"{count}[at] = {found}{node.x.size}, {listed} + (size_t)at * {room});"]),
+            *loop(EACH, [f"{count}[at] = {self._found()}{listed} + (size_t)at * {room});"]),
             f"{names.function('even')}({listed}, {room}, {count}, steps, {node.x.size});",
         ]
         for part in self._blocks():
@@ -127,7 +136,8 @@ class _Linear:
                 f"{part.wide});"
             )
             lines += part.each([total])
-        if node.size <= FEW and names.schedule.chunk >= MANY and places is None:
+        often = names.activity.get(node, OFTEN) >= OFTEN
+        if often and node.size <= FEW and names.schedule.chunk >= MANY and names.places(node.x) is None:
             return self._trains(lines)
         return lines
 
@@ -155,9 +165,8 @@ class _Linear:
         listed = names.need("list", "uint32_t", room, each_step=chunk)
         listed = f"{listed} + (size_t)at * {room}" if chunk else listed
         count = f"{names.need('count', 'uint32_t', 1, each_step=True)}[at]" if chunk else "count"
-        x = self.x("at")
-        values = "NULL" if node.x in names.schedule.binary else x
-        found = f"{count} = {names.function('nonzero')}({x}, {node.x.size}, {listed});"
+        values = "NULL" if self.spikes else self.x("at")
+        found = f"{count} = {self._found()}{listed});"
         lines = loop(EACH, [found]) if chunk else [f"const uint32_t {found}"]
         for part in self._blocks():
             total = (

@@ -6,7 +6,7 @@ those of several time steps or windows are made equally long, with the place of 
 
 from __future__ import annotations
 
-__all__ = ["BEGINS", "EVEN", "LEVEL", "LISTED", "NONZERO", "PLACED", "SPARE", "TOGETHER"]
+__all__ = ["BEGINS", "EVEN", "LEVEL", "LISTED", "NONZERO", "PACKED", "PLACED", "SPARE", "TOGETHER"]
 
 TOGETHER = 4
 """Lists that are made equally long, to be summed up at one time."""
@@ -24,14 +24,16 @@ def _packed() -> str:
     return ",\n".join(lines)
 
 
-LISTED = f"""
-#undef LIST
+PACKED = f"""
 #if LANES == 8
 static const uint64_t places_of_bits[256] ALIGNED = {{
 {_packed()}
 }};
 #endif
+"""
 
+LISTED = """
+#undef LIST
 /* The places from `i` on of the bits in `found`, added to `list`. */
 #if LANES == 16
 #define LIST(found, i) \\
@@ -135,16 +137,21 @@ TARGET static inline void VARIANT(begins)(const float *x, uint32_t channels, uin
 """
 
 LEVEL = f"""
+#if LANES > 1
 /* What adds nothing, from `to` up to `end`, and some of it behind. */
+typedef uint32_t VARIANT(level) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 TARGET static inline void VARIANT(nothing_more)(uint32_t *to, const uint32_t *end, uint32_t nothing) {{
+  const VARIANT(level) same = nothing - (VARIANT(level)){{0}};
   do {{
-    for (int i = 0; i < {SPARE}; i++) to[i] = nothing;
+    for (int i = 0; i < {SPARE}; i += LANES) *(VARIANT(level) *)(to + i) = same;
     to += {SPARE};
   }} while (to < end);
 }}
+#endif
 """
 
 EVEN = f"""
+#if LANES > 1
 /* Makes {TOGETHER} lists after one another equally long, by the place of what adds nothing. */
 TARGET static inline void VARIANT(even)(uint32_t *list, size_t room, uint32_t *count, int lists, uint32_t nothing) {{
   for (int at = 0; at < lists; at += {TOGETHER}) {{
@@ -158,4 +165,5 @@ TARGET static inline void VARIANT(even)(uint32_t *list, size_t room, uint32_t *c
     }}
   }}
 }}
+#endif
 """

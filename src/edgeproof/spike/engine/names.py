@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
@@ -82,6 +83,7 @@ class Names:
         room: members of the struct to work in.
         functions: those of the fixed part that are called.
         before: functions that the stage being written calls.
+        activity: of layers that were measured: the share of their inputs that are not zero.
         quiet: inputs that are mostly zero, and taken by nothing that could tell 0.0 from -0.0.
     """
 
@@ -94,6 +96,7 @@ class Names:
         self.room: dict[str, Room] = {}
         self.functions: set[str] = set()
         self.before: list[str] = []
+        self.activity: Mapping[Node, float] = {}
         self.quiet: frozenset[Node] = frozenset()
         self._numbers: dict[Node, int] = {}
         self._known: dict[tuple[str, str, bytes], str] = {}

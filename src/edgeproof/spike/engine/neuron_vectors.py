@@ -20,8 +20,10 @@ from edgeproof.spike.program import COMPARISONS, LOGIC, Constant, Elementwise, N
 
 __all__ = ["can_be_vectors", "neuron_vectors"]
 
-TURNS = 4
-"""Vectors that take turns."""
+TURNS = (8, 4)
+"""Vectors that take turns: eight where there are registers for their states and constant inputs, or four."""
+REGISTERS = {16: 24, 8: 10}
+"""For these, with vectors of 16 floats and with narrower ones."""
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 COMPARED = {"gt": "GT", "ge": "GE", "lt": "LT", "le": "LE", "eq": "EQ", "ne": "NE", "and": "AND", "or": "OR"}
@@ -139,10 +141,20 @@ class _Vectors:
         size = padded(self._like.size)
         lines = [
             "int i = 0;",
-            *block(f"for (; i + {TURNS} * LANES <= {size}; i += {TURNS} * LANES)", self._steps(function, TURNS)),
+            "#if LANES == 16",
+            *self._in_turns(function, size, REGISTERS[16]),
+            "#else",
+            *self._in_turns(function, size, REGISTERS[8]),
+            "#endif",
             *block(f"for (; i < {size}; i += LANES)", self._steps(function, 1)),
         ]
         return step, lines
+
+    def _in_turns(self, function: str, size: int, registers: int) -> list[str]:
+        """As many vectors at a time as registers hold."""
+        each = max(1, len(self._held) + len(self._steady))
+        turns = next((turns for turns in TURNS if turns * each <= registers), TURNS[-1])
+        return block(f"for (; i + {turns} * LANES <= {size}; i += {turns} * LANES)", self._steps(function, turns))
 
     def _steps(self, function: str, turns: int) -> list[str]:
         """All steps for so many vectors."""

@@ -28,7 +28,8 @@ HIGHEST = """
 #endif
 
 #if LANES > 1
-/* The maximum of a window of each channel; a number that is none is the maximum of whatever it is among. */
+/* The maximum of a window of each channel; a number that is none is the maximum of whatever it is among. Without masks
+ * there are a vector of channels or more. */
 TARGET static inline VECTOR VARIANT(highest_of)(const float *x, int rows, int columns, int channels, int down) {
   VECTOR v = LOAD(x);
   int none = 0;
@@ -67,14 +68,9 @@ TARGET static inline void VARIANT(highest)(float *restrict y, const float *restr
     _mm512_mask_storeu_ps(y + c, left, v);
   }
 #else
-  for (; c < channels; c++) {
-    float v = x[c];
-    for (int ky = 0; ky < rows; ky++)
-      for (int kx = 0; kx < columns; kx++) {
-        const float seen = x[c + ky * down + kx * channels];
-        v = (seen > v) | (seen != seen) ? seen : v;
-      }
-    y[c] = v;
+  if (c < channels) { /* the last vector of them, some of it once more */
+    c = channels - LANES;
+    STORE(y + c, VARIANT(highest_of)(x + c, rows, columns, channels, down));
   }
 #endif
 }
@@ -134,7 +130,11 @@ def pool(names: Names, node: Pool) -> list[str]:
             *(loop(each, [f"y[c] = y[c]{_scaled(node)};"]) if _scaled(node) else []),
         ]
     place = [f"float *const restrict y = results + (row * {columns} + column) * {channels};"]
-    place += ["#if LANES > 1", highest, "#else", *window, "#endif"] if highest else window
+    place += (
+        [f"#if LANES == 16 || (LANES > 1 && LANES <= {channels})", highest, "#else", *window, "#endif"]
+        if highest
+        else window
+    )
     lines = [f"const float *const image = {x};", f"float *const results = {names.row(node)};"]
     return [*copied, *lines, *pixels(rows, columns, place)]
 

@@ -40,12 +40,11 @@ def many_sums(widths: Collection[int]) -> str:
     wanted = [width for width in BLOCKS if width in widths]
     if not wanted:
         return ""
-    texts = ["".join(_many(width, lanes) for width in wanted) for lanes in (16, 8, 4)]
-    return _MANY + by_lanes([*texts, "".join(map(_many_plain, wanted))])
+    return _MANY + by_lanes([*("".join(_many(width, lanes) for width in wanted) for lanes in (16, 8, 4)), ""])
 
 
 def near_sums(widths: Collection[int]) -> str:
-    """Sums over the lists of a few windows, of where weights begin."""
+    """Sums over the lists of a few windows, of where weights begin; without vectors, over all windows."""
     wanted = [width for width in BLOCKS if width in widths]
     if not wanted:
         return ""
@@ -54,7 +53,7 @@ def near_sums(widths: Collection[int]) -> str:
 
 
 def _one_head(width: int) -> str:
-    return f"""TARGET static void VARIANT(sum{width})(float *restrict y, const float *bias, const float *weights,
+    return f"""TARGET static inline void VARIANT(sum{width})(float *restrict y, const float *bias, const float *weights,
     const uint32_t *list, uint32_t count, const float *x) {{
 """
 
@@ -148,15 +147,27 @@ def _near(width: int, lanes: int) -> str:
 
 
 def _near_plain(width: int) -> str:
-    return f"""{_near_head(width)}  for (int at = 0; at < lists; at++) {{
-    const uint32_t *const from = list + (size_t)at * room;
+    """Without vectors the list of a window is no quicker than the runs of the image's list that it is made of."""
+    return f"""static inline void VARIANT(near{width})(float *y, const struct sight *see, const float *bias,
+    const float *weights, int wide, const uint32_t *list, const uint32_t *begin, int wanted) {{
+  const struct sight s = *see;
+  for (int place = 0; place < s.rows * s.columns; place++) {{
+    const int above = place / s.columns * s.down - s.top, before = place % s.columns * s.right - s.left;
+    const int behind = before + s.taps_right < s.width ? before + s.taps_right : s.width;
+    const int first = before < 0 ? 0 : before < s.width ? before : s.width, last = behind > first ? behind : first;
     float sums[{width}];
     for (int i = 0; i < {width}; i++) sums[i] = bias[i];
-    for (uint32_t k = 0; k < count; k++) {{
-      const float *const row = weights + from[k];
-      for (int i = 0; i < {width}; i++) sums[i] += row[i];
+    for (int ky = 0; ky < s.taps_down; ky++) {{
+      const int line = above + ky * s.spread;
+      if (line < 0 || line >= s.height) continue;
+      const int base = (line * s.width + before - ky * s.taps_right) * s.channels;
+      const uint32_t end = begin[line * s.width + last];
+      for (uint32_t k = begin[line * s.width + first]; k < end; k++) {{
+        const float *const row = weights + (size_t)((int)list[k] - base) * (size_t)wide;
+        for (int i = 0; i < {width}; i++) sums[i] += row[i];
+      }}
     }}
-    for (int i = 0; i < wanted; i++) y[(size_t)at * apart + i] = sums[i];
+    for (int i = 0; i < wanted; i++) y[(size_t)place * (size_t)s.outputs + i] = sums[i];
   }}
 }}
 """
@@ -186,21 +197,6 @@ def _lists(width: int, lanes: int, vectors: int, count: int, *, near: bool = Fal
         ),
     ]
     return indented(lines, 6)
-
-
-def _many_plain(width: int) -> str:
-    return f"""{_many_head(width)}  for (int at = 0; at < lists; at++) {{
-    const uint32_t *const from = list + (size_t)at * room;
-    float sums[{width}];
-    for (int i = 0; i < {width}; i++) sums[i] = bias[i];
-    for (uint32_t k = 0; k < count[at]; k++) {{
-      const float *const row = weights + (size_t)from[k] * {width};
-      for (int i = 0; i < {width}; i++) sums[i] += row[i];
-    }}
-    for (int i = 0; i < wanted; i++) y[(size_t)at * apart + i] = sums[i];
-  }}
-}}
-"""
 
 
 def indented(lines: list[str], indent: int) -> str:

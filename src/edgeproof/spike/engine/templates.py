@@ -58,6 +58,13 @@ ${NAME}_API void ${name}_init(struct $name *m, int widest);
 ${NAME}_API void ${name}_reset(struct $name *m);
 /* One whole call: reset, then $timesteps time steps. */
 ${NAME}_API void ${name}_call(struct $name *m, const float *const *in, float *const *out);
+/* The same with all of its arguments in one place, for callers to whom each costs something. */
+struct ${name}_bound {
+  struct $name *m;
+  const float *const *in;
+  float *const *out;
+};
+${NAME}_API void ${name}_bound(const struct ${name}_bound *bound);
 /* `steps` more time steps from the states as they are; outputs are read out over these steps. */
 ${NAME}_API void ${name}_run(struct $name *m, int steps, const float *const *in, float *const *out);
 /* One time step from the states as they are. */
@@ -138,6 +145,8 @@ void ${name}_call(struct $name *m, const float *const *in, float *const *out) {
   ${name}_reset(m);
   m->run(m, ${NAME}_TIMESTEPS, in, out);
 }
+
+void ${name}_bound(const struct ${name}_bound *bound) { ${name}_call(bound->m, bound->in, bound->out); }
 
 size_t ${name}_size(void) { return sizeof(struct $name); }
 

@@ -13,8 +13,8 @@ from edgeproof.spike.engine.sums import indented
 __all__ = ["windows_seen"]
 
 _EVENTS = """
-/* Where the weights of a run of events begin; what stands behind them is written over. */
 #if LANES > 1
+/* Where the weights of a run of events begin; what stands behind them is written over. */
 typedef uint32_t VARIANT(events) __attribute__((vector_size(LANES == 4 ? 16 : 32), aligned(4), may_alias));
 TARGET static inline void VARIANT(eight_of)(uint32_t *to, const uint32_t *list, uint32_t base, uint32_t wide) {
   for (int i = 0; i < 8; i += LANES == 4 ? 4 : 8)
@@ -29,11 +29,6 @@ TARGET static inline void VARIANT(run_of)(uint32_t *to, const uint32_t *list, ui
   VARIANT(eight_of)(to, list, base, wide);
   if (__builtin_expect(count > 8, 0)) VARIANT(rest_of)(to, list, count, base, wide);
 }
-#else
-static inline void VARIANT(run_of)(uint32_t *to, const uint32_t *list, uint32_t count, uint32_t base, uint32_t wide) {
-  for (uint32_t k = 0; k < count; k++) to[k] = (list[k] - base) * wide;
-}
-#endif
 
 /* Where the weights begin of the events in the windows of so many places side by side: ascending, and each as many as
  * there are in the fullest of them, by the weights of nothing. `row` and `column` are those of the first place. */
@@ -42,7 +37,7 @@ static inline void VARIANT(run_of)(uint32_t *to, const uint32_t *list, uint32_t 
 
 def windows_seen(places: Collection[int]) -> str:
     """Lists of the events in the windows of so many places side by side."""
-    return _EVENTS + "".join(map(_seen, sorted(places))) if places else ""
+    return _EVENTS + "".join(map(_seen, sorted(places))) + "#endif\n" if places else ""
 
 
 def _seen(places: int) -> str:

@@ -1,11 +1,10 @@
-"""Float32 of a caller, by name, as addresses for an engine; and results in the shape the caller works with."""
+"""Float32 of a caller, by name, as addresses for an engine; and room for results of the kind the caller works with."""
 
 from __future__ import annotations
 
 import ctypes
 import math
 import sys
-from array import array
 
 from edgeproof.errors import SignatureError
 
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
 
     from edgeproof.spike.runtime.native import Port
 
-__all__ = ["addresses", "empty", "shaped", "taken"]
+__all__ = ["addresses", "empty", "taken"]
+
+_address, _at = ctypes.addressof, ctypes.c_char.from_buffer
 
 
 def taken(ports: Sequence[Port], inputs: Mapping[str, Any]) -> list[memoryview]:
@@ -32,28 +33,17 @@ def taken(ports: Sequence[Port], inputs: Mapping[str, Any]) -> list[memoryview]:
     return found
 
 
-def addresses(views: Sequence[memoryview]) -> list[int]:
+def addresses(buffers: Sequence[Any]) -> list[int]:
     """Where they begin."""
-    return [ctypes.addressof(ctypes.c_char.from_buffer(view)) for view in views]
+    return [_address(_at(buffer)) for buffer in buffers]
 
 
-def empty(ports: Sequence[Port]) -> list[array[float]]:
-    """Room for results."""
-    return [array("f", bytes(port.bytes)) for port in ports]
-
-
-def shaped(ports: Sequence[Port], results: Sequence[array[float]], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Results by name: numpy arrays if the first input is one, else memoryviews of float32."""
+def empty(ports: Sequence[Port], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Room for results, by name: numpy arrays if the first input is one, else memoryviews of float32."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(next(iter(inputs.values()), None), numpy.ndarray):
-        return {
-            port.name: numpy.frombuffer(result, numpy.float32).reshape(port.shape)
-            for port, result in zip(ports, results, strict=True)
-        }
-    return {
-        port.name: memoryview(result).cast("B").cast("f", list(port.shape or (1,)))
-        for port, result in zip(ports, results, strict=True)
-    }
+        return {port.name: numpy.empty(port.shape, numpy.float32) for port in ports}
+    return {port.name: memoryview(bytearray(port.bytes)).cast("f", list(port.shape or (1,))) for port in ports}
 
 
 def _taken(port: Port, inputs: Mapping[str, Any]) -> memoryview:

@@ -53,12 +53,21 @@ class Library:
         except OSError as error:
             raise ArtifactError(f"{path} cannot be loaded as an engine: {error}") from error
 
-    def function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    def function(self, name: str, result: Any, *arguments: Any, alone: bool = False) -> Callable[..., Any]:
         """One of its functions, by C name, result and argument types; it must not outlive the library.
+
+        Args:
+            name: of the function.
+            result: its type; None: nothing.
+            arguments: their types; without any they are not looked at, and each must be an object of ctypes.
+            alone: whether no other thread of Python's runs during a call: for what takes less than a switch does.
 
         Raises:
             AttributeError: there is none of that name.
         """
+        if alone:
+            called: Callable[..., Any] = ctypes.PYFUNCTYPE(result, *arguments)((name, self._code))
+            return called
         function = getattr(self._code, name)
         function.restype, function.argtypes = result, list(arguments)
         found: Callable[..., Any] = function

@@ -8,7 +8,9 @@ from __future__ import annotations
 import ctypes
 import json
 import math
+import sys
 from _thread import allocate_lock
+from functools import partial
 
 from edgeproof.errors import ArtifactError
 from edgeproof.spike.runtime.library import Library
@@ -24,6 +26,9 @@ __all__ = ["Engine", "Port"]
 WIDEST = 16
 ALIGNMENT = 64
 DESCRIBE = "edgeproof_describe"
+SHORT = 1 << 17
+"""Products in a call up to which it takes some microseconds, and letting other threads of Python's run in the meantime
+would cost more than that."""
 
 
 class Port:
@@ -45,7 +50,7 @@ class Port:
 
 class Engine:
     """One instance of a network: its states and its room to work in. Threads that share one take turns; to run at the
-    same time each needs its own.
+    same time each needs its own. Calls of a few microseconds never do: they keep other threads of Python's waiting.
 
     Attributes:
         library: its code.
@@ -76,6 +81,7 @@ class Engine:
         told: dict[str, Any] = json.loads(describe())
         self.name = str(told["name"])
         self.timesteps = int(told["timesteps"])
+        self._alone = int(told.get("terms", SHORT + 1)) <= SHORT and _one_thread_runs()
         steps = (self.timesteps,)
         self.sequence = bool(told["sequence"])
         self.stacked = tuple(output["readout"] == "stack" for output in told["outputs"])
@@ -92,13 +98,14 @@ class Engine:
         self._call = self._function("call", None, *pointers)
         self._run = self._function("run", None, ctypes.c_void_p, ctypes.c_int, *pointers[1:])
         self._reset = self._function("reset", None, ctypes.c_void_p)
-        self._lock = allocate_lock()  # Python lets other threads run during a call
+        self._lock = allocate_lock()  # Python lets other threads run during a call, unless it is a short one
         self.steps = 0
         self._in = (ctypes.c_void_p * len(self.inputs))()
         self._out = (ctypes.c_void_p * len(self.outputs))()
+        self._in_at, self._out_at = ctypes.addressof(self._in), ctypes.addressof(self._out)
 
     def _function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-        return self.library.function(f"{self.name}_{name}", result, *arguments)
+        return self.library.function(f"{self.name}_{name}", result, *arguments, alone=self._alone)
 
     def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[[], None]:
         """A call without arguments that reads ``inputs`` and writes ``outputs`` in place: the quickest way to run.
@@ -114,6 +121,11 @@ class Engine:
         taken = (ctypes.c_void_p * len(self.outputs))(*map(_address, outputs, self.outputs))
         call, instance, acquire, release = self._call, self._instance, self._lock.acquire, self._lock.release
         first, second = ctypes.addressof(given), ctypes.addressof(taken)
+        if self._alone:
+            record = (ctypes.c_void_p * 3)(instance, first, second)
+            short = partial(self._function("bound", None), ctypes.c_void_p(ctypes.addressof(record)))
+            short.__dict__["kept"] = (record, given, taken, inputs, outputs, self)
+            return short
 
         def run(_kept: Any = (given, taken, inputs, outputs, self)) -> None:
             acquire()
@@ -127,23 +139,34 @@ class Engine:
     def call(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """One whole call from the initial states, on addresses of float32 in the order of the ports."""
         with self._lock:
-            self._in[:] = list(inputs)
-            self._out[:] = list(outputs)
-            self._call(self._instance, self._in, self._out)
+            self._place(inputs, outputs)
+            self._call(self._instance, self._in_at, self._out_at)
 
     def advance(self, steps: int, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Some more time steps from the states as they are: a stream."""
         with self._lock:
-            self._in[:] = list(inputs)
-            self._out[:] = list(outputs)
-            self._run(self._instance, steps, self._in, self._out)
+            self._place(inputs, outputs)
+            self._run(self._instance, steps, self._in_at, self._out_at)
             self.steps += steps
+
+    def _place(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """One address after the other: a slice of them takes twice as long."""
+        given, taken = self._in, self._out
+        for at, address in enumerate(inputs):
+            given[at] = address
+        for at, address in enumerate(outputs):
+            taken[at] = address
 
     def reset(self) -> None:
         """Back to the initial states."""
         with self._lock:
             self._reset(self._instance)
             self.steps = 0
+
+
+def _one_thread_runs() -> bool:
+    """Whether only one thread of Python's runs at a time."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def _address(buffer: Any, port: Port) -> int:

@@ -4,7 +4,7 @@ numpy."""
 from __future__ import annotations
 
 from edgeproof.errors import ArtifactError
-from edgeproof.spike.runtime.buffers import addresses, empty, shaped, taken
+from edgeproof.spike.runtime.buffers import addresses, empty, taken
 from edgeproof.spike.runtime.native import Engine, Port
 from edgeproof.spike.runtime.stream import Stream
 
@@ -68,9 +68,9 @@ class NativeSession:
             SignatureError: a name or a size is not the model's.
             ArtifactError: the session is closed.
         """
-        given, results = taken(self._given, inputs), empty(self._results)
-        self.engine.call(addresses(given), [result.buffer_info()[0] for result in results])
-        return shaped(self._results, results, inputs)
+        given, results = taken(self._given, inputs), empty(self._results, inputs)
+        self.engine.call(addresses(given), addresses([*results.values()]))
+        return results
 
     def stream(self) -> Stream:
         """An instance of its own whose states go on from step to step, for input that comes as time passes. It may

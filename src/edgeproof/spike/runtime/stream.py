@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeproof.spike.runtime.buffers import addresses, empty, shaped, taken
+from edgeproof.spike.runtime.buffers import addresses, empty, taken
 from edgeproof.spike.runtime.native import Port
 
 TYPE_CHECKING = False  # as in native
@@ -55,9 +55,9 @@ class Stream:
         Raises:
             SignatureError: a name or a size is not the model's.
         """
-        given, results = taken(self.inputs, inputs), empty(self.outputs)
-        self._engine.advance(1, addresses(given), [result.buffer_info()[0] for result in results])
-        return shaped(self.outputs, results, inputs)
+        given, results = taken(self.inputs, inputs), empty(self.outputs, inputs)
+        self._engine.advance(1, addresses(given), addresses([*results.values()]))
+        return results
 
     def reset(self) -> None:
         """Back to the initial states."""
