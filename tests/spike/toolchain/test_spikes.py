@@ -1,4 +1,4 @@
-"""Convolutions of spikes over many time steps, for other processors: the interpreter's bits, with vectors or without."""
+"""Convolutions of spikes over many time steps, for other processors: the interpreter's bits, vectors or none."""
 
 from __future__ import annotations
 

@@ -146,13 +146,12 @@ class _Linear:
         names, node = self.names, self.node
         row, room = padded(node.x.size), padded(node.x.size) + SPARE
         listed = names.need("list", "uint32_t", room, each_step=True)
-        sums = names.need("sums", "float", padded(FEW) * LONGEST)
         return [
             f"#if LANES == 16 && {names.chunk} >= {MANY} && {names.chunk} <= {LONGEST}",
             f"const uint32_t inputs = {names.function('trains')}({self.x('0')}, {row}, {node.x.size}, steps, {listed},",
             f"    {listed} + {room});",
             f"{names.function(f'train{node.size}')}({names.row(node, '0')}, {self.bias}, {self.weights}, {listed},",
-            f"    {listed} + {room}, inputs, steps, (float (*)[{LONGEST}]){sums});",
+            f"    {listed} + {room}, inputs, steps);",
             "#else",
             *otherwise,
             "#endif",

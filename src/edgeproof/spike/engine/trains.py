@@ -76,7 +76,8 @@ def _sums(outputs: int) -> str:
     )
     end = "\n".join(f"  _mm512_storeu_ps(sums[{o}], a{o});\n  _mm512_storeu_ps(sums[{o}] + 16, b{o});" for o in every)
     return f"""TARGET static inline void VARIANT(train{outputs})(float *y, const float *bias, const float *weights,
-    const uint32_t *list, const uint32_t *when, uint32_t count, int steps, float (*sums)[{LONGEST}]) {{
+    const uint32_t *list, const uint32_t *when, uint32_t count, int steps) {{
+  float sums[{rows}][{LONGEST}];
 {begin}
   for (uint32_t k = 0; k < count; k++) {{
     const float *const row = weights + (size_t)list[k] * 16;
@@ -84,6 +85,8 @@ def _sums(outputs: int) -> str:
 {add}
   }}
 {end}
+  for (int o = {outputs}; o < {rows}; o++) memset(sums[o], 0, sizeof sums[o]);
+  __asm__ volatile("" : : "r"(sums) : "memory"); /* or the compiler takes the vectors apart, number by number */
   for (int at = 0; at < steps; at += 4)
     for (int o = 0; o < {rows}; o += 4) {{
       __m128 r[4] = {{_mm_loadu_ps(sums[o] + at), _mm_loadu_ps(sums[o + 1] + at), _mm_loadu_ps(sums[o + 2] + at),
