@@ -55,8 +55,9 @@ def against_limits(measured: Mapping[str, Turns], works: Mapping[tuple[str, str]
 What a call cannot leave out: to add the weights of every input that is not zero, a layer whose input stays the same
 once. Small loops say what one core of this machine does at best: it reads {levels} bytes in a nanosecond from the
 first, second and third level of its cache, and adds {limits.floats_per_ns:.0f} float32 or {limits.ints_per_ns:.0f}
-int32. *At best* is the slower of the two, layer after layer, as if neurons, lists of events and the call itself cost
-nothing; *share* is that over the median.""",
+int32. A weight comes from where all of a layer's fit, and each further time from the first level. *At best* is the
+slower of reading and adding, layer after layer, as if neurons, lists of events and the call itself cost nothing;
+*share* is that over the median.""",
             table(_limits(measured, works, limits)),
         )
     )

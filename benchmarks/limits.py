@@ -68,11 +68,13 @@ class LayerWork:
     Attributes:
         adds: products that are not zero, added to sums.
         weight_bytes: of the weights in these products, each time that one is used.
+        distinct_bytes: of those of them that are used at all.
         table_bytes: of all its weights.
     """
 
     adds: float
     weight_bytes: float
+    distinct_bytes: float
     table_bytes: int
 
 
@@ -147,16 +149,22 @@ def work_of(program: Program, samples: Sequence[Mapping[str, Array]], *, weight_
     steady = schedule(program).steady
     layers = [node for node in walk(program.roots()) if isinstance(node, (Linear, Convolution))]
     fans = {node: fan_out(node, np.ones(node.weight.shape, bool)) for node in layers}
-    adds = dict.fromkeys(layers, 0)
+    adds, distinct = dict.fromkeys(layers, 0), dict.fromkeys(layers, 0)
     for sample in samples:
         trace: Trace = {node.x: [] for node in layers}
         interpret(program, sample, trace=trace)
         for node in layers:
-            steps = trace[node.x][:1] if node in steady else trace[node.x]
-            adds[node] += sum(int(np.sum(fans[node] * (x != 0))) for x in steps)
-    each = {node: count / len(samples) for node, count in adds.items()}
+            events = np.stack(trace[node.x][:1] if node in steady else trace[node.x]) != 0
+            adds[node] += int(np.sum(fans[node] * events))
+            distinct[node] += min(int(np.sum(fans[node] * events.any(axis=0))), node.weight.size)
+    each = weight_bytes / len(samples)
     return Work(
-        tuple(LayerWork(each[node], each[node] * weight_bytes, node.weight.size * weight_bytes) for node in layers)
+        tuple(
+            LayerWork(
+                adds[node] / len(samples), adds[node] * each, distinct[node] * each, node.weight.size * weight_bytes
+            )
+            for node in layers
+        )
     )
 
 
@@ -182,16 +190,21 @@ def exported(subject: Subject, samples: Mapping[str, Array]) -> Program:
 def limit_us(work: Work, limits: Limits, *, whole: bool = False) -> float:
     """µs that the additions of the layers take, one after the other, or reading their weights where that takes longer.
 
+    A weight is read from where the layer's weights fit, and each further time from the first level of the cache.
+
     Args:
         work: of a call.
         limits: of this machine.
         whole: whether the additions are of int32.
     """
     speed = limits.ints_per_ns if whole else limits.floats_per_ns
-    found = (
-        max(layer.adds / speed, layer.weight_bytes / limits.read_per_ns(layer.table_bytes)) for layer in work.layers
-    )
-    return sum(found) / 1e3
+
+    def layer_ns(layer: LayerWork) -> float:
+        first = layer.distinct_bytes / limits.read_per_ns(layer.table_bytes)
+        again = (layer.weight_bytes - layer.distinct_bytes) / limits.bytes_per_ns[0]
+        return max(layer.adds / speed, first + again)
+
+    return sum(map(layer_ns, work.layers)) / 1e3
 
 
 if __name__ == "__main__":

@@ -85,12 +85,16 @@ class _Maker:
             node = Pool(node, "max", (2, 2), self.pick((2, 2), (1, 1)))
         node = self.neurons(node)
         node = self.neurons(self.convolution(node, self.pick(18, 32, 70, 100)))
-        for outputs in (self.pick(16, 40, 96, 130), self.pick(1, 3, 7, 10, 12)):
+        trains = []
+        for count in (self.pick(16, 40, 96, 130), self.pick(1, 3, 7, 10, 12)):
             flat = reshape(node, (node.size,))
-            node = self.neurons(Linear(flat, self.weights(outputs, flat.size), self.weights(outputs, 1)[:, 0]))
+            node = self.neurons(Linear(flat, self.weights(count, flat.size), self.weights(count, 1)[:, 0]))
+            trains.append(node)
         steps = self.pick(9, 13, 25, 33)
-        outputs = (Output("spikes", node, "sum"), Output("state", self.states[-1][1], "last"))
-        program = Program((x,), tuple(self.states), outputs, steps, True)
+        outputs = [Output("spikes", node, "sum"), Output("state", self.states[-1][1], "last")]
+        if self.seed % 3 == 1:
+            outputs.append(Output("hidden", trains[0], "mean"))
+        program = Program((x,), tuple(self.states), tuple(outputs), steps, True)
         given = self.rng.random((steps, *x.shape)) < self.pick(0.02, 0.1, 0.3)
         values = given * (self.rng.normal(size=given.shape) if graded or self.seed % 3 == 0 else 1.0)
         if self.seed % 6 == 0:

@@ -24,6 +24,8 @@ FORMS = {
     "windows of few columns": r"VARIANT\(seen[123]\)\(see",
     "several steps": r"VARIANT\(many\d+\)\(m",
     "trains": r"VARIANT\(train\d+\)\(m",
+    "trains of stored spikes": r"= VARIANT\(trains\)\(m",
+    "trains that neurons tell": r"= VARIANT\(told\)\(m",
     "in another order": r"VARIANT\(placed\)\(m",
     "neurons in vectors": r"VARIANT\(neurons\d+\)\(m",
     "pooling in vectors": r"VARIANT\(highest\)\(y",

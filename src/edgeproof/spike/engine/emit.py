@@ -12,7 +12,7 @@ from edgeproof.spike.engine.dense import DEPTHWISE, WINDOW, dense_sums
 from edgeproof.spike.engine.frame import File, Source, check_name
 from edgeproof.spike.engine.groups import group_loop
 from edgeproof.spike.engine.kernels import ADD, FILL, GIVE, VECTORS
-from edgeproof.spike.engine.layers import Method, Span, delay, each_step, linear
+from edgeproof.spike.engine.layers import Method, Span, by_trains, delay, each_step, linear
 from edgeproof.spike.engine.lists import BEGINS, EVEN, LEVEL, LISTED, NONZERO, PACKED, PLACED
 from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.neuron_vectors import can_be_vectors, neuron_vectors
@@ -21,7 +21,7 @@ from edgeproof.spike.engine.runs import SIGHT, run_sums
 from edgeproof.spike.engine.schedule import Delay, Group, Layer, Schedule, schedule
 from edgeproof.spike.engine.summary import layer_table
 from edgeproof.spike.engine.sums import event_sums, many_sums, near_sums
-from edgeproof.spike.engine.trains import train_sums
+from edgeproof.spike.engine.trains import TOLD, train_sums
 from edgeproof.spike.engine.truths import TRUTHS
 from edgeproof.spike.engine.windows import windows_seen
 from edgeproof.spike.engine.writing import block
@@ -65,6 +65,7 @@ class _Floats(File):
         super().__init__(Names(scheduled, name), chosen)
         self._activity = activity
         self._names.activity = activity
+        self._names.told = _told(self._names, chosen)
         self._names.quiet = _quiet(scheduled, chosen, activity)
 
     def _layers(self) -> list[str]:
@@ -100,6 +101,7 @@ class _Floats(File):
             event_sums(widths["sum"]),
             many_sums(widths["many"]),
             near_sums(widths["near"]),
+            TOLD if "told" in wanted else "",
             train_sums(widths["train"]),
             dense_sums(widths["dense"]),
             run_sums(widths["runs"]),
@@ -146,3 +148,29 @@ def _quiet(scheduled: Schedule, chosen: Mapping[Node, Method], activity: Mapping
         and node not in read
         and all(chosen.get(taker, "dense") != "dense" and activity.get(taker, 1.0) < SILENT for taker in found)
     )
+
+
+def _told(names: Names, chosen: Mapping[Node, Method]) -> frozenset[Node]:
+    """Spikes that neurons in vectors make for one layer alone, which takes them as trains."""
+    scheduled = names.schedule
+    takers: dict[Node, list[Node]] = {}
+    for node in walk(scheduled.program.roots()):
+        for source in node.sources:
+            if not isinstance(node, Reshape):
+                takers.setdefault(storage(source), []).append(node)
+    read = {storage(node) for node in scheduled.program.roots()}
+    stages = [stage for stage in scheduled.stages if not stage.stepwise and not stage.steady]
+    kernels = [kernel for stage in stages for kernel in stage.kernels]
+    layers = {kernel.node for kernel in kernels if isinstance(kernel, Layer)}
+    found = set()
+    for group in kernels:
+        if not isinstance(group, Group) or not can_be_vectors(names, group):
+            continue
+        for node in group.nodes:
+            others = [taker for taker in takers.get(node, []) if taker not in group.nodes]
+            if node not in scheduled.binary or node in read or len(others) != 1:
+                continue
+            layer = others[0]
+            if isinstance(layer, Linear) and layer in layers and chosen[layer] == "events" and by_trains(names, layer):
+                found.add(node)
+    return frozenset(found)

@@ -14,11 +14,11 @@ from edgeproof.spike.engine.kernels import blocks_of
 from edgeproof.spike.engine.lists import SPARE
 from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import Delay, padded
-from edgeproof.spike.engine.trains import FEW, LONGEST
+from edgeproof.spike.engine.trains import FEW, MANY, are_trains
 from edgeproof.spike.engine.writing import block, loop
-from edgeproof.spike.program import Array, Linear, Node
+from edgeproof.spike.program import Array, Linear, Node, storage
 
-__all__ = ["Method", "Span", "bias_of", "blocked", "delay", "each_step", "linear", "weights_of"]
+__all__ = ["Method", "Span", "bias_of", "blocked", "by_trains", "delay", "each_step", "linear", "weights_of"]
 
 Method = Literal["events", "windows", "dense"]
 """How a layer takes its input: by a list of what is not zero, each event adding to the outputs that see it, or each
@@ -27,9 +27,8 @@ Span = Literal["chunk", "step", "once"]
 """All steps of the chunk; the step ``at``, in a loop that is there already; or once for all of them."""
 EACH = "for (int at = 0; at < steps; at++)"
 F = np.float32
-MANY, OFTEN = 9, 0.08
-"""Time steps, and the share of inputs that spike at one, from which on a vector holds steps rather than outputs, where
-these are few."""
+OFTEN = 0.08
+"""The share of inputs that spike at a step, from which on a vector holds steps, not outputs, where these are few."""
 
 
 def each_step(span: Span, body: Sequence[str]) -> list[str]:
@@ -84,6 +83,12 @@ def linear(names: Names, node: Linear, method: Method, span: Span) -> list[str]:
     return [*copied, *(written.dense() if method == "dense" else written.events())]
 
 
+def by_trains(names: Names, node: Linear) -> bool:
+    """Whether a layer of spikes takes the steps of a chunk side by side in vectors, where these have masks."""
+    often = names.activity.get(node, OFTEN) >= OFTEN
+    return often and node.size <= FEW and names.schedule.chunk >= MANY and names.places(node.x) is None
+
+
 @dataclass(frozen=True)
 class _Block:
     """Blocks of one width: how many outputs, and where one block's outputs, weights and biases begin."""
@@ -136,8 +141,7 @@ class _Linear:
                 f"{part.wide});"
             )
             lines += part.each([total])
-        often = names.activity.get(node, OFTEN) >= OFTEN
-        if often and node.size <= FEW and names.schedule.chunk >= MANY and names.places(node.x) is None:
+        if by_trains(names, node):
             return self._trains(lines)
         return lines
 
@@ -146,10 +150,12 @@ class _Linear:
         names, node = self.names, self.node
         row, room = padded(node.x.size), padded(node.x.size) + SPARE
         listed = names.need("list", "uint32_t", room, each_step=True)
+        found = f"{names.function('trains')}({self.x('0')}, {row}, {node.x.size}, steps, {listed}, {listed} + {room});"
+        if storage(node.x) in names.told:
+            found = f"{names.function('told')}({self.x('0')}, {node.x.size}, {listed}, {listed} + {room});"
         return [
-            f"#if LANES == 16 && {names.chunk} >= {MANY} && {names.chunk} <= {LONGEST}",
-            f"const uint32_t inputs = {names.function('trains')}({self.x('0')}, {row}, {node.x.size}, steps, {listed},",
-            f"    {listed} + {room});",
+            f"#if {are_trains(names.chunk)}",
+            f"const uint32_t inputs = {found}",
             f"{names.function(f'train{node.size}')}({names.row(node, '0')}, {self.bias}, {self.weights}, {listed},",
             f"    {listed} + {room}, inputs, steps);",
             "#else",

@@ -84,6 +84,7 @@ class Names:
         functions: those of the fixed part that are called.
         before: functions that the stage being written calls.
         activity: of layers that were measured: the share of their inputs that are not zero.
+        told: spikes that neurons tell as trains, where vectors have masks.
         quiet: inputs that are mostly zero, and taken by nothing that could tell 0.0 from -0.0.
     """
 
@@ -97,6 +98,7 @@ class Names:
         self.functions: set[str] = set()
         self.before: list[str] = []
         self.activity: Mapping[Node, float] = {}
+        self.told: frozenset[Node] = frozenset()
         self.quiet: frozenset[Node] = frozenset()
         self._numbers: dict[Node, int] = {}
         self._known: dict[tuple[str, str, bytes], str] = {}

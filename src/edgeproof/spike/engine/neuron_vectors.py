@@ -6,17 +6,17 @@ such as exp or a table of places, stays with ``groups``.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping
 
 from edgeproof.spike.engine.groups import added_up
 from edgeproof.spike.engine.layout import source_places
 from edgeproof.spike.engine.literals import number
 from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import Group, padded
+from edgeproof.spike.engine.trains import are_trains
+from edgeproof.spike.engine.vector_operations import ONE, ZERO, directly, has_vectors, written
 from edgeproof.spike.engine.writing import block, loop, text
-from edgeproof.spike.program import COMPARISONS, LOGIC, Constant, Elementwise, Node, Shape, storage
+from edgeproof.spike.program import LOGIC, Constant, Elementwise, Node, Shape, storage
 
 __all__ = ["can_be_vectors", "neuron_vectors"]
 
@@ -25,36 +25,13 @@ TURNS = (8, 4)
 REGISTERS = {16: 24, 8: 10}
 """For these, with vectors of 16 floats and with narrower ones."""
 
-INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-COMPARED = {"gt": "GT", "ge": "GE", "lt": "LT", "le": "LE", "eq": "EQ", "ne": "NE", "and": "AND", "or": "OR"}
-ONE, ZERO = "SPREAD(1.0f)", "SPREAD(0.0f)"
-
-
-def _beyond(a: str, b: str, how: str) -> str:
-    return f"CHOOSE(OR({how}({a}, {b}), NE({a}, {a})), {a}, {b})"
-
-
-OTHERS: Mapping[str, Callable[..., str]] = {
-    "neg": lambda a: f"-{a}",
-    "abs": lambda a: f"ABS({a})",
-    "not": lambda a: f"NOT({a})",
-    "cast": lambda a: a,
-    "where": lambda a, b, c: f"CHOOSE({a}, {b}, {c})",
-    "maximum": lambda a, b: _beyond(a, b, "GT"),
-    "minimum": lambda a, b: _beyond(a, b, "LT"),
-    "relu": lambda a: f"CHOOSE(LT({a}, {ZERO}), {ZERO}, {a})",
-    "sign": lambda a: f"CHOOSE(GT({a}, {ZERO}), {ONE}, {ZERO}) - CHOOSE(LT({a}, {ZERO}), {ONE}, {ZERO})",
-}
-
 
 def can_be_vectors(names: Names, group: Group) -> bool:
     """Whether all that is computed has vectors, and stands where the results do."""
     like = _like(group)
     for node in group.nodes:
-        if node.op not in INFIX and node.op not in COMPARED and node.op not in OTHERS:
+        if not has_vectors(node):
             return False
-        if node.op == "div" and isinstance(node.args[1], Node):
-            return False  # what stands in the padding could be zero
         if any(_elsewhere(names, source, node.shape, like) for source in node.sources):
             return False
     return not any(_elsewhere(names, after, state.shape, like) for state, after in group.states)
@@ -78,22 +55,6 @@ def neuron_vectors(names: Names, group: Group) -> tuple[str, list[str]]:
 
 def _like(group: Group) -> Node:
     return (*group.nodes, *(state for state, _ in group.states))[0]
-
-
-def _directly(node: Elementwise) -> tuple[Node | float, ...]:
-    """What an operation takes; a difference to a number that is compared with zero is compared with that number.
-
-    A difference of two numbers in float32 is zero where they are the same, and else has the sign of the exact one.
-    """
-    if node.op not in COMPARISONS or node.args[1] != 0.0:
-        return node.args
-    first = node.args[0]
-    if not isinstance(first, Elementwise) or first.op not in ("add", "sub") or first.shape != node.shape:
-        return node.args
-    x, other = first.args
-    if isinstance(x, Node) and isinstance(other, float) and math.isfinite(other):
-        return x, other if first.op == "sub" else -other
-    return node.args
 
 
 def _needed(lines: list[str]) -> list[str]:
@@ -124,6 +85,8 @@ class _Vectors:
         """What stays in registers over the steps: its name, and where it stands between chunks."""
         self._moved: set[str] = set()
         """Those of them that change."""
+        self._trains: dict[str, str] = {}
+        """Trains of spikes: their names, and where they go."""
         self._steady: dict[str, str] = {}
         """What is the same at every step: its name, and where it stands."""
 
@@ -131,7 +94,9 @@ class _Vectors:
         names = self._names
         self._write()
         function = f"neurons{names.number(self._like)}"
-        given = [*(f"VECTOR *{name}" for name in self._held), *(f"const VECTOR {name}" for name in self._steady)]
+        given = [f"VECTOR *{name}" for name in self._held]
+        given += [f"VARIANT(train) *{name}" for name in self._trains]
+        given += [*(f"const VECTOR {name}" for name in self._steady)]
         head = f"TARGET static inline __attribute__((always_inline)) void VARIANT({function})("
         head += ", ".join([f"struct {names.name} *m", "const int at", "const int i", *given]) + ")"
         body = _needed([*self._loads, *self._body])
@@ -165,11 +130,12 @@ class _Vectors:
             for name, where in found.items()
             for turn, place in enumerate(places)
         ]
+        begin += [f"VARIANT(train) {name}_{turn} = {{0}};" for name in self._trains for turn, _ in enumerate(places)]
         calls = [
             f"VARIANT({function})({', '.join(words)});"
             for turn, place in enumerate(places)
             for words in [
-                ["m", "at", place, *(f"&{name}_{turn}" for name in self._held)]
+                ["m", "at", place, *(f"&{name}_{turn}" for name in (*self._held, *self._trains))]
                 + [f"{name}_{turn}" for name in self._steady]
             ]
         ]
@@ -179,6 +145,13 @@ class _Vectors:
             if name in self._moved
             for turn, place in enumerate(places)
         ]
+        trains = [
+            f"_mm512_storeu_si512({where} + {place}, {name}_{turn});"
+            for name, where in self._trains.items()
+            for turn, place in enumerate(places)
+        ]
+        if trains:
+            end += [f"#if {are_trains(self._names.chunk)}", *trains, "#endif"]
         return [*begin, *loop("for (int at = 0; at < steps; at++)", calls), *end]
 
     def _write(self) -> None:
@@ -192,7 +165,9 @@ class _Vectors:
         after = [f"STORE(&{names.kept(state)}, {self._words[state]});" for state in self._own if state in stored]
         for node in self._group.nodes:
             word = self._number(self._compute(node))
-            if node in stored:
+            if node in names.told:
+                after += self._told(node, word)
+            elif node in stored:
                 after.append(f"STORE(&{names.element(node)}, {word});")
             for total in totals.get(node, ()):
                 name = total.removeprefix("m->").removesuffix("[i]")
@@ -206,20 +181,32 @@ class _Vectors:
                 after.append(f"*{name} = {self._number(self._word(becomes, state.shape))};")
         self._body += after
 
+    def _told(self, node: Elementwise, word: str) -> list[str]:
+        """Spikes as a bit of a train, or stored."""
+        names = self._names
+        name = f"h{names.number(node)}"
+        self._trains[name] = names.buffer(node)
+        source = node.args[0] if node.op == "cast" else None
+        fired = self._words[storage(source)] if isinstance(source, Node) else ""
+        fired = fired if fired in self._truths else self._truth(word)
+        return [
+            f"#if {are_trains(names.chunk)}",
+            f"*{name} = VARIANT(spiked)(*{name}, {fired}, at);",
+            f"(void){word};",
+            "#else",
+            f"STORE(&{names.element(node)}, {word});",
+            f"(void){name};",
+            "#endif",
+        ]
+
     def _compute(self, node: Elementwise) -> str:
         words = []
-        for at, argument in enumerate(_directly(node)):
+        for at, argument in enumerate(directly(node, self._group.nodes)):
             word = self._word(argument, node.shape) if isinstance(argument, Node) else f"SPREAD({number(argument)})"
             wants_truth = node.op in LOGIC or (node.op == "where" and at == 0)
             words.append(self._truth(word) if wants_truth else self._number(word))
-        if node.op in INFIX:
-            written = f" {INFIX[node.op]} ".join(words)
-        elif node.op in COMPARED:
-            written = f"{COMPARED[node.op]}({', '.join(words)})"
-        else:
-            written = OTHERS[node.op](*words)
         name = f"v{self._names.number(node)}"
-        self._body.append(f"const {'TRUTH' if node.is_truth else 'VECTOR'} {name} = {written};")
+        self._body.append(f"const {'TRUTH' if node.is_truth else 'VECTOR'} {name} = {written(node.op, words)};")
         if node.is_truth:
             self._truths.add(name)
         self._words[node] = name

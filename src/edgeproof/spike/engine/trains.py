@@ -9,12 +9,51 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-__all__ = ["FEW", "LONGEST", "train_sums"]
+__all__ = ["FEW", "LONGEST", "MANY", "TOLD", "are_trains", "train_sums"]
 
 FEW = 12
 """Outputs whose sums over 32 time steps are in registers."""
 LONGEST = 32
 """Time steps of a train."""
+MANY = 9
+"""Time steps from which on they are worth it."""
+
+TOLD = """
+/* When a vector of neurons has spiked, a bit for each step; without masks nobody asks. */
+#if LANES == 16
+typedef __m512i VARIANT(train);
+
+/* Trains, and a bit more in those that spike at this step. */
+TARGET static inline __m512i VARIANT(spiked)(__m512i trains, __mmask16 fired, int at) {
+  const __m512i bit = _mm512_set1_epi32((int)(1u << at));
+  return _mm512_mask_ternarylogic_epi32(trains, fired, bit, bit, 0xfc); /* trains | bit, in the same register */
+}
+
+/* What neurons have told of themselves, of those that spiked at all. */
+TARGET static inline uint32_t VARIANT(told)(const float *trains, int size, uint32_t *list, uint32_t *when) {
+  uint32_t count = 0;
+  for (int i = 0; i < size; i += 16) {
+    const __mmask16 wanted = (__mmask16)(size - i < 16 ? (1u << (size - i)) - 1 : 0xffff);
+    const __m512i train = _mm512_loadu_si512(trains + i);
+    const __mmask16 any = _mm512_mask_test_epi32_mask(wanted, train, train);
+    const __m512i places = _mm512_add_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+        _mm512_set1_epi32(i));
+    _mm512_storeu_si512(list + count, _mm512_maskz_compress_epi32(any, places));
+    _mm512_storeu_si512(when + count, _mm512_maskz_compress_epi32(any, train));
+    count += (uint32_t)__builtin_popcount(any);
+  }
+  return count;
+}
+#elif LANES > 1
+typedef int VARIANT(train);
+#endif
+"""
+
+
+def are_trains(chunk: str) -> str:
+    """The condition, in C, under which a chunk of so many steps is taken as trains."""
+    return f"LANES == 16 && {chunk} >= {MANY} && {chunk} <= {LONGEST}"
+
 
 _TRAINS = """
 #if LANES == 16
@@ -33,7 +72,7 @@ TARGET static inline uint32_t VARIANT(trains)(const float *x, size_t apart, int 
         for (int part = 0; part < 4; part++) {
           const __m512 seen = _mm512_loadu_ps(from + (size_t)at * apart + part * 16);
           const __mmask16 found = _mm512_cmp_ps_mask(seen, silence, _CMP_NEQ_UQ);
-          train[part] = _mm512_mask_or_epi32(train[part], found, train[part], bit);
+          train[part] = _mm512_mask_ternarylogic_epi32(train[part], found, bit, bit, 0xfc); /* train | bit */
         }
     else
       for (int part = 0; part < parts; part++, bit = _mm512_set1_epi32(1))
@@ -42,7 +81,7 @@ TARGET static inline uint32_t VARIANT(trains)(const float *x, size_t apart, int 
           const __mmask16 wanted = (__mmask16)(left < 16 ? (1u << left) - 1 : 0xffff);
           const __m512 seen = _mm512_loadu_ps(from + (size_t)at * apart + part * 16);
           const __mmask16 found = _mm512_mask_cmp_ps_mask(wanted, seen, silence, _CMP_NEQ_UQ);
-          train[part] = _mm512_mask_or_epi32(train[part], found, train[part], bit);
+          train[part] = _mm512_mask_ternarylogic_epi32(train[part], found, bit, bit, 0xfc); /* train | bit */
         }
     for (int part = 0; part < parts; part++) {
       const __mmask16 any = _mm512_test_epi32_mask(train[part], train[part]);

@@ -123,8 +123,8 @@ class Engine:
         first, second = ctypes.addressof(given), ctypes.addressof(taken)
         if self._alone:
             record = (ctypes.c_void_p * 3)(instance, first, second)
-            short = partial(self._function("bound", None), ctypes.c_void_p(ctypes.addressof(record)))
-            short.__dict__["kept"] = (record, given, taken, inputs, outputs, self)
+            short = partial(self._function("bound", None), ctypes.byref(record))
+            short.__dict__["kept"] = (given, taken, inputs, outputs, self)
             return short
 
         def run(_kept: Any = (given, taken, inputs, outputs, self)) -> None:
