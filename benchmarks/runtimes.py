@@ -15,7 +15,8 @@ from itertools import cycle, islice
 
 import numpy as np
 from artifacts import DENSE, ROOT, SPIKING, Made, make, tell
-from engine import WEIGHT_BYTES, against_limits, against_others
+from engine import against_others
+from engine_limits import WEIGHT_BYTES, against_limits
 from limits import Work, exported, measure_limits, work_of
 
 import edgeproof
