@@ -192,7 +192,7 @@ class _Vectors:
         return [
             f"#if {are_trains(names.chunk)}",
             f"*{name} = VARIANT(spiked)(*{name}, {fired}, at);",
-            f"(void){word};",
+            f"(void)m, (void)i, (void){word};",
             "#else",
             f"STORE(&{names.element(node)}, {word});",
             f"(void){name};",
