@@ -64,8 +64,8 @@ def _taken(names: Names, index: int) -> list[str]:
     if names.schedule.program.sequence:
         source += f" + (size_t)(done + at) * {node.size}"
     table = names.places(node)
-    if table is None and names.numbers.plain:
-        return [f"memcpy({names.row(node)}, {source}, {node.size * 4});"]
+    if table is None:
+        return [names.numbers.taken_row(names, node, source)]
     word = names.numbers.taken(node, f"({source})[i]")
     copied = [f"{names.element(node, f'{table}[i]' if table else 'i')} = {word};"]
     return loop(f"for (int i = 0; i < {node.size}; i++)", copied)

@@ -87,7 +87,7 @@ class File(ABC):
             head.rstrip() + "\n\n",
             *names.tables,
             f"\n#define {upper}_BODY\n",
-            VARIANTS.format(file=f"{name}.c").lstrip(),
+            self._variants().format(file=f"{name}.c").lstrip(),
             foot,
             "\n#else\n",
             self._functions(),
@@ -103,6 +103,10 @@ class File(ABC):
     @abstractmethod
     def _types(self) -> str:
         """What stands before all variants: types, and functions without vectors."""
+
+    def _variants(self) -> str:
+        """What includes ``{file}`` once for each width of vectors."""
+        return VARIANTS
 
     @abstractmethod
     def _functions(self) -> str:

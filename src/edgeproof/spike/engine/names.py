@@ -32,6 +32,9 @@ class Numbers(Protocol):
     def taken(self, node: Node, word: str) -> str:
         """A caller's float32 as it is stored."""
 
+    def taken_row(self, names: Names, node: Node, source: str) -> str:
+        """C that stores all of a caller's float32, in the order in which they stand."""
+
     def given(self, node: Node, word: str) -> str:
         """A stored number as float32."""
 
@@ -47,6 +50,9 @@ class _Floats:
 
     def taken(self, node: Node, word: str) -> str:
         return word
+
+    def taken_row(self, names: Names, node: Node, source: str) -> str:
+        return f"memcpy({names.row(node)}, {source}, {node.size * 4});"
 
     def given(self, node: Node, word: str) -> str:
         return word

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgeproof.spike.engine.literals import number
+from edgeproof.spike.engine.names import Names
 from edgeproof.spike.fixed.arithmetic import whole
 from edgeproof.spike.fixed.program import LIMIT, Fixed
 from edgeproof.spike.program import Array, Constant, Node, State, storage
@@ -29,6 +30,10 @@ class FixedNumbers:
 
     def taken(self, node: Node, word: str) -> str:
         return f"taken({word}, {number(2.0 ** self._fixed.bits_of(node))})"
+
+    def taken_row(self, names: Names, node: Node, source: str) -> str:
+        unit = number(2.0 ** self._fixed.bits_of(node))
+        return f"{names.function('take')}({names.row(node)}, {source}, {node.size}, {unit});"
 
     def given(self, node: Node, word: str) -> str:
         if isinstance(storage(node), Constant):

@@ -22,13 +22,13 @@ MOST = (1 << 31) - 1
 
 @dataclass(frozen=True, eq=False)
 class FixedLayer:
-    """A linear layer or convolution: ``y[o] = bias[o] + round(factor[o] · Σ weight · x / 2^shift[o])``.
+    """A linear layer or convolution: ``y[o] = bias[o] + round(factor[o] · Σ weight · x / 2^shift)``.
 
     Attributes:
         weight: int8, ±127, in the node's shape.
         bias: int32 [outputs], in the result's unit.
         factor: int32 [outputs].
-        shift: int32 [outputs], 1 to 62.
+        shift: 1 to 62, the same for all outputs: their results share a unit.
         narrow: bits by which the input is shifted to the right before it is multiplied.
         most: what it is held to then, so that no sum overflows.
     """
@@ -36,7 +36,7 @@ class FixedLayer:
     weight: Array
     bias: Array
     factor: Array
-    shift: Array
+    shift: int
     narrow: int
     most: int
 
@@ -60,6 +60,8 @@ class Fixed:
         binary: values that are 0 or 1.
         layers: of linear layers and convolutions.
         pools: of pooling by sums.
+        activity: of each layer, the share of its inputs that are not zero on the samples; nothing depends on it but
+            speed.
     """
 
     program: Program
@@ -68,6 +70,7 @@ class Fixed:
     binary: frozenset[Node]
     layers: Mapping[Node, FixedLayer]
     pools: Mapping[Node, FixedPool]
+    activity: Mapping[Node, float]
 
     def bits_of(self, node: Node) -> int:
         """Of a value, however it is reshaped."""

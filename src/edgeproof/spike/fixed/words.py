@@ -23,6 +23,15 @@ static inline int32_t held(int64_t value) {
   return value > 268435456 ? 268435456 : value < -268435456 ? -268435456 : (int32_t)value;
 }
 
+static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
+
+static inline int32_t smaller(int32_t a, int32_t b) { return a < b ? a : b; }
+
+/* a * f * 2^-k, rounded to the nearest, halves up; the result fits 32 bits. */
+static inline int32_t multiplied(int32_t a, int32_t f, int k) {
+  return (int32_t)(((int64_t)a * f + ((int64_t)1 << (k - 1))) >> k);
+}
+
 /* A sum of weights in the unit of its result, with its bias. */
 static inline int32_t scaled(int64_t sum, int32_t factor, int shift, int32_t bias) {
   return held(((sum * factor + ((int64_t)1 << (shift - 1))) >> shift) + bias);

@@ -1,0 +1,188 @@
+"""The fixed part of the generated C for whole numbers side by side: one text for vectors of 16, 8 and 4, and for none.
+
+A word is ``LANES`` whole numbers of 32 bits, a truth as many answers. What is written with these macros computes the
+same in every width; whole numbers have no rounding that could differ.
+"""
+
+from __future__ import annotations
+
+from string import Template
+
+from edgeproof.spike.fixed.program import LIMIT
+
+__all__ = ["LANES", "UNDEFINED", "VARIANTS"]
+
+MACROS = ("WORD", "TRUTH", "GET", "PUT", "GET8", "PUT8", "PUT_TRUTH", "SPLAT", "ONE", "PICK", "NOT", "GT", "GE", "LT",
+          "LE", "EQ", "NE", "LARGER", "SMALLER", "SCALED", "SHIFTED", "HELD", "ADD_REALS", "PUT_REALS")  # fmt: skip
+
+UNDEFINED = "".join(f"#undef {macro}\n" for macro in MACROS)
+
+VARIANTS = """
+#ifdef HAS_AVX512
+#define VARIANT(name) name##_avx512
+#define LANES 16
+#ifdef __clang__
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
+#else
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")))
+#endif
+#include "{file}"
+#undef VARIANT
+#undef LANES
+#undef TARGET
+#endif
+#ifdef HAS_AVX2
+#define VARIANT(name) name##_avx2
+#define LANES 8
+#define TARGET __attribute__((target("avx2")))
+#include "{file}"
+#undef VARIANT
+#undef LANES
+#undef TARGET
+#endif
+#define VARIANT(name) name##_plain
+#ifdef HAS_NEON
+#define LANES 4
+#else
+#define LANES 1
+#endif
+#define TARGET
+#include "{file}"
+"""
+
+INCLUDED = """
+#if EDGEPROOF_WIDEST >= 4 && defined(__ARM_NEON) && (defined(__GNUC__) || defined(__clang__))
+#include <arm_neon.h>
+#define HAS_NEON
+#endif
+"""
+
+_PLAIN = Template("""
+#define WORD int32_t
+#define TRUTH int
+#define GET(p) (*(p))
+#define PUT(p, a) (*(p) = (a))
+#define GET8(p) ((int32_t) * (p))
+#define PUT8(p, a) (*(p) = (int8_t)(a))
+#define PUT_TRUTH(p, t) (*(p) = (int8_t)(t))
+#define SPLAT(s) (s)
+#define ONE(t) (t)
+#define PICK(t, a, b) ((t) ? (a) : (b))
+#define NOT(t) (!(t))
+#define GT(a, b) ((a) > (b))
+#define GE(a, b) ((a) >= (b))
+#define LT(a, b) ((a) < (b))
+#define LE(a, b) ((a) <= (b))
+#define EQ(a, b) ((a) == (b))
+#define NE(a, b) ((a) != (b))
+#define LARGER(a, b) larger(a, b)
+#define SMALLER(a, b) smaller(a, b)
+#define SCALED(a, f, k) multiplied(a, f, k)
+#define ADD_REALS(p, a, unit) (*(p) += (float)(a) * (unit))
+#define PUT_REALS(p, a, unit) (*(p) = (float)(a) * (unit))
+""")
+
+_VECTORS = """
+typedef int32_t VARIANT(word) __attribute__((vector_size(4 * LANES)));
+typedef int32_t VARIANT(words) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int8_t VARIANT(byte) __attribute__((vector_size(LANES)));
+typedef int8_t VARIANT(bytes) __attribute__((vector_size(LANES), aligned(1), may_alias));
+typedef float VARIANT(real) __attribute__((vector_size(4 * LANES)));
+typedef float VARIANT(reals) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int64_t VARIANT(long) __attribute__((vector_size(4 * LANES)));
+typedef uint64_t VARIANT(ulong) __attribute__((vector_size(4 * LANES)));
+#define WORD VARIANT(word)
+#define GET(p) ((WORD) * (const VARIANT(words) *)(p))
+#define PUT(p, a) (*(VARIANT(words) *)(p) = (a))
+#define GET8(p) __builtin_convertvector((VARIANT(byte)) * (const VARIANT(bytes) *)(p), WORD)
+#define PUT8(p, a) (*(VARIANT(bytes) *)(p) = __builtin_convertvector((a), VARIANT(byte)))
+#define SPLAT(s) ((WORD){0} + (s))
+#define SCALED(a, f, k) VARIANT(scaled)(a, f, k)
+#define REALS(a, unit) (__builtin_convertvector((a), VARIANT(real)) * (unit))
+#define ADD_REALS(p, a, unit) (*(VARIANT(reals) *)(p) += REALS(a, unit))
+#define PUT_REALS(p, a, unit) (*(VARIANT(reals) *)(p) = REALS(a, unit))
+"""
+
+_MASKS = """
+#define TRUTH __mmask16
+#define PUT_TRUTH(p, t) _mm_storeu_si128((__m128i *)(p), _mm_maskz_set1_epi8(t, 1))
+#define ONE(t) ((WORD)_mm512_maskz_set1_epi32(t, 1))
+#define PICK(t, a, b) ((WORD)_mm512_mask_blend_epi32(t, (__m512i)(b), (__m512i)(a)))
+#define NOT(t) ((__mmask16)~(t))
+#define GT(a, b) _mm512_cmpgt_epi32_mask((__m512i)(a), (__m512i)(b))
+#define GE(a, b) _mm512_cmpge_epi32_mask((__m512i)(a), (__m512i)(b))
+#define LT(a, b) _mm512_cmplt_epi32_mask((__m512i)(a), (__m512i)(b))
+#define LE(a, b) _mm512_cmple_epi32_mask((__m512i)(a), (__m512i)(b))
+#define EQ(a, b) _mm512_cmpeq_epi32_mask((__m512i)(a), (__m512i)(b))
+#define NE(a, b) _mm512_cmpneq_epi32_mask((__m512i)(a), (__m512i)(b))
+#define LARGER(a, b) ((WORD)_mm512_max_epi32((__m512i)(a), (__m512i)(b)))
+#define SMALLER(a, b) ((WORD)_mm512_min_epi32((__m512i)(a), (__m512i)(b)))
+"""
+
+_COMPARED = """
+#define TRUTH WORD
+#define PUT_TRUTH(p, t) PUT8(p, -(t))
+#define ONE(t) (-(t))
+#define PICK(t, a, b) VARIANT(pick)(t, a, b)
+#define NOT(t) (~(t))
+#define GT(a, b) ((WORD)((a) > (b)))
+#define GE(a, b) ((WORD)((a) >= (b)))
+#define LT(a, b) ((WORD)((a) < (b)))
+#define LE(a, b) ((WORD)((a) <= (b)))
+#define EQ(a, b) ((WORD)((a) == (b)))
+#define NE(a, b) ((WORD)((a) != (b)))
+#define LARGER(a, b) VARIANT(larger)(a, b)
+#define SMALLER(a, b) VARIANT(smaller)(a, b)
+
+TARGET static inline WORD VARIANT(pick)(WORD t, WORD a, WORD b) { return (t & a) | (~t & b); }
+TARGET static inline WORD VARIANT(larger)(WORD a, WORD b) { return PICK(GT(a, b), a, b); }
+TARGET static inline WORD VARIANT(smaller)(WORD a, WORD b) { return PICK(LT(a, b), a, b); }
+"""
+
+_PRODUCTS = """
+/* a * f * 2^-k, rounded to the nearest, halves up; the result fits 32 bits. Even and odd lanes are multiplied apart. */
+TARGET static inline WORD VARIANT(scaled)(WORD a, WORD f, int k) {
+#if LANES == 4
+  const int64x2_t by = vdupq_n_s64(-k);
+  const int64x2_t low = vrshlq_s64(vmull_s32(vget_low_s32((int32x4_t)a), vget_low_s32((int32x4_t)f)), by);
+  const int64x2_t high = vrshlq_s64(vmull_s32(vget_high_s32((int32x4_t)a), vget_high_s32((int32x4_t)f)), by);
+  return (WORD)vcombine_s32(vmovn_s64(low), vmovn_s64(high));
+#else
+  const VARIANT(long) half = (VARIANT(long)){0} + ((int64_t)1 << (k - 1));
+#if LANES == 16
+  const VARIANT(ulong) even = (VARIANT(ulong))((VARIANT(long))_mm512_mul_epi32((__m512i)a, (__m512i)f) + half);
+  const VARIANT(ulong) odd = (VARIANT(ulong))(half + (VARIANT(long))_mm512_mul_epi32(
+      _mm512_srli_epi64((__m512i)a, 32), _mm512_srli_epi64((__m512i)f, 32)));
+#define BLEND(even, odd) ((WORD)_mm512_mask_blend_epi32(0xaaaa, (__m512i)(even), (__m512i)(odd)))
+#else
+  const VARIANT(ulong) even = (VARIANT(ulong))((VARIANT(long))_mm256_mul_epi32((__m256i)a, (__m256i)f) + half);
+  const VARIANT(ulong) odd = (VARIANT(ulong))(half + (VARIANT(long))_mm256_mul_epi32(
+      _mm256_srli_epi64((__m256i)a, 32), _mm256_srli_epi64((__m256i)f, 32)));
+#define BLEND(even, odd) ((WORD)_mm256_blend_epi32((__m256i)(even), (__m256i)(odd), 0xaa))
+#endif
+  return k <= 32 ? BLEND(even >> k, odd << (32 - k)) : BLEND(even >> 32, odd) >> (k - 32);
+#undef BLEND
+#endif
+}
+"""
+
+_COMMON = Template("""
+/* a * 2^-k, rounded to the nearest, halves up; no sum can overflow. */
+#define SHIFTED(a, k) ((((a) >> ((k) - 1)) + 1) >> 1)
+#define HELD(a) SMALLER(LARGER(a, SPLAT(-$limit)), SPLAT($limit))
+""")
+
+LANES = (
+    "#if LANES == 1"
+    + _PLAIN.substitute()
+    + "#else"
+    + _VECTORS
+    + "#if LANES == 16"
+    + _MASKS
+    + "#else"
+    + _COMPARED
+    + "#endif"
+    + _PRODUCTS
+    + "#endif"
+    + _COMMON.substitute(limit=LIMIT)
+)
