@@ -153,6 +153,8 @@ class File(ABC):
     def _members(self) -> Iterator[str]:
         names, schedule = self._names, self._schedule
         for node in schedule.stored:
+            if names.numbers.is_listed(node):
+                continue
             steps = "" if node in schedule.steady else f"{names.chunk} * "
             yield f"{names.numbers.type_of(node)} b{names.number(node)}[{steps}{padded(node.size)}];"
         for state, _ in schedule.program.states:

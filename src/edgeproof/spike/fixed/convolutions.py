@@ -14,21 +14,29 @@ from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import padded
 from edgeproof.spike.engine.writing import block, loop
 from edgeproof.spike.fixed.dense import DENSE_WIDTHS
-from edgeproof.spike.fixed.layers import blocks, finish, listed
+from edgeproof.spike.fixed.layers import blocks, finish, finishing, listed
 from edgeproof.spike.fixed.program import Fixed
-from edgeproof.spike.program import Convolution
+from edgeproof.spike.fixed.straight import elements, is_straight, straight_events
+from edgeproof.spike.program import Convolution, Pool
 
-__all__ = ["convolution"]
+__all__ = ["convolution", "is_dense"]
 
 
 DENSE_ABOVE = 0.3
 """The share of inputs that are not zero above which taking all of them is quicker."""
 
 
-def convolution(names: Names, fixed: Fixed, node: Convolution) -> list[str]:
-    """A convolution at the step ``at``."""
-    straight = node.groups == node.dilation[1] == 1
-    return _dense(names, fixed, node) if straight and fixed.activity[node] > DENSE_ABOVE else _events(names, fixed, node)
+def convolution(names: Names, fixed: Fixed, node: Convolution, pooled: Pool | None = None) -> list[str]:
+    """A convolution at the step ``at``; of one that is straight and takes events, with the maximum that follows."""
+    if is_dense(fixed, node):
+        return _dense(names, fixed, node)
+    found = finishing(names, fixed, node) if is_straight(node) else None
+    return _events(names, fixed, node) if found is None else straight_events(names, fixed, node, found, pooled)
+
+
+def is_dense(fixed: Fixed, node: Convolution) -> bool:
+    """Whether it takes all of its inputs."""
+    return node.groups == node.dilation[1] == 1 and fixed.activity[node] > DENSE_ABOVE
 
 
 def _dense(names: Names, fixed: Fixed, node: Convolution) -> list[str]:
@@ -101,7 +109,7 @@ def _events(names: Names, fixed: Fixed, node: Convolution) -> list[str]:
         *place_seen("line", "row", f"ky{times(node.dilation[0])}", node.stride[0], rows),
         *block(f"for (int kx = 0; kx < {taps}; kx++)", tap),
     ]
-    order = _elements(names, node)
+    order = elements(names, node)
     event = [
         f"const int event = {f'{order}[list[k]]' if order else '(int)list[k]'};",
         f"const int channel = event % {channels}, place = event / {channels};",
@@ -112,13 +120,3 @@ def _events(names: Names, fixed: Fixed, node: Convolution) -> list[str]:
     added = block("for (uint32_t k = 0; k < count; k++)", event)
     zeros = f"memset(y, 0, {node.size * 4});"
     return [f"int32_t *const y = {names.row(node)};", *found, zeros, *added, *finish(names, fixed, node)]
-
-
-def _elements(names: Names, node: Convolution) -> str | None:
-    """The inverse of ``_places``: for each place of the input, which number it is with channels innermost."""
-    x = node.x
-    if names.schedule.layouts.of(x) == channels_of(x.shape):
-        return None
-    found = np.empty(x.size, np.int32)
-    found[names.schedule.layouts.places(x)] = places(x.size, x.shape[0])
-    return names.table("p", found)

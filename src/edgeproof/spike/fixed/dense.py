@@ -35,11 +35,9 @@ NARROWED = """
 TARGET static void VARIANT(narrowed)(int16_t *to, const int32_t *x, int size, int right, int32_t most) {
   int i = 0;
 #if LANES > 1
-  typedef int16_t halves __attribute__((vector_size(2 * LANES)));
-  typedef int16_t stored __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
   for (; i + LANES <= size; i += LANES) {
     const WORD full = GET(x + i), value = right ? SHIFTED(full, right) : full;
-    *(stored *)(to + i) = __builtin_convertvector(SMALLER(LARGER(value, SPLAT(-most)), SPLAT(most)), halves);
+    PUT16(to + i, SMALLER(LARGER(value, SPLAT(-most)), SPLAT(most)));
   }
 #endif
   for (; i < size; i++) {
@@ -185,15 +183,16 @@ def _each(numbers: Sequence[int], text: Callable[[int], str]) -> str:
 
 
 GIVE = """
-#if LANES > 1
-/* A vector of results, of which so many are wanted. */
+/* A word of results, of which so many are wanted. */
 TARGET static inline void VARIANT(give)(int32_t *y, WORD sums, int wanted) {
-  if (wanted >= LANES) {
-    PUT(y, sums);
-  } else {
+#if LANES > 1
+  if (wanted < LANES) {
     for (int i = 0; i < LANES; i++)
       if (i < wanted) y[i] = sums[i];
+    return;
   }
-}
 #endif
+  (void)wanted;
+  PUT(y, sums);
+}
 """

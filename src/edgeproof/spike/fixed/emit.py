@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from edgeproof.spike.engine.frame import File, Source, check_name
 from edgeproof.spike.engine.layers import Span, each_step
+from edgeproof.spike.engine.layout import PLAIN, Layouts
 from edgeproof.spike.engine.names import Names
 from edgeproof.spike.engine.schedule import Delay, Group, Layer, schedule
 from edgeproof.spike.engine.summary import layer_summary
-from edgeproof.spike.fixed.convolutions import convolution
+from edgeproof.spike.fixed.convolutions import convolution, is_dense
 from edgeproof.spike.fixed.dense import GIVE, NARROWED, WIDENED, WINDOW, dense_sums
 from edgeproof.spike.fixed.groups import delay, group_loop
+from edgeproof.spike.fixed.images import HALVES, STRUCTS, image_functions
 from edgeproof.spike.fixed.lanes import INCLUDED, LANES, UNDEFINED, VARIANTS
-from edgeproof.spike.fixed.layers import linear, place_type
-from edgeproof.spike.fixed.names import FixedNumbers
+from edgeproof.spike.fixed.layers import clamp, linear
+from edgeproof.spike.fixed.names import FixedNumbers, place_type
 from edgeproof.spike.fixed.pooling import pool
 from edgeproof.spike.fixed.program import Fixed
-from edgeproof.spike.fixed.sums import EVENTS, FINISH, SAME, SPIKES, TAKE, row_sums, weighed_sums
+from edgeproof.spike.fixed.quads import QUADS, QUADS_HERE
+from edgeproof.spike.fixed.sums import EVENTS, FINISH, GIVEN, SAME, SPIKES, TAKE, row_sums, weighed_sums
 from edgeproof.spike.fixed.words import HELPERS
-from edgeproof.spike.program import Convolution, Linear, Node
+from edgeproof.spike.fixed.straight import is_straight
+from edgeproof.spike.program import Convolution, Linear, Node, Pool, Reshape, storage, walk
 
 __all__ = ["emit_fixed"]
 
@@ -33,13 +40,58 @@ def emit_fixed(fixed: Fixed, name: str) -> Source:
         ConversionError: operations that whole numbers do not have, or a name that is no identifier.
     """
     check_name(name)
-    return _Whole(Names(schedule(fixed.program), name, FixedNumbers(fixed)), fixed).source()
+    scheduled = schedule(fixed.program)
+    pooled, listed = _pooled(fixed), _listed(fixed)
+    scheduled = replace(
+        scheduled,
+        stored={node: None for node in scheduled.stored if node not in pooled},
+        layouts=Layouts({**scheduled.layouts.channels, **dict.fromkeys(listed, PLAIN)}),
+    )
+    return _Whole(Names(scheduled, name, FixedNumbers(fixed, listed)), fixed, pooled).source()
+
+
+def _readers(fixed: Fixed) -> dict[Node, list[Node]]:
+    """What takes each value, reshaped or not."""
+    found: dict[Node, list[Node]] = {}
+    for node in walk(fixed.program.roots()):
+        for source in node.sources:
+            if not isinstance(node, Reshape):
+                found.setdefault(storage(source), []).append(node)
+    for root in fixed.program.roots():
+        found.setdefault(storage(root), []).append(root)
+    return found
+
+
+def _listed(fixed: Fixed) -> dict[Node, Node]:
+    """Inputs that only one layer takes, by events: what is not zero of them is all that is kept."""
+    found: dict[Node, Node] = {}
+    readers = _readers(fixed)
+    for node in fixed.program.inputs:
+        taken = readers.get(node, [])
+        if len(taken) == 1 and isinstance(reader := taken[0], (Linear, Convolution)):
+            straight = isinstance(reader, Linear) or (is_straight(reader) and clamp(fixed, reader) is not None)
+            if straight and not (isinstance(reader, Convolution) and is_dense(fixed, reader)):
+                found[node] = reader
+    return found
+
+
+def _pooled(fixed: Fixed) -> dict[Node, Pool]:
+    """Convolutions of which nothing is wanted but the maximum over windows that follows, and that."""
+    found: dict[Node, Pool] = {}
+    for node, (reader, *others) in _readers(fixed).items():
+        if not isinstance(node, Convolution) or not isinstance(reader, Pool) or others or reader.x is not node:
+            continue
+        inside = reader.kind == "max" and reader.padding == (0, 0) and fixed.bits_of(reader) == fixed.bits_of(node)
+        if inside and is_straight(node) and not is_dense(fixed, node) and clamp(fixed, node) is not None:
+            found[node] = reader
+    return found
 
 
 class _Whole(File):
-    def __init__(self, names: Names, fixed: Fixed) -> None:
+    def __init__(self, names: Names, fixed: Fixed, pooled: Mapping[Node, Pool]) -> None:
         super().__init__(names, {})
         self._fixed = fixed
+        self._pooled = pooled
 
     def _layers(self) -> list[str]:
         """Each layer, and what a weight and a result of one are worth."""
@@ -50,8 +102,11 @@ class _Whole(File):
         return f"{layer_summary(node)}: results in units of 2^-{self._fixed.bits_of(node)}"
 
     def _types(self) -> str:
-        window = WINDOW if any(function.startswith("dense") for function in self._names.functions) else ""
-        return f"{INCLUDED}\n#define PLACE {place_type(self._fixed.program)}\n{HELPERS}{window}"
+        wanted = self._names.functions
+        window = WINDOW if any(function.startswith("dense") for function in wanted) else ""
+        images = HALVES + STRUCTS if any(function.startswith("added") for function in wanted) else ""
+        quads = QUADS_HERE if "quads" in wanted else ""
+        return f"{INCLUDED}\n#define PLACE {place_type(self._fixed.program)}\n{HELPERS}{window}{images}{quads}"
 
     def _variants(self) -> str:
         return VARIANTS
@@ -66,6 +121,7 @@ class _Whole(File):
             "take": TAKE,
             "spikes": SPIKES,
             "events": EVENTS,
+            "given": GIVEN,
             "same": SAME,
             "finish": FINISH,
             "narrowed": NARROWED,
@@ -78,8 +134,10 @@ class _Whole(File):
                 *(text for function, text in parts.items() if function in wanted),
                 row_sums(widths["rows"]),
                 weighed_sums(widths["weighed"]),
-                GIVE if widths["dense"] else "",
+                GIVE if any(function.startswith(("dense", "finished")) for function in wanted) else "",
                 dense_sums(widths["dense"]),
+                image_functions(wanted),
+                QUADS if "quads" in wanted else "",
             )
         )
 
@@ -89,9 +147,11 @@ class _Whole(File):
             return each_step(span, group_loop(names, fixed, kernel))
         node = kernel.node
         if isinstance(node, Linear):
-            return each_step(span, linear(names, fixed, node))
+            return linear(names, fixed, node, span)
         if isinstance(node, Convolution):
-            return each_step(span, convolution(names, fixed, node))
+            return each_step(span, convolution(names, fixed, node, self._pooled.get(node)))
+        if node in self._pooled.values():
+            return []
         return each_step(span, pool(names, fixed, node))
 
     def _delay(self, kernel: Delay) -> list[str]:

@@ -12,7 +12,7 @@ from edgeproof.spike.fixed.program import LIMIT
 
 __all__ = ["LANES", "UNDEFINED", "VARIANTS"]
 
-MACROS = ("WORD", "TRUTH", "GET", "PUT", "GET8", "PUT8", "PUT_TRUTH", "SPLAT", "ONE", "PICK", "NOT", "GT", "GE", "LT",
+MACROS = ("WORD", "TRUTH", "GET", "PUT", "GET8", "PUT8", "GET16", "PUT16", "PUT_TRUTH", "SPLAT", "ONE", "PICK", "NOT", "GT", "GE", "LT",
           "LE", "EQ", "NE", "LARGER", "SMALLER", "SCALED", "SHIFTED", "HELD", "ADD_REALS", "PUT_REALS")  # fmt: skip
 
 UNDEFINED = "".join(f"#undef {macro}\n" for macro in MACROS)
@@ -64,6 +64,8 @@ _PLAIN = Template("""
 #define PUT(p, a) (*(p) = (a))
 #define GET8(p) ((int32_t) * (p))
 #define PUT8(p, a) (*(p) = (int8_t)(a))
+#define GET16(p) ((int32_t) * (p))
+#define PUT16(p, a) (*(p) = (int16_t)(a))
 #define PUT_TRUTH(p, t) (*(p) = (int8_t)(t))
 #define SPLAT(s) (s)
 #define ONE(t) (t)
@@ -94,8 +96,6 @@ typedef uint64_t VARIANT(ulong) __attribute__((vector_size(4 * LANES)));
 #define WORD VARIANT(word)
 #define GET(p) ((WORD) * (const VARIANT(words) *)(p))
 #define PUT(p, a) (*(VARIANT(words) *)(p) = (a))
-#define GET8(p) __builtin_convertvector((VARIANT(byte)) * (const VARIANT(bytes) *)(p), WORD)
-#define PUT8(p, a) (*(VARIANT(bytes) *)(p) = __builtin_convertvector((a), VARIANT(byte)))
 #define SPLAT(s) ((WORD){0} + (s))
 #define SCALED(a, f, k) VARIANT(scaled)(a, f, k)
 #define REALS(a, unit) (__builtin_convertvector((a), VARIANT(real)) * (unit))
@@ -105,6 +105,10 @@ typedef uint64_t VARIANT(ulong) __attribute__((vector_size(4 * LANES)));
 
 _MASKS = """
 #define TRUTH __mmask16
+#define GET8(p) ((WORD)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(p))))
+#define GET16(p) ((WORD)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(p))))
+#define PUT8(p, a) _mm_storeu_si128((__m128i *)(p), _mm512_cvtepi32_epi8((__m512i)(a)))
+#define PUT16(p, a) _mm256_storeu_si256((__m256i *)(p), _mm512_cvtepi32_epi16((__m512i)(a)))
 #define PUT_TRUTH(p, t) _mm_storeu_si128((__m128i *)(p), _mm_maskz_set1_epi8(t, 1))
 #define ONE(t) ((WORD)_mm512_maskz_set1_epi32(t, 1))
 #define PICK(t, a, b) ((WORD)_mm512_mask_blend_epi32(t, (__m512i)(b), (__m512i)(a)))
@@ -121,6 +125,17 @@ _MASKS = """
 
 _COMPARED = """
 #define TRUTH WORD
+#if LANES == 8
+#define GET8(p) ((WORD)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p))))
+#define GET16(p) ((WORD)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(p))))
+#define PUT16(p, a) _mm_storeu_si128((__m128i *)(p), _mm256_castsi256_si128(_mm256_permute4x64_epi64( \\
+    _mm256_packs_epi32((__m256i)(a), (__m256i)(a)), 8)))
+#else
+#define GET8(p) __builtin_convertvector((VARIANT(byte)) * (const VARIANT(bytes) *)(p), WORD)
+#define GET16(p) ((WORD)vmovl_s16(vld1_s16((const int16_t *)(p))))
+#define PUT16(p, a) vst1_s16((int16_t *)(p), vmovn_s32((int32x4_t)(a)))
+#endif
+#define PUT8(p, a) (*(VARIANT(bytes) *)(p) = __builtin_convertvector((a), VARIANT(byte)))
 #define PUT_TRUTH(p, t) PUT8(p, -(t))
 #define ONE(t) (-(t))
 #define PICK(t, a, b) VARIANT(pick)(t, a, b)

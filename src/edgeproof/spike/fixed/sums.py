@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from edgeproof.spike.engine.kernels import by_lanes
 
-__all__ = ["AT_ONCE", "EVENTS", "FINISH", "SAME", "SPIKES", "TAKE", "row_sums", "weighed_sums"]
+__all__ = ["AT_ONCE", "EVENTS", "FINISH", "GIVEN", "SAME", "SPIKES", "TAKE", "row_sums", "weighed_sums"]
 
 AT_ONCE = 256
 """Rows whose sums fit 16 bits: 256 · 127 < 2^15."""
@@ -113,6 +113,44 @@ TARGET static uint32_t VARIANT(events)(const int32_t *x, uint32_t size, int righ
 }
 """
 
+GIVEN = """
+/* The places of numbers from outside that are not zero, and what they are in units, shifted to the right and held to
+ * +-`most`; how many there are. */
+TARGET static uint32_t VARIANT(given)(const float *x, uint32_t size, float per_unit, int right, int32_t most,
+    PLACE *list, int16_t *values) {
+  uint32_t count = 0, i = 0;
+#if LANES == 16
+  for (; i + 64 <= size; i += 64) {
+    uint64_t found = 0;
+    for (int part = 0; part < 4; part++) __builtin_prefetch(x + size + i + 16 * part);
+    for (int part = 3; part >= 0; part--)
+      found = found << 16 | _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 16 * part), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    for (; found; found &= found - 1) list[count++] = (PLACE)(i + (uint32_t)__builtin_ctzll(found));
+  }
+#elif LANES == 8
+  for (; i + 32 <= size; i += 32) {
+    uint32_t found = 0;
+    for (int part = 3; part >= 0; part--)
+      found = found << 8 | (uint32_t)_mm256_movemask_ps(
+          _mm256_cmp_ps(_mm256_loadu_ps(x + i + 8 * part), _mm256_setzero_ps(), _CMP_NEQ_UQ));
+    for (; found; found &= found - 1) list[count++] = (PLACE)(i + (uint32_t)__builtin_ctz(found));
+  }
+#endif
+  for (; i < size; i++) {
+    uint32_t bits;
+    memcpy(&bits, x + i, 4);
+    list[count] = (PLACE)i;
+    count += bits << 1 != 0;
+  }
+  for (uint32_t k = 0; k < count; k++) {
+    const int32_t whole = taken(x[list[k]], per_unit);
+    const int32_t full = right ? ((whole >> (right - 1)) + 1) >> 1 : whole;
+    values[k] = (int16_t)(full > most ? most : full < -most ? -most : full);
+  }
+  return count;
+}
+"""
+
 SAME = """
 /* The value that all of them have, or zero. */
 TARGET static int32_t VARIANT(same)(const int16_t *values, uint32_t count) {
@@ -150,7 +188,10 @@ def row_sums(widths: Collection[int]) -> str:
     if not widths:
         return ""
     wanted = sorted(widths, reverse=True)
-    texts = ["".join(_rows(width, min(width, lanes)) for width in wanted) for lanes in (32, 16, 8)]
+    texts = [
+        "".join(_rows16() if lanes > width else _rows(width, lanes, registers) for width in wanted)
+        for lanes, registers in ((32, 16), (16, 8), (8, 8))
+    ]
     return _ROWS + by_lanes([*texts, "".join(map(_rows_plain, wanted))])
 
 
@@ -165,42 +206,78 @@ def _head(name: str, more: str = "") -> str:
 """
 
 
-def _rows(width: int, lanes: int) -> str:
-    vectors = range(width // lanes)
-    kinds = f"""typedef int16_t VARIANT(short{width}) __attribute__((vector_size({2 * lanes})));
-typedef int8_t VARIANT(row{width}) __attribute__((vector_size({lanes})));
-typedef int8_t VARIANT(at{width}) __attribute__((vector_size({lanes}), aligned(1), may_alias));
-typedef int32_t VARIANT(wide{width}) __attribute__((vector_size({4 * lanes})));
-typedef int32_t VARIANT(to{width}) __attribute__((vector_size({4 * lanes}), aligned(4), may_alias));
-"""
-    begin = _each(vectors, lambda v: f"    VARIANT(short{width}) a{v} = {{0}};")
-    take = _each(
-        vectors,
-        lambda v: f"      a{v} += __builtin_convertvector((VARIANT(row{width})) * (const VARIANT(at{width}) *)"
-        f"(row + {v * lanes}), VARIANT(short{width}));",
-    )
+_ROW_WORDS = {
+    32: (
+        "__m512i",
+        "_mm512_setzero_si512()",
+        "_mm512_add_epi16({}, _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)({}))))",
+        ("(WORD)_mm512_cvtepi16_epi32(_mm512_castsi512_si256({}))",
+         "(WORD)_mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64({}, 1))"),
+    ),
+    16: (
+        "__m256i",
+        "_mm256_setzero_si256()",
+        "_mm256_add_epi16({}, _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)({}))))",
+        ("(WORD)_mm256_cvtepi16_epi32(_mm256_castsi256_si128({}))",
+         "(WORD)_mm256_cvtepi16_epi32(_mm256_extracti128_si256({}, 1))"),
+    ),
+    8: (
+        "int16x8_t",
+        "vdupq_n_s16(0)",
+        "vaddw_s8({}, vld1_s8({}))",
+        ("(WORD)vmovl_s16(vget_low_s16({}))", "(WORD)vmovl_s16(vget_high_s16({}))"),
+    ),
+}  # fmt: skip
+"""By the outputs of a vector of 16 bits: its type, nothing, a row added, and both halves in 32 bits."""
 
-    def stored(sign: str) -> str:
-        return _each(
-            vectors,
-            lambda v: f"      *(VARIANT(to{width}) *)(y + {v * lanes}) {sign} "
-            f"__builtin_convertvector(a{v}, VARIANT(wide{width}));",
-        )
 
-    return f"""{kinds}{_head(f"rows{width}")}  uint32_t k = 0;
-  do {{
-    const uint32_t first = k, last = count - k > {AT_ONCE} ? k + {AT_ONCE} : count;
+def _rows(width: int, lanes: int, registers: int) -> str:
+    """Parts of a block, whose sums fit into so many registers."""
+    part = min(width, lanes * registers)
+    vectors = range(part // lanes)
+    kind, zero, take, both = _ROW_WORDS[lanes]
+    begin = _each(vectors, lambda v: f"      {kind} a{v} = {zero};")
+    added = _each(vectors, lambda v: f"        a{v} = {take.format(f'a{v}', f'row + {v * lanes}')};")
+
+    def stored(sum_first: str) -> str:
+        lines = [
+            f"        PUT(y + part + {v * lanes + at}, {sum_first.format(v * lanes + at)}{half.format(f'a{v}')});"
+            for v in vectors
+            for half, at in zip(both, (0, lanes // 2), strict=True)
+        ]
+        return "\n".join(lines)
+
+    return f"""{_head(f"rows{width}")}  for (int part = 0; part < {width}; part += {part}) {{
+    uint32_t k = 0;
+    do {{
+      const uint32_t first = k, last = count - k > {AT_ONCE} ? k + {AT_ONCE} : count;
 {begin}
-    for (; k < last; k++) {{
-      const int8_t *const row = weights + list[k] * stride;
-{take}
-    }}
-    if (first) {{
-{stored("+=")}
-    }} else {{
-{stored("=")}
-    }}
-  }} while (k < count);
+      for (; k < last; k++) {{
+        const int8_t *const row = weights + list[k] * stride + part;
+{added}
+      }}
+      if (first) {{
+{stored("GET(y + part + {}) + ")}
+      }} else {{
+{stored("")}
+      }}
+    }} while (k < count);
+  }}
+}}
+"""
+
+
+def _rows16() -> str:
+    """Sixteen outputs, where a vector has room for twice as many."""
+    return f"""{_head("rows16")}  uint32_t k = 0;
+  WORD sums = {{0}};
+  while (k < count) {{
+    const uint32_t last = count - k > {AT_ONCE} ? k + {AT_ONCE} : count;
+    __m256i a = _mm256_setzero_si256();
+    for (; k < last; k++) a = {_ROW_WORDS[16][2].format("a", "weights + list[k] * stride")};
+    sums += (WORD)_mm512_cvtepi16_epi32(a);
+  }}
+  PUT(y, sums);
 }}
 """
 
