@@ -53,6 +53,29 @@ TARGET static void VARIANT(widened)(int16_t *to, const int8_t *x, int size) {
 }
 """
 
+PAIRS = """
+/* The weights of two outputs for two numbers, and both numbers times them. */
+#ifdef HAS_DSP
+#define TWO_WEIGHTS(w)                                                                    \\
+  uint32_t four, even, odd;                                                               \\
+  memcpy(&four, w, 4);                                                                    \\
+  __asm__("sxtb16 %0, %1" : "=r"(even) : "r"(four));                                     \\
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(four));                              \\
+  const uint32_t first = (even & 0xffff) | odd << 16, second = even >> 16 | (odd & 0xffff0000u)
+#define ADD_PAIRS(a, b, from)                                                             \\
+  {                                                                                       \\
+    uint32_t pair;                                                                        \\
+    memcpy(&pair, from, 4);                                                               \\
+    __asm__("smlad %0, %1, %2, %3" : "=r"(a) : "r"(pair), "r"(first), "r"(a));           \\
+    __asm__("smlad %0, %1, %2, %3" : "=r"(b) : "r"(pair), "r"(second), "r"(b));          \\
+  }
+#else
+#define TWO_WEIGHTS(w) const int32_t w0 = (w)[0], w1 = (w)[1], w2 = (w)[2], w3 = (w)[3]
+#define ADD_PAIRS(a, b, from) \\
+  a += w0 * (from)[0] + w1 * (from)[1], b += w2 * (from)[0] + w3 * (from)[1]
+#endif
+"""
+
 _COMMENT = """
 /* Outputs that stand side by side, at so many places: all that the place sees times its weights. */
 """
@@ -67,7 +90,7 @@ def dense_sums(widths: Collection[int]) -> str:
         "".join(_vnni(width) + _sums(width, 16, 6) for width in wanted),
         "".join(_sums(width, 8, 6 if width == 16 else 3) for width in wanted),
         "".join(_sums(width, 4, 4 if width == 16 else 2) for width in wanted),
-        "".join(map(_plain, wanted)),
+        PAIRS + "".join(map(_plain, wanted)),
     ]
     return _COMMENT + by_lanes(texts)
 
@@ -80,7 +103,7 @@ def _head(name: str) -> str:
 
 def _vnni(width: int) -> str:
     """The same where a product is added by the instruction that makes it."""
-    target = '__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")))'
+    target = '__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512vnni"), unused))'
     add = "_mm512_dpwssd_epi32(a{0}_{1}, w{1}, v)".format
     return f"{target} {_head(f'vnni{width}')}{_places(width, 16, 6, add)}"
 
@@ -91,7 +114,7 @@ def _sums(width: int, lanes: int, places: int) -> str:
     mm = "_mm512" if lanes == 16 else "_mm256"
     chosen = ""
     if lanes == 16:
-        chosen = f"""  if (__builtin_cpu_supports("avx512vnni")) {{
+        chosen = f"""  if (HAS_VNNI) {{
     VARIANT(vnni{width})(y, x, see, weights, places, wanted);
     return;
   }}
@@ -162,20 +185,44 @@ def _body(width: int, lanes: int, places: int, add: Callable[[int, int], str]) -
 
 
 def _plain(width: int) -> str:
+    """Two places at a time, and two outputs, whose weights stand in one word."""
+    two, one = _word(width, 2), _word(width, 1)
     return f"""TARGET {_head(f"dense{width}")}  const struct window s = *see;
-  for (int at = 0; at < places; at++) {{
-    const int16_t *const seen = x + seen_from(&s, at);
-    const int8_t *w = weights;
-    int32_t sums[{width}] = {{0}};
-    for (int row = 0, run = 0; row < s.rows; row++, run += s.down)
-      for (int i = 0; i < s.pairs; i++, w += {2 * width}) {{
-        const int32_t first = seen[run + 2 * i], second = seen[run + 2 * i + 1];
-        for (int o = 0; o < {width}; o++) sums[o] += w[2 * o] * first + w[2 * o + 1] * second;
-      }}
-    for (int o = 0; o < {width} && o < wanted; o++) y[at * s.results + o] = sums[o];
+  for (int o = 0; o < {width} && o < wanted; o += 2) {{
+    int at = 0;
+    for (; at + 2 <= places; at += 2) {{
+{two}
+    }}
+    for (; at < places; at++) {{
+{one}
+    }}
   }}
 }}
 """
+
+
+def _word(width: int, places: int) -> str:
+    here = range(places)
+    begin = _each(here, lambda p: f"      const int16_t *x{p} = x + seen_from(&s, at + {p});")
+    sums = _each(here, lambda p: f"      int32_t a{p} = 0, b{p} = 0;")
+    add = _each(here, lambda p: f"          ADD_PAIRS(a{p}, b{p}, x{p} + 2 * i);")
+    next_run = " ".join(f"x{p} += s.down;" for p in here)
+    give = _each(
+        here,
+        lambda p: f"""      y[(at + {p}) * s.results + o] = a{p};
+      if (o + 1 < wanted) y[(at + {p}) * s.results + o + 1] = b{p};""",
+    )
+    return f"""{begin}
+{sums}
+      const int8_t *w = weights + 2 * o;
+      for (int row = 0; row < s.rows; row++) {{
+        for (int i = 0; i < s.pairs; i++, w += {2 * width}) {{
+          TWO_WEIGHTS(w);
+{add}
+        }}
+        {next_run}
+      }}
+{give}"""
 
 
 def _each(numbers: Sequence[int], text: Callable[[int], str]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from edgeproof.spike.engine.frame import File, Source, check_name
 from edgeproof.spike.engine.layers import Span, each_step
 from edgeproof.spike.engine.layout import PLAIN, Layouts
 from edgeproof.spike.engine.names import Names
-from edgeproof.spike.engine.schedule import Delay, Group, Layer, schedule
+from edgeproof.spike.engine.schedule import Delay, Group, Layer, Stage, schedule
 from edgeproof.spike.engine.summary import layer_summary
 from edgeproof.spike.fixed.convolutions import convolution, is_dense
 from edgeproof.spike.fixed.dense import GIVE, NARROWED, WIDENED, WINDOW, dense_sums
@@ -44,10 +44,19 @@ def emit_fixed(fixed: Fixed, name: str) -> Source:
     pooled, listed = _pooled(fixed), _listed(fixed)
     scheduled = replace(
         scheduled,
+        stages=tuple(_without(scheduled.stages, set(pooled.values()))),
         stored={node: None for node in scheduled.stored if node not in pooled},
         layouts=Layouts({**scheduled.layouts.channels, **dict.fromkeys(listed, PLAIN)}),
     )
     return _Whole(Names(scheduled, name, FixedNumbers(fixed, listed)), fixed, pooled).source()
+
+
+def _without(stages: Sequence[Stage], done: Collection[Node]) -> Iterator[Stage]:
+    """Stages without the layers that others do."""
+    for stage in stages:
+        kernels = tuple(kernel for kernel in stage.kernels if not (isinstance(kernel, Layer) and kernel.node in done))
+        if kernels:
+            yield replace(stage, kernels=kernels)
 
 
 def _readers(fixed: Fixed) -> dict[Node, list[Node]]:
@@ -150,8 +159,6 @@ class _Whole(File):
             return linear(names, fixed, node, span)
         if isinstance(node, Convolution):
             return each_step(span, convolution(names, fixed, node, self._pooled.get(node)))
-        if node in self._pooled.values():
-            return []
         return each_step(span, pool(names, fixed, node))
 
     def _delay(self, kernel: Delay) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -92,6 +93,18 @@ class _Loop(GroupLoop):
         return word
 
 
+def _used(body: Sequence[str], after: Sequence[str]) -> list[str]:
+    """The lines that name what a later line asks for."""
+    wanted = set(re.findall(r"\bv\d+\b", " ".join(after)))
+    kept: list[str] = []
+    for line in reversed(body):
+        name, *sources = re.findall(r"\bv\d+\b", line)
+        if name in wanted:
+            wanted.update(sources)
+            kept.append(line)
+    return kept[::-1]
+
+
 class _LaneLoop:
     """A group in lanes.
 
@@ -120,8 +133,10 @@ class _LaneLoop:
                 after.append(self._put(self._names.element(node), node, lane))
             after += [self._added(total, node, lane) for total in totals.get(node, ())]
         after += self._states()
-        head = f"for (int i = 0; i < {padded(self._like.size)}; i += LANES)"
-        return block(head, [*self._body, *after])
+        size = self._like.size
+        limit = size if size == padded(size) else f"SIZED({size}, {padded(size)})"
+        head = f"for (int i = 0; i < {limit}; i += LANES)"
+        return block(head, [*_used(self._body, after), *after])
 
     def _states(self) -> Iterator[str]:
         for state, becomes in self._own.items():
@@ -140,7 +155,8 @@ class _LaneLoop:
         found = compute(node, self._word, self._words, self._fixed)
         name = f"v{self._names.number(node)}"
         self._body.append(f"const {'TRUTH' if found.truth else 'WORD'} {name} = {found.text};")
-        self._inside[node] = Lane(name, min(found.bound, self._fixed.bound_of(node)), truth=found.truth)
+        bound = min(found.bound, self._fixed.bound_of(node))
+        self._inside[node] = Lane(name, bound, truth=found.truth, difference=found.difference, chosen=found.chosen)
         return self._inside[node]
 
     def _word(self, value: Node) -> Lane:

@@ -114,7 +114,7 @@ TARGET static inline void VARIANT(finished$bits)(int32_t *y, const $of *x, const
         WORD sum = $get(x + first + i);
         if (value != 1) sum = sum * SPLAT(value);
         if (s.most) sum = SMALLER(LARGER(sum, SPLAT(-s.most)), SPLAT(s.most));
-        const WORD found = SCALED(sum, GET(factor + i), s.shift) + GET(bias + i);
+        const WORD found = SCALED(sum, GET(factor + i), s.shift, -1) + GET(bias + i);
         VARIANT(give)(y + first + i, s.bounded ? found : HELD(found), rest - i);
       }
     }

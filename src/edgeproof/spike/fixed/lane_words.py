@@ -7,9 +7,10 @@ into 32 bits at once. What needs more than that has no lanes, and is written wit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeproof.spike.fixed.program import MOST
+from edgeproof.spike.fixed.words import shift_up
 from edgeproof.spike.program import Array, Node
 
 __all__ = ["Lane", "LaneWords", "NoLanesError"]
@@ -28,16 +29,20 @@ class Lane:
         bound: its largest magnitude.
         truth: whether it is a truth, as comparisons give it.
         number: its value, where it is the same known number in all lanes.
-        factors: texts of two words whose product it is, where that needs more than 32 bits.
+        factors: two expressions whose product it is, where that needs more than 32 bits.
         larger: texts of two words of which the truth says that the first is larger.
+        difference: two expressions whose difference it is.
+        chosen: a truth and a word that it is where that holds; elsewhere it is zero.
     """
 
     text: str
     bound: int
     truth: bool = False
     number: int | None = None
-    factors: tuple[str, str] | None = None
+    factors: tuple[Lane, Lane] | None = None
     larger: tuple[str, str] | None = None
+    difference: tuple[Lane, Lane] | None = None
+    chosen: tuple[str, str] | None = None
 
 
 class LaneWords:
@@ -63,7 +68,11 @@ class LaneWords:
     def sub(self, a: Lane, b: Lane) -> Lane:
         if a.number == 1 and b.truth:
             return Lane(f"NOT({b.text})", 1, truth=True)
-        return self._infix("-", a, b)
+        if b.chosen:
+            a = self._as_number(a)
+            return Lane(f"SUB_WHERE({b.chosen[0]}, {a.text}, {b.chosen[1]})", self._infix("-", a, b).bound)
+        found = self._infix("-", a, b)
+        return replace(found, difference=(self._as_number(a), self._as_number(b)))
 
     def mul(self, a: Lane, b: Lane) -> Lane:
         for one, other in ((a, b), (b, a)):
@@ -71,12 +80,13 @@ class LaneWords:
                 return other
             if one.truth:
                 factor = self._as_number(other)
-                return Lane(f"PICK({one.text}, {factor.text}, SPLAT(0))", factor.bound)
+                chosen = (one.text, factor.text)
+                return Lane(f"PICK({one.text}, {factor.text}, SPLAT(0))", factor.bound, chosen=chosen)
         bound = a.bound * b.bound
         if a.number is not None and b.number is not None:
             return self.number(a.number * b.number)
         if bound > MOST:
-            return Lane("", bound, factors=(a.text, b.text))
+            return Lane("", bound, factors=(b, a) if a.number is not None else (a, b))
         return Lane(f"({a.text} * {b.text})", bound)
 
     def shift(self, a: Lane, right: int) -> Lane:
@@ -89,7 +99,9 @@ class LaneWords:
         if bound > MOST:
             raise NoLanesError
         if a.factors:
-            return Lane(f"SCALED({a.factors[0]}, {a.factors[1]}, {right})", bound)
+            first, second = a.factors
+            up = shift_up(first.bound, second.bound, right)
+            return Lane(f"SCALED({first.text}, {second.text}, {right}, {up})", bound)
         if a.number is not None:
             return self.number((a.number + half) >> right)
         value = self._as_number(a)
@@ -109,8 +121,12 @@ class LaneWords:
     def compare(self, op: str, a: Lane, b: Lane) -> Lane:
         if op == "ne" and a.truth and b.number == 0:
             return a
+        if b.number == 0 and a.difference:
+            a, b = a.difference
         first, second = self._as_number(a).text, self._as_number(b).text
-        ordered = {"gt": (first, second), "lt": (second, first)}.get(op)
+        if op in ("gt", "lt") and a.bound + b.bound <= MOST:
+            op += "_near"
+        ordered = {"gt": (first, second), "lt": (second, first)}.get(op[:2])
         return Lane(f"{op.upper()}({first}, {second})", 1, truth=True, larger=ordered)
 
     def both(self, a: Lane, b: Lane) -> Lane:

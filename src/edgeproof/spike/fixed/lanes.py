@@ -12,8 +12,8 @@ from edgeproof.spike.fixed.program import LIMIT
 
 __all__ = ["LANES", "UNDEFINED", "VARIANTS"]
 
-MACROS = ("WORD", "TRUTH", "GET", "PUT", "GET8", "PUT8", "GET16", "PUT16", "PUT_TRUTH", "SPLAT", "ONE", "PICK", "NOT", "GT", "GE", "LT",
-          "LE", "EQ", "NE", "LARGER", "SMALLER", "SCALED", "SHIFTED", "HELD", "ADD_REALS", "PUT_REALS")  # fmt: skip
+MACROS = ("WORD", "TRUTH", "GET", "PUT", "GET8", "PUT8", "GET16", "PUT16", "PUT_TRUTH", "SPLAT", "ONE", "PICK", "NOT", "GT", "GE", "LT", "GT_NEAR", "LT_NEAR",
+          "LE", "EQ", "NE", "LARGER", "SMALLER", "SUB_WHERE", "SCALED", "SIZED", "SHIFTED", "HELD", "ADD_REALS", "PUT_REALS")  # fmt: skip
 
 UNDEFINED = "".join(f"#undef {macro}\n" for macro in MACROS)
 
@@ -22,9 +22,9 @@ VARIANTS = """
 #define VARIANT(name) name##_avx512
 #define LANES 16
 #ifdef __clang__
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"), unused))
 #else
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512"), unused))
 #endif
 #include "{file}"
 #undef VARIANT
@@ -34,7 +34,7 @@ VARIANTS = """
 #ifdef HAS_AVX2
 #define VARIANT(name) name##_avx2
 #define LANES 8
-#define TARGET __attribute__((target("avx2")))
+#define TARGET __attribute__((target("avx2"), unused))
 #include "{file}"
 #undef VARIANT
 #undef LANES
@@ -46,11 +46,19 @@ VARIANTS = """
 #else
 #define LANES 1
 #endif
+#if defined(__GNUC__) || defined(__clang__)
+#define TARGET __attribute__((unused))
+#else
 #define TARGET
+#endif
 #include "{file}"
 """
 
 INCLUDED = """
+/* Whether the processor multiplies and adds in one instruction; 0 leaves that out. */
+#ifndef HAS_VNNI
+#define HAS_VNNI __builtin_cpu_supports("avx512vnni")
+#endif
 #if EDGEPROOF_WIDEST >= 4 && defined(__ARM_NEON) && (defined(__GNUC__) || defined(__clang__))
 #include <arm_neon.h>
 #define HAS_NEON
@@ -70,6 +78,7 @@ _PLAIN = Template("""
 #define SPLAT(s) (s)
 #define ONE(t) (t)
 #define PICK(t, a, b) ((t) ? (a) : (b))
+#define SUB_WHERE(t, a, b) ((t) ? (a) - (b) : (a))
 #define NOT(t) (!(t))
 #define GT(a, b) ((a) > (b))
 #define GE(a, b) ((a) >= (b))
@@ -77,9 +86,12 @@ _PLAIN = Template("""
 #define LE(a, b) ((a) <= (b))
 #define EQ(a, b) ((a) == (b))
 #define NE(a, b) ((a) != (b))
+#define GT_NEAR(a, b) ((int)((uint32_t)((b) - (a)) >> 31))
+#define LT_NEAR(a, b) GT_NEAR(b, a)
 #define LARGER(a, b) larger(a, b)
 #define SMALLER(a, b) smaller(a, b)
-#define SCALED(a, f, k) multiplied(a, f, k)
+#define SCALED(a, f, k, up) multiplied(a, f, k, up)
+#define SIZED(size, padded) (size)
 #define ADD_REALS(p, a, unit) (*(p) += (float)(a) * (unit))
 #define PUT_REALS(p, a, unit) (*(p) = (float)(a) * (unit))
 """)
@@ -96,8 +108,11 @@ typedef uint64_t VARIANT(ulong) __attribute__((vector_size(4 * LANES)));
 #define WORD VARIANT(word)
 #define GET(p) ((WORD) * (const VARIANT(words) *)(p))
 #define PUT(p, a) (*(VARIANT(words) *)(p) = (a))
+#define GT_NEAR(a, b) GT(a, b)
+#define LT_NEAR(a, b) LT(a, b)
 #define SPLAT(s) ((WORD){0} + (s))
-#define SCALED(a, f, k) VARIANT(scaled)(a, f, k)
+#define SCALED(a, f, k, up) VARIANT(scaled)(a, f, k)
+#define SIZED(size, padded) (padded)
 #define REALS(a, unit) (__builtin_convertvector((a), VARIANT(real)) * (unit))
 #define ADD_REALS(p, a, unit) (*(VARIANT(reals) *)(p) += REALS(a, unit))
 #define PUT_REALS(p, a, unit) (*(VARIANT(reals) *)(p) = REALS(a, unit))
@@ -109,9 +124,10 @@ _MASKS = """
 #define GET16(p) ((WORD)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(p))))
 #define PUT8(p, a) _mm_storeu_si128((__m128i *)(p), _mm512_cvtepi32_epi8((__m512i)(a)))
 #define PUT16(p, a) _mm256_storeu_si256((__m256i *)(p), _mm512_cvtepi32_epi16((__m512i)(a)))
-#define PUT_TRUTH(p, t) _mm_storeu_si128((__m128i *)(p), _mm_maskz_set1_epi8(t, 1))
+#define PUT_TRUTH(p, t) _mm_storeu_si128((__m128i *)(p), _mm_maskz_mov_epi8(t, _mm_set1_epi8(1)))
 #define ONE(t) ((WORD)_mm512_maskz_set1_epi32(t, 1))
 #define PICK(t, a, b) ((WORD)_mm512_mask_blend_epi32(t, (__m512i)(b), (__m512i)(a)))
+#define SUB_WHERE(t, a, b) ((WORD)_mm512_mask_sub_epi32((__m512i)(a), t, (__m512i)(a), (__m512i)(b)))
 #define NOT(t) ((__mmask16)~(t))
 #define GT(a, b) _mm512_cmpgt_epi32_mask((__m512i)(a), (__m512i)(b))
 #define GE(a, b) _mm512_cmpge_epi32_mask((__m512i)(a), (__m512i)(b))
@@ -139,6 +155,7 @@ _COMPARED = """
 #define PUT_TRUTH(p, t) PUT8(p, -(t))
 #define ONE(t) (-(t))
 #define PICK(t, a, b) VARIANT(pick)(t, a, b)
+#define SUB_WHERE(t, a, b) ((a) - ((t) & (b)))
 #define NOT(t) (~(t))
 #define GT(a, b) ((WORD)((a) > (b)))
 #define GE(a, b) ((WORD)((a) >= (b)))

@@ -16,9 +16,10 @@ from edgeproof.spike.engine.schedule import LANES, padded
 from edgeproof.spike.engine.writing import block, loop
 from edgeproof.spike.fixed.names import events_of, place_type
 from edgeproof.spike.fixed.program import LIMIT, MOST, Fixed
+from edgeproof.spike.fixed.words import shift_up
 from edgeproof.spike.program import Array, Convolution, Linear, storage
 
-__all__ = ["Finish", "blocks", "finish", "finishing", "linear", "listed", "clamp", "sum_bounds"]
+__all__ = ["Finish", "blocks", "clamp", "finish", "finishing", "linear", "listed"]
 
 ROW = 4
 """A row of weights is a multiple of this long."""
@@ -81,12 +82,13 @@ def _rows(names: Names, fixed: Fixed, node: Linear, kind: str) -> list[str]:
     weighed: list[str] = []
     for wide, first in blocks(padded(node.size), WIDTHS):
         begin = f"y{plus(first)}, {table}{plus(first)}, {stride}, list"
-        rows.append(f"{names.function(f'rows{wide}')}({begin}, count);")
+        wanted = min(wide, stride - first)
+        rows.append(f"{names.function(f'rows{wide}')}({begin}, count, {wanted});")
         if values:
-            weighed.append(f"{names.function(f'weighed{wide}')}({begin}, values, count);")
+            weighed.append(f"{names.function(f'weighed{wide}')}({begin}, values, count, {wanted});")
     if values:
         rows.append(f"{names.function('times')}(y, {padded(node.size)}, same);")
-        same = f"const int32_t same = {names.function('same')}(values, count);"
+        same = f"const int32_t same = LANES > 1 ? {names.function('same')}(values, count) : 0;"
         rows = [same, *block("if (same)", rows), *block("else", weighed)]
     lines = [f"int32_t *const y = {names.row(node)};", *found, *rows]
     return [*lines, *finish(names, fixed, node)]
@@ -112,13 +114,6 @@ def listed(names: Names, fixed: Fixed, node: Linear | Convolution) -> tuple[list
     lines.append(f"int16_t *const values = {names.need('values', 'int16_t', room)};")
     call = f"{names.function('events')}({x}, {size}, {layer.narrow}, {layer.most}, list, values)"
     return [*lines, f"const uint32_t count = {call};"], True
-
-
-def sum_bounds(fixed: Fixed, node: Linear | Convolution) -> Array:
-    """The largest magnitude of each output's sum, int64 [outputs]."""
-    layer = fixed.layers[node]
-    most = 1 if fixed.is_spikes(node.x) else layer.most
-    return np.asarray(np.abs(layer.weight.astype(np.int64)).reshape(len(layer.weight), -1).sum(axis=1) * most)
 
 
 @dataclass(frozen=True)
@@ -169,8 +164,11 @@ def finish(names: Names, fixed: Fixed, node: Linear | Convolution, size: str | N
         return loop(
             f"for (int i = 0; i < {node.size}; i++)", [f"y[i] = scaled(y[i], {f}{at}, {layer.shift}, {b}{at});"]
         )
-    call = f"{names.function('finish')}(y, {size or padded(node.size)}, {found.period}, {found.factor}, {found.shift}"
-    return [f"{call}, {found.bias}, {found.most}, {int(found.bounded)});"]
+    limit = size or (node.size if node.size == padded(node.size) else f"SIZED({node.size}, {padded(node.size)})")
+    call = f"{names.function('finish')}(y, {limit}, {found.period}, {found.factor}, {found.shift}"
+    largest = int(fixed.sums_of(node).max())
+    up = shift_up(min(largest, found.most or largest), int(fixed.layers[node].factor.max()), found.shift)
+    return [f"{call}, {up}, {found.bias}, {found.most}, {int(found.bounded)});"]
 
 
 def _tables(names: Names, fixed: Fixed, node: Linear | Convolution) -> list[Array]:
@@ -187,20 +185,16 @@ def clamp(fixed: Fixed, node: Linear | Convolution) -> tuple[int, bool] | None:
     Returns:
         that, and whether the result cannot go beyond ``LIMIT``; None where no such number exists.
     """
-    layer = fixed.layers[node]
-    bounds = [int(bound) for bound in sum_bounds(fixed, node)]
-    pairs = list(zip(map(int, layer.factor), (abs(int(bias)) for bias in layer.bias), strict=True))
-    half = 1 << (layer.shift - 1)
-
-    def largest(sums: list[int]) -> int:
-        return max(((total * f + half) >> layer.shift) + b for total, (f, b) in zip(sums, pairs, strict=True))
-
-    if (most := largest(bounds)) <= MOST:
-        return 0, most <= LIMIT
+    layer, sums = fixed.layers[node], fixed.sums_of(node)
+    if (reach := fixed.reach_of(node, sums)) <= MOST:
+        return 0, reach <= LIMIT
     # Beyond this sum an output is held to LIMIT, whatever its bias.
-    enough = [min(s, -(-((LIMIT + b) << layer.shift) // f)) if f else s for s, (f, b) in zip(bounds, pairs, strict=True)]
+    enough = [
+        min(most, -(-((LIMIT + abs(bias)) << layer.shift) // factor)) if factor else most
+        for most, factor, bias in zip(sums.tolist(), layer.factor.tolist(), layer.bias.tolist(), strict=True)
+    ]
     held = max(enough)
-    return (held, False) if largest([min(s, held) for s in bounds]) <= MOST else None
+    return (held, False) if fixed.reach_of(node, np.minimum(sums, held)) <= MOST else None
 
 
 def _placed(values: Array, stands: Array) -> Array:

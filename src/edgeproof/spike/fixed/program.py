@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgeproof.spike.program import Array, Node, Program, storage
+import numpy as np
+
+from edgeproof.spike.program import Array, Convolution, Linear, Node, Program, storage
 
 __all__ = ["LIMIT", "MOST", "Fixed", "FixedLayer", "FixedPool"]
 
@@ -83,3 +85,16 @@ class Fixed:
     def is_spikes(self, node: Node) -> bool:
         """Whether a value is 0 or 1."""
         return storage(node) in self.binary
+
+    def sums_of(self, node: Linear | Convolution) -> Array:
+        """The largest magnitude that the sum of each output can have, int64 [outputs]."""
+        layer = self.layers[node]
+        weights = np.abs(layer.weight.astype(np.int64)).reshape(len(layer.weight), -1).sum(axis=1)
+        return np.asarray(weights * (1 if self.is_spikes(node.x) else layer.most))
+
+    def reach_of(self, node: Linear | Convolution, sums: Array) -> int:
+        """The largest magnitude of a result of sums that are no larger than these, before it is held to ``LIMIT``."""
+        layer = self.layers[node]
+        half = 1 << (layer.shift - 1)
+        scaled = (sums * layer.factor.astype(np.int64) + half) >> layer.shift
+        return int((scaled + np.abs(layer.bias.astype(np.int64))).max())

@@ -23,9 +23,9 @@ $target static void VARIANT($name)(int32_t *y, const int8_t *x, const int8_t *we
   for (int first = 0; first < size; first += $outputs) {
     const int8_t *const block = weights + first / 16 * 64 * quads + first % 16 * 4;
     int at = 0;
-    for (; at + 4 <= steps; at += 4) {
+    for (; at + 8 <= steps; at += 8) {
       const int8_t *const s = x + at * next;
-$four
+$eight
     }
     for (; at < steps; at++) {
       const int8_t *const s = x + at * next;
@@ -52,13 +52,13 @@ def _loop(steps: int, vector: str, zero: str, weights: str, spikes: str, add: st
 
 def _function(name: str, target: str, outputs: int, vector: str, zero: str, weights: str, spikes: str, add: str,
               give: str) -> str:  # fmt: skip
-    four, one = (_loop(steps, vector, zero, weights, spikes, add, give) for steps in (4, 1))
-    return _BODY.substitute(name=name, target=target, outputs=outputs, four=four, one=one)
+    eight, one = (_loop(steps, vector, zero, weights, spikes, add, give) for steps in (8, 1))
+    return _BODY.substitute(name=name, target=target, outputs=outputs, eight=eight, one=one)
 
 
 _VNNI = _function(
     "quads_vnni",
-    '__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")))',
+    '__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512vnni"), unused))',
     16,
     "__m512i",
     "_mm512_setzero_si512()",
@@ -108,7 +108,7 @@ QUADS = f"""
 #if LANES == 16{_VNNI}{_WIDE}
 TARGET static void VARIANT(quads)(int32_t *y, const int8_t *x, const int8_t *weights, int quads, int size, int next,
     int steps) {{
-  if (__builtin_cpu_supports("avx512vnni"))
+  if (HAS_VNNI)
     VARIANT(quads_vnni)(y, x, weights, quads, size, next, steps);
   else
     VARIANT(quads_wide)(y, x, weights, quads, size, next, steps);

@@ -200,6 +200,8 @@ def _bounds(fixed: Fixed, order: Sequence[Node]) -> dict[Node, int]:
     for node in order:
         if isinstance(node, Elementwise):
             found[node] = min(compute(node, value, words, known).bound, MOST)
+        elif isinstance(node, (Linear, Convolution)):
+            found[node] = min(LIMIT, fixed.reach_of(node, fixed.sums_of(node)))
         else:
             found[node] = LIMIT if not fixed.is_spikes(node) else 1
     for node in order:

@@ -53,7 +53,7 @@ class _Straight:
         head = [f"int32_t *const sums = {sums};", f"int32_t *const y = {names.row(self._pooled or node)};", *found]
         if not valued:
             return [*head, *self._summed(short=self._short, value="1")]
-        same = f"const int32_t same = {names.function('same')}(values, count);"
+        same = f"const int32_t same = LANES > 1 ? {names.function('same')}(values, count) : 0;"
         if not self._short:
             return [*head, *self._summed(short=False, value="values[k]")]
         return [

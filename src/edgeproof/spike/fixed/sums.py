@@ -70,6 +70,20 @@ TARGET static uint32_t VARIANT(spikes)(const int8_t *x, uint32_t size, PLACE *li
     memcpy(&found, x + i, 8);
     for (; found; found &= found - 1) list[count++] = (PLACE)(i + (uint32_t)__builtin_ctzll(found) / 8);
   }
+#elif defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && defined(__ARM_FEATURE_CLZ)
+  for (; i + 4 <= size; i += 4) {
+    uint32_t found;
+    memcpy(&found, x + i, 4);
+    for (; found; found &= found - 1) list[count++] = (PLACE)(i + (uint32_t)__builtin_ctz(found) / 8);
+  }
+#else
+  for (; i + 4 <= size; i += 4) {
+    uint32_t found;
+    memcpy(&found, x + i, 4);
+    if (!found) continue;
+    for (uint32_t at = i; at < i + 4; at++)
+      if (x[at]) list[count++] = (PLACE)at;
+  }
 #endif
   for (; i < size; i++) {
     list[count] = (PLACE)i;
@@ -167,20 +181,25 @@ TARGET static void VARIANT(times)(int32_t *y, int size, int32_t value) {
 FINISH = """
 /* Sums of weights in the unit of their result, with their biases; factors and biases repeat after `period`. Held to
  * +-2^28, or known to stay within. */
-TARGET static void VARIANT(finish)(int32_t *y, int size, int period, const int32_t *factor, int shift,
+TARGET static inline void VARIANT(finish)(int32_t *y, int size, int period, const int32_t *factor, int shift, int up,
     const int32_t *bias, int32_t most, int bounded) {
+  (void)up;
   for (int first = 0; first < size; first += period) {
     const int rest = size - first < period ? size - first : period;
     for (int i = 0; i < rest; i += LANES) {
       WORD sum = GET(y + i);
       if (most) sum = SMALLER(LARGER(sum, SPLAT(-most)), SPLAT(most));
-      const WORD found = SCALED(sum, GET(factor + i), shift) + GET(bias + i);
+      const WORD found = SCALED(sum, GET(factor + i), shift, up) + GET(bias + i);
       PUT(y + i, bounded ? found : HELD(found));
     }
     y += period;
   }
 }
 """
+
+
+def _each(numbers: Sequence[int], text: Callable[[int], str]) -> str:
+    return "\n".join(text(v) for v in numbers)
 
 
 def row_sums(widths: Collection[int]) -> str:
@@ -192,7 +211,7 @@ def row_sums(widths: Collection[int]) -> str:
         "".join(_rows16() if lanes > width else _rows(width, lanes, registers) for width in wanted)
         for lanes, registers in ((32, 16), (16, 8), (8, 8))
     ]
-    return _ROWS + by_lanes([*texts, "".join(map(_rows_plain, wanted))])
+    return PAIRS + _ROWS + by_lanes([*texts, "".join(map(_rows_plain, wanted))])
 
 
 _ROWS = """
@@ -202,7 +221,8 @@ _ROWS = """
 
 def _head(name: str, more: str = "") -> str:
     return f"""TARGET static void VARIANT({name})(int32_t *restrict y, const int8_t *restrict weights,
-    size_t stride, const PLACE *list, {more}uint32_t count) {{
+    size_t stride, const PLACE *list, {more}uint32_t count, int wanted) {{
+  (void)wanted;
 """
 
 
@@ -283,13 +303,62 @@ def _rows16() -> str:
 
 
 def _rows_plain(width: int) -> str:
-    return f"""{_head(f"rows{width}")}  int32_t sums[{width}] = {{0}};
-  for (uint32_t k = 0; k < count; k++) {{
-    const int8_t *const row = weights + list[k] * stride;
-    for (int i = 0; i < {width}; i++) sums[i] += row[i];
+    """In registers: with DSP instructions twelve outputs, two in each, else four."""
+    return f"""{_head(f"rows{width}")}#ifdef HAS_DSP
+  int part = 0;
+  for (; part + 12 <= wanted; part += 12) add_words3(y + part, weights + part, stride, list, count);
+  for (; part < wanted; part += 4) add_words1(y + part, weights + part, stride, list, count);
+#else
+  for (int part = 0; part < wanted; part += 4) {{
+    int32_t a = 0, b = 0, c = 0, d = 0;
+    for (uint32_t k = 0; k < count; k++) {{
+      const int8_t *const row = weights + list[k] * stride + part;
+      a += row[0], b += row[1], c += row[2], d += row[3];
+    }}
+    y[part] = a, y[part + 1] = b, y[part + 2] = c, y[part + 3] = d;
   }}
-  memcpy(y, sums, sizeof sums);
+#endif
 }}
+"""
+
+
+def _pairs_of(words: int) -> str:
+    """So many words of four weights of each listed row added up, two sums of 16 bits in a register (Arm's DSP)."""
+    here = range(words)
+    take = _each(
+        here,
+        lambda i: f"""      memcpy(&four, row + {4 * i}, 4);
+      __asm__("sxtab16 %0, %1, %2" : "=r"(even{i}) : "r"(even{i}), "r"(four));
+      __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(odd{i}) : "r"(odd{i}), "r"(four));""",
+    )
+    give = _each(
+        here,
+        lambda i: f"""    y[{4 * i}] += (int16_t)even{i}, y[{4 * i + 1}] += (int16_t)odd{i};
+    y[{4 * i + 2}] += (int32_t)even{i} >> 16, y[{4 * i + 3}] += (int32_t)odd{i} >> 16;""",
+    )
+    return f"""
+static inline void add_words{words}(int32_t *y, const int8_t *weights, size_t stride, const PLACE *list,
+    uint32_t count) {{
+  uint32_t k = 0;
+  memset(y, 0, {16 * words});
+  while (k < count) {{
+    const uint32_t last = count - k > {AT_ONCE} ? k + {AT_ONCE} : count;
+    uint32_t {", ".join(f"even{i} = 0, odd{i} = 0" for i in here)};
+    for (; k < last; k++) {{
+      const int8_t *const row = weights + list[k] * stride;
+      uint32_t four;
+{take}
+    }}
+{give}
+  }}
+}}
+"""
+
+
+PAIRS = f"""
+#if LANES == 1 && defined(HAS_DSP)
+/* Words of four weights of each listed row added up, two sums of 16 bits in a register. */{_pairs_of(3)}{_pairs_of(1)}
+#endif
 """
 
 
@@ -384,16 +453,26 @@ def _neon(width: int, part: int) -> str:
 
 
 def _weighed_plain(width: int) -> str:
-    return f"""{_head(f"weighed{width}", _VALUES)}  int32_t sums[{width}] = {{0}};
-  for (uint32_t k = 0; k < count; k++) {{
-    const int8_t *const row = weights + list[k] * stride;
-    const int32_t value = values[k];
-    for (int i = 0; i < {width}; i++) sums[i] += row[i] * value;
+    """Eight outputs in registers where there are so many, else four."""
+    return f"""{_head(f"weighed{width}", _VALUES)}  int part = 0;
+#ifndef __ARM_ARCH_6M__
+  for (; part + 8 <= wanted; part += 8) {{
+{_in_registers(8)}
   }}
-  memcpy(y, sums, sizeof sums);
+#endif
+  for (; part < wanted; part += 4) {{
+{_in_registers(4)}
+  }}
 }}
 """
 
 
-def _each(numbers: Sequence[int], text: Callable[[int], str]) -> str:
-    return "\n".join(text(v) for v in numbers)
+def _in_registers(outputs: int) -> str:
+    here = range(outputs)
+    return f"""    int32_t {", ".join(f"a{i} = 0" for i in here)};
+    for (uint32_t k = 0; k < count; k++) {{
+      const int8_t *const row = weights + list[k] * stride + part;
+      const int32_t value = values[k];
+{_each(here, lambda i: f"      a{i} += row[{i}] * value;")}
+    }}
+{_each(here, lambda i: f"    y[part + {i}] = a{i};")}"""
