@@ -28,6 +28,9 @@ from edgeproof.spike.program import Convolution, Linear, Node, Pool, Reshape, st
 
 __all__ = ["emit_fixed"]
 
+CHUNK_BYTES = 1 << 18
+"""What the buffers of a chunk may take together: 256 KiB, a second-level cache."""
+
 
 def emit_fixed(fixed: Fixed, name: str) -> Source:
     """Write a program in whole numbers down in C.
@@ -42,13 +45,22 @@ def emit_fixed(fixed: Fixed, name: str) -> Source:
     check_name(name)
     scheduled = schedule(fixed.program)
     pooled, listed = _pooled(fixed), _listed(fixed)
+    numbers = FixedNumbers(fixed, listed)
+    stored = {node: None for node in scheduled.stored if node not in pooled}
     scheduled = replace(
         scheduled,
         stages=tuple(_without(scheduled.stages, set(pooled.values()))),
-        stored={node: None for node in scheduled.stored if node not in pooled},
+        stored=stored,
+        chunk=_chunk(fixed.program.timesteps, [numbers.bytes_of(node) for node in stored if node not in scheduled.steady]),
         layouts=Layouts({**scheduled.layouts.channels, **dict.fromkeys(listed, PLAIN)}),
     )
-    return _Whole(Names(scheduled, name, FixedNumbers(fixed, listed)), fixed, pooled).source()
+    return _Whole(Names(scheduled, name, numbers), fixed, pooled).source()
+
+
+def _chunk(timesteps: int, rows: Sequence[int]) -> int:
+    """Time steps at once, of which a step's buffers take so many bytes."""
+    most = max(1, CHUNK_BYTES // max(sum(rows), 1))
+    return -(-timesteps // -(-timesteps // most))
 
 
 def _without(stages: Sequence[Stage], done: Collection[Node]) -> Iterator[Stage]:

@@ -18,6 +18,14 @@ typedef int16_t HALF __attribute__((may_alias));
 #else
 typedef int16_t HALF;
 #endif
+
+/* The C library's way is quicker than the one that compilers write in its place. */
+#if defined(__GNUC__) || defined(__clang__)
+__attribute__((noinline, unused))
+#endif
+static void cleared(void *memory, size_t bytes) {
+  memset(memory, 0, bytes);
+}
 """
 
 _HEAD = """
@@ -27,6 +35,9 @@ _HEAD = """
 #undef LARGER_HALVES
 #undef HALF_VECTOR
 #undef BYTES
+#undef TIMES16
+#undef TIMES32
+#define TIMES32(a, value) ((a) * SPLAT(value))
 #if LANES > 1
 #define HALVES (2 * LANES)
 typedef int16_t VARIANT(halves) __attribute__((vector_size(4 * LANES)));
@@ -36,16 +47,20 @@ typedef int16_t VARIANT(halves_anywhere) __attribute__((vector_size(4 * LANES), 
 #define PUT_HALVES(p, a) (*(VARIANT(halves_anywhere) *)(p) = (a))
 #if LANES == 16
 #define BYTES(p) ((VARIANT(halves))_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(p))))
+#define TIMES16(a, value) ((WORD)_mm512_madd_epi16((__m512i)(a), (__m512i)SPLAT((value) & 0xffff)))
 #define LARGER_HALVES(a, b) ((VARIANT(halves))_mm512_max_epi16((__m512i)(a), (__m512i)(b)))
 #elif LANES == 8
 #define BYTES(p) ((VARIANT(halves))_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(p))))
+#define TIMES16(a, value) ((WORD)_mm256_madd_epi16((__m256i)(a), (__m256i)SPLAT((value) & 0xffff)))
 #define LARGER_HALVES(a, b) ((VARIANT(halves))_mm256_max_epi16((__m256i)(a), (__m256i)(b)))
 #else
 #define BYTES(p) ((VARIANT(halves))vmovl_s8(vld1_s8(p)))
+#define TIMES16(a, value) TIMES32(a, value)
 #define LARGER_HALVES(a, b) ((VARIANT(halves))vmaxq_s16((int16x8_t)(a), (int16x8_t)(b)))
 #endif
 #else
 #define HALVES 1
+#define TIMES16(a, value) TIMES32(a, value)
 #define HALF_VECTOR int32_t
 #define GET_HALVES(p) (*(p))
 #define PUT_HALVES(p, a) (*(p) = (int16_t)(a))
@@ -84,10 +99,11 @@ TARGET static inline void VARIANT(added32)(int32_t *y, const int8_t *w, int coun
 
 _POOLED = Template("""
 /* The largest sum of each window; lines of sums are `line` long, those of results follow one another. What is written
- * behind a place is written over by the next one; there is room behind the last. */
-TARGET static inline void VARIANT(pooled$bits)($to *y, const $of *x, const struct pooling *see) {
+ * behind a place is written over by the next one; there is room behind the last. Sums are zero again afterwards. */
+TARGET static inline void VARIANT(pooled$bits)($to *y, $of *sums, const struct pooling *see) {
   const struct pooling s = *see;
-  for (int row = 0; row < s.rows; row++)
+  const $of *const x = sums + s.before;
+  for (int row = 0; row < s.rows; row++) {
     for (int column = 0; column < s.columns; column++) {
       const $of *const from = x + row * s.down * s.line + column * s.right;
       $to *const place = y + (row * s.columns + column) * s.channels;
@@ -99,6 +115,11 @@ TARGET static inline void VARIANT(pooled$bits)($to *y, const $of *x, const struc
         $put(place + c, most);
       }
     }
+    const int first = row * s.down, last = first + s.down < s.lines ? first + s.down : s.lines;
+    cleared(sums + first * s.line, (size_t)((last - first) * s.line) * sizeof *sums);
+  }
+  const int seen = s.rows * s.down;
+  if (seen < s.lines) cleared(sums + seen * s.line, (size_t)((s.lines - seen) * s.line) * sizeof *sums);
 }
 """)
 
@@ -111,11 +132,13 @@ TARGET static inline void VARIANT(finished$bits)(int32_t *y, const $of *x, const
     for (int first = 0; first < s.length; first += s.period) {
       const int rest = s.length - first < s.period ? s.length - first : s.period;
       for (int i = 0; i < rest; i += LANES) {
-        WORD sum = $get(x + first + i);
-        if (value != 1) sum = sum * SPLAT(value);
+        WORD sum = $times($get(x + first + i), value);
         if (s.most) sum = SMALLER(LARGER(sum, SPLAT(-s.most)), SPLAT(s.most));
-        const WORD found = SCALED(sum, GET(factor + i), s.shift, -1) + GET(bias + i);
-        VARIANT(give)(y + first + i, s.bounded ? found : HELD(found), rest - i);
+        const WORD found = SCALED(sum, GET(factor + i), s.shift, s.up) + GET(bias + i);
+        if (rest - i >= LANES)
+          PUT(y + first + i, s.bounded ? found : HELD(found));
+        else
+          VARIANT(give)(y + first + i, s.bounded ? found : HELD(found), rest - i);
       }
     }
 }
@@ -127,12 +150,13 @@ struct pooling {
   int rows, columns, channels;
   int taps_down, taps_right;
   int down, right, line; /* lines and numbers from window to window; numbers of a line */
+  int before, lines;     /* numbers before those of the image in a line; lines that there are */
 };
 
 /* Sums and their results in lines, and how they become results; factors and biases repeat after `period`. */
 struct finishing {
   int rows, line, length, period;
-  int shift, bounded;
+  int shift, up, bounded;
   int32_t most;
 };
 """
@@ -152,6 +176,6 @@ def image_functions(wanted: Collection[str]) -> str:
         if f"pooled{bits}" in wanted:
             parts.append(_POOLED.substitute(words))
         if f"finished{bits}" in wanted:
-            get = "GET16" if bits == "16" else "GET"
-            parts.append(_FINISHED.substitute(bits=bits, of=words["of"], get=get))
+            get, times = ("GET16", "TIMES16") if bits == "16" else ("GET", "TIMES32")
+            parts.append(_FINISHED.substitute(bits=bits, of=words["of"], get=get, times=times))
     return _HEAD + "".join(parts) if parts else ""

@@ -111,7 +111,7 @@ typedef uint64_t VARIANT(ulong) __attribute__((vector_size(4 * LANES)));
 #define GT_NEAR(a, b) GT(a, b)
 #define LT_NEAR(a, b) LT(a, b)
 #define SPLAT(s) ((WORD){0} + (s))
-#define SCALED(a, f, k, up) VARIANT(scaled)(a, f, k)
+#define SCALED(a, f, k, up) VARIANT(scaled)(a, f, k, up)
 #define SIZED(size, padded) (padded)
 #define REALS(a, unit) (__builtin_convertvector((a), VARIANT(real)) * (unit))
 #define ADD_REALS(p, a, unit) (*(VARIANT(reals) *)(p) += REALS(a, unit))
@@ -172,27 +172,37 @@ TARGET static inline WORD VARIANT(smaller)(WORD a, WORD b) { return PICK(LT(a, b
 """
 
 _PRODUCTS = """
-/* a * f * 2^-k, rounded to the nearest, halves up; the result fits 32 bits. Even and odd lanes are multiplied apart. */
-TARGET static inline WORD VARIANT(scaled)(WORD a, WORD f, int k) {
+/* a * f * 2^-k, rounded to the nearest, halves up; the result fits 32 bits. Even and odd lanes are multiplied apart.
+ * Where a may go up by so many bits, and f by the rest, the upper halves of the products are the result. */
+TARGET static inline WORD VARIANT(scaled)(WORD a, WORD f, int k, int up) {
 #if LANES == 4
+  (void)up;
   const int64x2_t by = vdupq_n_s64(-k);
   const int64x2_t low = vrshlq_s64(vmull_s32(vget_low_s32((int32x4_t)a), vget_low_s32((int32x4_t)f)), by);
   const int64x2_t high = vrshlq_s64(vmull_s32(vget_high_s32((int32x4_t)a), vget_high_s32((int32x4_t)f)), by);
   return (WORD)vcombine_s32(vmovn_s64(low), vmovn_s64(high));
 #else
+  if (up >= 0) {
+    a <<= up;
+    f <<= 32 - k - up;
+    k = 32;
+  }
   const VARIANT(long) half = (VARIANT(long)){0} + ((int64_t)1 << (k - 1));
 #if LANES == 16
-  const VARIANT(ulong) even = (VARIANT(ulong))((VARIANT(long))_mm512_mul_epi32((__m512i)a, (__m512i)f) + half);
-  const VARIANT(ulong) odd = (VARIANT(ulong))(half + (VARIANT(long))_mm512_mul_epi32(
-      _mm512_srli_epi64((__m512i)a, 32), _mm512_srli_epi64((__m512i)f, 32)));
+#define PRODUCTS(a, f) ((VARIANT(ulong))(half + (VARIANT(long))_mm512_mul_epi32((__m512i)(a), (__m512i)(f))))
+#define UPPER(even, odd) ((WORD)_mm512_permutex2var_epi32((__m512i)(even), \\
+    _mm512_set_epi32(31, 15, 29, 13, 27, 11, 25, 9, 23, 7, 21, 5, 19, 3, 17, 1), (__m512i)(odd)))
 #define BLEND(even, odd) ((WORD)_mm512_mask_blend_epi32(0xaaaa, (__m512i)(even), (__m512i)(odd)))
 #else
-  const VARIANT(ulong) even = (VARIANT(ulong))((VARIANT(long))_mm256_mul_epi32((__m256i)a, (__m256i)f) + half);
-  const VARIANT(ulong) odd = (VARIANT(ulong))(half + (VARIANT(long))_mm256_mul_epi32(
-      _mm256_srli_epi64((__m256i)a, 32), _mm256_srli_epi64((__m256i)f, 32)));
+#define PRODUCTS(a, f) ((VARIANT(ulong))(half + (VARIANT(long))_mm256_mul_epi32((__m256i)(a), (__m256i)(f))))
+#define UPPER(even, odd) BLEND((even) >> 32, odd)
 #define BLEND(even, odd) ((WORD)_mm256_blend_epi32((__m256i)(even), (__m256i)(odd), 0xaa))
 #endif
-  return k <= 32 ? BLEND(even >> k, odd << (32 - k)) : BLEND(even >> 32, odd) >> (k - 32);
+  const VARIANT(ulong) even = PRODUCTS(a, f);
+  const VARIANT(ulong) odd = PRODUCTS((VARIANT(ulong))a >> 32, (VARIANT(ulong))f >> 32);
+  return k == 32 ? UPPER(even, odd) : k < 32 ? BLEND(even >> k, odd << (32 - k)) : UPPER(even, odd) >> (k - 32);
+#undef PRODUCTS
+#undef UPPER
 #undef BLEND
 #endif
 }

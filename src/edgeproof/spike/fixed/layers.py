@@ -125,6 +125,7 @@ class Finish:
         bias: name of a table.
         period: after so many outputs both repeat.
         shift: of all outputs.
+        up: as ``words.shift_up`` says it of sums and factors.
         most: what sums are held to before; 0: they need not be.
         bounded: whether no result can go beyond ``LIMIT``.
     """
@@ -133,6 +134,7 @@ class Finish:
     bias: str
     period: int
     shift: int
+    up: int
     most: int
     bounded: bool
 
@@ -148,7 +150,10 @@ def finishing(names: Names, fixed: Fixed, node: Linear | Convolution) -> Finish 
     if node.size == outputs:
         parts = [np.pad(values, (0, period - outputs)) for values in parts]
     f, b = (names.table(kind, np.resize(values, period)) for kind, values in zip("fb", parts, strict=True))
-    return Finish(f, b, period, layer.shift, *held)
+    most, bounded = held
+    largest = int(fixed.sums_of(node).max())
+    up = shift_up(min(largest, most or largest), int(layer.factor.max()), layer.shift)
+    return Finish(f, b, period, layer.shift, up, most, bounded)
 
 
 def finish(names: Names, fixed: Fixed, node: Linear | Convolution, size: str | None = None) -> list[str]:
@@ -166,9 +171,7 @@ def finish(names: Names, fixed: Fixed, node: Linear | Convolution, size: str | N
         )
     limit = size or (node.size if node.size == padded(node.size) else f"SIZED({node.size}, {padded(node.size)})")
     call = f"{names.function('finish')}(y, {limit}, {found.period}, {found.factor}, {found.shift}"
-    largest = int(fixed.sums_of(node).max())
-    up = shift_up(min(largest, found.most or largest), int(fixed.layers[node].factor.max()), found.shift)
-    return [f"{call}, {up}, {found.bias}, {found.most}, {int(found.bounded)});"]
+    return [f"{call}, {found.up}, {found.bias}, {found.most}, {int(found.bounded)});"]
 
 
 def _tables(names: Names, fixed: Fixed, node: Linear | Convolution) -> list[Array]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeproof.spike.engine.literals import number
 from edgeproof.spike.engine.names import Names
-from edgeproof.spike.engine.schedule import padded
+from edgeproof.spike.engine.schedule import LANES, padded
 from edgeproof.spike.fixed.arithmetic import whole
 from edgeproof.spike.fixed.program import LIMIT, Fixed
 from edgeproof.spike.program import Array, Constant, Convolution, Linear, Node, Program, State, storage, walk
@@ -24,7 +24,7 @@ def place_type(program: Program) -> str:
 
 def events_of(names: Names, fixed: Fixed, node: Node) -> tuple[str, str, str]:
     """C for the count, places and values of an input that is kept as a list, at the step ``at``."""
-    each, room = node not in names.schedule.steady, padded(node.size)
+    each, room = node not in names.schedule.steady, padded(node.size) + LANES
     number_of = names.number(node)
     members = [
         names.need(f"{member}{number_of}", of, count, each_step=each)
@@ -52,6 +52,12 @@ class FixedNumbers:
 
     def type_of(self, node: Node) -> str:
         return "int8_t" if self._fixed.is_spikes(node) else "int32_t"
+
+    def bytes_of(self, node: Node) -> int:
+        """What a value's buffer takes, or its list, at one time step."""
+        place = 2 if place_type(self._fixed.program) == "uint16_t" else 4
+        size = 2 + place if node in self._listed else 1 if self._fixed.is_spikes(node) else 4
+        return padded(node.size) * size
 
     def initial(self, state: State) -> Array:
         found = whole(state.initial.astype(np.float32), self._fixed.bits_of(state))

@@ -64,11 +64,10 @@ class _Straight:
         ]
 
     def _summed(self, *, short: bool, value: str, times: str = "1") -> list[str]:
-        """Zeros, events, and what becomes of the sums."""
+        """Events, and what becomes of the sums, which were zero and are so again."""
         bits = 16 if short else 32
         source = "(HALF *)sums" if short else "sums"
-        zeros = f"memset(sums, 0, {self._size * bits // 8});"
-        return [zeros, *self._events(source, bits, value), *self._finished(source, bits, times)]
+        return [*self._events(source, bits, value), *self._finished(source, bits, times)]
 
     def _events(self, sums: str, bits: int, value: str) -> list[str]:
         node = self._node
@@ -102,25 +101,29 @@ class _Straight:
         inside = f"{sums}{plus((self._taps - 1) * self._outputs)}"
         if self._pooled is None:
             see = self._sizes(self._rows, self._line, self._columns * self._outputs)
-            return [f"{names.function(f'finished{bits}')}(y, {inside}, &{see}, {found.factor}, {found.bias}, {times});"]
+            return [
+                f"{names.function(f'finished{bits}')}(y, {inside}, &{see}, {found.factor}, {found.bias}, {times});",
+                f"cleared(sums, {self._size * bits // 8});",
+            ]
         (taps_down, taps_right), (down, right) = self._pooled.kernel, self._pooled.stride
         _, rows, columns = self._pooled.shape
         windows = names.sizes(
             "pooling", rows=rows, columns=columns, channels=self._outputs, taps_down=taps_down, taps_right=taps_right,
             down=down, right=right * self._outputs, line=self._line,
+            before=(self._taps - 1) * self._outputs, lines=self._rows,
         )  # fmt: skip
         room = names.need("largest", "int32_t", padded(self._pooled.size) + LANES)
         largest = f"(HALF *){room}" if bits == 16 else room
         see = self._sizes(1, 0, self._pooled.size)
         return [
-            f"{names.function(f'pooled{bits}')}({largest}, {inside}, &{windows});",
+            f"{names.function(f'pooled{bits}')}({largest}, {sums}, &{windows});",
             f"{names.function(f'finished{bits}')}(y, {largest}, &{see}, {found.factor}, {found.bias}, {times});",
         ]
 
     def _sizes(self, rows: int, line: int, length: int) -> str:
         found = self._found
         return self._names.sizes(
-            "finishing", rows=rows, line=line, length=length, period=found.period, shift=found.shift,
+            "finishing", rows=rows, line=line, length=length, period=found.period, shift=found.shift, up=found.up,
             bounded=int(found.bounded), most=found.most,
         )  # fmt: skip
 

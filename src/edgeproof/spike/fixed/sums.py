@@ -134,12 +134,16 @@ TARGET static uint32_t VARIANT(given)(const float *x, uint32_t size, float per_u
     PLACE *list, int16_t *values) {
   uint32_t count = 0, i = 0;
 #if LANES == 16
-  for (; i + 64 <= size; i += 64) {
-    uint64_t found = 0;
-    for (int part = 0; part < 4; part++) __builtin_prefetch(x + size + i + 16 * part);
-    for (int part = 3; part >= 0; part--)
-      found = found << 16 | _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i + 16 * part), _mm512_setzero_ps(), _CMP_NEQ_UQ);
-    for (; found; found &= found - 1) list[count++] = (PLACE)(i + (uint32_t)__builtin_ctzll(found));
+  __m512i places = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  for (; i + 16 <= size; i += 16, places = _mm512_add_epi32(places, _mm512_set1_epi32(16))) {
+    __builtin_prefetch(x + i + 512);
+    const __mmask16 found = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + i), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    const __m512i here = _mm512_maskz_compress_epi32(found, places);
+    if (sizeof(PLACE) == 2)
+      _mm256_storeu_si256((__m256i *)(list + count), _mm512_cvtepi32_epi16(here));
+    else
+      _mm512_storeu_si512(list + count, here);
+    count += (uint32_t)__builtin_popcount(found);
   }
 #elif LANES == 8
   for (; i + 32 <= size; i += 32) {
@@ -156,7 +160,21 @@ TARGET static uint32_t VARIANT(given)(const float *x, uint32_t size, float per_u
     list[count] = (PLACE)i;
     count += bits << 1 != 0;
   }
-  for (uint32_t k = 0; k < count; k++) {
+  uint32_t k = 0;
+#if LANES == 16
+  for (; sizeof(PLACE) == 2 && k < count; k += 16) {
+    const __mmask16 wanted = count - k < 16 ? (__mmask16)((1u << (count - k)) - 1) : (__mmask16)0xffff;
+    const __m512i from = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(list + k)));
+    const __m512 zero = _mm512_setzero_ps(), most_units = _mm512_set1_ps(268435456.0f);
+    const __m512 units =
+        _mm512_mul_ps(_mm512_mask_i32gather_ps(zero, wanted, from, x, 4), _mm512_set1_ps(per_unit));
+    const __m512 held = _mm512_min_ps(_mm512_max_ps(units, _mm512_sub_ps(zero, most_units)), most_units);
+    const WORD full = (WORD)_mm512_maskz_cvtps_epi32(_mm512_cmp_ps_mask(units, units, _CMP_ORD_Q), held);
+    const WORD value = right ? SHIFTED(full, right) : full;
+    PUT16(values + k, SMALLER(LARGER(value, SPLAT(-most)), SPLAT(most)));
+  }
+#endif
+  for (; k < count; k++) {
     const int32_t whole = taken(x[list[k]], per_unit);
     const int32_t full = right ? ((whole >> (right - 1)) + 1) >> 1 : whole;
     values[k] = (int16_t)(full > most ? most : full < -most ? -most : full);
