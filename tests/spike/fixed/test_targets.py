@@ -1,4 +1,4 @@
-"""Whole numbers give the integer interpreter's bits on other processors, with each of their instructions and without."""
+"""Whole numbers give the integer interpreter's bits on other processors, with their instructions and without."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ from edgeproof.spike.toolchain.build import build
 from edgeproof.spike.toolchain.targets import TARGETS, Target
 
 F = np.float32
-DOT_PRODUCTS = replace(
-    TARGETS["aarch64-linux"], name="aarch64-dotprod", flags=("-march=armv8.2-a+dotprod",), cpu="max"
-)
+DOT_PRODUCTS = replace(TARGETS["aarch64-linux"], name="aarch64-dotprod", flags=("-march=armv8.2-a+dotprod",), cpu="max")
 EMULATED = (TARGETS["aarch64-linux"], DOT_PRODUCTS, TARGETS["armv7-linux"], TARGETS["riscv64-linux"])
 SEEDS = range(5000, 5008)
 
@@ -49,9 +47,7 @@ def camera() -> tuple[Program, list[dict[str, Array]]]:
         return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(F)
 
     x = Input("x", (2, 14, 13))
-    early, first = neurons(
-        Pool(Convolution(x, weights(12, 2, 5, 5), weights(12)), "max", (2, 2), (2, 2)), "first", 0.2
-    )
+    early, first = neurons(Pool(Convolution(x, weights(12, 2, 5, 5), weights(12)), "max", (2, 2), (2, 2)), "first", 0.2)
     late, second = neurons(Convolution(early, weights(20, 12, 3, 3), weights(20) / 9, padding=(1, 1)), "second", 0.3)
     out, third = neurons(Linear(reshape(late, (400,)), weights(10, 400), weights(10)), "third", 0.2)
     program = Program((x,), (first, second, third), (Output("y", out, "sum"), Output("v", third[1], "last")), 11, True)

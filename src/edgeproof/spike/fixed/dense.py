@@ -1,4 +1,4 @@
-"""The fixed part of the generated C for convolutions that take all inputs: two inputs at a time, several places at once.
+"""The fixed part of the generated C for convolutions that take all inputs: two at a time, several places at once.
 
 An image is narrowed to 16 bits first, in a frame of zeros. Weights stand by pairs of inputs, of each pair the outputs
 side by side, so that one instruction multiplies two inputs with the weights of many outputs and adds the products.
@@ -6,9 +6,10 @@ side by side, so that one instruction multiplies two inputs with the weights of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
 from edgeproof.spike.engine.kernels import by_lanes
+from edgeproof.spike.fixed.texts import each
 
 __all__ = ["DENSE_WIDTHS", "GIVE", "NARROWED", "WIDENED", "WINDOW", "dense_sums"]
 
@@ -146,27 +147,28 @@ def _places(width: int, lanes: int, several: int, add: Callable[[int, int], str]
 
 def _body(width: int, lanes: int, places: int, add: Callable[[int, int], str]) -> str:
     vectors, here = range(width // lanes), range(places)
-    kind, zero, load, value, store = {
+    kind, zero, load, value = {
         16: ("__m512i", "_mm512_setzero_si512()",
              "const __m512i w{0} = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(w + {1})));",
-             "const __m512i v = _mm512_set1_epi32(two);", ""),
+             "const __m512i v = _mm512_set1_epi32(two);"),
         8: ("__m256i", "_mm256_setzero_si256()",
             "const __m256i w{0} = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(w + {1})));",
-            "const __m256i v = _mm256_set1_epi32(two);", ""),
+            "const __m256i v = _mm256_set1_epi32(two);"),
         4: ("int32x4_t", "vdupq_n_s32(0)",
             "const int16x8_t f{0} = vmovl_s8(vld1_s8(w + {1})); "
             "const int16x4x2_t w{0} = vuzp_s16(vget_low_s16(f{0}), vget_high_s16(f{0}));",
-            "const int16x4_t v = vreinterpret_s16_s32(vdup_n_s32(two));", ""),
+            "const int16x4_t v = vreinterpret_s16_s32(vdup_n_s32(two));"),
     }[lanes]  # fmt: skip
-    begin = _each(here, lambda p: f"    const int16_t *const x{p} = x + seen_from(&s, at + {p});")
-    sums = _each(here, lambda p: f"    {kind} " + ", ".join(f"a{p}_{v} = {zero}" for v in vectors) + ";")
-    loads = _each(vectors, lambda v: "        " + load.format(v, 2 * lanes * v))
+    begin = each(here, lambda p: f"    const int16_t *const x{p} = x + seen_from(&s, at + {p});")
+    sums = each(here, lambda p: f"    {kind} " + ", ".join(f"a{p}_{v} = {zero}" for v in vectors) + ";")
+    loads = each(vectors, lambda v: "        " + load.format(v, 2 * lanes * v))
 
     def take(p: int) -> str:
         sums = " ".join(f"a{p}_{v} = {add(p, v)};" for v in vectors)
-        return f"        {{\n          int32_t two;\n          memcpy(&two, x{p} + run + 2 * i, 4);\n          {value}\n          {sums}\n        }}"
+        lines = ["{", "  int32_t two;", f"  memcpy(&two, x{p} + run + 2 * i, 4);", f"  {value}", f"  {sums}", "}"]
+        return "\n".join(f"        {line}" for line in lines)
 
-    give = _each(
+    give = each(
         here,
         lambda p: "\n".join(
             f"    VARIANT(give)(y + (at + {p}) * s.results + {v * lanes}, (WORD)a{p}_{v}, wanted - {v * lanes});"
@@ -179,7 +181,7 @@ def _body(width: int, lanes: int, places: int, add: Callable[[int, int], str]) -
     for (int row = 0, run = 0; row < s.rows; row++, run += s.down)
       for (int i = 0; i < s.pairs; i++, w += {2 * width}) {{
 {loads}
-{_each(here, take)}
+{each(here, take)}
       }}
 {give}"""
 
@@ -203,14 +205,16 @@ def _plain(width: int) -> str:
 
 def _word(width: int, places: int) -> str:
     here = range(places)
-    begin = _each(here, lambda p: f"      const int16_t *x{p} = x + seen_from(&s, at + {p});")
-    sums = _each(here, lambda p: f"      int32_t a{p} = 0, b{p} = 0;")
-    add = _each(here, lambda p: f"          ADD_PAIRS(a{p}, b{p}, x{p} + 2 * i);")
+    begin = each(here, lambda p: f"      const int16_t *x{p} = x + seen_from(&s, at + {p});")
+    sums = each(here, lambda p: f"      int32_t a{p} = 0, b{p} = 0;")
+    add = each(here, lambda p: f"          ADD_PAIRS(a{p}, b{p}, x{p} + 2 * i);")
     next_run = " ".join(f"x{p} += s.down;" for p in here)
-    give = _each(
+    give = each(
         here,
-        lambda p: f"""      y[(at + {p}) * s.results + o] = a{p};
-      if (o + 1 < wanted) y[(at + {p}) * s.results + o + 1] = b{p};""",
+        lambda p: (
+            f"""      y[(at + {p}) * s.results + o] = a{p};
+      if (o + 1 < wanted) y[(at + {p}) * s.results + o + 1] = b{p};"""
+        ),
     )
     return f"""{begin}
 {sums}
@@ -223,10 +227,6 @@ def _word(width: int, places: int) -> str:
         {next_run}
       }}
 {give}"""
-
-
-def _each(numbers: Sequence[int], text: Callable[[int], str]) -> str:
-    return "\n".join(text(v) for v in numbers)
 
 
 GIVE = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from edgeproof.spike.engine.frame import File, Source, check_name
@@ -17,13 +17,16 @@ from edgeproof.spike.fixed.groups import delay, group_loop
 from edgeproof.spike.fixed.images import HALVES, STRUCTS, image_functions
 from edgeproof.spike.fixed.lanes import INCLUDED, LANES, UNDEFINED, VARIANTS
 from edgeproof.spike.fixed.layers import clamp, linear
+from edgeproof.spike.fixed.lists import EVENTS, GIVEN, SAME, SPIKES, TAKE
 from edgeproof.spike.fixed.names import FixedNumbers, place_type
 from edgeproof.spike.fixed.pooling import pool
 from edgeproof.spike.fixed.program import Fixed
 from edgeproof.spike.fixed.quads import QUADS, QUADS_HERE
-from edgeproof.spike.fixed.sums import EVENTS, FINISH, GIVEN, SAME, SPIKES, TAKE, row_sums, weighed_sums
-from edgeproof.spike.fixed.words import HELPERS
+from edgeproof.spike.fixed.rows import row_sums
 from edgeproof.spike.fixed.straight import is_straight
+from edgeproof.spike.fixed.units import FINISH
+from edgeproof.spike.fixed.weighed import weighed_sums
+from edgeproof.spike.fixed.words import HELPERS
 from edgeproof.spike.program import Convolution, Linear, Node, Pool, Reshape, storage, walk
 
 __all__ = ["emit_fixed"]
@@ -51,13 +54,15 @@ def emit_fixed(fixed: Fixed, name: str) -> Source:
         scheduled,
         stages=tuple(_without(scheduled.stages, set(pooled.values()))),
         stored=stored,
-        chunk=_chunk(fixed.program.timesteps, [numbers.bytes_of(node) for node in stored if node not in scheduled.steady]),
+        chunk=_chunk(
+            fixed.program.timesteps, [numbers.bytes_of(node) for node in stored if node not in scheduled.steady]
+        ),
         layouts=Layouts({**scheduled.layouts.channels, **dict.fromkeys(listed, PLAIN)}),
     )
     return _Whole(Names(scheduled, name, numbers), fixed, pooled).source()
 
 
-def _chunk(timesteps: int, rows: Sequence[int]) -> int:
+def _chunk(timesteps: int, rows: Iterable[int]) -> int:
     """Time steps at once, of which a step's buffers take so many bytes."""
     most = max(1, CHUNK_BYTES // max(sum(rows), 1))
     return -(-timesteps // -(-timesteps // most))

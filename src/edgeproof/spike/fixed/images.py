@@ -125,8 +125,8 @@ TARGET static inline void VARIANT(pooled$bits)($to *y, $of *sums, const struct p
 
 _FINISHED = Template("""
 /* Lines of sums, times a value, in the unit of their result, with their biases: as `finish` does it. */
-TARGET static inline void VARIANT(finished$bits)(int32_t *y, const $of *x, const struct finishing *see, const int32_t *factor,
-    const int32_t *bias, int32_t value) {
+TARGET static inline void VARIANT(finished$bits)(int32_t *y, const $of *x, const struct finishing *see,
+    const int32_t *factor, const int32_t *bias, int32_t value) {
   const struct finishing s = *see;
   for (int row = 0; row < s.rows; row++, x += s.line, y += s.length)
     for (int first = 0; first < s.length; first += s.period) {

@@ -6,16 +6,12 @@ same in every width; whole numbers have no rounding that could differ.
 
 from __future__ import annotations
 
+import re
 from string import Template
 
 from edgeproof.spike.fixed.program import LIMIT
 
 __all__ = ["LANES", "UNDEFINED", "VARIANTS"]
-
-MACROS = ("WORD", "TRUTH", "GET", "PUT", "GET8", "PUT8", "GET16", "PUT16", "PUT_TRUTH", "SPLAT", "ONE", "PICK", "NOT", "GT", "GE", "LT", "GT_NEAR", "LT_NEAR",
-          "LE", "EQ", "NE", "LARGER", "SMALLER", "SUB_WHERE", "SCALED", "SIZED", "SHIFTED", "HELD", "ADD_REALS", "PUT_REALS")  # fmt: skip
-
-UNDEFINED = "".join(f"#undef {macro}\n" for macro in MACROS)
 
 VARIANTS = """
 #ifdef HAS_AVX512
@@ -228,3 +224,7 @@ LANES = (
     + "#endif"
     + _COMMON.substitute(limit=LIMIT)
 )
+"""What the functions of a variant are written with."""
+
+UNDEFINED = "".join(f"#undef {macro}\n" for macro in sorted(set(re.findall(r"#define (\w+)", LANES))))
+"""What stands before it: each variant has macros of its own."""

@@ -1,4 +1,4 @@
-"""The C of linear layers in whole numbers, and what layers have in common: lists of inputs, and sums brought to units."""
+"""The C of linear layers in whole numbers, and what layers have in common: lists of inputs, sums brought to units."""
 
 from __future__ import annotations
 

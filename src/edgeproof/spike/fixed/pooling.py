@@ -66,5 +66,3 @@ def _places(names: Names, node: Pool) -> str | None:
         return None
     elements = np.argsort(places(x.size, x.shape[0]))
     return names.table("p", names.schedule.layouts.places(x)[elements].astype(np.int32))
-
-

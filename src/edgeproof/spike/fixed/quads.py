@@ -103,7 +103,7 @@ _NEON = _function(
 
 QUADS = f"""
 #ifdef QUADS
-/* All spikes of so many time steps times the weights of all outputs; of spikes and results a step has `next` and `size`.
+/* All spikes of so many time steps times the weights of all outputs; a step has `next` spikes and `size` results.
  * Outputs stand in blocks of 16. */
 #if LANES == 16{_VNNI}{_WIDE}
 TARGET static void VARIANT(quads)(int32_t *y, const int8_t *x, const int8_t *weights, int quads, int size, int next,

@@ -80,7 +80,10 @@ def quantise(program: Program, samples: Sequence[Mapping[str, Array]]) -> Fixed:
         for node in order
         if isinstance(node, Pool) and node.kind == "sum"
     }
-    fixed = Fixed(program, bits, {}, binary, layers, pools, {layer: activity[storage(layer.x)] for layer in layers})
+    busy: dict[Node, float] = {
+        node: activity[storage(node.x)] for node in order if isinstance(node, (Linear, Convolution))
+    }
+    fixed = Fixed(program, bits, {}, binary, layers, pools, busy)
     return replace(fixed, bounds=_bounds(fixed, order))
 
 

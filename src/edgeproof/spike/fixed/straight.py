@@ -1,4 +1,4 @@
-"""The C of convolutions by events without strides: an event adds a line of weights to each line of outputs that sees it.
+"""The C of convolutions by events without strides: each adds a line of weights to each line of outputs that sees it.
 
 Sums stand in lines with room on both sides, so that no event is cut off at the left or right. Where all events have the
 same value, as spikes have, rows are added up as they are, in 16 bits if these hold every sum; the value is multiplied
@@ -16,7 +16,7 @@ from edgeproof.spike.engine.schedule import LANES, padded
 from edgeproof.spike.engine.writing import block
 from edgeproof.spike.fixed.layers import Finish, listed
 from edgeproof.spike.fixed.program import Fixed
-from edgeproof.spike.program import Array, Convolution, Pool
+from edgeproof.spike.program import Convolution, Pool
 
 __all__ = ["elements", "is_straight", "straight_events"]
 
