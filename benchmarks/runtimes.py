@@ -15,7 +15,7 @@ from itertools import cycle, islice
 
 import numpy as np
 from artifacts import DENSE, ROOT, SPIKING, Made, make, tell
-from engine import against_others
+from engine import against_others, whole_numbers
 
 import edgeproof
 from edgeproof.documents.latency import Percentile
@@ -69,14 +69,16 @@ in, arrays of the model out, the time loop of a spiking model included.
   given; well below, it waited, or something else had the core.""",
     ]
     spiking: dict[str, Turns] = {}
+    measured: dict[str, Turns] = {}
     for model in (*SPIKING, *DENSE):
         made = make(model)
         tell(f"{model}: measuring")
         turns, refused = measure(made)
         parts += [f"### {made.address.removeprefix(f'{ROOT}/')}", table(latencies(turns, made.failures | refused))]
+        measured[model] = turns
         if model in SPIKING:
             spiking[model] = turns
-    return "\n\n".join([*parts, against_others(spiking)])
+    return "\n\n".join([*parts, against_others(spiking), whole_numbers(measured)])
 
 
 def measure(made: Made) -> tuple[Turns, dict[str, str]]:

@@ -187,12 +187,12 @@ def _body(width: int, lanes: int, places: int, add: Callable[[int, int], str]) -
 
 
 def _plain(width: int) -> str:
-    """Two places at a time, and two outputs, whose weights stand in one word."""
-    two, one = _word(width, 2), _word(width, 1)
+    """Three places at a time, and two outputs, whose weights stand in one word."""
+    two, one = _word(width, 3), _word(width, 1)
     return f"""TARGET {_head(f"dense{width}")}  const struct window s = *see;
   for (int o = 0; o < {width} && o < wanted; o += 2) {{
     int at = 0;
-    for (; at + 2 <= places; at += 2) {{
+    for (; at + 3 <= places; at += 3) {{
 {two}
     }}
     for (; at < places; at++) {{
