@@ -1,7 +1,7 @@
 """What a call of the engine costs on microcontrollers: instructions, counted by QEMU, flash and RAM, in fp32 and int8.
 
 The emulator advances its clock by one nanosecond an instruction (``-icount shift=0``), and the program reads the
-processor's own timer before and after a call; how much the timer counts is taken from a loop of known length. The counts
+processor's own timer before and after a call; how much the timer counts is taken from a loop of known length. Counts
 are the same every time. They are no time: instructions take one cycle or several, and memory has its own.
 """
 
@@ -19,6 +19,7 @@ from artifacts import BOTH, ROOT, make, tell
 from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
+from edgeproof.spike.program import Array
 from edgeproof.spike.toolchain.build import FLAGS
 from edgeproof.spike.toolchain.compilers import compiler_for
 from edgeproof.spike.toolchain.description import read_description
@@ -54,7 +55,7 @@ BOARDS = (
 
 def section() -> str:
     """The part of the page."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for model in MODELS:
         made = make(model, to=("sdk-native",), precisions=BOTH)
         inputs = next(iter(np.load(made.inputs).values()))[:SAMPLES]
@@ -63,9 +64,14 @@ def section() -> str:
             tell(f"{model}: {board.target}")
             rows += _rows(model, board, sources["sdk-native"], sources["sdk-native-int8"], inputs)
     columns = (
-        Column("Model"), Column("Target"), Column("Candidate"), Column("Instructions a call"), Column("Ratio", "× fp32"),
-        Column("Flash", "bytes"), Column("Static RAM", "bytes"),
-    )  # fmt: skip
+        Column("Model"),
+        Column("Target"),
+        Column("Candidate"),
+        Column("Instructions a call"),
+        Column("Ratio", "× fp32"),
+        Column("Flash", "bytes"),
+        Column("Static RAM", "bytes"),
+    )
     shown = table(Table(id="instructions", caption="", columns=columns, rows=tuple(rows), notes=()))
     return f"""\
 ## On microcontrollers
@@ -77,9 +83,9 @@ no time. Where an instance does not fit the emulated board there is no count. Fl
 {shown}"""
 
 
-def _rows(model: str, board: Board, fp32: Path, int8: Path, inputs: np.ndarray) -> list[tuple[Cell, ...]]:
+def _rows(model: str, board: Board, fp32: Path, int8: Path, inputs: Array) -> list[tuple[Cell, ...]]:
     counts = [instructions(source, board, inputs) for source in (fp32, int8)]
-    found = []
+    found: list[tuple[Cell, ...]] = []
     for candidate, source, count in zip(("sdk-native", "sdk-native-int8"), (fp32, int8), counts, strict=True):
         memory = memory_of(source, TARGETS[board.target])
         ratio = "—" if count is None or counts[0] is None else significant(count / counts[0])
@@ -97,7 +103,7 @@ def _rows(model: str, board: Board, fp32: Path, int8: Path, inputs: np.ndarray) 
     return found
 
 
-def instructions(source: Path, board: Board, samples: np.ndarray) -> float | None:
+def instructions(source: Path, board: Board, samples: Array) -> float | None:
     """Instructions of a call, the median over samples; None where the board has too little memory.
 
     Args:

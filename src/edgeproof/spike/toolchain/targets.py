@@ -129,7 +129,7 @@ TARGETS = {
         Target("x86_64-android", "Android's emulator, an object for the NDK", "android", None, "x86_64-linux-android"),
         Target("aarch64-ios", "iOS, an object for Xcode", "ios", None, "aarch64-ios"),
         Target("aarch64-ios-simulator", "iOS' simulator, an object for Xcode", "ios", None, "aarch64-ios-simulator"),
-        _cortex_m("cortex-m0plus", "Arm Cortex-M0+, which computes floats in software, an object for its toolchain", None),
+        _cortex_m("cortex-m0plus", "Arm Cortex-M0+, floats in software, an object for its toolchain", None),
         _cortex_m("cortex-m4", "Arm Cortex-M4F, an object for its toolchain", "fpv4-sp-d16"),
         _cortex_m("cortex-m7", "Arm Cortex-M7F, an object for its toolchain", "fpv5-sp-d16"),
         _cortex_m("cortex-m33", "Arm Cortex-M33F, an object for its toolchain", "fpv5-sp-d16"),
