@@ -89,8 +89,8 @@ def dense_sums(widths: Collection[int]) -> str:
     wanted = sorted(widths, reverse=True)
     texts = [
         "".join(_vnni(width) + _sums(width, 16, 6) for width in wanted),
-        "".join(_sums(width, 8, 6 if width == 16 else 3) for width in wanted),
-        "".join(_sums(width, 4, 4 if width == 16 else 2) for width in wanted),
+        "".join(_sums(width, 8, 6) for width in wanted),
+        "".join(_sums(width, 4, 4) for width in wanted),
         PAIRS + "".join(map(_plain, wanted)),
     ]
     return _COMMENT + by_lanes(texts)
@@ -132,21 +132,24 @@ def _neon(at: int, v: int) -> str:
 
 
 def _places(width: int, lanes: int, several: int, add: Callable[[int, int], str]) -> str:
-    """Several places together, then the rest one by one."""
+    """Several places together, then the rest one by one; as many outputs as registers hold."""
+    part = width if lanes == 16 else 16
     return f"""  const struct window s = *see;
-  int at = 0;
-  for (; at + {several} <= places; at += {several}) {{
-{_body(width, lanes, several, add)}
-  }}
-  for (; at < places; at++) {{
-{_body(width, lanes, 1, add)}
+  for (int part = 0; part < {width} && part < wanted; part += {part}) {{
+    int at = 0;
+    for (; at + {several} <= places; at += {several}) {{
+{_body(width, lanes, part, several, add)}
+    }}
+    for (; at < places; at++) {{
+{_body(width, lanes, part, 1, add)}
+    }}
   }}
 }}
 """
 
 
-def _body(width: int, lanes: int, places: int, add: Callable[[int, int], str]) -> str:
-    vectors, here = range(width // lanes), range(places)
+def _body(width: int, lanes: int, part: int, places: int, add: Callable[[int, int], str]) -> str:
+    vectors, here = range(part // lanes), range(places)
     kind, zero, load, value = {
         16: ("__m512i", "_mm512_setzero_si512()",
              "const __m512i w{0} = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(w + {1})));",
@@ -171,13 +174,14 @@ def _body(width: int, lanes: int, places: int, add: Callable[[int, int], str]) -
     give = each(
         here,
         lambda p: "\n".join(
-            f"    VARIANT(give)(y + (at + {p}) * s.results + {v * lanes}, (WORD)a{p}_{v}, wanted - {v * lanes});"
+            f"      VARIANT(give)(y + (at + {p}) * s.results + part + {v * lanes}, (WORD)a{p}_{v}, "
+            f"wanted - part - {v * lanes});"
             for v in vectors
         ),
     )
     return f"""{begin}
 {sums}
-    const int8_t *w = weights;
+    const int8_t *w = weights + 2 * part;
     for (int row = 0, run = 0; row < s.rows; row++, run += s.down)
       for (int i = 0; i < s.pairs; i++, w += {2 * width}) {{
 {loads}

@@ -95,8 +95,6 @@ _PLAIN = Template("""
 _VECTORS = """
 typedef int32_t VARIANT(word) __attribute__((vector_size(4 * LANES)));
 typedef int32_t VARIANT(words) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int8_t VARIANT(byte) __attribute__((vector_size(LANES)));
-typedef int8_t VARIANT(bytes) __attribute__((vector_size(LANES), aligned(1), may_alias));
 typedef float VARIANT(real) __attribute__((vector_size(4 * LANES)));
 typedef float VARIANT(reals) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int64_t VARIANT(long) __attribute__((vector_size(4 * LANES)));
@@ -142,15 +140,21 @@ _COMPARED = """
 #define GET16(p) ((WORD)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(p))))
 #define PUT16(p, a) _mm_storeu_si128((__m128i *)(p), _mm256_castsi256_si128(_mm256_permute4x64_epi64( \\
     _mm256_packs_epi32((__m256i)(a), (__m256i)(a)), 8)))
+#define PUT8(p, a) VARIANT(put8)(p, a)
+#define PICK(t, a, b) ((WORD)_mm256_blendv_epi8((__m256i)(b), (__m256i)(a), (__m256i)(t)))
+#define LARGER(a, b) ((WORD)_mm256_max_epi32((__m256i)(a), (__m256i)(b)))
+#define SMALLER(a, b) ((WORD)_mm256_min_epi32((__m256i)(a), (__m256i)(b)))
 #else
-#define GET8(p) __builtin_convertvector((VARIANT(byte)) * (const VARIANT(bytes) *)(p), WORD)
+#define GET8(p) VARIANT(get8)(p)
+#define PUT8(p, a) VARIANT(put8)(p, a)
+#define PICK(t, a, b) ((WORD)vbslq_s32((uint32x4_t)(t), (int32x4_t)(a), (int32x4_t)(b)))
+#define LARGER(a, b) ((WORD)vmaxq_s32((int32x4_t)(a), (int32x4_t)(b)))
+#define SMALLER(a, b) ((WORD)vminq_s32((int32x4_t)(a), (int32x4_t)(b)))
 #define GET16(p) ((WORD)vmovl_s16(vld1_s16((const int16_t *)(p))))
 #define PUT16(p, a) vst1_s16((int16_t *)(p), vmovn_s32((int32x4_t)(a)))
 #endif
-#define PUT8(p, a) (*(VARIANT(bytes) *)(p) = __builtin_convertvector((a), VARIANT(byte)))
 #define PUT_TRUTH(p, t) PUT8(p, -(t))
 #define ONE(t) (-(t))
-#define PICK(t, a, b) VARIANT(pick)(t, a, b)
 #define SUB_WHERE(t, a, b) ((a) - ((t) & (b)))
 #define NOT(t) (~(t))
 #define GT(a, b) ((WORD)((a) > (b)))
@@ -159,12 +163,27 @@ _COMPARED = """
 #define LE(a, b) ((WORD)((a) <= (b)))
 #define EQ(a, b) ((WORD)((a) == (b)))
 #define NE(a, b) ((WORD)((a) != (b)))
-#define LARGER(a, b) VARIANT(larger)(a, b)
-#define SMALLER(a, b) VARIANT(smaller)(a, b)
 
-TARGET static inline WORD VARIANT(pick)(WORD t, WORD a, WORD b) { return (t & a) | (~t & b); }
-TARGET static inline WORD VARIANT(larger)(WORD a, WORD b) { return PICK(GT(a, b), a, b); }
-TARGET static inline WORD VARIANT(smaller)(WORD a, WORD b) { return PICK(LT(a, b), a, b); }
+/* Numbers that 8 bits hold. */
+#if LANES == 8
+TARGET static inline void VARIANT(put8)(int8_t *p, WORD a) {
+  const __m128i low = _mm256_castsi256_si128((__m256i)a), high = _mm256_extracti128_si256((__m256i)a, 1);
+  const __m128i halves = _mm_packs_epi32(low, high);
+  _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(halves, halves));
+}
+#else
+TARGET static inline void VARIANT(put8)(int8_t *p, WORD a) {
+  const int16x4_t halves = vmovn_s32((int32x4_t)a);
+  const int32_t four = vget_lane_s32(vreinterpret_s32_s8(vmovn_s16(vcombine_s16(halves, halves))), 0);
+  memcpy(p, &four, 4);
+}
+
+TARGET static inline WORD VARIANT(get8)(const int8_t *p) {
+  int32_t four;
+  memcpy(&four, p, 4);
+  return (WORD)vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)))));
+}
+#endif
 """
 
 _PRODUCTS = """

@@ -137,6 +137,7 @@ TARGET static uint32_t VARIANT(given)(const float *x, uint32_t size, float per_u
 #elif LANES == 8
   for (; i + 32 <= size; i += 32) {
     uint32_t found = 0;
+    __builtin_prefetch(x + i + 512), __builtin_prefetch(x + i + 528);
     for (int part = 3; part >= 0; part--)
       found = found << 8 | (uint32_t)_mm256_movemask_ps(
           _mm256_cmp_ps(_mm256_loadu_ps(x + i + 8 * part), _mm256_setzero_ps(), _CMP_NEQ_UQ));
@@ -159,6 +160,17 @@ TARGET static uint32_t VARIANT(given)(const float *x, uint32_t size, float per_u
         _mm512_mul_ps(_mm512_mask_i32gather_ps(zero, wanted, from, x, 4), _mm512_set1_ps(per_unit));
     const __m512 held = _mm512_min_ps(_mm512_max_ps(units, _mm512_sub_ps(zero, most_units)), most_units);
     const WORD full = (WORD)_mm512_maskz_cvtps_epi32(_mm512_cmp_ps_mask(units, units, _CMP_ORD_Q), held);
+    const WORD value = right ? SHIFTED(full, right) : full;
+    PUT16(values + k, SMALLER(LARGER(value, SPLAT(-most)), SPLAT(most)));
+  }
+#elif LANES == 8
+  for (; sizeof(PLACE) == 2 && k + 8 <= count; k += 8) {
+    const __m256i from = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(list + k)));
+    const __m256 zero = _mm256_setzero_ps(), most_units = _mm256_set1_ps(268435456.0f);
+    const __m256 units = _mm256_mul_ps(_mm256_i32gather_ps(x, from, 4), _mm256_set1_ps(per_unit));
+    const __m256 held = _mm256_min_ps(_mm256_max_ps(units, _mm256_sub_ps(zero, most_units)), most_units);
+    const __m256 numbers = _mm256_cmp_ps(units, units, _CMP_ORD_Q);
+    const WORD full = (WORD)_mm256_cvtps_epi32(_mm256_and_ps(held, numbers));
     const WORD value = right ? SHIFTED(full, right) : full;
     PUT16(values + k, SMALLER(LARGER(value, SPLAT(-most)), SPLAT(most)));
   }
