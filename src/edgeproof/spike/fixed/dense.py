@@ -174,7 +174,7 @@ def _body(width: int, lanes: int, part: int, places: int, add: Callable[[int, in
     give = each(
         here,
         lambda p: "\n".join(
-            f"      VARIANT(give)(y + (at + {p}) * s.results + part + {v * lanes}, (WORD)a{p}_{v}, "
+            f"    VARIANT(give)(y + (at + {p}) * s.results + part + {v * lanes}, (WORD)a{p}_{v}, "
             f"wanted - part - {v * lanes});"
             for v in vectors
         ),
