@@ -83,8 +83,8 @@ def _gathered(names: Names, index: int, output: Output) -> list[str]:
         return [f"memcpy(m->o{index}, {names.row(node, '(steps - 1)')}, {padded(size) * 4});"]
     if output.readout == "last":
         word = given(node, names.element(node, at="(steps - 1)"))
-        copied = loop(f"for (int i = 0; i < {size}; i++)", [f"m->o{index}[i] = {word};"])
-        return loop("if (done + steps == total)", copied)
+        kept = loop(f"for (int i = 0; i < {size}; i++)", [f"m->o{index}[i] = {word};"])
+        return loop("if (done + steps == total)", kept)
     if output.readout == "stack":
         table = names.places(node)
         to = f"out[{index}] + (size_t)(done + at) * {size}"
