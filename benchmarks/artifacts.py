@@ -15,7 +15,7 @@ from edgeproof.documents.base import decode, write_document
 from edgeproof.documents.conversion import ConversionDocument
 from edgeproof.formats.registry import formats
 
-__all__ = ["DENSE", "ROOT", "SPIKING", "Made", "make", "tell"]
+__all__ = ["BOTH", "DENSE", "ROOT", "SPIKING", "Made", "make", "tell"]
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "bench_output" / "benchmarks"
@@ -29,8 +29,8 @@ SPIKING = (
 )
 DENSE = ("examples/digits_cnn.py", "examples/digits_gru.py")
 BOTH = ("fp32", "int8")
-PRECISIONS = dict.fromkeys((*SPIKING[1:], *DENSE), ("fp32",)) | {SPIKING[0]: BOTH, DENSE[0]: BOTH, DENSE[1]: BOTH}
-"""The twins differ from the first in nothing that int8 would show again, and the networks are not trained."""
+PRECISIONS = dict.fromkeys(SPIKING[1:4], ("fp32",)) | dict.fromkeys((SPIKING[0], *SPIKING[4:], *DENSE), BOTH)
+"""The twins differ from the first in nothing that int8 would show again."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +50,25 @@ class Made:
     inputs: Path
 
 
-def make(model: str, to: Sequence[str] = ()) -> Made:
+def make(model: str, to: Sequence[str] = (), precisions: Sequence[str] = ()) -> Made:
     """The model in every format whose own runtime is of this machine; from the last time where it still holds.
 
     Args:
         model: a file with a factory ``model``, in the project's folder.
-        to: formats, in fp32; empty: all.
+        to: formats; empty: all.
+        precisions: empty: fp32 where formats are given, else the model's.
 
     Raises:
         EdgeProofError: the model itself does not load or export.
     """
-    folder, sources = KEPT / "-".join((Path(model).stem, *to)), _fingerprint(model)
+    folder, sources = KEPT / "-".join((Path(model).stem, *to, *precisions)), _fingerprint(model)
     address = f"{ROOT}/{model}:model"
     mark, record, inputs = folder / "sources.sha256", folder / "conversion.json", folder / "heldout.npz"
     if not mark.is_file() or mark.read_text() != sources:
         shutil.rmtree(folder, ignore_errors=True)
         tell(f"{model}: converting")
         here = [name for name, format in formats().items() if format.stands_in is None]
-        precisions = ("fp32",) if to else PRECISIONS[model]
+        precisions = precisions or (("fp32",) if to else PRECISIONS[model])
         write_document(record, edgeproof.convert(address, folder, to=to or here, precision=precisions))
         _write_inputs(address, inputs)
         mark.write_text(sources)

@@ -1,4 +1,4 @@
-"""The native engine beside every other runtime, spiking models only: how many times longer the others take."""
+"""The native engine beside every other runtime: how many times longer the others take, and whole numbers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from edgeproof.report.content import Cell, Column, Table
 from edgeproof.report.markdown import table
 from edgeproof.report.quantities import significant
 
-__all__ = ["against_others"]
+__all__ = ["against_others", "whole_numbers"]
 
 Turns = Mapping[str, Sequence[Timed]]
 ENGINE = "sdk-native"
 BOUND = f"{ENGINE}, bound"
+WHOLE = f"{ENGINE}-int8, bound"
 EAGER = "eager"
 GROUPS = {"eager": (EAGER,), "ONNX Runtime": ("onnx-",), "LiteRT": ("litert-",)}
 
@@ -30,6 +31,46 @@ From the same turns: the latency of the others over that of the engine, round by
 engine is faster. `{BOUND}` is the engine in every column but the last, which has `session.run` on both sides. Where a
 runtime has several candidates, its fastest counts.""",
             table(_table(measured)),
+        )
+    )
+
+
+def whole_numbers(measured: Mapping[str, Turns]) -> str:
+    """The engine's int8 beside its fp32 and the other runtimes' int8, from the turns of each model's candidates."""
+    notes = Notes()
+    rows: list[tuple[Cell, ...]] = []
+    for model, turns in measured.items():
+        if WHOLE not in turns:
+            continue
+        others = [runtime for runtime in turns if runtime.endswith("-int8") and not runtime.startswith("sdk-")]
+        fastest = _fastest(turns, others) if others else None
+        rows.append(
+            (
+                Cell(model, tone="name"),
+                Cell(significant(_median(turns[WHOLE]))),
+                Cell(significant(_median(turns[BOUND]))),
+                Cell(significant(_times(turns[WHOLE], turns[BOUND]))),
+                Cell(fastest) if fastest else notes.absent("no other runtime has it in int8"),
+                Cell(significant(_times(turns[fastest], turns[f"{ENGINE}-int8"])))
+                if fastest
+                else notes.absent("no other runtime has it in int8"),
+            )
+        )
+    columns = (
+        Column("Model"),
+        Column("int8, bound", "µs"),
+        Column("fp32, bound", "µs"),
+        Column("int8 over fp32", "×"),
+        Column("Fastest other in int8"),
+        Column("Fastest other, both session.run", "× engine"),
+    )
+    return "\n\n".join(
+        (
+            "### The native engine in whole numbers",
+            f"""\
+From the same turns: `{WHOLE}` over `{BOUND}`, round by round, then the median; below 1 int8 is faster. The last column
+is as above, with the other runtimes' int8.""",
+            table(Table(id="whole", caption="", columns=columns, rows=tuple(rows), notes=tuple(notes.reasons))),
         )
     )
 

@@ -18,7 +18,7 @@ from edgeproof.report.markdown import plain
 from edgeproof.report.provenance import machine_facts
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-PARTS = ("runtimes.py", "startup.py", "serving.py", "soak_server.py", "reference_check.py")
+PARTS = ("runtimes.py", "instructions.py", "startup.py", "serving.py", "soak_server.py", "reference_check.py")
 HEAD = """\
 # Benchmarks
 

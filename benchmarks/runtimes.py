@@ -15,7 +15,7 @@ from itertools import cycle, islice
 
 import numpy as np
 from artifacts import DENSE, ROOT, SPIKING, Made, make, tell
-from engine import against_others
+from engine import against_others, whole_numbers
 from engine_limits import WEIGHT_BYTES, against_limits
 from limits import Work, exported, measure_limits, work_of
 
@@ -76,18 +76,22 @@ in, arrays of the model out, the time loop of a spiking model included.
     engines: dict[str, Turns] = {}
     works: dict[tuple[str, str], Work] = {}
     limits = measure_limits()
+    measured: dict[str, Turns] = {}
     for model in (*SPIKING, *DENSE):
         made = make(model)
         tell(f"{model}: measuring")
         turns, refused = measure(made)
         parts += [f"### {made.address.removeprefix(f'{ROOT}/')}", table(latencies(turns, made.failures | refused))]
+        measured[model] = turns
         if model in SPIKING:
             spiking[model] = turns
         kinds = {kind: size for kind, size in WEIGHT_BYTES.items() if kind in turns}
         if kinds:
             engines[model] = turns
             works |= {(model, kind): work for kind, work in work(made, kinds).items()}
-    return "\n\n".join([*parts, against_others(spiking), against_limits(engines, works, limits)])
+    return "\n\n".join(
+        [*parts, against_others(spiking), whole_numbers(measured), against_limits(engines, works, limits)]
+    )
 
 
 def measure(made: Made) -> tuple[Turns, dict[str, str]]:

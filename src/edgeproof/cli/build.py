@@ -32,8 +32,8 @@ PACKAGES = ("cmake", "android", "swift")
 @click.option(
     "--target", "targets", callback=split_names, default="host", show_default=True, metavar="NAMES",
     help="host, x86_64-linux, aarch64-linux, armv7-linux, riscv64-linux, aarch64-macos, x86_64-macos; for objects also "
-    "aarch64-android, armv7-android, x86_64-android, aarch64-ios, aarch64-ios-simulator, cortex-m4, cortex-m7, "
-    "cortex-m33; comma-separated.",
+    "aarch64-android, armv7-android, x86_64-android, aarch64-ios, aarch64-ios-simulator, cortex-m0plus, cortex-m4, "
+    "cortex-m7, cortex-m33; comma-separated.",
 )  # fmt: skip
 @click.option(
     "--kind", type=click.Choice([*COMPILED, *PACKAGES]), default="library", show_default=True,

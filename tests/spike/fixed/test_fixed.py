@@ -27,6 +27,7 @@ QUICK = range(2000, 2060)
 BATCH = 15
 SANITIZED = range(3000, 3120)
 AT_ONCE = 30
+WIDTHS = (16, 8, 1)
 MORE = SANITIZED[AT_ONCE::AT_ONCE]
 
 
@@ -52,7 +53,8 @@ def test_random_programs(first: int, compiler, tmp_path: Path) -> None:
     assert len(cases) > BATCH / 2
     libraries = in_parallel(lambda case: compiler.library(case[1], tmp_path), cases)
     for (fixed, source, inputs), library in zip(cases, libraries, strict=True):
-        assert_bits(fixed, inputs, call(Engine(library), inputs), source.name)
+        for widest in WIDTHS:
+            assert_bits(fixed, inputs, call(Engine(library, widest=widest), inputs), f"{source.name}, {widest}")
 
 
 @pytest.mark.slow

@@ -16,17 +16,21 @@ ENTRIES = ("init", "reset", "call", "run", "step")
 
 @dataclass(frozen=True)
 class Board:
-    """A machine of QEMU's: Arm's FPGA images for its MPS2 boards.
+    """A machine of QEMU's: Arm's FPGA images for its MPS2 boards, or a BBC micro:bit.
 
     Attributes:
         machine: what QEMU calls it.
         code: where its programs begin.
         data: where its RAM begins.
+        flash: how much it has, as a linker script says it.
+        ram: likewise.
     """
 
     machine: str
     code: int
     data: int
+    flash: str = "4M"
+    ram: str = "2M"
 
 
 BOARDS = {
@@ -34,9 +38,11 @@ BOARDS = {
     "cortex-m7": Board("mps2-an500", 0, 0x20000000),
     "cortex-m33": Board("mps2-an505", 0x10000000, 0x38000000),
 }
+SMALLEST = {"cortex-m0plus": Board("microbit", 0, 0x20000000, "256K", "16K")}
+"""A Cortex-M0, whose instructions are those of an M0+."""
 
-SCRIPT = """MEMORY {{ code (rx) : ORIGIN = {code}, LENGTH = 4M
-  data (rwx) : ORIGIN = {data}, LENGTH = 2M }}
+SCRIPT = """MEMORY {{ code (rx) : ORIGIN = {code}, LENGTH = {flash}
+  data (rwx) : ORIGIN = {data}, LENGTH = {ram} }}
 ENTRY(start)
 SECTIONS {{
   .text : {{ KEEP(*(.vectors)) *(.text*) *(.rodata*) *(.ARM.ex*) }} > code
@@ -99,8 +105,10 @@ MEASURE(run, &engine, 3, in, out)
 MEASURE(step, &engine, in, out)
 
 static void start(void) {
+#ifdef __ARM_FP
   *(volatile uint32_t *)0xe000ed88 |= 0xfu << 20; /* CPACR: the floating point unit */
   __asm__ volatile("dsb\\n isb");
+#endif
   memcpy(input, bits[0], sizeof input);
   print(measure_init(), ' ');
   print(measure_reset(), ' ');
@@ -137,11 +145,13 @@ def run_on_board(c: Path, target: str, samples: Array, folder: Path) -> tuple[di
     Returns:
         bytes of stack that each of its functions touched; the outputs of all samples.
     """
-    board = BOARDS[target]
+    board = (BOARDS | SMALLEST)[target]
     rows = ["{" + ", ".join(f"0x{int(number):x}" for number in row.view("uint32")) + "}" for row in samples]
     text = START.replace("NAME", c.stem).replace("SAMPLES", ",\n".join(rows))
     (folder / "start.c").write_text(text.replace("INPUTS", str(samples.shape[1])))
-    (folder / "board.ld").write_text(SCRIPT.format(code=hex(board.code), data=hex(board.data)))
+    (folder / "board.ld").write_text(
+        SCRIPT.format(code=hex(board.code), data=hex(board.data), flash=board.flash, ram=board.ram)
+    )
     flags = ["-std=gnu99", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-ffunction-sections"]
     compiler_for(TARGETS[target], "system").compile(
         [*flags, "-Wall", "-Werror", f"-I{c.parent}", str(folder / "start.c"), str(c), "-nostartfiles",

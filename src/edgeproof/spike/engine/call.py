@@ -69,9 +69,9 @@ def _taken(names: Names, index: int) -> list[str]:
     if names.schedule.program.sequence:
         source += f" + (size_t)(done + at) * {node.size}"
     table = names.places(node)
-    if table is None and names.numbers.plain:
-        return [f"memcpy({names.row(node)}, {source}, {node.size * 4});"]
-    if node in names.quiet and table is not None:
+    if table is None:
+        return [names.numbers.taken_row(names, node, source)]
+    if node in names.quiet:
         listed = names.need("list", "uint32_t", padded(node.size) + SPARE)
         return [
             f"const float *const from = {source};",
@@ -97,7 +97,8 @@ def _gathered(names: Names, index: int, output: Output) -> list[str]:
         return [f"memcpy(m->o{index}, {names.row(node, '(steps - 1)')}, {padded(size) * 4});"]
     if output.readout == "last":
         word = given(node, names.element(node, at="(steps - 1)"))
-        return loop(f"for (int i = 0; i < {size}; i++)", [f"m->o{index}[i] = {word};"])
+        kept = loop(f"for (int i = 0; i < {size}; i++)", [f"m->o{index}[i] = {word};"])
+        return loop("if (done + steps == total)", kept)
     if output.readout == "stack":
         table = names.places(node)
         to = f"out[{index}] + (size_t)(done + at) * {size}"

@@ -88,7 +88,7 @@ class File(ABC):
             head.rstrip() + "\n\n",
             *names.tables,
             f"\n#define {upper}_BODY\n",
-            VARIANTS.format(file=f"{name}.c").lstrip(),
+            self._variants().format(file=f"{name}.c").lstrip(),
             foot,
             "\n#else\n",
             self._functions(),
@@ -104,6 +104,10 @@ class File(ABC):
     @abstractmethod
     def _types(self) -> str:
         """What stands before all variants: types, and functions without vectors."""
+
+    def _variants(self) -> str:
+        """What includes ``{file}`` once for each width of vectors."""
+        return VARIANTS
 
     @abstractmethod
     def _functions(self) -> str:
@@ -150,6 +154,8 @@ class File(ABC):
     def _members(self) -> Iterator[str]:
         names, schedule = self._names, self._schedule
         for node in schedule.stored:
+            if names.numbers.is_listed(node):
+                continue
             steps = "" if node in schedule.steady else f"{names.chunk} * "
             yield f"{names.numbers.type_of(node)} b{names.number(node)}[{steps}{padded(node.size)}];"
         for state, _ in schedule.program.states:

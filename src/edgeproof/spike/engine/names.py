@@ -33,6 +33,12 @@ class Numbers(Protocol):
     def taken(self, node: Node, word: str) -> str:
         """A caller's float32 as it is stored."""
 
+    def is_listed(self, node: Node) -> bool:
+        """Whether an input has no buffer, because what takes it in keeps it otherwise."""
+
+    def taken_row(self, names: Names, node: Node, source: str) -> str:
+        """C that stores all of a caller's float32, in the order in which they stand."""
+
     def given(self, node: Node, word: str) -> str:
         """A stored number as float32."""
 
@@ -48,6 +54,12 @@ class _Floats:
 
     def taken(self, node: Node, word: str) -> str:
         return word
+
+    def is_listed(self, node: Node) -> bool:
+        return False
+
+    def taken_row(self, names: Names, node: Node, source: str) -> str:
+        return f"memcpy({names.row(node)}, {source}, {node.size * 4});"
 
     def given(self, node: Node, word: str) -> str:
         return word

@@ -104,8 +104,11 @@ $layers
 #endif
 
 #define ALIGNED ${NAME}_ALIGNED
-/* A function with all registers to itself. */
-#if defined(__GNUC__) || defined(__clang__)
+/* A function with all registers to itself. GCC 12 would take some of those that it keeps apart to do nothing, and drop
+ * their calls: it is to look into none of them. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define ALONE __attribute__((noipa))
+#elif defined(__GNUC__) || defined(__clang__)
 #define ALONE __attribute__((noinline))
 #else
 #define ALONE

@@ -151,8 +151,8 @@ def _value(fixed: Fixed, node: Node, values: Mapping[Node, Array]) -> Array:
 
 
 def _scaled(total: Array, layer: FixedLayer, shape: tuple[int, ...]) -> Array:
-    factor, shift, bias = (table.astype(np.int64).reshape(shape) for table in (layer.factor, layer.shift, layer.bias))
-    return np.clip(((total * factor + (1 << (shift - 1))) >> shift) + bias, -LIMIT, LIMIT)
+    factor, bias = (table.astype(np.int64).reshape(shape) for table in (layer.factor, layer.bias))
+    return np.clip(shifted(total * factor, layer.shift) + bias, -LIMIT, LIMIT)
 
 
 def _convolved(node: Convolution, weight: Array, x: Array) -> Array:

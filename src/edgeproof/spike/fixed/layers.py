@@ -1,166 +1,203 @@
-"""The C of layers in whole numbers: by events, sums in 32 bits in place, then each output's factor, shift and bias.
-
-Channels of images stand innermost. Sums of whole numbers have no order, so inputs are taken as they stand.
-"""
+"""The C of linear layers in whole numbers, and what layers have in common: lists of inputs, sums brought to units."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from edgeproof.spike.engine.conv_events import place_seen
-from edgeproof.spike.engine.images import pixels, plus, times
-from edgeproof.spike.engine.layout import channels_of, places
+from edgeproof.spike.engine.images import plus
+from edgeproof.spike.engine.layers import Span, each_step
 from edgeproof.spike.engine.names import Names
-from edgeproof.spike.engine.schedule import padded
-from edgeproof.spike.engine.writing import block
-from edgeproof.spike.fixed.program import MOST, Fixed
-from edgeproof.spike.fixed.words import Word, Words
-from edgeproof.spike.program import Array, Convolution, Linear, Pool
+from edgeproof.spike.engine.schedule import LANES, padded
+from edgeproof.spike.engine.writing import block, loop
+from edgeproof.spike.fixed.names import events_of, place_type
+from edgeproof.spike.fixed.program import LIMIT, MOST, Fixed
+from edgeproof.spike.fixed.words import shift_up
+from edgeproof.spike.program import Array, Convolution, Linear, storage
 
-__all__ = ["convolution", "linear", "pool"]
+__all__ = ["Finish", "blocks", "clamp", "finish", "finishing", "linear", "listed"]
+
+ROW = 4
+"""A row of weights is a multiple of this long."""
+WIDTHS = (512, 128, 64, 32, 16)
+"""Outputs summed up together, in registers."""
 
 
-def linear(names: Names, fixed: Fixed, node: Linear) -> list[str]:
-    """A linear layer at the step ``at``."""
+def linear(names: Names, fixed: Fixed, node: Linear, span: Span) -> list[str]:
+    """A linear layer: all spikes where that is quicker and there are vectors, else a row of weights for each event."""
+    if not takes_quads(fixed, node):
+        return each_step(span, _rows(names, fixed, node, "w"))
+    rows = each_step(span, _rows(names, fixed, node, "r"))
+    for name in set(re.findall(r"\br\d+\b", " ".join(rows))):
+        _only(names, name, "#ifndef QUADS")
+    return ["#ifdef QUADS", *_quads(names, fixed, node, span), "#else", *rows, "#endif"]
+
+
+def takes_quads(fixed: Fixed, node: Linear) -> bool:
+    """Whether taking all spikes is quicker than rows of weights for those that there are, with vectors."""
+    if not fixed.is_spikes(node.x) or clamp(fixed, node) is None:
+        return False
+    events = fixed.activity[node] * node.x.size
+    blocks_of_16 = padded(node.size) // 16
+    return node.x.size / 4 * blocks_of_16 < 20 + events * (2.5 + blocks_of_16 / 2)
+
+
+def _quads(names: Names, fixed: Fixed, node: Linear, span: Span) -> list[str]:
+    """All spikes, four at a time."""
+    quads, size = -(-node.x.size // 4), padded(node.size)
+    seen, stands = names.schedule.layouts.places(node.x), names.schedule.layouts.places(node)
+    weight = np.zeros((size, 4 * quads), np.int8)
+    weight[np.ix_(stands, seen)] = fixed.layers[node].weight
+    blocks_of_16 = weight.reshape(size // 16, 16, quads, 4).transpose(0, 2, 1, 3)
+    table = names.table("q", blocks_of_16.reshape(-1))
+    _only(names, table, "#ifdef QUADS")
+    at, steps = ("0", "steps") if span == "chunk" else ("at", "1")
+    call = f"{names.function('quads')}(y, {names.row(node.x, at)}, {table}, {quads}, {size}, {padded(node.x.size)}"
+    lines = [f"int32_t *const y = {names.row(node, at)};", f"{call}, {steps});"]
+    return block("", [*lines, *finish(names, fixed, node, f"{steps} * {size}")])
+
+
+def _only(names: Names, table: str, condition: str) -> None:
+    """A table is there under a condition."""
+    for at, text in enumerate(names.tables):
+        if f" {table}[" in text:
+            names.tables[at] = f"{condition}\n{text}#endif\n"
+
+
+def _rows(names: Names, fixed: Fixed, node: Linear, kind: str) -> list[str]:
+    """A row of weights for each input that is not zero, at the step ``at``."""
     layer = fixed.layers[node]
     seen, stands = names.schedule.layouts.places(node.x), names.schedule.layouts.places(node)
-    weight = np.empty((node.x.size, node.size), np.int8)
+    stride = -(-node.size // ROW) * ROW
+    weight = np.zeros((node.x.size, stride), np.int8)
     weight[np.ix_(seen, stands)] = layer.weight.T
-    table = names.table("w", weight.reshape(-1))
-    added = [
-        f"const int8_t *const w = {table} + (size_t)list[k] * {node.size};",
-        *_value(fixed, node),
-        f"for (int o = 0; o < {node.size}; o++) y[o] += {_times(fixed, node, 'w[o]')};",
-    ]
-    ordered = [_placed(table, stands) for table in (layer.factor, layer.shift, layer.bias)]
-    finished = [f"for (int o = 0; o < {node.size}; o++) {_scaled(names, ordered, 'y[o]', 'o')}"]
-    return [*_listed(names, node), *block("for (uint32_t k = 0; k < count; k++)", added), *finished]
+    # A block reads on behind the last row.
+    table = names.table(kind, np.concatenate([weight.reshape(-1), np.zeros(padded(node.size) - stride, np.int8)]))
+    found, values = listed(names, fixed, node)
+    rows: list[str] = []
+    weighed: list[str] = []
+    for wide, first in blocks(padded(node.size), WIDTHS):
+        begin = f"y{plus(first)}, {table}{plus(first)}, {stride}, list"
+        wanted = min(wide, stride - first)
+        rows.append(f"{names.function(f'rows{wide}')}({begin}, count, {wanted});")
+        if values:
+            weighed.append(f"{names.function(f'weighed{wide}')}({begin}, values, count, {wanted});")
+    if values:
+        rows.append(f"{names.function('times')}(y, {padded(node.size)}, same);")
+        same = f"const int32_t same = LANES > 1 ? {names.function('same')}(values, count) : 0;"
+        rows = [same, *block("if (same)", rows), *block("else", weighed)]
+    lines = [f"int32_t *const y = {names.row(node)};", *found, *rows]
+    return [*lines, *finish(names, fixed, node)]
 
 
-def convolution(names: Names, fixed: Fixed, node: Convolution) -> list[str]:
-    """A convolution at the step ``at``: each event adds its weights to the outputs that see it."""
-    layer = fixed.layers[node]
-    channels, _, width = node.x.shape
-    outputs, rows, columns = node.shape
-    kernel_rows, taps = node.weight.shape[2:]
-    share, within = outputs // node.groups, node.weight.shape[1]
-    grouped = layer.weight.reshape(node.groups, share, within, kernel_rows, taps).transpose(0, 2, 3, 4, 1)
-    table = names.table("w", np.ascontiguousarray(grouped).reshape(-1))
-    first = f" + channel / {within} * {share}" if node.groups > 1 else ""
-    tap = [
-        *place_seen("left", "column", f"kx{times(node.dilation[1])}", node.stride[1], columns),
-        f"const int8_t *const w = {table} + (((size_t)channel * {kernel_rows} + ky) * {taps} + kx) * {share};",
-        f"int32_t *const to = y + (line * {columns} + left) * {outputs}{first};",
-        f"for (int o = 0; o < {share}; o++) to[o] += {_times(fixed, node, 'w[o]')};",
-    ]
-    down = [
-        *place_seen("line", "row", f"ky{times(node.dilation[0])}", node.stride[0], rows),
-        *block(f"for (int kx = 0; kx < {taps}; kx++)", tap),
-    ]
-    order = _elements(names, node)
-    event = [
-        f"const int event = {f'{order}[list[k]]' if order else '(int)list[k]'};",
-        f"const int channel = event % {channels}, place = event / {channels};",
-        f"const int row = place / {width}{plus(node.padding[0])}, column = place % {width}{plus(node.padding[1])};",
-        *_value(fixed, node),
-        *block(f"for (int ky = 0; ky < {kernel_rows}; ky++)", down),
-    ]
-    finished = [
-        f"for (int place = 0; place < {rows * columns}; place++)",
-        f"  for (int o = 0; o < {outputs}; o++) "
-        + _scaled(names, [layer.factor, layer.shift, layer.bias], f"y[place * {outputs} + o]", "o"),
-    ]
-    return [*_listed(names, node), *block("for (uint32_t k = 0; k < count; k++)", event), *finished]
+def listed(names: Names, fixed: Fixed, node: Linear | Convolution) -> tuple[list[str], bool]:
+    """C for the ``list`` of a layer's inputs that are not zero, their ``count``, and their ``values`` if not all are 1.
 
-
-def pool(names: Names, fixed: Fixed, node: Pool) -> list[str]:
-    """The maximum or the sum over a window, at the step ``at``."""
-    channels, height, width = node.x.shape
-    _, rows, columns = node.shape
-    (kernel_rows, kernel_columns), (top, left) = node.kernel, node.padding
-    places_in = _places(names, node)
-    here = f"(above * {width} + before) * {channels} + c"
-    word = f"x[{f'{places_in}[{here}]' if places_in else here}]"
-    of = names.numbers.type_of(node)
-    if node.kind == "max":
-        start, take = f"int32_t v = {-MOST};", [f"const int32_t seen = {word};", "v = seen > v ? seen : v;"]
-        found = Words(lambda *_: "").shift(Word("v", MOST), fixed.bits_of(node.x) - fixed.bits_of(node))
-        end = f"y[c] = ({of})v;" if fixed.is_spikes(node) else f"y[c] = held({found.text});"
-    else:
-        scale = fixed.pools[node]
-        start, take = "int64_t v = 0;", [f"v += {word};"]
-        half = 1 << (scale.shift - 1)
-        end = f"y[c] = held((v * {scale.factor} + INT64_C({half})) >> {scale.shift});"
-    inside = [
-        f"const int above = row{times(node.stride[0])} + ky{plus(-top)};",
-        f"const int before = column{times(node.stride[1])} + kx{plus(-left)};",
-        *([f"if (above < 0 || above >= {height} || before < 0 || before >= {width}) continue;"] if top or left else []),
-        *take,
-    ]
-    window = [
-        start,
-        *block(
-            f"for (int ky = 0; ky < {kernel_rows}; ky++)",
-            block(f"for (int kx = 0; kx < {kernel_columns}; kx++)", inside),
-        ),
-        end,
-    ]
-    place = [
-        f"{of} *const y = results + (row * {columns} + column) * {channels};",
-        *block(f"for (int c = 0; c < {channels}; c++)", window),
-    ]
-    kind = names.numbers.type_of(node.x)
-    return [
-        f"const {kind} *const x = {names.row(node.x)};",
-        f"{of} *const results = {names.row(node)};",
-        *pixels(rows, columns, place),
-    ]
-
-
-def _listed(names: Names, node: Linear | Convolution) -> list[str]:
-    """The places of a layer's inputs that are not zero; and sums that begin at zero."""
-    size = node.x.size
-    listed = names.need("list", "uint32_t", padded(size))
-    return [
-        f"const {names.numbers.type_of(node.x)} *const x = {names.row(node.x)};",
-        f"int32_t *const y = {names.row(node)};",
-        f"uint32_t *const list = {listed};",
-        "uint32_t count = 0;",
-        *block(f"for (uint32_t i = 0; i < {size}; i++)", ["list[count] = i;", "count += x[i] != 0;"]),
-        f"memset(y, 0, {node.size * 4});",
-    ]
-
-
-def _value(fixed: Fixed, node: Linear | Convolution) -> list[str]:
-    """An event's value, if it is not one."""
+    Returns:
+        the lines, and whether there are values.
+    """
+    size, of = node.x.size, place_type(fixed.program)
+    if names.numbers.is_listed(storage(node.x)):
+        count, places, values = events_of(names, fixed, storage(node.x))
+        lines = [f"const {of} *const list = {places};", f"const int16_t *const values = {values};"]
+        return [*lines, f"const uint32_t count = {count};"], True
+    room = padded(size) + LANES
+    lines = [f"{of} *const list = {names.need('list', of, room)};"]
+    x = names.row(node.x)
     if fixed.is_spikes(node.x):
-        return []
+        return [*lines, f"const uint32_t count = {names.function('spikes')}({x}, {size}, list);"], False
     layer = fixed.layers[node]
-    value = Words(lambda *_: "").shift(Word("x[list[k]]", fixed.bound_of(node.x)), layer.narrow)
-    if value.bound <= layer.most:
-        return [f"const int32_t value = {value.text};"]
-    most = layer.most
-    return [
-        f"const int32_t full = {value.text};",
-        f"const int32_t value = full > {most} ? {most} : full < -{most} ? -{most} : full;",
+    lines.append(f"int16_t *const values = {names.need('values', 'int16_t', room)};")
+    call = f"{names.function('events')}({x}, {size}, {layer.narrow}, {layer.most}, list, values)"
+    return [*lines, f"const uint32_t count = {call};"], True
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How the sums of a layer become its results, as C.
+
+    Attributes:
+        factor: name of a table.
+        bias: name of a table.
+        period: after so many outputs both repeat.
+        shift: of all outputs.
+        up: as ``words.shift_up`` says it of sums and factors.
+        most: what sums are held to before; 0: they need not be.
+        bounded: whether no result can go beyond ``LIMIT``.
+    """
+
+    factor: str
+    bias: str
+    period: int
+    shift: int
+    up: int
+    most: int
+    bounded: bool
+
+
+def finishing(names: Names, fixed: Fixed, node: Linear | Convolution) -> Finish | None:
+    """Tables of a layer; None where results need more than 32 bits before they are held."""
+    layer = fixed.layers[node]
+    held = clamp(fixed, node)
+    if held is None:
+        return None
+    parts, outputs = _tables(names, fixed, node), len(layer.bias)
+    period = padded(outputs) if node.size == outputs else math.lcm(outputs, LANES)
+    if node.size == outputs:
+        parts = [np.pad(values, (0, period - outputs)) for values in parts]
+    f, b = (names.table(kind, np.resize(values, period)) for kind, values in zip("fb", parts, strict=True))
+    most, bounded = held
+    largest = int(fixed.sums_of(node).max())
+    up = shift_up(min(largest, most or largest), int(layer.factor.max()), layer.shift)
+    return Finish(f, b, period, layer.shift, up, most, bounded)
+
+
+def finish(names: Names, fixed: Fixed, node: Linear | Convolution, size: str | None = None) -> list[str]:
+    """C that brings so many sums ``y`` of a layer to its unit, and adds the bias.
+
+    A convolution's outputs stand innermost; ``size`` is that of the layer where none is given.
+    """
+    found = finishing(names, fixed, node)
+    if found is None:
+        layer = fixed.layers[node]
+        f, b = (names.table(kind, values) for kind, values in zip("fb", _tables(names, fixed, node), strict=True))
+        at = f"[i % {len(layer.bias)}]"
+        return loop(
+            f"for (int i = 0; i < {node.size}; i++)", [f"y[i] = scaled(y[i], {f}{at}, {layer.shift}, {b}{at});"]
+        )
+    limit = size or (node.size if node.size == padded(node.size) else f"SIZED({node.size}, {padded(node.size)})")
+    call = f"{names.function('finish')}(y, {limit}, {found.period}, {found.factor}, {found.shift}"
+    return [f"{call}, {found.up}, {found.bias}, {found.most}, {int(found.bounded)});"]
+
+
+def _tables(names: Names, fixed: Fixed, node: Linear | Convolution) -> list[Array]:
+    """Factors and biases as the outputs stand."""
+    parts = [fixed.layers[node].factor, fixed.layers[node].bias]
+    if isinstance(node, Convolution):
+        return parts
+    return [_placed(values, names.schedule.layouts.places(node)) for values in parts]
+
+
+def clamp(fixed: Fixed, node: Linear | Convolution) -> tuple[int, bool] | None:
+    """What sums are held to before they are multiplied, so that 32 bits hold the result; 0: they need not be.
+
+    Returns:
+        that, and whether the result cannot go beyond ``LIMIT``; None where no such number exists.
+    """
+    layer, sums = fixed.layers[node], fixed.sums_of(node)
+    if (reach := fixed.reach_of(node, sums)) <= MOST:
+        return 0, reach <= LIMIT
+    # Beyond this sum an output is held to LIMIT, whatever its bias.
+    enough = [
+        min(most, -(-((LIMIT + abs(bias)) << layer.shift) // factor)) if factor else most
+        for most, factor, bias in zip(sums.tolist(), layer.factor.tolist(), layer.bias.tolist(), strict=True)
     ]
-
-
-def _times(fixed: Fixed, node: Linear | Convolution, weight: str) -> str:
-    return weight if fixed.is_spikes(node.x) else f"{weight} * value"
-
-
-def _scaled(names: Names, parts: Sequence[Array], total: str, index: str) -> str:
-    """C that finishes a sum; what is the same for all outputs is written down as a number."""
-    words = []
-    for kind, values in zip(("f", "h", "b"), parts, strict=True):
-        if (values == values[0]).all():
-            words.append(str(int(values[0])))
-        else:
-            words.append(f"{names.table(kind, values.astype(np.int8 if kind == 'h' else np.int32))}[{index}]")
-    return f"{total} = scaled({total}, {', '.join(words)});"
+    held = max(enough)
+    return (held, False) if fixed.reach_of(node, np.minimum(sums, held)) <= MOST else None
 
 
 def _placed(values: Array, stands: Array) -> Array:
@@ -169,20 +206,10 @@ def _placed(values: Array, stands: Array) -> Array:
     return found
 
 
-def _places(names: Names, node: Pool) -> str | None:
-    """A table of where an image's numbers stand, in the order with channels innermost; None where that is the order."""
-    x = node.x
-    if names.schedule.layouts.of(x) == channels_of(x.shape):
-        return None
-    elements = np.argsort(places(x.size, x.shape[0]))
-    return names.table("p", names.schedule.layouts.places(x)[elements].astype(np.int32))
-
-
-def _elements(names: Names, node: Convolution) -> str | None:
-    """The inverse of ``_places``: for each place of the input, which number it is with channels innermost."""
-    x = node.x
-    if names.schedule.layouts.of(x) == channels_of(x.shape):
-        return None
-    found = np.empty(x.size, np.int32)
-    found[names.schedule.layouts.places(x)] = places(x.size, x.shape[0])
-    return names.table("p", found)
+def blocks(size: int, widths: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(width, first output) of the blocks of so many outputs, a multiple of 16."""
+    first = 0
+    for width in widths:
+        while size - first >= width:
+            yield width, first
+            first += width

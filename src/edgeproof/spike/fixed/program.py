@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgeproof.spike.program import Array, Node, Program, storage
+import numpy as np
+
+from edgeproof.spike.program import Array, Convolution, Linear, Node, Program, storage
 
 __all__ = ["LIMIT", "MOST", "Fixed", "FixedLayer", "FixedPool"]
 
@@ -22,13 +24,13 @@ MOST = (1 << 31) - 1
 
 @dataclass(frozen=True, eq=False)
 class FixedLayer:
-    """A linear layer or convolution: ``y[o] = bias[o] + round(factor[o] · Σ weight · x / 2^shift[o])``.
+    """A linear layer or convolution: ``y[o] = bias[o] + round(factor[o] · Σ weight · x / 2^shift)``.
 
     Attributes:
         weight: int8, ±127, in the node's shape.
         bias: int32 [outputs], in the result's unit.
         factor: int32 [outputs].
-        shift: int32 [outputs], 1 to 62.
+        shift: 1 to 62, the same for all outputs: their results share a unit.
         narrow: bits by which the input is shifted to the right before it is multiplied.
         most: what it is held to then, so that no sum overflows.
     """
@@ -36,7 +38,7 @@ class FixedLayer:
     weight: Array
     bias: Array
     factor: Array
-    shift: Array
+    shift: int
     narrow: int
     most: int
 
@@ -60,6 +62,8 @@ class Fixed:
         binary: values that are 0 or 1.
         layers: of linear layers and convolutions.
         pools: of pooling by sums.
+        activity: of each layer, the share of its inputs that are not zero on the samples; nothing depends on it but
+            speed.
     """
 
     program: Program
@@ -68,6 +72,7 @@ class Fixed:
     binary: frozenset[Node]
     layers: Mapping[Node, FixedLayer]
     pools: Mapping[Node, FixedPool]
+    activity: Mapping[Node, float]
 
     def bits_of(self, node: Node) -> int:
         """Of a value, however it is reshaped."""
@@ -80,3 +85,16 @@ class Fixed:
     def is_spikes(self, node: Node) -> bool:
         """Whether a value is 0 or 1."""
         return storage(node) in self.binary
+
+    def sums_of(self, node: Linear | Convolution) -> Array:
+        """The largest magnitude that the sum of each output can have, int64 [outputs]."""
+        layer = self.layers[node]
+        weights = np.abs(layer.weight.astype(np.int64)).reshape(len(layer.weight), -1).sum(axis=1)
+        return np.asarray(weights * (1 if self.is_spikes(node.x) else layer.most))
+
+    def reach_of(self, node: Linear | Convolution, sums: Array) -> int:
+        """The largest magnitude of a result of sums that are no larger than these, before it is held to ``LIMIT``."""
+        layer = self.layers[node]
+        half = 1 << (layer.shift - 1)
+        scaled = (sums * layer.factor.astype(np.int64) + half) >> layer.shift
+        return int((scaled + np.abs(layer.bias.astype(np.int64))).max())

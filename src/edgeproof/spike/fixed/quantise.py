@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,6 +44,7 @@ INPUT_BITS = 15
 WEIGHT = 127
 SUM_BITS = 30
 FACTOR_BITS = 30
+LONGEST_SHIFT = 62
 LEVELLED = frozenset(("add", "sub", "mul", "div", "maximum", "minimum", "where", "neg", "abs", "relu", "floor"))
 
 
@@ -61,7 +63,7 @@ def quantise(program: Program, samples: Sequence[Mapping[str, Array]]) -> Fixed:
     order = [
         *dict.fromkeys((*map(storage, walk(program.roots())), *program.inputs, *(state for state, _ in program.states)))
     ]
-    reached = _reached(program, order, samples)
+    reached, activity = _reached(program, order, samples)
     binary = frozenset(map(storage, binary_among(program.roots())))
     bits = dict.fromkeys(order, 0)
     for members in _classes(program, order, binary):
@@ -78,13 +80,19 @@ def quantise(program: Program, samples: Sequence[Mapping[str, Array]]) -> Fixed:
         for node in order
         if isinstance(node, Pool) and node.kind == "sum"
     }
-    fixed = Fixed(program, bits, {}, binary, layers, pools)
-    return Fixed(program, bits, _bounds(fixed, order), binary, layers, pools)
+    busy: dict[Node, float] = {
+        node: activity[storage(node.x)] for node in order if isinstance(node, (Linear, Convolution))
+    }
+    fixed = Fixed(program, bits, {}, binary, layers, pools, busy)
+    return replace(fixed, bounds=_bounds(fixed, order))
 
 
-def _reached(program: Program, order: Sequence[Node], samples: Sequence[Mapping[str, Array]]) -> dict[Node, float]:
-    """The largest magnitude of each value."""
+def _reached(
+    program: Program, order: Sequence[Node], samples: Sequence[Mapping[str, Array]]
+) -> tuple[dict[Node, float], dict[Node, float]]:
+    """The largest magnitude of each value, and the share of its numbers that are not zero."""
     found = dict.fromkeys(order, 0.0)
+    busy: dict[Node, list[float]] = {node: [] for node in order}
     for state, _ in program.states:
         found[state] = float(np.abs(state.initial).max())
     for sample in samples:
@@ -93,6 +101,7 @@ def _reached(program: Program, order: Sequence[Node], samples: Sequence[Mapping[
         for node, values in trace.items():
             for value in values:
                 found[node] = max(found[node], float(np.abs(value.astype(np.float32)).max()))
+                busy[node].append(np.count_nonzero(value) / value.size)
         for given in program.inputs:
             found[given] = max(found[given], float(np.abs(sample[given.name]).max()))
     for node, largest in found.items():
@@ -101,7 +110,7 @@ def _reached(program: Program, order: Sequence[Node], samples: Sequence[Mapping[
                 f"a value of the shape {list(node.shape)} is not finite on the samples; whole numbers hold no infinity",
                 hint="ship the network in fp32",
             )
-    return found
+    return found, {node: float(np.mean(shares)) if shares else 1.0 for node, shares in busy.items()}
 
 
 def _classes(program: Program, order: Sequence[Node], binary: frozenset[Node]) -> Iterator[list[Node]]:
@@ -156,22 +165,19 @@ def _layer(
         most = (1 << room) - 1
         narrow = max(0, math.frexp(reached[x] * 2.0 ** bits[x])[1] - room)
     scale = np.abs(rows).max(axis=1) / WEIGHT
-    scale[scale == 0] = 1.0
-    rounded = np.rint(rows / scale[:, None]).astype(np.int8)
+    rounded = np.rint(rows / np.where(scale, scale, 1.0)[:, None]).astype(np.int8)
     factor, shift = _factors(scale * 2.0 ** (bits[storage(node)] - bits[x] + narrow))
     bias = np.clip(whole(node.bias, bits[storage(node)]), -LIMIT, LIMIT).astype(np.int32)
     return FixedLayer(rounded.reshape(weight.shape), bias, factor, shift, narrow, most)
 
 
-def _factors(ratios: Array) -> tuple[Array, Array]:
-    """Each ratio as ``factor · 2^-shift``, the factor of 30 bits."""
-    exponents = np.frexp(ratios)[1]
-    shift = FACTOR_BITS - exponents
-    if (shift < 1).any():
+def _factors(ratios: Array) -> tuple[Array, int]:
+    """Each ratio as ``factor · 2^-shift``, the largest factor of 30 bits: what others lose is below their unit."""
+    shift = FACTOR_BITS - math.frexp(float(ratios.max()))[1]
+    if shift < 1:
         raise ConversionError("weights of this network are too large for whole numbers", hint="ship it in fp32")
-    factor = np.rint(np.ldexp(ratios, shift))
-    gone = shift > 62
-    return np.where(gone, 0, factor).astype(np.int32), np.where(gone, 1, shift).astype(np.int32)
+    kept = min(shift, LONGEST_SHIFT)
+    return np.rint(np.ldexp(ratios, kept)).astype(np.int32), kept
 
 
 def _pool(node: Pool, coarser: int) -> FixedPool:
@@ -188,7 +194,7 @@ def _pool(node: Pool, coarser: int) -> FixedPool:
 def _bounds(fixed: Fixed, order: Sequence[Node]) -> dict[Node, int]:
     """How large integers can get, which the operations themselves tell."""
     found: dict[Node, int] = {}
-    known = Fixed(fixed.program, fixed.bits, found, fixed.binary, fixed.layers, fixed.pools)
+    known = replace(fixed, bounds=found)
     words = Words(lambda *_: "table")
 
     def value(node: Node) -> Word:
@@ -197,6 +203,8 @@ def _bounds(fixed: Fixed, order: Sequence[Node]) -> dict[Node, int]:
     for node in order:
         if isinstance(node, Elementwise):
             found[node] = min(compute(node, value, words, known).bound, MOST)
+        elif isinstance(node, (Linear, Convolution)):
+            found[node] = min(LIMIT, fixed.reach_of(node, fixed.sums_of(node)))
         else:
             found[node] = LIMIT if not fixed.is_spikes(node) else 1
     for node in order:

@@ -9,7 +9,7 @@ from edgeproof.errors import ConversionError
 from edgeproof.spike.fixed.program import MOST
 from edgeproof.spike.program import Array, Node
 
-__all__ = ["HELPERS", "Word", "Words"]
+__all__ = ["HELPERS", "Word", "Words", "shift_up"]
 
 LARGEST = (1 << 62) - 1
 INFIX = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "==", "ne": "!="}
@@ -21,6 +21,28 @@ static inline int32_t fit(int64_t value) {
 
 static inline int32_t held(int64_t value) {
   return value > 268435456 ? 268435456 : value < -268435456 ? -268435456 : (int32_t)value;
+}
+
+static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
+
+static inline int32_t smaller(int32_t a, int32_t b) { return a < b ? a : b; }
+
+#if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
+#define HAS_DSP
+#endif
+
+/* a * f * 2^-k, rounded to the nearest, halves up; the result fits 32 bits. a fits them too when it is shifted by `up`
+ * to the left, and so does f by the rest of what makes k of 32; -1: there is no such number. */
+static inline int32_t multiplied(int32_t a, int32_t f, int k, int up) {
+#ifdef HAS_DSP
+  if (up >= 0) {
+    int32_t found;
+    __asm__("smmulr %0, %1, %2" : "=r"(found) : "r"((uint32_t)a << up), "r"((uint32_t)f << (32 - k - up)));
+    return found;
+  }
+#endif
+  (void)up;
+  return (int32_t)(((int64_t)a * f + ((int64_t)1 << (k - 1))) >> k);
 }
 
 /* A sum of weights in the unit of its result, with its bias. */
@@ -51,6 +73,22 @@ class Word:
     text: str
     bound: int
     wide: bool = False
+
+
+def shift_up(a: int, f: int, right: int) -> int:
+    """By how many bits a number goes to the left so that a product's upper 32 bits are its result.
+
+    Args:
+        a: the largest magnitude of one factor.
+        f: of the other, which takes as much of it as it can.
+        right: bits by which the product is shifted to the right.
+
+    Returns:
+        that; -1 where both together cannot go so far.
+    """
+    rest = 32 - right
+    up = max(0, rest - (31 - f.bit_length()))
+    return up if rest >= 0 and up + a.bit_length() <= 31 and f.bit_length() <= 31 else -1
 
 
 class Words:

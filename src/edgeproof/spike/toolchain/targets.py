@@ -55,12 +55,13 @@ SMALL = ("-O2", "-DEDGEPROOF_WIDEST=1")
 """For microcontrollers: no vectors to unroll for, and flash is short."""
 
 
-def _cortex_m(name: str, title: str, fpu: str) -> Target:
+def _cortex_m(name: str, title: str, fpu: str | None) -> Target:
     core = name.removeprefix("cortex-")
+    floats = ("-mfloat-abi=hard", f"-mfpu={fpu}") if fpu else ("-mfloat-abi=soft",)
     return Target(
-        name, title, "bare", "arm-none-eabi-gcc", "thumb-freestanding-eabihf",
+        name, title, "bare", "arm-none-eabi-gcc", "thumb-freestanding-eabihf" if fpu else "thumb-freestanding-eabi",
         package="gcc-arm-none-eabi libnewlib-arm-none-eabi",
-        flags=(f"-mcpu={name}", "-mthumb", "-mfloat-abi=hard", f"-mfpu={fpu}", *SMALL),
+        flags=(f"-mcpu={name}", "-mthumb", *floats, *SMALL),
         zig_flags=(f"-mcpu=cortex_{core}", *SMALL),
     )  # fmt: skip
 
@@ -128,6 +129,7 @@ TARGETS = {
         Target("x86_64-android", "Android's emulator, an object for the NDK", "android", None, "x86_64-linux-android"),
         Target("aarch64-ios", "iOS, an object for Xcode", "ios", None, "aarch64-ios"),
         Target("aarch64-ios-simulator", "iOS' simulator, an object for Xcode", "ios", None, "aarch64-ios-simulator"),
+        _cortex_m("cortex-m0plus", "Arm Cortex-M0+, floats in software, an object for its toolchain", None),
         _cortex_m("cortex-m4", "Arm Cortex-M4F, an object for its toolchain", "fpv4-sp-d16"),
         _cortex_m("cortex-m7", "Arm Cortex-M7F, an object for its toolchain", "fpv5-sp-d16"),
         _cortex_m("cortex-m33", "Arm Cortex-M33F, an object for its toolchain", "fpv5-sp-d16"),
