@@ -16,6 +16,8 @@ __all__ = ["Deepest", "Frames", "deepest", "read_callgraph", "read_thumb"]
 
 INDIRECT = "__indirect_call"
 NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "([^"\\]+)(?:\\n([^"]*))?"', re.MULTILINE)
+REALIGNED = {"_avx512": 64, "_avx2": 32}
+"""Bytes that a frame with vectors of that kind moves by to be aligned, which GCC's figure leaves out."""
 USAGE = re.compile(r"(\d+) bytes \((static|dynamic,bounded|dynamic)\)")
 EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.MULTILINE)
 
@@ -73,7 +75,7 @@ def read_callgraph(text: str) -> Frames:
         if usage := USAGE.search(rest or ""):
             if usage[2] == "dynamic":
                 raise ConversionError(f"the stack of {name} has no bound that the compiler knows")
-            frames.bytes[name] = int(usage[1])
+            frames.bytes[name] = int(usage[1]) + next((size for end, size in REALIGNED.items() if end in name), 0)
             frames.calls.setdefault(name, set())
             static |= {name} if ":" in title else set()
     for source, target in EDGE.findall(text):
