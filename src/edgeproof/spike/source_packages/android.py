@@ -52,7 +52,8 @@ add_library(${name}_jni SHARED $name.c ${name}_handle.c ${name}_jni.c)
 set_target_properties(${name}_jni PROPERTIES C_STANDARD 99 C_VISIBILITY_PRESET hidden)
 # Without multiply-add in one rounding every processor gives the same bits.
 target_compile_options(${name}_jni PRIVATE
-  -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -ffile-prefix-map=$${CMAKE_CURRENT_SOURCE_DIR}=.)
+  -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -fno-delete-null-pointer-checks
+  -ffile-prefix-map=$${CMAKE_CURRENT_SOURCE_DIR}=.)
 target_link_libraries(${name}_jni PRIVATE m)
 if(ANDROID)
   # Devices with pages of 16 KB.

@@ -42,7 +42,8 @@ function(${name}_library target kind)
   else()
     # Without multiply-add in one rounding every processor gives the same bits.
     target_compile_options($${target} PRIVATE
-      -O3 -fno-math-errno -fno-trapping-math -ffp-contract=$$<IF:$$<BOOL:$${${NAME}_FAST}>,fast,off>
+      -O3 -fno-math-errno -fno-trapping-math -fno-delete-null-pointer-checks
+      -ffp-contract=$$<IF:$$<BOOL:$${${NAME}_FAST}>,fast,off>
       -ffile-prefix-map=$${CMAKE_CURRENT_SOURCE_DIR}=.)
     target_link_libraries($${target} PUBLIC m)
   endif()
