@@ -282,7 +282,7 @@ def test_a_full_disk_is_said_and_leaves_whole_documents(tmp_path: Path) -> None:
 def test_a_file_that_may_not_grow_is_said(tmp_path: Path) -> None:
     import resource
 
-    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (2000, 2000))
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (3000, 3000))
     _, stderr = (small := run_small(tmp_path, tmp_path / "run", preexec_fn=limit)).communicate(timeout=300)
     assert small.returncode == 1
     assert "File too large" in stderr
