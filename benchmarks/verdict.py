@@ -108,7 +108,7 @@ def longest_table(entries: Sequence[Entry]) -> Table:
         seconds[name] += entry.processor_s or 0.0
     most = sorted(seconds.items(), key=lambda each: -each[1])[:12]
     columns = (Column("What"), Column("Processor time", "s"))
-    return Table("", "", columns, tuple((Cell(f"`{name}`"), Cell(f"{value:.1f}")) for name, value in most))
+    return Table("", "", columns, tuple((Cell(name, tone="name"), Cell(f"{value:.1f}")) for name, value in most))
 
 
 def whole_table(runs: Mapping[str, Ran]) -> Table:
@@ -157,15 +157,15 @@ def page(model: str, against: Path | None) -> str:
                 facts,
                 "## Whole commands",
                 table(whole_table(runs)),
-                "*The same again* takes the conversions from the cache and measures anew; what goes further takes "
-                "conversions, comparisons and measurements as they stand in the run.",
+                "*The same again* takes the conversions from the cache and measures anew; what goes further takes conversions,\n"
+                "comparisons and measurements as they stand in the run.",
                 "## Phases of the first",
                 table(phase_table(before, root / "now")),
                 "## What the first was made of",
                 table(kind_table(entries)),
                 table(longest_table(entries)),
-                "Processor time of emulated processors is in the validation of the candidates that round values; it is "
-                "not there without QEMU.",
+                "Processor time of emulated processors is in the validation of the candidates that round values; it is not there without\n"
+                "QEMU.",
             )
         )
 
