@@ -157,15 +157,17 @@ def page(model: str, against: Path | None) -> str:
                 facts,
                 "## Whole commands",
                 table(whole_table(runs)),
-                "*The same again* takes the conversions from the cache and measures anew; what goes further takes conversions,\n"
-                "comparisons and measurements as they stand in the run.",
+                """\
+*The same again* takes the conversions from the cache and measures anew; what goes further takes conversions,
+comparisons and measurements as they stand in the run.""",
                 "## Phases of the first",
                 table(phase_table(before, root / "now")),
                 "## What the first was made of",
                 table(kind_table(entries)),
                 table(longest_table(entries)),
-                "Processor time of emulated processors is in the validation of the candidates that round values; it is not there without\n"
-                "QEMU.",
+                """\
+Processor time of emulated processors is in the validation of the candidates that round values; it is not there without
+QEMU.""",
             )
         )
 
