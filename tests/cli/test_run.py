@@ -116,7 +116,10 @@ def test_a_run_that_was_killed_goes_on_from_another_folder(home: Path, tmp_path:
     lines = done.stderr.splitlines()
     assert lines
     assert all(
-        re.search(r" in \d+(\.\d+)? s(?: \(\d+ of \d+\))?$|: done before$|: (?:warning|note): ", line) for line in lines
+        re.search(
+            r" in \d+(\.\d+)? s(?: \(\d+ of \d+(?:, about \d+ s left)?\))?$|: done before$|: (?:warning|note): ", line
+        )
+        for line in lines
     ), lines
     assert any(re.fullmatch(r"3 convert: torchscript-fp32: converted in \d+\.\d s \(1 of 1\)", line) for line in lines)
 
