@@ -7,6 +7,7 @@ An entry is a folder that is whole or not there, so that runs share the cache an
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import shutil
@@ -176,7 +177,8 @@ def _ingredients(job: Job, found: Format) -> Iterator[str]:
     document = msgspec.to_builtins(_spine(job))
     yield msgspec.json.encode({name: value for name, value in document.items() if name not in UNTOLD}).decode()
     for archive in sorted((*spine.glob("*.pt2"), *spine.glob("*.npz"), *spine.glob("*.pt"))):
-        yield from _members(archive)
+        state = archive.stat()
+        yield from _members(archive, state.st_mtime_ns, state.st_size)
     yield fingerprint(Path(job.samples))[0]
     yield from (job.candidate, job.format, job.precision, job.name)
     if job.base is not None and Path(job.base).exists():
@@ -191,10 +193,11 @@ def _spine(job: Job) -> SpineDocument:
     return decode((Path(job.spine) / SpineDocument.FILE).read_bytes(), SpineDocument)
 
 
-def _members(archive: Path) -> Iterator[str]:
+@functools.lru_cache(maxsize=64)
+def _members(archive: Path, _modified_ns: int, _bytes: int) -> tuple[str, ...]:
+    """Read once for all candidates that are made of it, as long as it stays as it is."""
     with zipfile.ZipFile(archive) as opened:
-        for name in sorted(opened.namelist()):
-            yield f"{name} {hashlib.sha256(opened.read(name)).hexdigest()}"
+        return tuple(f"{name} {hashlib.sha256(opened.read(name)).hexdigest()}" for name in sorted(opened.namelist()))
 
 
 def _source_of(found: Format) -> Path | None:
